@@ -1,0 +1,39 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// The CPU that release builds are compiled for: the one they are built on, unless EYRIE_CPU names another.
+///
+/// As in `EYRIE_CPU=x86-64-v3 swift build -c release`. A program started on a lesser CPU says so; see CMachine.
+let cpu = Context.environment["EYRIE_CPU"] ?? "native"
+let swiftForCPU: [SwiftSetting] = [.unsafeFlags(["-Xcc", "-march=\(cpu)"], .when(configuration: .release))]
+let cForCPU: [CSetting] = [.unsafeFlags(["-march=\(cpu)"], .when(configuration: .release))]
+
+let package = Package(
+    name: "eyrie",
+    targets: [
+        // System libraries, each wrapped once: a module map and a header.
+        .systemLibrary(name: "CLMDB", pkgConfig: "lmdb", providers: [.apt(["liblmdb-dev"])]),
+        .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
+        .systemLibrary(name: "CXXHash", pkgConfig: "libxxhash", providers: [.apt(["libxxhash-dev"])]),
+        .systemLibrary(name: "CPCRE2", pkgConfig: "libpcre2-8", providers: [.apt(["libpcre2-dev"])]),
+        .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
+        .systemLibrary(name: "CMPI", pkgConfig: "ompi-c", providers: [.apt(["libopenmpi-dev"])]),
+
+        // What Swift can't import: a C++ library, the CPU guard and the affinity mask.
+        .target(name: "CSimdjson", linkerSettings: [.linkedLibrary("simdjson")]),
+        .target(name: "CMachine", cSettings: cForCPU),
+
+        .target(
+            name: "Shared", dependencies: ["CLMDB", "CZstd", "CXXHash", "CSimdjson", "CMachine"],
+            swiftSettings: swiftForCPU, linkerSettings: [.linkedLibrary("m")]),
+        .executableTarget(name: "Preprocess", dependencies: ["Shared", "CPCRE2"], swiftSettings: swiftForCPU),
+        .executableTarget(name: "Trainer", dependencies: ["Shared", "COpenBLAS", "CMPI"], swiftSettings: swiftForCPU),
+
+        .target(name: "TestSupport", dependencies: ["Shared"], path: "Tests/TestSupport", swiftSettings: swiftForCPU),
+        .testTarget(name: "SharedTests", dependencies: ["Shared", "TestSupport"], swiftSettings: swiftForCPU),
+        .testTarget(name: "PreprocessTests", dependencies: ["Preprocess", "TestSupport"], swiftSettings: swiftForCPU),
+        .testTarget(name: "TrainerTests", dependencies: ["Trainer", "TestSupport"], swiftSettings: swiftForCPU),
+    ],
+    swiftLanguageModes: [.v6],
+    cxxLanguageStandard: .cxx17
+)

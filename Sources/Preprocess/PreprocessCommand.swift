@@ -1,0 +1,6 @@
+import Shared
+
+@main
+struct PreprocessCommand {
+    static func main() {}
+}

@@ -1,0 +1,29 @@
+import CMachine
+@preconcurrency import Glibc
+
+/// Facts about the machine and this process.
+public enum Machine {
+    /// CPUs that this process may run on: its affinity mask, which mpirun and taskset narrow.
+    public static var availableCPUs: Int { Int(machine_available_cpus()) }
+
+    /// The vector extensions that this program was compiled to use.
+    public static var compiledFeatures: String {
+        let text = String(cString: machine_compiled_features()).trimmingSuffix(while: { $0 == " " })
+        return text.isEmpty ? "baseline" : String(text)
+    }
+
+    /// The largest resident set that this process has had, in bytes.
+    public static var peakResidentBytes: Int {
+        var usage = rusage()
+        getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
+        return usage.ru_maxrss * 1024
+    }
+}
+
+extension StringProtocol {
+    fileprivate func trimmingSuffix(while predicate: (Character) -> Bool) -> SubSequence {
+        var end = endIndex
+        while end > startIndex, predicate(self[index(before: end)]) { end = index(before: end) }
+        return self[..<end]
+    }
+}

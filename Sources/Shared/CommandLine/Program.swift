@@ -1,0 +1,110 @@
+@preconcurrency import Glibc
+
+/// One command of a program, as `build` of `Preprocess build`.
+public struct Command: Sendable {
+    public let name: String
+    public let summary: String
+    fileprivate let help: String
+    fileprivate let run: @Sendable ([String]) throws -> Void
+
+    /// A command that reads its options and then runs `body`.
+    public init<O: Options>(_ name: String, _ options: O.Type, body: @escaping @Sendable (O) throws -> Void) {
+        self.name = name
+        summary = O.summary
+        help = O.help
+        run = { try body(try O.parse($0)) }
+    }
+}
+
+/// The exit codes of both programs.
+public enum ExitCode {
+    public static let done: Int32 = 0
+    public static let failed: Int32 = 1
+    public static let usage: Int32 = 64
+    public static let interrupted: Int32 = 130
+}
+
+/// Thrown where work stops early, but in order, because of Ctrl-C or SIGTERM.
+public struct Interrupted: Error, CustomStringConvertible {
+    public init() {}
+    public var description: String { "interrupted" }
+}
+
+/// A program made of commands, the first of which may be left out.
+public struct Program: Sendable {
+    public static let version = "0.1.0"
+
+    let name: String
+    let summary: String
+    let commands: [Command]
+
+    public init(name: String, summary: String, commands: [Command]) {
+        precondition(!commands.isEmpty)
+        self.name = name
+        self.summary = summary
+        self.commands = commands
+    }
+
+    /// Runs the command that `arguments` name and returns the program's exit code.
+    ///
+    /// An error is one line on standard error. `failed` hears of every error before its line is printed and may take
+    /// over, as a rank that must end the others does.
+    public func run(_ arguments: [String], failed: (any Error) -> Void = { _ in }) -> Int32 {
+        do {
+            var rest = arguments[...]
+            if rest.first == "--version" {
+                print("\(name) \(Self.version)")
+                return ExitCode.done
+            }
+            let isCommandNamed = rest.first.map { !$0.hasPrefix("-") } ?? false
+            if !isCommandNamed, rest.first == "--help" || rest.first == "-h" || rest.isEmpty {
+                print(help)
+                return rest.isEmpty ? ExitCode.usage : ExitCode.done
+            }
+            let command = isCommandNamed ? try named(rest.removeFirst()) : commands[0]
+            if rest.contains("--help") || rest.contains("-h") {
+                print("\(name) \(command.name): \(command.summary)\n\n\(command.help)")
+                return ExitCode.done
+            }
+            try command.run(Array(rest))
+            return ExitCode.done
+        } catch let error as OptionsError {
+            failed(error)
+            Log.error("\(name): \(error)")
+            return ExitCode.usage
+        } catch is Interrupted {
+            failed(Interrupted())
+            Log.line("interrupted")
+            return ExitCode.interrupted
+        } catch {
+            failed(error)
+            Log.error("\(error)")
+            return ExitCode.failed
+        }
+    }
+
+    private func named(_ name: String) throws(OptionsError) -> Command {
+        guard let command = commands.first(where: { $0.name == name }) else {
+            throw .unknownCommand(name, nearest: nearest(to: name, among: commands.map(\.name)))
+        }
+        return command
+    }
+
+    private var help: String {
+        let width = commands.map(\.name.count).max() ?? 0
+        let list = commands.enumerated().map { index, command in
+            let padding = String(repeating: " ", count: width - command.name.count)
+            return "  \(command.name)\(padding)  \(command.summary)\(index == 0 ? " May be left out." : "")"
+        }
+        return """
+            \(name) \(Self.version): \(summary)
+
+            Usage: \(name) [command] [options]
+
+            \(list.joined(separator: "\n"))
+
+            \(name) COMMAND --help lists a command's options. Exit codes: 0 done, 1 failed, 64 wrong usage, 130 \
+            interrupted.
+            """
+    }
+}

@@ -1,0 +1,6 @@
+import Shared
+
+@main
+struct TrainerCommand {
+    static func main() {}
+}
