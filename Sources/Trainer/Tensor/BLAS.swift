@@ -1,0 +1,84 @@
+import COpenBLAS
+
+/// Matrix products, by OpenBLAS.
+///
+/// A product is cut along its longer output side into one piece for each thread, and each piece is one
+/// single-threaded OpenBLAS call. Its own threads stay off: they would spin on the cores that other loops use.
+enum BLAS {
+    /// Turns OpenBLAS's own threads off: once, before the first product.
+    static func prepare() { openblas_set_num_threads(1) }
+
+    /// The kernels that OpenBLAS chose for this CPU.
+    static var coreName: String { String(cString: openblas_get_corename()) }
+}
+
+/// c = a bᵀ, or c += a bᵀ.
+///
+/// a: [m, k], b: [n, k], c: [m, n].
+func multiply(_ a: Matrix, transposed b: Matrix, into c: Matrix, accumulate: Bool = false) {
+    precondition(a.columns == b.columns && c.rows == a.rows && c.columns == b.rows)
+    guard c.rows > 1 else {
+        if c.rows == 1 { multiplyVector(b, a.start, into: c.start, accumulate: accumulate) }
+        return
+    }
+    split(c) { rows, columns in
+        sgemm(
+            CblasNoTrans, CblasTrans, a[rows: rows], b[rows: columns], c[rows: rows][columns: columns], k: a.columns,
+            accumulate: accumulate)
+    }
+}
+
+/// c = a b, or c += a b.
+///
+/// a: [m, k], b: [k, n], c: [m, n].
+func multiply(_ a: Matrix, _ b: Matrix, into c: Matrix, accumulate: Bool = false) {
+    precondition(a.columns == b.rows && c.rows == a.rows && c.columns == b.columns)
+    split(c) { rows, columns in
+        sgemm(
+            CblasNoTrans, CblasNoTrans, a[rows: rows], b[columns: columns], c[rows: rows][columns: columns],
+            k: a.columns, accumulate: accumulate)
+    }
+}
+
+/// c = aᵀ b, or c += aᵀ b.
+///
+/// a: [k, m], b: [k, n], c: [m, n].
+func multiply(transposed a: Matrix, _ b: Matrix, into c: Matrix, accumulate: Bool = false) {
+    precondition(a.rows == b.rows && c.rows == a.columns && c.columns == b.columns)
+    split(c) { rows, columns in
+        sgemm(
+            CblasTrans, CblasNoTrans, a[columns: rows], b[columns: columns], c[rows: rows][columns: columns], k: a.rows,
+            accumulate: accumulate)
+    }
+}
+
+/// y = W x, or y += W x, for one row of activations.
+private func multiplyVector(
+    _ weight: Matrix, _ x: UnsafeMutablePointer<Float>, into y: UnsafeMutablePointer<Float>, accumulate: Bool
+) {
+    Parallel.ranges(weight.rows, atLeast: 1 + 65_536 / max(1, weight.columns)) { range in
+        cblas_sgemv(
+            CblasRowMajor, CblasNoTrans, Int32(range.count), Int32(weight.columns), 1, weight.row(range.lowerBound),
+            Int32(weight.stride), x, 1, accumulate ? 1 : 0, y + range.lowerBound, 1)
+    }
+}
+
+/// Cuts the longer side of an output into a piece for each thread.
+private func split(_ c: Matrix, _ body: (_ rows: Range<Int>, _ columns: Range<Int>) -> Void) {
+    if c.rows >= c.columns {
+        Parallel.ranges(c.rows, atLeast: 32) { body($0, 0..<c.columns) }
+    } else {
+        Parallel.ranges(c.columns, atLeast: 32) { body(0..<c.rows, $0) }
+    }
+}
+
+private func sgemm(
+    _ transposeA: CBLAS_TRANSPOSE, _ transposeB: CBLAS_TRANSPOSE, _ a: Matrix, _ b: Matrix, _ c: Matrix, k: Int,
+    accumulate: Bool
+) {
+    guard c.rows > 0, c.columns > 0 else { return }
+    guard k > 0 else { return accumulate ? () : c.fill(0) }
+    cblas_sgemm(
+        CblasRowMajor, transposeA, transposeB, Int32(c.rows), Int32(c.columns), Int32(k), 1, a.start, Int32(a.stride),
+        b.start, Int32(b.stride), accumulate ? 1 : 0, c.start, Int32(c.stride))
+}

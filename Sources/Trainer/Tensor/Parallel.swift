@@ -1,0 +1,49 @@
+import Dispatch
+import Synchronization
+
+/// Loops spread over this process's threads.
+///
+/// Every index is computed by one thread in the same order of operations whatever their number, so results don't
+/// depend on it.
+enum Parallel {
+    private static let count = Atomic<Int>(1)
+
+    /// Threads that loops and matrix products use.
+    static var threads: Int { count.load(ordering: .relaxed) }
+
+    /// Sets the number of threads: once, at the start.
+    static func setThreads(_ threads: Int) {
+        precondition(threads > 0)
+        count.store(threads, ordering: .relaxed)
+    }
+
+    /// Runs `body` for 0..<count, each index on one thread, taken in order as threads become free.
+    static func forEach(_ count: Int, _ body: (Int) -> Void) {
+        let workers = min(threads, count)
+        guard workers > 1 else { return (0..<count).forEach(body) }
+        let next = Atomic<Int>(0)
+        withoutActuallyEscaping(body) { body in
+            let shared = UnsafeShared(body)
+            DispatchQueue.concurrentPerform(iterations: workers) { _ in
+                while true {
+                    let index = next.wrappingAdd(1, ordering: .relaxed).oldValue
+                    guard index < count else { return }
+                    shared.value(index)
+                }
+            }
+        }
+    }
+
+    /// Cuts 0..<count into one range for each thread, none shorter than `atLeast` unless it is the only one.
+    static func ranges(_ count: Int, atLeast: Int = 1, _ body: (Range<Int>) -> Void) {
+        let parts = max(1, min(threads, count / max(1, atLeast)))
+        guard parts > 1 else { return count > 0 ? body(0..<count) : () }
+        forEach(parts) { body(count * $0 / parts..<count * ($0 + 1) / parts) }
+    }
+}
+
+/// A closure whose callers see to it that threads don't write to the same place.
+private struct UnsafeShared<Value>: @unchecked Sendable {
+    let value: Value
+    init(_ value: Value) { self.value = value }
+}

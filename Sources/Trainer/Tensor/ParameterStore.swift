@@ -1,0 +1,110 @@
+import Glibc
+
+/// A weight, the gradient that backward passes add to, and the checkpoint tensors that it is made of.
+struct Parameter {
+    /// The tensors, one below the other: `q_proj`, `k_proj` and `v_proj` are one matrix for one product.
+    let parts: [Part]
+    /// [out features, in features]; a vector is one row.
+    let weight: Matrix
+    /// As `weight`; no rows if the weight is frozen.
+    let gradient: Matrix
+
+    struct Part {
+        /// The tensor's name in a checkpoint.
+        let name: String
+        let rows: Range<Int>
+        /// The shape in a checkpoint: [out, in], or [out] for a vector.
+        let shape: [Int]
+    }
+
+    /// A weight that isn't trained.
+    init(frozen weight: Matrix) {
+        parts = []
+        self.weight = weight
+        gradient = Matrix(start: weight.start, rows: 0, columns: weight.columns)
+    }
+
+    fileprivate init(parts: [Part], weight: Matrix, gradient: Matrix) {
+        self.parts = parts
+        self.weight = weight
+        self.gradient = gradient
+    }
+}
+
+/// All trained weights in one flat buffer and their gradients in another, with named views into both.
+///
+/// So the optimizer is one loop, the gradients' all-reduce one call over one buffer, and zeroing one fill.
+final class ParameterStore {
+    private(set) var parameters: [Parameter] = []
+    /// [count]: every weight, each parameter from a multiple of 16 on; what lies between is zero.
+    let weights: UnsafeMutableBufferPointer<Float>
+    /// [count], as `weights`.
+    let gradients: UnsafeMutableBufferPointer<Float>
+    private var used = 0
+
+    /// What a parameter will be: its tensors' names and rows, below each other, and its columns.
+    struct Declaration {
+        let parts: [(name: String, rows: Int)]
+        let columns: Int
+        let isVector: Bool
+
+        /// A matrix of one or more tensors below each other.
+        static func matrix(_ parts: [(name: String, rows: Int)], columns: Int) -> Declaration {
+            Declaration(parts: parts, columns: columns, isVector: false)
+        }
+
+        static func vector(_ name: String, count: Int) -> Declaration {
+            Declaration(parts: [(name, 1)], columns: count, isVector: true)
+        }
+
+        fileprivate var rows: Int { parts.reduce(0) { $0 + $1.rows } }
+        fileprivate var capacity: Int { (rows * columns + 15) & ~15 }
+    }
+
+    /// Makes all parameters at once, zero.
+    init(_ declarations: [Declaration]) {
+        let count = declarations.reduce(0) { $0 + $1.capacity }
+        weights = UnsafeMutableBufferPointer(start: allocateFloats(count), count: count)
+        gradients = UnsafeMutableBufferPointer(start: allocateFloats(count), count: count)
+        weights.update(repeating: 0)
+        gradients.update(repeating: 0)
+        parameters = declarations.map(place)
+    }
+
+    deinit {
+        free(weights.baseAddress)
+        free(gradients.baseAddress)
+    }
+
+    /// Numbers that are trained, without the gaps between parameters.
+    var parameterCount: Int { parameters.reduce(0) { $0 + $1.weight.count } }
+
+    func zeroGradients() {
+        guard let start = gradients.baseAddress else { return }
+        Matrix(start: start, rows: gradients.count / 16, columns: 16).fill(0)
+    }
+
+    /// Every checkpoint tensor: its name, its shape and its place in the weights.
+    var tensors: [(name: String, shape: [Int], values: Matrix)] {
+        parameters.flatMap { parameter in
+            parameter.parts.map { ($0.name, $0.shape, parameter.weight[rows: $0.rows]) }
+        }
+    }
+
+    private func place(_ declaration: Declaration) -> Parameter {
+        guard let weight = weights.baseAddress, let gradient = gradients.baseAddress else {
+            preconditionFailure("a parameter in a store of none")
+        }
+        defer { used += declaration.capacity }
+        var row = 0
+        let parts = declaration.parts.map { part in
+            defer { row += part.rows }
+            let shape = declaration.isVector ? [declaration.columns] : [part.rows, declaration.columns]
+            return Parameter.Part(name: part.name, rows: row..<row + part.rows, shape: shape)
+        }
+        return Parameter(
+            parts: parts,
+            weight: Matrix(start: weight + used, rows: row, columns: declaration.columns),
+            gradient: Matrix(start: gradient + used, rows: row, columns: declaration.columns))
+    }
+}
