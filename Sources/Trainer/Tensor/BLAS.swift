@@ -10,6 +10,23 @@ enum BLAS {
 
     /// The kernels that OpenBLAS chose for this CPU.
     static var coreName: String { String(cString: openblas_get_corename()) }
+
+    // Products on the calling thread, for loops that are already spread over threads.
+
+    /// c = scale a bᵀ. Shapes as in `multiply(_:transposed:into:)`.
+    static func product(_ a: Matrix, transposed b: Matrix, into c: Matrix, scale: Float = 1) {
+        sgemm(CblasNoTrans, CblasTrans, a, b, c, k: a.columns, scale: scale, accumulate: false)
+    }
+
+    /// c = a b.
+    static func product(_ a: Matrix, _ b: Matrix, into c: Matrix) {
+        sgemm(CblasNoTrans, CblasNoTrans, a, b, c, k: a.columns, accumulate: false)
+    }
+
+    /// c += aᵀ b, or c = aᵀ b.
+    static func product(transposed a: Matrix, _ b: Matrix, into c: Matrix, accumulate: Bool) {
+        sgemm(CblasTrans, CblasNoTrans, a, b, c, k: a.rows, accumulate: accumulate)
+    }
 }
 
 /// c = a bᵀ, or c += a bᵀ.
@@ -74,11 +91,12 @@ private func split(_ c: Matrix, _ body: (_ rows: Range<Int>, _ columns: Range<In
 
 private func sgemm(
     _ transposeA: CBLAS_TRANSPOSE, _ transposeB: CBLAS_TRANSPOSE, _ a: Matrix, _ b: Matrix, _ c: Matrix, k: Int,
-    accumulate: Bool
+    scale: Float = 1, accumulate: Bool
 ) {
     guard c.rows > 0, c.columns > 0 else { return }
     guard k > 0 else { return accumulate ? () : c.fill(0) }
     cblas_sgemm(
-        CblasRowMajor, transposeA, transposeB, Int32(c.rows), Int32(c.columns), Int32(k), 1, a.start, Int32(a.stride),
+        CblasRowMajor, transposeA, transposeB, Int32(c.rows), Int32(c.columns), Int32(k), scale, a.start,
+        Int32(a.stride),
         b.start, Int32(b.stride), accumulate ? 1 : 0, c.start, Int32(c.stride))
 }

@@ -55,6 +55,14 @@ struct Matrix: @unchecked Sendable {
         }
     }
 
+    /// Adds all elements of a matrix of the same shape.
+    func add(_ other: Matrix) {
+        precondition(rows == other.rows && columns == other.columns)
+        Parallel.ranges(rows, atLeast: 1 + 65_536 / max(1, columns)) { range in
+            for row in range { Trainer.add(1, other.row(row), to: self.row(row), columns) }
+        }
+    }
+
     /// Copies rows `indices` of `other`, in that order, into this matrix.
     func gather(_ indices: [Int32], from other: Matrix) {
         precondition(rows == indices.count && columns == other.columns)

@@ -18,17 +18,22 @@ enum Parallel {
     }
 
     /// Runs `body` for 0..<count, each index on one thread, taken in order as threads become free.
-    static func forEach(_ count: Int, _ body: (Int) -> Void) {
+    ///
+    /// `worker`, below `threads`, tells which of them runs an index: for scratch memory of its own.
+    static func forEach(_ count: Int, _ body: (_ index: Int, _ worker: Int) -> Void) {
         let workers = min(threads, count)
-        guard workers > 1 else { return (0..<count).forEach(body) }
+        guard workers > 1 else {
+            for index in 0..<max(0, count) { body(index, 0) }
+            return
+        }
         let next = Atomic<Int>(0)
         withoutActuallyEscaping(body) { body in
             let shared = UnsafeShared(body)
-            DispatchQueue.concurrentPerform(iterations: workers) { _ in
+            DispatchQueue.concurrentPerform(iterations: workers) { worker in
                 while true {
                     let index = next.wrappingAdd(1, ordering: .relaxed).oldValue
                     guard index < count else { return }
-                    shared.value(index)
+                    shared.value(index, worker)
                 }
             }
         }
@@ -38,7 +43,7 @@ enum Parallel {
     static func ranges(_ count: Int, atLeast: Int = 1, _ body: (Range<Int>) -> Void) {
         let parts = max(1, min(threads, count / max(1, atLeast)))
         guard parts > 1 else { return count > 0 ? body(0..<count) : () }
-        forEach(parts) { body(count * $0 / parts..<count * ($0 + 1) / parts) }
+        forEach(parts) { part, _ in body(count * part / parts..<count * (part + 1) / parts) }
     }
 }
 

@@ -24,6 +24,12 @@ struct Parameter {
         gradient = Matrix(start: weight.start, rows: 0, columns: weight.columns)
     }
 
+    /// The rows in `range` of the weight and of its gradient.
+    subscript(rows range: Range<Int>) -> Parameter {
+        let isFrozen = gradient.rows == 0
+        return Parameter(parts: [], weight: weight[rows: range], gradient: isFrozen ? gradient : gradient[rows: range])
+    }
+
     fileprivate init(parts: [Part], weight: Matrix, gradient: Matrix) {
         self.parts = parts
         self.weight = weight

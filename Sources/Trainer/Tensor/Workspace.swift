@@ -39,7 +39,7 @@ final class Workspace {
     }
 
     /// Runs `body` and takes back everything it allocated.
-    func scope<R>(_ body: () throws -> R) rethrows -> R {
+    func scope<R, E: Error>(_ body: () throws(E) -> R) throws(E) -> R {
         let (mark, used) = (position, usedBefore)
         defer { (position, usedBefore) = (mark, used) }
         return try body()

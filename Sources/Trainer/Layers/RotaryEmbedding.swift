@@ -1,0 +1,69 @@
+import Glibc
+
+/// Rotary position embedding (Su et al. 2021): each pair (x₁, x₂) of a head is turned by the angle p ω.
+///
+/// At position p, with the halves of a head as pairs (Hugging Face's layout, x₁ = x[i], x₂ = x[i + d/2]):
+///
+///     y₁ = x₁ cos pω − x₂ sin pω
+///     y₂ = x₂ cos pω + x₁ sin pω
+///
+/// A rotation's transpose is the rotation back, which is the backward pass.
+struct RotaryEmbedding {
+    let headDim: Int
+    /// [positions, headDim / 2] each.
+    private let cosines: [Float]
+    private let sines: [Float]
+    private let positions: Int
+
+    enum Direction { case forward, backward }
+
+    /// - Parameters:
+    ///   - frequencies: ω of each pair, headDim / 2 of them.
+    ///   - positions: How many positions to prepare: one more than the largest that will be asked for.
+    init(frequencies: [Double], positions: Int) {
+        headDim = 2 * frequencies.count
+        self.positions = positions
+        let angles = (0..<positions).flatMap { position in
+            // As transformers does: the angle is a float32 product.
+            frequencies.map { Double(Float(position) * Float($0)) }
+        }
+        cosines = angles.map { Float(Glibc.cos($0)) }
+        sines = angles.map { Float(Glibc.sin($0)) }
+    }
+
+    /// Turns every head of every row in place.
+    ///
+    /// - Parameters:
+    ///   - x: [rows, heads · headDim].
+    ///   - positionOf: Each row's position.
+    ///   - offset: Added to each position: the step of training-time test.
+    func apply(_ x: Matrix, positionOf: [Int32], offset: Int = 0, _ direction: Direction = .forward) {
+        precondition(x.rows == positionOf.count && x.columns.isMultiple(of: headDim))
+        let half = headDim / 2
+        let sign: Float = direction == .forward ? 1 : -1
+        cosines.withUnsafeBufferPointer { cosines in
+            sines.withUnsafeBufferPointer { sines in
+                guard let cosines = cosines.baseAddress, let sines = sines.baseAddress else { return }
+                nonisolated(unsafe) let (c0, s0) = (
+                    UnsafeMutablePointer(mutating: cosines), UnsafeMutablePointer(mutating: sines)
+                )
+                Parallel.ranges(x.rows, atLeast: 16) { range in
+                    for row in range {
+                        let position = Int(positionOf[row]) + offset
+                        precondition(position >= 0 && position < positions)
+                        let (c, s) = (c0 + position * half, s0 + position * half)
+                        for head in stride(from: 0, to: x.columns, by: headDim) {
+                            let (first, second) = (x.row(row) + head, x.row(row) + head + half)
+                            for i in stride(from: 0, to: half, by: 16) {
+                                let (a, b) = (first.load(i, of: half), second.load(i, of: half))
+                                let (cos, sin) = (c.load(i, of: half), s.load(i, of: half) * sign)
+                                first.store(a * cos - b * sin, i, of: half)
+                                second.store(b * cos + a * sin, i, of: half)
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,21 @@
+/// An embedding whose vocabulary is divided among the ranks.
+struct VocabParallelEmbedding {
+    /// The ids that this rank holds.
+    let vocabulary: Range<Int>
+    /// [ids of the rank, features].
+    let weight: Matrix
+    let communicator: any Communicator
+
+    /// Writes the embedding of each id: [ids, features], the same on all ranks.
+    func forward(_ ids: [Int32], into y: Matrix) throws(CommunicationError) {
+        precondition(y.rows == ids.count && y.columns == weight.columns)
+        for (row, id) in ids.enumerated() {
+            if vocabulary.contains(Int(id)) {
+                y.row(row).update(from: weight.row(Int(id) - vocabulary.lowerBound), count: y.columns)
+            } else {
+                y.row(row).update(repeating: 0, count: y.columns)
+            }
+        }
+        try communicator.allReduceSum(y)
+    }
+}

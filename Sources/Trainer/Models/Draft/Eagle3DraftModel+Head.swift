@@ -1,0 +1,182 @@
+import Shared
+
+/// The head: `norm`, `lm_head` and the loss, of all steps together.
+///
+/// The head has most of the draft's arithmetic. It works on pieces of neighbouring labels, in which up to `tttLength`
+/// rows share one row of the target's logits: those are made once for all of them, and nothing of size
+/// [rows, vocabulary] outlives its piece.
+extension Eagle3DraftModel {
+    /// The most labels and the most target rows of a piece.
+    struct PieceSize {
+        var labels = 1024
+        var targetRows = 256
+    }
+
+    /// How much each row counts in the loss.
+    struct LossWeights {
+        /// Of step k: `decay`^k, as EAGLE's 0.8.
+        let decay: Float
+        /// Of each sequence of the batch: one over the number of labels or rows that the loss is a mean of.
+        let sequences: [Float]
+    }
+
+    /// A run of a plan's labels and the target rows that they learn from; -1 stands for logits of zero.
+    struct Piece {
+        let labels: Range<Int>
+        let targetRows: [Int32]
+        /// For each label, its place in `targetRows`.
+        let targetIndex: [Int]
+    }
+
+    /// Cuts a plan's labels into pieces, between target rows.
+    static func pieces(_ plan: TrainingTimeTestPlan, _ size: PieceSize = PieceSize()) -> [Piece] {
+        var pieces: [Piece] = []
+        var (first, rows, indices): (Int, [Int32], [Int]) = (0, [], [])
+        for (i, label) in plan.labels.enumerated() {
+            let row = Int32(label.targetRow ?? -1)
+            let isNew =
+                i == first || plan.labels[i - 1].targetRow != label.targetRow
+                || plan.labels[i - 1].sequence != label.sequence
+            if isNew, rows.count == size.targetRows || i - first + plan.tttLength > size.labels, i > first {
+                pieces.append(Piece(labels: first..<i, targetRows: rows, targetIndex: indices))
+                (first, rows, indices) = (i, [], [])
+            }
+            if isNew { rows.append(row) }
+            indices.append(rows.count - 1)
+        }
+        if first < plan.labels.count {
+            pieces.append(Piece(labels: first..<plan.labels.count, targetRows: rows, targetIndex: indices))
+        }
+        return pieces
+    }
+
+    /// The loss of all steps, its statistics and, if `weights` are given, the gradients of `norm`, `lm_head` and h_k.
+    ///
+    /// - Parameters:
+    ///   - teacher: Gives the distributions; the ranks of its group come here together.
+    ///   - targetHidden: The group's rows of the target's last hidden state, after its norm.
+    ///   - plans: Of each rank of the group; this rank's is `plans[rank]`.
+    ///   - firstRow: Where each rank's rows begin in `targetHidden`.
+    ///   - weights: Nil to measure only.
+    /// - Returns: What was measured, and the gradient of each step's h_k, in `workspace`.
+    func head(
+        _ record: Record, teacher: CompactTeacher, targetHidden: Matrix, plans: [TrainingTimeTestPlan],
+        firstRow: [Int], weights: LossWeights?, in workspace: Workspace
+    ) throws(CommunicationError) -> (statistics: TrainingStatistics, dHidden: [Matrix]) {
+        let plan = plans[teacher.target.communicator.rank]
+        let (active, h) = (plan.activeRows.count, configuration.hiddenSize)
+        let dHidden = record.steps.map { _ in workspace.matrix(rows: weights == nil ? 0 : active, columns: h) }
+        var outcomes = LabelOutcomes(plan)
+        try workspace.scope { () throws(CommunicationError) in
+            let y = workspace.matrix(rows: plan.tttLength * active, columns: h)
+            for (k, step) in record.steps.enumerated() {
+                norm.forward(step.hidden, into: y[rows: k * active..<(k + 1) * active])
+            }
+            let dY = workspace.zeros(rows: weights == nil ? 0 : y.rows, columns: h)
+            let pieces = plans.map { Self.pieces($0) }
+            for index in 0..<(pieces.map(\.count).max() ?? 0) {
+                try workspace.scope { () throws(CommunicationError) in
+                    let rows = pieces.enumerated().map { rank, pieces in
+                        index < pieces.count
+                            ? pieces[index].targetRows.map { $0 < 0 ? $0 : $0 + Int32(firstRow[rank]) } : []
+                    }
+                    let target = try teacher.distributions(targetHidden, rows: rows, in: workspace)
+                    let own = pieces[teacher.target.communicator.rank]
+                    guard index < own.count else { return }
+                    piece(own[index], target, plan, weights, y: y, dY: dY, &outcomes, in: workspace)
+                }
+            }
+            guard weights != nil else { return }
+            for (k, step) in record.steps.enumerated() {
+                norm.backward(
+                    dY[rows: k * active..<(k + 1) * active], x: step.hidden, into: dHidden[k], in: workspace)
+            }
+        }
+        return (outcomes.statistics, dHidden)
+    }
+
+    private func piece(
+        _ piece: Piece, _ target: CompactTeacher.Distributions, _ plan: TrainingTimeTestPlan, _ weights: LossWeights?,
+        y: Matrix, dY: Matrix, _ outcomes: inout LabelOutcomes, in workspace: Workspace
+    ) {
+        // Rows whose most likely token the draft doesn't know learn nothing.
+        let learnt = piece.labels.filter { target.argmax[piece.targetIndex[$0 - piece.labels.lowerBound]] >= 0 }
+        let rows = learnt.map { Int32(plan.labels[$0].step * plan.activeRows.count + plan.labels[$0].row) }
+        let targetIndex = learnt.map { piece.targetIndex[$0 - piece.labels.lowerBound] }
+        let gathered = workspace.matrix(rows: rows.count, columns: y.columns)
+        gathered.gather(rows, from: y)
+        let z = workspace.matrix(rows: rows.count, columns: configuration.draftVocabSize)
+        lmHead.forward(gathered, into: z)
+        let results = rowResults(z, learnt, targetIndex, target, plan, weights)
+        for (i, label) in learnt.enumerated() {
+            outcomes.record(
+                plan.labels[label], results[i], isCorrect: results[i].argmax == target.argmax[targetIndex[i]])
+        }
+        guard weights != nil else { return }
+        let dGathered = workspace.matrix(rows: rows.count, columns: y.columns)
+        lmHead.backward(z, x: gathered, into: dGathered)
+        dGathered.scatter(rows, into: dY)
+    }
+
+    private func rowResults(
+        _ z: Matrix, _ learnt: [Int], _ targetIndex: [Int], _ target: CompactTeacher.Distributions,
+        _ plan: TrainingTimeTestPlan, _ weights: LossWeights?
+    ) -> [DistillationLoss.Row] {
+        var stepWeights: [Float] = [1]
+        for _ in 1..<max(2, plan.tttLength) { stepWeights.append((stepWeights.last ?? 1) * (weights?.decay ?? 1)) }
+        let rowWeights = learnt.map { label -> Float in
+            let label = plan.labels[label]
+            return (weights?.sequences[label.sequence] ?? 0) * stepWeights[label.step]
+        }
+        return [DistillationLoss.Row](unsafeUninitializedCapacity: learnt.count) { results, count in
+            nonisolated(unsafe) let results = results
+            Parallel.forEach(learnt.count) { i, _ in
+                let distribution = DistillationLoss.Target(
+                    probabilities: target.probabilities.row(targetIndex[i]), coverage: target.coverage[targetIndex[i]])
+                results[i] = DistillationLoss.forwardBackward(
+                    z.row(i), z.columns, distribution, weight: rowWeights[i])
+            }
+            count = learnt.count
+        }
+    }
+}
+
+/// What became of each label of a batch.
+private struct LabelOutcomes {
+    private enum Outcome { case none, wrong, correct }
+
+    private let tttLength: Int
+    private var outcomes: [Outcome]
+    private var sums: TrainingStatistics
+
+    init(_ plan: TrainingTimeTestPlan) {
+        tttLength = plan.tttLength
+        outcomes = [Outcome](repeating: .none, count: plan.activeRows.count * plan.tttLength)
+        sums = TrainingStatistics(tttLength: plan.tttLength)
+        // A label that isn't recorded later is of a token that the draft doesn't know: wrong.
+        for label in plan.labels { outcomes[label.row * tttLength + label.step] = .wrong }
+        for k in 0..<tttLength { sums.steps[k].labels = Double(plan.labelCounts[k]) }
+    }
+
+    mutating func record(_ label: TrainingTimeTestPlan.Label, _ row: DistillationLoss.Row, isCorrect: Bool) {
+        if isCorrect { outcomes[label.row * tttLength + label.step] = .correct }
+        sums.steps[label.step].learnt += 1
+        sums.steps[label.step].loss += Double(row.loss)
+        sums.steps[label.step].correct += isCorrect ? 1 : 0
+        sums.steps[label.step].acceptance += Double(row.acceptance)
+    }
+
+    var statistics: TrainingStatistics {
+        var result = sums
+        for row in stride(from: 0, to: outcomes.count, by: tttLength) {
+            var isHit = true
+            for k in 0..<tttLength {
+                guard outcomes[row + k] != .none else { break }
+                isHit = isHit && outcomes[row + k] == .correct
+                result.steps[k].prefixes += 1
+                result.steps[k].prefixHits += isHit ? 1 : 0
+            }
+        }
+        return result
+    }
+}

@@ -1,0 +1,62 @@
+/// The frozen model that the draft imitates, one copy divided among the ranks of a tensor-parallel group.
+///
+/// Every rank of the group calls every function, in the same order, with the same rows; results are the same on all
+/// of them unless said otherwise.
+protocol DistributedTargetModel {
+    var configuration: TargetShape { get }
+    /// The ids whose logits this rank makes.
+    var vocabulary: Range<Int> { get }
+    var communicator: any Communicator { get }
+
+    /// Writes the embedding of each id: [ids, hidden].
+    func embed(_ ids: [Int32], into embedding: Matrix) throws(CommunicationError)
+
+    /// Runs all layers over the embedding `x` of a batch, in place.
+    ///
+    /// - Parameters:
+    ///   - x: [rows, hidden]: the embedding; on return the last layer's output after the final norm.
+    ///   - rows: Whose rows they are, and what of the past they see.
+    ///   - capture: Called with each layer's number and its input, [rows, hidden], before the layer runs; with the
+    ///     number of layers and their output before the final norm at the end.
+    func forward(
+        _ x: Matrix, _ rows: DecoderRows, in workspace: Workspace, capture: (_ layer: Int, _ input: Matrix) -> Void
+    ) throws(CommunicationError)
+
+    /// Writes this rank's part of the logits of `hidden`, which is after the final norm: [rows, vocabulary.count].
+    func logits(_ hidden: Matrix, into logits: Matrix)
+}
+
+/// The sizes of a target that others ask for.
+struct TargetShape: Equatable, Sendable {
+    let hiddenSize: Int
+    let vocabSize: Int
+    let numHiddenLayers: Int
+}
+
+/// The rows of a batch as attention sees them.
+struct DecoderRows {
+    /// Each row's position in its sequence.
+    let positions: [Int32]
+    /// How many keys of its sequence each row sees, those of the past included.
+    let visible: [Int32]
+    /// Each sequence's rows.
+    let sequences: [Range<Int>]
+    /// The keys and values of rows before these; only for one sequence.
+    let cache: KeyValueCache?
+
+    /// Whole sequences from their beginning.
+    init(_ batch: Batch) {
+        positions = batch.positions
+        visible = positions.map { $0 + 1 }
+        sequences = (0..<batch.sequenceCount).map(batch.rows(of:))
+        cache = nil
+    }
+
+    /// `count` rows that continue the sequence in `cache`.
+    init(continuing cache: KeyValueCache, count: Int) {
+        positions = (0..<count).map { Int32(cache.count + $0) }
+        visible = positions.map { $0 + 1 }
+        sequences = [0..<count]
+        self.cache = cache
+    }
+}

@@ -1,0 +1,80 @@
+import Shared
+import Testing
+
+@testable import Trainer
+
+/// The whole draft's backward pass against central differences.
+struct Eagle3GradientTests {
+    private let shape = Eagle3DraftModel.Shape(
+        hiddenSize: 20, targetHiddenSize: 12, intermediateSize: 24, numAttentionHeads: 4, numKeyValueHeads: 2,
+        headDim: 6, draftVocabSize: 30, rmsNormEpsilon: 1e-5)
+
+    @Test(arguments: [TrainingTimeTestPlan.LossMaskAlignment.label, .eagle])
+    func everyGradientIsTheDerivativeOfTheLoss(alignment: TrainingTimeTestPlan.LossMaskAlignment) throws {
+        let workspace = Workspace()
+        var random = RandomNumbers(seed: 3)
+        let samples = [11, 7].map { length in
+            Sample(
+                inputIDs: (0..<length).map { _ in Int32(random.below(40)) },
+                lossMask: (0..<length).map { $0 > 3 && $0 != 6 })
+        }
+        let batch = Batch(samples)
+        let plan = TrainingTimeTestPlan(batch, tttLength: 4, alignment: alignment)
+        let target = FixedTarget(vocabSize: 40, hiddenSize: 20, in: workspace)
+        let teacher = CompactTeacher(target, draftToTarget: (0..<30).map { Int32($0 + $0 / 3) })
+        let frequencies = (0..<3).map { 1 / Double($0 + 1) }
+        let draft = Eagle3DraftModel(shape, rotary: RotaryEmbedding(frequencies: frequencies, positions: 20))
+        for parameter in draft.parameters.parameters {
+            let isNorm = parameter.weight.rows == 1
+            random.fill(parameter.weight, scale: isNorm ? 0.3 : 0.4, around: isNorm ? 1 : 0)
+        }
+        let auxiliary = workspace.matrix(rows: batch.rows, columns: 36)
+        let hidden = workspace.matrix(rows: batch.rows, columns: 20)
+        let embedding = workspace.matrix(rows: batch.rows + 2, columns: 20)
+        random.fill(auxiliary)
+        random.fill(hidden)
+        target.embed(TrainingTimeTestPlan.extendedIDs(batch), into: embedding)
+        let features = Eagle3DraftModel.Features(auxiliary: auxiliary, embedding: embedding)
+        let weights = Eagle3DraftModel.LossWeights(decay: 0.8, sequences: [0.25, 0.5])
+
+        func run(_ weights: Eagle3DraftModel.LossWeights?) throws -> TrainingStatistics {
+            try workspace.scope {
+                let record = draft.forward(features, plan, in: workspace)
+                let (statistics, dHidden) = try draft.head(
+                    record, teacher: teacher, targetHidden: hidden, plans: [plan], firstRow: [0], weights: weights,
+                    in: workspace)
+                if weights != nil { draft.backward(dHidden, record, plan, in: workspace) }
+                return statistics
+            }
+        }
+        let statistics = try run(weights)
+        #expect(statistics.steps[0].learnt > 5 && statistics.steps[0].learnt < statistics.steps[0].labels)
+
+        // The loss with weights of its own for each sequence, by one sequence at a time being left out of the mask.
+        func loss() throws -> Double {
+            var total = 0.0
+            for sequence in 0..<2 {
+                let masked = samples.enumerated().map { index, sample in
+                    Sample(
+                        inputIDs: sample.inputIDs,
+                        lossMask: index == sequence ? sample.lossMask : sample.lossMask.map { _ in false })
+                }
+                let plan = TrainingTimeTestPlan(Batch(masked), tttLength: 4, alignment: alignment)
+                try workspace.scope {
+                    let record = draft.forward(features, plan, in: workspace)
+                    let (statistics, _) = try draft.head(
+                        record, teacher: teacher, targetHidden: hidden, plans: [plan], firstRow: [0], weights: nil,
+                        in: workspace)
+                    for (k, step) in statistics.steps.enumerated() {
+                        var weight = Double(weights.sequences[sequence])
+                        for _ in 0..<k { weight *= 0.8 }
+                        total += weight * step.loss
+                    }
+                }
+            }
+            return total
+        }
+        let checked = draft.parameters.parameters.map { ($0.parts[0].name, $0.weight, $0.gradient) }
+        try expectGradients(checked, step: 1e-2, tolerance: 1e-2, loss: loss)
+    }
+}

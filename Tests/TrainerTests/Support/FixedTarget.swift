@@ -1,0 +1,30 @@
+@testable import Trainer
+
+/// A target that is only an embedding and a head of random numbers: what the draft's tests need of one.
+struct FixedTarget: DistributedTargetModel {
+    let configuration: TargetShape
+    let communicator: any Communicator = SingleProcess()
+    let table: Matrix
+    let head: Matrix
+
+    init(vocabSize: Int, hiddenSize: Int, in workspace: Workspace, seed: UInt64 = 7) {
+        var random = RandomNumbers(seed: seed)
+        configuration = TargetShape(hiddenSize: hiddenSize, vocabSize: vocabSize, numHiddenLayers: 0)
+        table = workspace.matrix(rows: vocabSize, columns: hiddenSize)
+        head = workspace.matrix(rows: vocabSize, columns: hiddenSize)
+        random.fill(table)
+        random.fill(head)
+    }
+
+    var vocabulary: Range<Int> { 0..<configuration.vocabSize }
+
+    func embed(_ ids: [Int32], into embedding: Matrix) { embedding.gather(ids, from: table) }
+
+    func forward(
+        _ x: Matrix, _ rows: DecoderRows, in workspace: Workspace, capture: (_ layer: Int, _ input: Matrix) -> Void
+    ) {
+        capture(0, x)
+    }
+
+    func logits(_ hidden: Matrix, into logits: Matrix) { multiply(hidden, transposed: head, into: logits) }
+}
