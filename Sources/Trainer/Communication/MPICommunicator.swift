@@ -9,7 +9,9 @@ struct MPICommunicator: Communicator, @unchecked Sendable {
     /// Numbers a call reduces at a time: one long buffer runs at less than half the speed of 4 MB pieces.
     private static let pieceCount = 1 << 20
 
-    /// Starts MPI for this process and gives all its ranks. Once, from the main thread.
+    /// Starts MPI for this process and gives all its ranks.
+    ///
+    /// Once, from the main thread.
     static func start() throws(CommunicationError) -> MPICommunicator {
         var provided: Int32 = 0
         try check(MPI_Init_thread(nil, nil, Int32(MPI_THREAD_FUNNELED), &provided), "MPI_Init_thread")

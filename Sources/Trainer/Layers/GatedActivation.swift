@@ -3,7 +3,9 @@
 ///     dg = da u σ(g) (1 + g (1 − σ(g)))
 ///     du = da silu(g)
 enum GatedActivation {
-    /// a = silu(g) u. gateUp: [rows, g | u], g in the left half of each row; a: [rows, features].
+    /// a = silu(g) u.
+    ///
+    /// gateUp: [rows, g | u], g in the left half of each row; a: [rows, features].
     static func forward(_ gateUp: Matrix, into a: Matrix) {
         let n = a.columns
         precondition(gateUp.columns == 2 * n && gateUp.rows == a.rows)

@@ -12,7 +12,9 @@ struct RMSNorm {
     let weight: Parameter
     let epsilon: Float
 
-    /// y = norm(x). x, y: [rows, features]; y may be x.
+    /// y = norm(x).
+    ///
+    /// x, y: [rows, features]; y may be x.
     func forward(_ x: Matrix, into y: Matrix) {
         precondition(x.rows == y.rows && x.columns == weight.weight.columns && y.columns == x.columns)
         let w = weight.weight.start

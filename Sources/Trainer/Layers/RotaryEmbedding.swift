@@ -1,8 +1,8 @@
 import Glibc
 
-/// Rotary position embedding (Su et al. 2021): each pair (x₁, x₂) of a head is turned by the angle p ω.
+/// Rotary position embedding: each pair (x₁, x₂) of a head is turned by the angle p ω.
 ///
-/// At position p, with the halves of a head as pairs (Hugging Face's layout, x₁ = x[i], x₂ = x[i + d/2]):
+/// (Su and others 2021.) At position p, with the halves of a head as pairs (Hugging Face's layout, x₁ = x[i], x₂ = x[i + d/2]):
 ///
 ///     y₁ = x₁ cos pω − x₂ sin pω
 ///     y₂ = x₂ cos pω + x₁ sin pω

@@ -13,7 +13,9 @@ enum BLAS {
 
     // Products on the calling thread, for loops that are already spread over threads.
 
-    /// c = scale a bᵀ. Shapes as in `multiply(_:transposed:into:)`.
+    /// c = scale a bᵀ.
+    ///
+    /// Shapes as in `multiply(_:transposed:into:)`.
     static func product(_ a: Matrix, transposed b: Matrix, into c: Matrix, scale: Float = 1) {
         sgemm(CblasNoTrans, CblasTrans, a, b, c, k: a.columns, scale: scale, accumulate: false)
     }

@@ -16,7 +16,9 @@ extension Eagle3DraftModel {
         let steps: [Step]
     }
 
-    /// Runs all steps. What is returned lives in `workspace`.
+    /// Runs all steps.
+    ///
+    /// What is returned lives in `workspace`.
     func forward(_ features: Features, _ plan: TrainingTimeTestPlan, in workspace: Workspace) -> Record {
         let projected = workspace.matrix(rows: features.auxiliary.rows, columns: configuration.hiddenSize)
         fc.forward(features.auxiliary, into: projected)
