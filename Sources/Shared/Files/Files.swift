@@ -1,0 +1,168 @@
+@preconcurrency import Glibc
+
+/// What the operating system refused, and where.
+public struct FileError: Error, Equatable, CustomStringConvertible {
+    public let path: String
+    public let operation: String
+    public let code: Int32
+
+    /// The error that the last system call set.
+    public init(_ path: String, _ operation: String, code: Int32 = errno) {
+        self.path = path
+        self.operation = operation
+        self.code = code
+    }
+
+    public var description: String { "\(path): can't \(operation): \(String(cString: strerror(code)))" }
+}
+
+/// The whole of a file.
+public func readFile(_ path: String) throws(FileError) -> [UInt8] {
+    let map = try MappedFile(path)
+    return Array(map.bytes)
+}
+
+/// Writes a file aside, syncs it and renames it, so that it is there whole or not at all.
+public func writeFile(_ path: String, _ contents: some Sequence<UInt8>) throws(FileError) {
+    let aside = path + ".partial"
+    let file = try OutputFile(aside)
+    let written = Array(contents).withUnsafeBytes { bytes in
+        Result { () throws(FileError) in try file.write(bytes) }
+    }
+    try written.get()
+    try file.finish()
+    guard rename(aside, path) == 0 else { throw FileError(path, "rename \(aside) to it") }
+}
+
+/// A file that is mapped into memory to be read.
+public final class MappedFile: @unchecked Sendable {
+    public let path: String
+    public let bytes: UnsafeRawBufferPointer
+
+    public init(_ path: String) throws(FileError) {
+        self.path = path
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw FileError(path, "open it") }
+        defer { close(descriptor) }
+        var status = stat()
+        guard fstat(descriptor, &status) == 0 else { throw FileError(path, "look at it") }
+        guard status.st_mode & S_IFMT == S_IFREG else { throw FileError(path, "read it", code: EISDIR) }
+        guard status.st_size > 0 else {
+            bytes = UnsafeRawBufferPointer(start: nil, count: 0)
+            return
+        }
+        let start = mmap(nil, status.st_size, PROT_READ, MAP_PRIVATE, descriptor, 0)
+        guard let start, start != MAP_FAILED else { throw FileError(path, "map it into memory") }
+        bytes = UnsafeRawBufferPointer(start: start, count: status.st_size)
+    }
+
+    deinit {
+        if let start = bytes.baseAddress { munmap(UnsafeMutableRawPointer(mutating: start), bytes.count) }
+    }
+}
+
+/// A file that is written from its beginning to its end.
+public final class OutputFile {
+    public let path: String
+    private let descriptor: Int32
+    private var isOpen = true
+
+    public init(_ path: String) throws(FileError) {
+        self.path = path
+        descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
+        guard descriptor >= 0 else { throw FileError(path, "create it") }
+    }
+
+    deinit { if isOpen { close(descriptor) } }
+
+    public func write(_ bytes: UnsafeRawBufferPointer) throws(FileError) {
+        var rest = bytes
+        while !rest.isEmpty {
+            let written = Glibc.write(descriptor, rest.baseAddress, rest.count)
+            guard written >= 0 else {
+                if errno == EINTR { continue }
+                throw FileError(path, "write it")
+            }
+            rest = UnsafeRawBufferPointer(rebasing: rest.dropFirst(written))
+        }
+    }
+
+    /// Waits until the contents are on the disk, and closes the file.
+    public func finish() throws(FileError) {
+        guard fsync(descriptor) == 0 else { throw FileError(path, "sync it") }
+        isOpen = false
+        guard close(descriptor) == 0 else { throw FileError(path, "close it") }
+    }
+}
+
+public func fileExists(_ path: String) -> Bool { access(path, F_OK) == 0 }
+
+/// Makes a directory and those above it.
+public func makeDirectory(_ path: String) throws(FileError) {
+    if mkdir(path, 0o755) == 0 { return }
+    if errno == ENOENT, let parent = parentDirectory(path), parent != path {
+        try makeDirectory(parent)
+        guard mkdir(path, 0o755) == 0 || errno == EEXIST else { throw FileError(path, "make the directory") }
+        return
+    }
+    guard errno == EEXIST else { throw FileError(path, "make the directory") }
+    var status = stat()
+    guard stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFDIR else {
+        throw FileError(path, "make the directory", code: ENOTDIR)
+    }
+}
+
+/// Waits until a directory's entries are on the disk.
+public func syncDirectory(_ path: String) throws(FileError) {
+    let descriptor = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+    guard descriptor >= 0 else { throw FileError(path, "open the directory") }
+    defer { close(descriptor) }
+    guard fsync(descriptor) == 0 else { throw FileError(path, "sync the directory") }
+}
+
+/// The names in a directory, sorted, without `.` and `..`.
+public func listDirectory(_ path: String) throws(FileError) -> [String] {
+    guard let directory = opendir(path) else { throw FileError(path, "list the directory") }
+    defer { closedir(directory) }
+    var names: [String] = []
+    while let entry = readdir(directory) {
+        let name = withUnsafePointer(to: &entry.pointee.d_name) {
+            $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+        }
+        if name != "." && name != ".." { names.append(name) }
+    }
+    return names.sorted()
+}
+
+/// Removes a directory and all in it; nothing if it isn't there.
+public func removeDirectory(_ path: String) throws(FileError) {
+    guard fileExists(path) else { return }
+    for name in try listDirectory(path) {
+        let child = "\(path)/\(name)"
+        var status = stat()
+        guard lstat(child, &status) == 0 else { throw FileError(child, "look at it") }
+        if status.st_mode & S_IFMT == S_IFDIR {
+            try removeDirectory(child)
+        } else if unlink(child) != 0 {
+            throw FileError(child, "remove it")
+        }
+    }
+    guard rmdir(path) == 0 else { throw FileError(path, "remove the directory") }
+}
+
+/// The path from the root, without links, `.` and `..`; what doesn't exist is taken as it is written.
+public func absolutePath(_ path: String) -> String {
+    if let resolved = realpath(path, nil) {
+        defer { free(resolved) }
+        return String(cString: resolved)
+    }
+    guard !path.hasPrefix("/") else { return path }
+    guard let working = getcwd(nil, 0) else { return path }
+    defer { free(working) }
+    return "\(String(cString: working))/\(path)"
+}
+
+private func parentDirectory(_ path: String) -> String? {
+    guard let slash = path.dropLast(path.hasSuffix("/") ? 1 : 0).lastIndex(of: "/") else { return nil }
+    return slash == path.startIndex ? "/" : String(path[..<slash])
+}

@@ -1,0 +1,110 @@
+/// How a tensor's numbers are stored, by safetensors' names.
+public enum TensorType: String, CaseIterable, Sendable {
+    case float32 = "F32"
+    case float16 = "F16"
+    case bfloat16 = "BF16"
+    case int64 = "I64"
+    case int32 = "I32"
+    case uint8 = "U8"
+    case int8 = "I8"
+    case bool = "BOOL"
+
+    public var byteCount: Int {
+        switch self {
+        case .int64: 8
+        case .float32, .int32: 4
+        case .float16, .bfloat16: 2
+        case .uint8, .int8, .bool: 1
+        }
+    }
+}
+
+/// Why weights can't be used: the file, the tensor and what is wrong with it.
+public struct WeightsError: Error, Equatable, CustomStringConvertible {
+    public let file: String
+    public let tensor: String?
+    public let message: String
+
+    public init(_ file: String, tensor: String? = nil, _ message: String) {
+        self.file = file
+        self.tensor = tensor
+        self.message = message
+    }
+
+    public var description: String { "\(file): \(tensor.map { "tensor '\($0)' " } ?? "")\(message)" }
+}
+
+/// A tensor in a mapped file: nothing of it is read until it is asked for.
+public struct StoredTensor: Sendable {
+    public let name: String
+    public let type: TensorType
+    public let shape: [Int]
+    let file: MappedFile
+    let range: Range<Int>
+
+    public var path: String { file.path }
+
+    /// The bytes as they are stored, valid while this tensor is.
+    public var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(rebasing: file.bytes[range]) }
+
+    /// Checks the shape.
+    public func expect(_ shape: [Int]) throws(WeightsError) {
+        guard self.shape == shape else { throw error("has shape \(self.shape), should have \(shape)") }
+    }
+
+    public func error(_ message: String) -> WeightsError { WeightsError(path, tensor: name, message) }
+
+    /// Copies some rows and columns of a matrix (of a vector: columns of its one row), converted to float32.
+    ///
+    /// Only the bytes of these rows are read.
+    public func copy(
+        rows: Range<Int>, columns: Range<Int>, into target: UnsafeMutablePointer<Float>, stride: Int
+    ) throws(WeightsError) {
+        let width = shape.last ?? 1
+        let height = shape.dropLast().reduce(1, *)
+        precondition(rows.upperBound <= height && columns.upperBound <= width)
+        guard let start = bytes.baseAddress else { return }
+        guard [.float32, .float16, .bfloat16].contains(type) else {
+            throw error("is of type \(type.rawValue), should be F32, BF16 or F16")
+        }
+        for (i, row) in rows.enumerated() {
+            let source = start + (row * width + columns.lowerBound) * type.byteCount
+            let target = target + i * stride
+            switch type {
+            case .float32: UnsafeMutableRawPointer(target).copyMemory(from: source, byteCount: columns.count * 4)
+            case .bfloat16: BFloat16.widen(source, into: target, count: columns.count)
+            default:
+                for j in 0..<columns.count {
+                    target[j] = Float(source.loadUnaligned(fromByteOffset: 2 * j, as: Float16.self))
+                }
+            }
+        }
+    }
+
+    /// All numbers of a floating-point tensor, as float32.
+    public func floats() throws(WeightsError) -> [Float] {
+        var result = [Float](repeating: 0, count: shape.reduce(1, *))
+        let (height, width) = (shape.dropLast().reduce(1, *), shape.last ?? 1)
+        let copied = result.withUnsafeMutableBufferPointer { buffer in
+            Result { () throws(WeightsError) in
+                guard let start = buffer.baseAddress else { return }
+                try copy(rows: 0..<height, columns: 0..<width, into: start, stride: width)
+            }
+        }
+        try copied.get()
+        return result
+    }
+
+    /// All numbers of an integer or boolean tensor.
+    public func integers() throws(WeightsError) -> [Int] {
+        let count = shape.reduce(1, *)
+        let bytes = bytes
+        return switch type {
+        case .int64: (0..<count).map { Int(bytes.loadUnaligned(fromByteOffset: 8 * $0, as: Int64.self)) }
+        case .int32: (0..<count).map { Int(bytes.loadUnaligned(fromByteOffset: 4 * $0, as: Int32.self)) }
+        case .uint8, .bool: bytes.map { Int($0) }
+        case .int8: bytes.map { Int(Int8(bitPattern: $0)) }
+        default: throw error("is of type \(type.rawValue), should be of integers")
+        }
+    }
+}

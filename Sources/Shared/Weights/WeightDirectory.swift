@@ -1,0 +1,42 @@
+/// The weights of a Hugging Face directory: `model.safetensors`, or the files that `model.safetensors.index.json` names.
+public struct WeightDirectory: Sendable {
+    public let path: String
+    private let tensors: [String: StoredTensor]
+
+    public init(_ path: String) throws {
+        self.path = path
+        let (single, index) = ("\(path)/model.safetensors", "\(path)/model.safetensors.index.json")
+        if fileExists(single) {
+            tensors = try SafetensorsFile(single).tensors
+        } else if fileExists(index) {
+            tensors = try Self.sharded(index, directory: path)
+        } else {
+            throw WeightsError(path, "has neither model.safetensors nor model.safetensors.index.json")
+        }
+    }
+
+    public var names: [String] { tensors.keys.sorted() }
+
+    /// The tensor of a name.
+    /// - Throws: `WeightsError` that names the directory and the tensor, if there is none.
+    public func tensor(_ name: String) throws(WeightsError) -> StoredTensor {
+        guard let tensor = tensors[name] else { throw WeightsError(path, tensor: name, "is missing") }
+        return tensor
+    }
+
+    public func contains(_ name: String) -> Bool { tensors[name] != nil }
+
+    private static func sharded(_ index: String, directory: String) throws -> [String: StoredTensor] {
+        let root = try JSONFile(index).root
+        var files: [String: SafetensorsFile] = [:]
+        var tensors: [String: StoredTensor] = [:]
+        for (name, node) in try root.required("weight_map").members {
+            let file = try node.asString()
+            guard !file.contains("/") else { throw node.error("names a file outside the directory: \(file)") }
+            let shard = try files[file] ?? SafetensorsFile("\(directory)/\(file)")
+            files[file] = shard
+            tensors[name] = try shard.tensor(name)
+        }
+        return tensors
+    }
+}
