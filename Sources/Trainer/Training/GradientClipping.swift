@@ -20,8 +20,9 @@ enum GradientClipping {
         return sums.reduce(0, +).squareRoot()
     }
 
-    /// The factor that brings a gradient of `norm` down to `limit`; 1 if it is small enough. As torch's
-    /// `clip_grad_norm_`.
+    /// The factor that brings a gradient of `norm` down to `limit`; 1 if it is small enough.
+    ///
+    /// As torch's `clip_grad_norm_`.
     static func factor(norm: Double, limit: Float) -> Float {
         Float(min(1, Double(limit) / (norm + 1e-6)))
     }
