@@ -1,0 +1,46 @@
+/// The order in which samples are seen: a new permutation each epoch, a function of seed and epoch alone.
+///
+/// A step's global batch is the same whatever the number of ranks; each rank takes its part. So is the position from
+/// which a run goes on: the number of a step says it all.
+struct BatchSampler {
+    let sampleCount: Int
+    /// Samples of a step, over all ranks; the last step of an epoch has what is left.
+    let globalBatchSize: Int
+    let seed: UInt64
+
+    init(sampleCount: Int, globalBatchSize: Int, seed: Int) {
+        precondition(sampleCount > 0 && globalBatchSize > 0)
+        self.sampleCount = sampleCount
+        self.globalBatchSize = globalBatchSize
+        self.seed = UInt64(bitPattern: Int64(seed))
+    }
+
+    var stepsPerEpoch: Int { (sampleCount + globalBatchSize - 1) / globalBatchSize }
+
+    /// The samples in an epoch's order (Fisher and Yates's shuffle).
+    func order(epoch: Int) -> [Int] {
+        var order = Array(0..<sampleCount)
+        var random = SplitMix64(seed: seed &* 0x2545_F491_4F6C_DD1D &+ UInt64(epoch))
+        for i in stride(from: sampleCount - 1, to: 0, by: -1) { order.swapAt(i, random.below(i + 1)) }
+        return order
+    }
+
+    /// The global batch of a step within an epoch's order.
+    func batch(_ order: [Int], step: Int) -> ArraySlice<Int> {
+        let first = step % stepsPerEpoch * globalBatchSize
+        return order[first..<min(first + globalBatchSize, sampleCount)]
+    }
+
+    /// A global batch divided among ranks, and each rank's part cut into micro batches.
+    ///
+    /// - Returns: For each micro batch, for each rank, its samples; all ranks have as many micro batches, the last of
+    ///   which may be empty for some.
+    static func microBatches(_ batch: ArraySlice<Int>, ranks: Int, batchSize: Int) -> [[[Int]]] {
+        let samples = Array(batch)
+        let parts = (0..<ranks).map { Array(samples[shard(samples.count, rank: $0, of: ranks)]) }
+        let count = parts.map { ($0.count + batchSize - 1) / batchSize }.max() ?? 0
+        return (0..<count).map { micro in
+            parts.map { Array($0.dropFirst(micro * batchSize).prefix(batchSize)) }
+        }
+    }
+}

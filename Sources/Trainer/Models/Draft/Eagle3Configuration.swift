@@ -1,0 +1,152 @@
+import Shared
+
+/// The draft's `config.json`: read, or generated from its target.
+///
+/// Written with every key that SGLang, vLLM and llama.cpp read: what they compute with is the draft's own, so head
+/// size, rotation and padding are copied from the target too.
+struct Eagle3Configuration {
+    static let architecture = "LlamaForCausalLMEagle3"
+
+    let shape: Eagle3DraftModel.Shape
+    let vocabSize: Int
+    let rope: RopeConfiguration
+    /// The target's layers whose outputs the draft sees, counted from 0: `eagle_aux_hidden_state_layer_ids`.
+    let auxiliaryLayers: [Int]
+    let initializerRange: Double
+    /// Everything that `config.json` will hold.
+    let json: JSONText
+
+    static let defaultDraftVocabSize = 32_000
+
+    /// The configuration that training generates for a target.
+    ///
+    /// - Parameter draftVocabSize: At most the target's vocabulary.
+    init(target: ModelConfiguration, draftVocabSize: Int = defaultDraftVocabSize) throws(JSONError) {
+        let members: [(String, JSONText)] = [
+            ("architectures", .array([.string(Self.architecture)])),
+            ("model_type", .string("llama")),
+            ("hidden_act", .string("silu")),
+            ("hidden_size", .int(target.hiddenSize)),
+            ("target_hidden_size", .int(target.hiddenSize)),
+            ("intermediate_size", .int(target.intermediateSize)),
+            ("num_attention_heads", .int(target.numAttentionHeads)),
+            ("num_key_value_heads", .int(target.numKeyValueHeads)),
+            ("head_dim", .int(target.headDim)),
+            ("num_hidden_layers", .int(1)),
+            ("max_position_embeddings", .int(target.maxPositionEmbeddings)),
+            ("rms_norm_eps", .number(target.rmsNormEpsilon)),
+            ("rope_theta", .number(target.rope.theta)),
+            ("rope_scaling", target.rope.scaling ?? .null),
+            ("attention_bias", .bool(false)),
+            ("mlp_bias", .bool(false)),
+            ("initializer_range", .number(target.initializerRange)),
+            ("tie_word_embeddings", .bool(false)),
+            ("use_cache", .bool(true)),
+            ("vocab_size", .int(target.vocabSize)),
+            ("draft_vocab_size", .int(min(draftVocabSize, target.vocabSize))),
+            ("bos_token_id", target.bosTokenID.map(JSONText.int) ?? .null),
+            (
+                "eos_token_id",
+                target.eosTokenIDs.count == 1
+                    ? .int(target.eosTokenIDs[0]) : .array(target.eosTokenIDs.map(JSONText.int))
+            ),
+            ("pad_token_id", .int(target.padTokenID ?? 0)),
+            ("torch_dtype", .string("bfloat16")),
+            (
+                "eagle_config",
+                .object([
+                    (
+                        "eagle_aux_hidden_state_layer_ids",
+                        .array(Self.defaultLayers(target.numHiddenLayers).map(JSONText.int))
+                    ),
+                    ("use_aux_hidden_state", .bool(true)),
+                ])
+            ),
+        ]
+        let file = try JSONFile(contents: Array(JSONText.object(members).pretty.utf8), path: "generated draft config")
+        try self.init(file, target: target)
+    }
+
+    /// A draft's configuration, checked against its target.
+    ///
+    /// - Throws: `JSONError` that names the key that is missing, that doesn't fit the target, or that would change
+    ///   what the draft computes in a way that isn't supported.
+    init(_ file: JSONFile, target: ModelConfiguration) throws(JSONError) {
+        let root = file.root
+        let configuration = try ModelConfiguration(file)
+        try Self.refuseUnsupported(root, configuration)
+        let draftVocabSize = try root.int("draft_vocab_size")
+        try Self.check(root, "vocab_size", configuration.vocabSize, equals: target.vocabSize)
+        try Self.check(root, "hidden_size", configuration.hiddenSize, equals: target.hiddenSize)
+        let targetHiddenSize = try root.int("target_hidden_size", default: target.hiddenSize)
+        try Self.check(root, "target_hidden_size", targetHiddenSize, equals: target.hiddenSize)
+        guard draftVocabSize > 0, draftVocabSize <= configuration.vocabSize else {
+            throw try root.required("draft_vocab_size").error(
+                "is \(draftVocabSize), should be between 1 and vocab_size, \(configuration.vocabSize)")
+        }
+        shape = Eagle3DraftModel.Shape(
+            hiddenSize: configuration.hiddenSize, targetHiddenSize: targetHiddenSize,
+            intermediateSize: configuration.intermediateSize, numAttentionHeads: configuration.numAttentionHeads,
+            numKeyValueHeads: configuration.numKeyValueHeads, headDim: configuration.headDim,
+            draftVocabSize: draftVocabSize, rmsNormEpsilon: Float(configuration.rmsNormEpsilon))
+        vocabSize = configuration.vocabSize
+        rope = configuration.rope
+        initializerRange = configuration.initializerRange
+        auxiliaryLayers = try Self.layers(root, target)
+        json = JSONText(root.value)
+    }
+
+    /// [1, n/2 − 1, n − 4] of n layers, as SpecForge and SGLang have them; held within the layers there are.
+    static func defaultLayers(_ numHiddenLayers: Int) -> [Int] {
+        [1, numHiddenLayers / 2 - 1, numHiddenLayers - 4].map { min(max(0, $0), numHiddenLayers - 1) }
+    }
+
+    /// The rotation, for sequences of `positions` rows.
+    func rotary(positions: Int) throws(JSONError) -> RotaryEmbedding {
+        RotaryEmbedding(
+            frequencies: try RotaryFrequencies.configured(rope, headDim: shape.headDim), positions: positions)
+    }
+
+    private static func layers(_ root: JSONNode, _ target: ModelConfiguration) throws(JSONError) -> [Int] {
+        guard let node = root["eagle_config"]?["eagle_aux_hidden_state_layer_ids"] else {
+            return defaultLayers(target.numHiddenLayers)
+        }
+        let layers = try node.elements.map { (element: JSONNode) throws(JSONError) -> Int in try element.asInt() }
+        guard layers.count == 3, layers.allSatisfy({ 0..<target.numHiddenLayers ~= $0 }) else {
+            throw node.error("is \(layers), should be three layers of the target's \(target.numHiddenLayers)")
+        }
+        return layers
+    }
+
+    private static func check(_ root: JSONNode, _ key: String, _ found: Int, equals wanted: Int) throws(JSONError) {
+        guard found == wanted else {
+            throw root[key]?.error("is \(found), should be the target's \(wanted)")
+                ?? JSONError("key '\(key)' should be the target's \(wanted)")
+        }
+    }
+
+    /// Keys that would change what the draft computes, and their only supported values.
+    private static func refuseUnsupported(
+        _ root: JSONNode, _ configuration: ModelConfiguration
+    ) throws(JSONError) {
+        let architectures = configuration.architectures
+        guard architectures.isEmpty || architectures == [architecture] else {
+            throw try root.required("architectures").error("is \(architectures), should be [\"\(architecture)\"]")
+        }
+        for key in [
+            "fc_norm", "norm_output", "norm_before_residual", "norm_before_fc", "tie_word_embeddings",
+            "attention_bias", "mlp_bias",
+        ] where try root.bool(key, default: false) {
+            throw try root.required(key).error("is true, which isn't supported")
+        }
+        if try root["eagle_config"]?.bool("use_aux_hidden_state", default: true) == false {
+            throw try root.required("eagle_config").error("has use_aux_hidden_state false, which isn't supported")
+        }
+        guard configuration.numHiddenLayers == 1 else {
+            throw try root.required("num_hidden_layers").error("is \(configuration.numHiddenLayers), supported is 1")
+        }
+        guard configuration.hiddenActivation == "silu" else {
+            throw try root.required("hidden_act").error("is '\(configuration.hiddenActivation)', supported is silu")
+        }
+    }
+}
