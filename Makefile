@@ -1,0 +1,10 @@
+# The doors to everything. Each is a script of its own, for machines without make.
+.PHONY: demo test test-mpi lint format bench fixtures
+
+demo:     ; @scripts/demo.sh
+test:     ; @scripts/test.sh
+test-mpi: ; @scripts/test-mpi.sh
+lint:     ; @swift format lint --strict -r Sources Tests Package.swift && shellcheck scripts/*.sh Benchmarks/*.sh .ci/run
+format:   ; @swift format -i -r Sources Tests Package.swift
+bench:    ; @Benchmarks/preprocess.sh && Benchmarks/train.sh
+fixtures: ; @scripts/fixtures.sh

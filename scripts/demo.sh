@@ -1,0 +1,117 @@
+#!/usr/bin/env bash
+# Real conversations in, a trained EAGLE-3 draft of a real model out, and its acceptance measured by decoding.
+usage='usage: scripts/demo.sh [--data FILE] [--eval-data FILE] [--steps N] [--ranks N] [--output DIR]
+
+  --data FILE       conversations to train on, ShareGPT JSONL (default: fixtures/conversations/sharegpt_smollm2.jsonl)
+  --eval-data FILE  conversations whose prompts are decoded afterwards (default: 100 others of the same kind)
+  --steps N         optimizer steps, of 2 conversations each (default: 300)
+  --ranks N         processes to train with (default: 2)
+  --output DIR      where the drafts go (default: demo)
+
+Run again, it goes on where it was stopped; what is there already is not made again.'
+
+set -euo pipefail
+here=$(dirname "${BASH_SOURCE[0]}")
+fixtures=$(cd "$here/../fixtures/conversations" && pwd)
+data=$fixtures/sharegpt_smollm2.jsonl
+eval_data=$fixtures/eval_sharegpt_smollm2.jsonl
+steps=300
+rank_count=2
+output=demo
+
+while [ $# -gt 0 ]; do
+    case $1 in
+    -h | --help)
+        echo "$usage"
+        exit 0
+        ;;
+    --data | --eval-data | --steps | --ranks | --output)
+        if [ $# -lt 2 ]; then
+            printf 'error: %s needs a value\n\n%s\n' "$1" "$usage" >&2
+            exit 64
+        fi
+        case $1 in
+        --data) data=$2 ;;
+        --eval-data) eval_data=$2 ;;
+        --steps) steps=$2 ;;
+        --ranks) rank_count=$2 ;;
+        --output) output=$2 ;;
+        esac
+        shift 2
+        ;;
+    *)
+        printf 'error: %s is not an option\n\n%s\n' "$1" "$usage" >&2
+        exit 64
+        ;;
+    esac
+done
+for number in "$steps" "$rank_count"; do
+    if ! [[ $number =~ ^[1-9][0-9]*$ ]]; then
+        printf 'error: %s is not a positive number\n\n%s\n' "$number" "$usage" >&2
+        exit 64
+    fi
+done
+
+# shellcheck source=setup.sh
+source "$here/setup.sh"
+for file in "$data" "$eval_data"; do
+    [ -f "$file" ] || fail "$file: no such file"
+done
+mkdir -p "$output" "$state"
+output=$(cd "$output" && pwd)
+target=$state/models/SmolLM2-135M-Instruct
+cache=$state/cache
+programs=$root/.build/release
+
+say "Building (release)"
+swift build --package-path "$root" -c release >&2
+
+say "Target: SmolLM2-135M-Instruct"
+"$python" "$here/get_smollm2.py" "$target" --downloads "$state/downloads" >&2
+
+say "Preprocessing: conversations to token ids, loss masks and the draft's vocabulary"
+text=(--target-model-path "$target" --cache-dir "$cache" --chat-template qwen --max-length 512)
+for file in "$data" "$eval_data"; do
+    "$programs/Preprocess" build --train-data-path "$file" "${text[@]}" --draft-vocab-size 8000 >&2
+done
+
+train() {
+    local folder=$1 resume=()
+    shift
+    [ ! -e "$folder/latest" ] || resume=(--resume)
+    ranks "$rank_count" "$programs/Trainer" train "${text[@]}" --train-data-path "$data" --output-dir "$folder" \
+        --draft-global-batch-size 2 --warmup-ratio 0.03 "$@" "${resume[@]}" >&2
+}
+evaluate() {
+    local folder=$1
+    ranks "$rank_count" "$programs/Trainer" evaluate "${text[@]}" --draft-model-path "$folder/latest" \
+        --eval-data-path "$eval_data" --max-samples 40 --max-new-tokens 64 --draft-length 5 --json >"$folder/report.json"
+}
+
+say "An untrained draft, to compare with"
+train "$output/untrained" --total-steps 1 --learning-rate 0
+evaluate "$output/untrained"
+
+say "Training $steps steps on $rank_count ranks"
+train "$output/trained" --total-steps "$steps" --learning-rate 1e-3
+
+say "Evaluating: speculative decoding, checked against plain decoding token by token"
+evaluate "$output/trained"
+
+"$python" - "$output" "$cache" "$target" <<'END'
+import json, pathlib, sys
+
+output, cache, target = sys.argv[1:]
+before, after = (json.loads(pathlib.Path(output, name, "report.json").read_text()) for name in ("untrained", "trained"))
+key = "acceptance_length"
+print(f"""
+Acceptance length, in tokens per verification (the target's own token included):
+  before training  {before[key]:.3f}
+  after            {after[key]:.3f}
+
+The trained draft   {output}/trained/latest
+Its training log    {output}/trained/metrics.jsonl
+Both evaluations    {output}/untrained/report.json, {output}/trained/report.json
+The target          {target}
+The sample stores   {cache}""")
+END

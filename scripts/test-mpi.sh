@@ -1,0 +1,167 @@
+#!/usr/bin/env bash
+# Runs the built programs as users do, as several ranks under mpirun, and compares what they write.
+#
+# usage: scripts/test-mpi.sh [PROGRAMS]    (default: .build/release, which is built first)
+
+set -euo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# shellcheck source=setup.sh
+source "$here/setup.sh"
+programs=${1:-}
+if [ -z "$programs" ]; then
+    swift build --package-path "$root" -c release >&2
+    programs=$root/.build/release
+fi
+goldens=${EYRIE_GOLDENS:-$root/fixtures}
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+passed=0
+failed=0
+
+# check NAME COMMAND...: the command succeeds.
+check() {
+    local name=$1
+    shift
+    if "$@" >"$scratch/check.log" 2>&1; then
+        passed=$((passed + 1))
+        printf 'passed: %s\n' "$name"
+    else
+        failed=$((failed + 1))
+        printf 'FAILED: %s\n' "$name"
+        tail -n 12 "$scratch/check.log" | sed 's/^/    /'
+    fi
+}
+
+# refuses TEXT COMMAND...: the command fails, within a minute, and says TEXT.
+refuses() {
+    local text=$1 code=0
+    shift
+    timeout 60 "$@" >"$scratch/refused.log" 2>&1 || code=$?
+    cat "$scratch/refused.log"
+    [ "$code" -ne 0 ] && [ "$code" -ne 124 ] && grep -qF -- "$text" "$scratch/refused.log"
+}
+compare() { "$python" "$here/compare.py" "$@"; }
+
+# --- The target gives transformers' numbers, however many ranks share it.
+
+probe() {
+    local family=$1 size=$2 out=$scratch/probe.safetensors
+    "$python" - "$family/expected.safetensors" >"$scratch/ids.json" <<'END'
+import json, struct, sys
+data = open(sys.argv[1], "rb").read()
+length, = struct.unpack("<Q", data[:8])
+begin, end = json.loads(data[8:8 + length])["input_ids"]["data_offsets"]
+print(json.dumps([value for value, in struct.iter_unpack("<i", data[8 + length + begin:8 + length + end])]))
+END
+    ranks "$size" "$programs/Trainer" probe --target-model-path "$family" --tp-size "$size" \
+        --input-ids "$scratch/ids.json" --output "$out"
+    "$python" - "$family/expected.safetensors" "$out" "$here" <<'END'
+import pathlib, sys
+sys.path.append(sys.argv[3])
+import compare
+expected, got = (compare.read_tensors(pathlib.Path(path)) for path in sys.argv[1:3])
+for name in ("hidden_states", "logits"):
+    distance = compare.distance(expected[name], got[name])
+    assert distance < 1e-5, f"{name} differ by {distance:.2g}"
+END
+}
+for family in "$goldens"/targets/*/; do
+    for size in 1 2 3; do
+        check "probe $(basename "$family"), tensor parallel $size" probe "${family%/}" "$size"
+    done
+done
+
+# --- A draft trained on a tiny target is the same, however many ranks train it.
+
+model=$scratch/model
+mkdir "$model"
+cp "$root"/fixtures/targets/llama/{config.json,model.safetensors} "$root"/fixtures/tokenizers/tiny/* "$model"
+"$python" - "$root/fixtures/conversations/sharegpt_smollm2.jsonl" "$scratch/train.jsonl" "$scratch/eval.jsonl" <<'END'
+import sys
+rows = [line for line in open(sys.argv[1]) if line.isascii() and len(line) < 700]
+open(sys.argv[2], "w").writelines(rows[:36])
+open(sys.argv[3], "w").writelines(rows[36:42])
+END
+text=(--target-model-path "$model" --cache-dir "$scratch/cache" --chat-template chatml --max-length 256)
+for file in "$scratch/train.jsonl" "$scratch/eval.jsonl"; do
+    check "build the store of $(basename "$file")" \
+        "$programs/Preprocess" build --train-data-path "$file" "${text[@]}" --draft-vocab-size 96
+done
+
+# train RANKS OUTPUT OPTIONS...
+train() {
+    local size=$1 output=$2
+    shift 2
+    ranks "$size" "$programs/Trainer" train "${text[@]}" --train-data-path "$scratch/train.jsonl" \
+        --output-dir "$output" --draft-global-batch-size 12 --total-steps 6 --learning-rate 1e-3 --log-steps 1 "$@"
+}
+check "train, 1 rank" train 1 "$scratch/reference"
+same() {
+    local output=$1 tolerance=$2
+    compare metrics "$scratch/reference/metrics.jsonl" "$output/metrics.jsonl" loss --tolerance "$tolerance"
+    compare tensors "$scratch/reference/latest/model.safetensors" "$output/latest/model.safetensors" \
+        --tolerance "$tolerance"
+}
+for shape in "2 1" "3 1" "4 1" "2 2" "3 3" "4 2"; do
+    read -r size tensor_parallel <<<"$shape"
+    output=$scratch/ranks-$size-$tensor_parallel
+    check "train, $size ranks, tensor parallel $tensor_parallel" \
+        train "$size" "$output" --tp-size "$tensor_parallel"
+    check "$size ranks, tensor parallel $tensor_parallel: losses and draft as with 1 rank" same "$output" 1e-3
+done
+
+# --- Stopped and resumed is the same as never stopped, bit for bit.
+
+resumed() {
+    train 2 "$scratch/whole" --save-interval 3
+    mkdir "$scratch/resumed"
+    cp -r "$scratch/whole/step_3" "$scratch/resumed/"
+    ln -s step_3 "$scratch/resumed/latest"
+    train 2 "$scratch/resumed" --save-interval 3 --resume
+    compare tensors "$scratch/whole/latest/model.safetensors" "$scratch/resumed/latest/model.safetensors"
+}
+check "resumed at step 3, the draft equals that of an uninterrupted run" resumed
+
+# --- Speculative decoding gives the greedy text, and the same report on 1 and 2 ranks.
+
+evaluate() {
+    ranks "$1" "$programs/Trainer" evaluate "${text[@]}" --eval-data-path "$scratch/eval.jsonl" --json \
+        --draft-model-path "$scratch/reference/latest" --max-new-tokens 24 >"$scratch/report-$1.json"
+}
+evaluated() {
+    evaluate 1
+    evaluate 2
+    "$python" - "$scratch"/report-{1,2}.json <<'END'
+import json, sys
+one, two = (json.load(open(path)) for path in sys.argv[1:])
+for key in ("acceptance_length",):
+    assert abs(one[key] - two[key]) < 1e-6, (key, one[key], two[key])
+END
+}
+check "evaluate, 1 and 2 ranks: the same acceptance length" evaluated
+
+# --- Errors end all ranks, and say what to do.
+
+check "a number of ranks that tensor parallelism doesn't divide is refused" \
+    refuses "tp-size" train 3 "$scratch/refused" --tp-size 2
+check "training without a store says how to build it" \
+    refuses "Preprocess build" train 2 "$scratch/refused" --max-length 128
+
+dies() {
+    local code=0 launcher
+    train 2 "$scratch/dies" --num-epochs 100000 --total-steps 100000 >"$scratch/dies.log" 2>&1 &
+    launcher=$!
+    until [ "$(grep -c . "$scratch/dies/metrics.jsonl" 2>/dev/null)" -gt 2 ]; do
+        kill -0 "$launcher" || return 1
+        sleep 0.1
+    done
+    kill -KILL "$(pgrep -f -- "--output-dir $scratch/dies" | xargs -n 1 ps -o pid=,comm= -p | awk '/Trainer/ {print $1; exit}')"
+    timeout 60 tail --pid "$launcher" -f /dev/null || return 1
+    wait "$launcher" || code=$?
+    [ "$code" -ne 0 ]
+}
+check "a rank that is killed ends the others" dies
+
+printf '\nmpirun: %s passed, %s failed\n' "$passed" "$failed"
+[ -z "${EYRIE_COUNTS:-}" ] || printf '%s %s\n' "$passed" "$failed" >"$EYRIE_COUNTS"
+[ "$failed" -eq 0 ]

@@ -1,0 +1,50 @@
+#!/usr/bin/env bash
+# Passes the tests: those of Swift, and the programs as several ranks under mpirun. The last line counts them.
+#
+# usage: scripts/test.sh [OPTIONS OF swift test]    as in scripts/test.sh --filter RMSNorm, which leaves out mpirun's
+
+set -euo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# shellcheck source=setup.sh
+source "$here/setup.sh"
+
+# Numeric tests need optimized code; and their objects a folder of their own, so that the release build keeps its own.
+build=$root/.build-test
+results=$(mktemp -d)
+trap 'rm -rf "$results"' EXIT
+passed=0
+failed=0
+
+say "Swift tests"
+options=(--package-path "$root" --scratch-path "$build" -c release -Xswiftc -enable-testing)
+code=0
+if swift build "${options[@]}" --build-tests >&2; then
+    swift test "${options[@]}" --skip-build --xunit-output "$results/tests.xml" "$@" || code=$?
+else
+    code=$?
+fi
+if counts=$("$python" - "$results/tests-swift-testing.xml" 2>/dev/null <<'END'
+import sys, xml.etree.ElementTree
+suite = xml.etree.ElementTree.parse(sys.argv[1]).getroot().find("testsuite")
+total, failed, skipped = (int(suite.get(key) or 0) for key in ("tests", "failures", "skipped"))
+print(total - failed - skipped, failed)
+END
+); then
+    read -r passed failed <<<"$counts"
+fi
+if [ "$code" -ne 0 ] && [ "$failed" -eq 0 ]; then
+    failed=1 # they weren't built, or didn't run to their end
+fi
+
+if [ $# -eq 0 ]; then
+    say "The programs under mpirun"
+    code=0
+    EYRIE_COUNTS=$results/mpi "$here/test-mpi.sh" "$build/release" || code=$?
+    counts="0 1"
+    [ ! -f "$results/mpi" ] || counts=$(<"$results/mpi")
+    passed=$((passed + ${counts% *}))
+    failed=$((failed + ${counts#* }))
+fi
+
+printf '\n%s passed, %s failed\n' "$passed" "$failed"
+[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
