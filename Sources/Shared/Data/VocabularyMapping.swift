@@ -1,0 +1,83 @@
+/// Why no draft vocabulary can be derived.
+public struct VocabularyError: Error, Equatable, CustomStringConvertible {
+    public let description: String
+}
+
+/// Which of the target's tokens the draft can predict.
+///
+/// Draft ids are in the order of target ids, so that the target's columns taken where `targetHasDraft` is true are in
+/// the draft's order.
+public struct VocabularyMapping: Equatable, Sendable {
+    /// The target's id of each draft id, ascending: [draftVocabSize].
+    public let draftToTarget: [Int32]
+    public let vocabSize: Int
+    /// Of the supervised tokens, the share that the draft has.
+    public let coverage: Double
+
+    public var draftVocabSize: Int { draftToTarget.count }
+
+    /// The tokens that occur most often among the supervised ones.
+    ///
+    /// Of equally frequent ones the lower id comes first, so that ids that never occur fill what is left in ascending
+    /// order.
+    /// - Parameters:
+    ///   - counts: How often each token of the target's vocabulary is supervised: [vocabSize].
+    ///   - always: Tokens that are in it whatever their count: those that begin and end texts and turns.
+    /// - Throws: `VocabularyError` if the size doesn't fit.
+    public static func derive(
+        counts: [UInt64], draftVocabSize: Int, always: [Int32]
+    ) throws(VocabularyError) -> VocabularyMapping {
+        let forced = Set(always.map(Int.init)).sorted()
+        guard draftVocabSize <= counts.count else {
+            throw VocabularyError(
+                description: "draft vocabulary size \(draftVocabSize) is larger than the target's vocabulary, "
+                    + "\(counts.count)")
+        }
+        guard draftVocabSize >= max(1, forced.count) else {
+            throw VocabularyError(
+                description: "draft vocabulary size \(draftVocabSize) should be at least \(max(1, forced.count)), "
+                    + "for the tokens that are always in it")
+        }
+        if let stray = forced.first(where: { !counts.indices.contains($0) }) {
+            throw VocabularyError(
+                description: "token \(stray), which is always in the draft vocabulary, should be below \(counts.count)")
+        }
+        var isChosen = [Bool](repeating: false, count: counts.count)
+        for id in forced { isChosen[id] = true }
+        let byFrequency = counts.indices.sorted { (counts[$1], $0) < (counts[$0], $1) }
+        var missing = draftVocabSize - forced.count
+        for id in byFrequency where missing > 0 && !isChosen[id] {
+            isChosen[id] = true
+            missing -= 1
+        }
+        return VocabularyMapping(isChosen: isChosen, counts: counts)
+    }
+
+    private init(isChosen: [Bool], counts: [UInt64]) {
+        draftToTarget = isChosen.indices.filter { isChosen[$0] }.map(Int32.init)
+        vocabSize = counts.count
+        let total = counts.reduce(0, +)
+        let covered = draftToTarget.reduce(into: UInt64(0)) { $0 += counts[Int($1)] }
+        coverage = total > 0 ? Double(covered) / Double(total) : 0
+    }
+
+    /// What is added to a draft id to get the target's, as in checkpoints' `d2t`: [draftVocabSize].
+    public var draftToTargetOffsets: [Int64] { draftToTarget.enumerated().map { Int64($1) - Int64($0) } }
+
+    /// Whether the draft has each of the target's tokens, as in checkpoints' `t2d`: [vocabSize].
+    public var targetHasDraft: [Bool] {
+        var has = [Bool](repeating: false, count: vocabSize)
+        for id in draftToTarget { has[Int(id)] = true }
+        return has
+    }
+
+    /// The draft's id of a token of the target, if it has one.
+    public func targetToDraft(_ id: Int32) -> Int32? {
+        var (low, high) = (0, draftToTarget.count)
+        while low < high {
+            let middle = (low + high) / 2
+            if draftToTarget[middle] < id { low = middle + 1 } else { high = middle }
+        }
+        return low < draftToTarget.count && draftToTarget[low] == id ? Int32(low) : nil
+    }
+}

@@ -1,0 +1,175 @@
+import CLMDB
+@preconcurrency import Glibc
+
+/// What LMDB refused, in which file.
+public struct LMDBError: Error, Equatable, CustomStringConvertible {
+    /// LMDB's code, or the operating system's.
+    public let code: Int32
+    /// The function of LMDB that failed.
+    public let operation: String
+    public let path: String
+
+    /// Whether the map must grow before the transaction can be tried again.
+    var isMapFull: Bool { code == MDB_MAP_FULL }
+    var isDiskFull: Bool { code == ENOSPC || code == EDQUOT }
+
+    public var description: String {
+        switch code {
+        case ENOSPC, EDQUOT: "\(path): the disk is full"
+        case MDB_INVALID: "\(path): is not an LMDB file"
+        case MDB_VERSION_MISMATCH: "\(path): was written by another version of LMDB"
+        default: "\(path): \(operation): \(String(cString: mdb_strerror(code)))"
+        }
+    }
+}
+
+/// An LMDB environment of one file and one database, its keys in the order of their bytes.
+///
+/// LMDB's own lock file isn't used: a finished store never changes, and one being built belongs to the process that
+/// holds its `BuildLock`.
+final class LMDBEnvironment {
+    enum Mode {
+        /// A file that nobody changes any more: mapped to be read, by any number of processes.
+        case immutable
+        /// The only process that has the file, which is made if it isn't there.
+        ///
+        /// A commit returns when it is on the disk, unless it may wait until `sync`.
+        case exclusive(syncEachCommit: Bool)
+    }
+
+    let path: String
+    fileprivate let handle: OpaquePointer
+    /// The main database's handle, which is the same in every environment.
+    fileprivate let database: MDB_dbi
+
+    init(_ path: String, _ mode: Mode) throws(LMDBError) {
+        self.path = path
+        var handle: OpaquePointer?
+        try check(mdb_env_create(&handle), "mdb_env_create", path)
+        guard let handle else { throw LMDBError(code: ENOMEM, operation: "mdb_env_create", path: path) }
+        var flags = UInt32(MDB_NOSUBDIR | MDB_NOLOCK)
+        switch mode {
+        // Samples are read in random order: reading ahead would only fill memory.
+        case .immutable: flags |= UInt32(MDB_RDONLY | MDB_NORDAHEAD)
+        case .exclusive(let syncEachCommit): flags |= syncEachCommit ? 0 : UInt32(MDB_NOSYNC)
+        }
+        do {
+            try check(mdb_env_open(handle, path, flags, 0o644), "mdb_env_open", path)
+            database = try Self.openDatabase(handle, path)
+        } catch {
+            mdb_env_close(handle)
+            throw error
+        }
+        self.handle = handle
+    }
+
+    deinit { mdb_env_close(handle) }
+
+    private static func openDatabase(_ handle: OpaquePointer, _ path: String) throws(LMDBError) -> MDB_dbi {
+        var transaction: OpaquePointer?
+        var database: MDB_dbi = 0
+        try check(mdb_txn_begin(handle, nil, UInt32(MDB_RDONLY), &transaction), "mdb_txn_begin", path)
+        defer { mdb_txn_abort(transaction) }
+        try check(mdb_dbi_open(transaction, nil, 0, &database), "mdb_dbi_open", path)
+        return database
+    }
+
+    var mapSize: Int {
+        var info = MDB_envinfo()
+        return mdb_env_info(handle, &info) == 0 ? info.me_mapsize : 0
+    }
+
+    /// Lets the file grow up to a size in bytes; no transaction may be open.
+    func setMapSize(_ size: Int) throws(LMDBError) {
+        try check(mdb_env_set_mapsize(handle, size), "mdb_env_set_mapsize", path)
+    }
+
+    /// Waits until all that was committed is on the disk.
+    func sync() throws(LMDBError) { try check(mdb_env_sync(handle, 1), "mdb_env_sync", path) }
+}
+
+/// A view of an environment as it was when the transaction began.
+///
+/// What it hands out lies in the mapped file and is valid as long as the transaction.
+final class LMDBReadTransaction {
+    private let environment: LMDBEnvironment
+    private let handle: OpaquePointer?
+
+    init(_ environment: LMDBEnvironment) throws(LMDBError) {
+        self.environment = environment
+        var handle: OpaquePointer?
+        try check(
+            mdb_txn_begin(environment.handle, nil, UInt32(MDB_RDONLY), &handle), "mdb_txn_begin", environment.path)
+        self.handle = handle
+    }
+
+    deinit { mdb_txn_abort(handle) }
+
+    func value(of key: [UInt8]) throws(LMDBError) -> UnsafeRawBufferPointer? {
+        var value = MDB_val()
+        let code = withValue(key) { mdb_get(handle, environment.database, &$0, &value) }
+        if code == MDB_NOTFOUND { return nil }
+        try check(code, "mdb_get", environment.path)
+        return UnsafeRawBufferPointer(start: value.mv_data, count: value.mv_size)
+    }
+
+    /// Every key and value, in the order of the keys.
+    func forEach(_ body: (_ key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer) throws -> Void) throws {
+        var cursor: OpaquePointer?
+        try check(mdb_cursor_open(handle, environment.database, &cursor), "mdb_cursor_open", environment.path)
+        defer { mdb_cursor_close(cursor) }
+        var key = MDB_val()
+        var value = MDB_val()
+        while true {
+            let code = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)
+            if code == MDB_NOTFOUND { return }
+            try check(code, "mdb_cursor_get", environment.path)
+            try body(
+                UnsafeRawBufferPointer(start: key.mv_data, count: key.mv_size),
+                UnsafeRawBufferPointer(start: value.mv_data, count: value.mv_size))
+        }
+    }
+}
+
+/// Changes that come true together, or not at all: what isn't committed is undone.
+struct LMDBWriteTransaction: ~Copyable {
+    private let environment: LMDBEnvironment
+    private var handle: OpaquePointer?
+
+    init(_ environment: LMDBEnvironment) throws(LMDBError) {
+        self.environment = environment
+        var handle: OpaquePointer?
+        try check(mdb_txn_begin(environment.handle, nil, 0, &handle), "mdb_txn_begin", environment.path)
+        self.handle = handle
+    }
+
+    deinit { mdb_txn_abort(handle) }
+
+    /// Writes a value, behind all others if `isLast`, which packs the pages full.
+    func put(_ bytes: [UInt8], at key: [UInt8], isLast: Bool = false) throws(LMDBError) {
+        let flags = isLast ? UInt32(MDB_APPEND) : 0
+        let code = withValue(key) { key in
+            withValue(bytes) { value in mdb_put(handle, environment.database, &key, &value, flags) }
+        }
+        try check(code, "mdb_put", environment.path)
+    }
+
+    consuming func commit() throws(LMDBError) {
+        // LMDB ends the transaction whether or not it could commit it, so that there is nothing left to abort.
+        let ended = handle
+        handle = nil
+        try check(mdb_txn_commit(ended), "mdb_txn_commit", environment.path)
+    }
+}
+
+private func withValue(_ bytes: [UInt8], _ body: (inout MDB_val) -> Int32) -> Int32 {
+    bytes.withUnsafeBytes { bytes in
+        var value = MDB_val(mv_size: bytes.count, mv_data: UnsafeMutableRawPointer(mutating: bytes.baseAddress))
+        return body(&value)
+    }
+}
+
+private func check(_ code: Int32, _ operation: String, _ path: String) throws(LMDBError) {
+    guard code != MDB_SUCCESS else { return }
+    throw LMDBError(code: code, operation: operation, path: path)
+}

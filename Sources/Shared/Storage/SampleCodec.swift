@@ -1,0 +1,155 @@
+/// Where a sample comes from.
+public struct SampleSource: Equatable, Sendable {
+    /// The file's place in the manifest.
+    public var file: Int
+    /// The line of its record, from 1; in a JSON array, the line on which the record begins.
+    public var line: Int
+    /// The record's own `id`, empty if it has none.
+    public var id: [UInt8]
+
+    public init(file: Int, line: Int, id: [UInt8]) {
+        self.file = file
+        self.line = line
+        self.id = id
+    }
+}
+
+/// Samples being put together into one frame's content; Documentation/StoreFormat.md draws it.
+struct SampleGroupWriter {
+    private var header = ByteWriter()
+    private var tokens: [UInt8] = []
+    private(set) var lengths: [Int] = []
+    private(set) var tokenCount = 0
+
+    mutating func add(_ sample: Sample, _ source: SampleSource, ranks: TokenRanks) {
+        let start = tokens.count
+        ranks.encode(sample.inputIDs, to: &tokens)
+        header.varint(sample.inputIDs.count)
+        header.varint(tokens.count - start)
+        header.varint(source.file)
+        header.varint(source.line)
+        header.string(source.id)
+        let runs = Self.runs(of: sample.lossMask)
+        header.varint(runs.count)
+        for run in runs { header.varint(run) }
+        lengths.append(sample.inputIDs.count)
+        tokenCount += sample.inputIDs.count
+    }
+
+    /// The content of group `number`, whose first sample has the number `firstSample`; begins the next group.
+    mutating func finish(number: Int, firstSample: Int) -> [UInt8] {
+        var content = ByteWriter()
+        content.varint(number)
+        content.varint(firstSample)
+        content.varint(lengths.count)
+        content.append(header.bytes)
+        content.append(tokens)
+        header.removeAll()
+        tokens.removeAll(keepingCapacity: true)
+        lengths.removeAll()
+        tokenCount = 0
+        return content.bytes
+    }
+
+    /// Lengths of the runs of equal marks, the first of unsupervised tokens, which may be empty.
+    private static func runs(of mask: [Bool]) -> [Int] {
+        var runs: [Int] = []
+        var (current, length) = (false, 0)
+        for mark in mask {
+            if mark != current {
+                runs.append(length)
+                (current, length) = (mark, 0)
+            }
+            length += 1
+        }
+        runs.append(length)
+        return runs
+    }
+}
+
+/// One frame's content, from which single samples are read.
+struct SampleGroup {
+    private struct Entry {
+        let tokenCount: Int
+        let tokens: Range<Int>
+        let source: SampleSource
+        let runs: [Int]
+    }
+
+    let number: Int
+    private let content: [UInt8]
+    private let entries: [Entry]
+
+    /// - Throws: `DecodingFailure` if it isn't the content of group `number` with these samples.
+    init(_ content: [UInt8], number: Int, firstSample: Int, lengths: ArraySlice<Int32>) throws(DecodingFailure) {
+        let entries = content.withUnsafeBytes { bytes in
+            Result { () throws(DecodingFailure) in
+                var reader = ByteReader(bytes)
+                try reader.expect(number, "the group's number")
+                try reader.expect(firstSample, "the first sample's number")
+                try reader.expect(lengths.count, "the number of samples")
+                return try Self.entries(&reader, lengths)
+            }
+        }
+        self.entries = try entries.get()
+        self.number = number
+        self.content = content
+    }
+
+    private static func entries(
+        _ reader: inout ByteReader, _ lengths: ArraySlice<Int32>
+    ) throws(DecodingFailure) -> [Entry] {
+        var heads: [(byteCount: Int, source: SampleSource, runs: [Int])] = []
+        for length in lengths {
+            try reader.expect(Int(length), "a sample's length")
+            let byteCount = try reader.count("a sample's size")
+            let file = try reader.varint("a file's number")
+            let line = try reader.varint("a line's number")
+            let id = try reader.string("an id")
+            let runs = try Self.runs(&reader, length: Int(length))
+            heads.append((byteCount, SampleSource(file: file, line: line, id: id), runs))
+        }
+        var position = reader.position
+        var entries: [Entry] = []
+        for (length, head) in zip(lengths, heads) {
+            let tokens = position..<position + head.byteCount
+            entries.append(Entry(tokenCount: Int(length), tokens: tokens, source: head.source, runs: head.runs))
+            position = tokens.upperBound
+        }
+        guard position == reader.position + reader.remaining else {
+            throw DecodingFailure("its samples don't take up all of it")
+        }
+        return entries
+    }
+
+    private static func runs(_ reader: inout ByteReader, length: Int) throws(DecodingFailure) -> [Int] {
+        var runs: [Int] = []
+        var rest = length
+        for _ in 0..<(try reader.count("the number of runs")) {
+            let run = try reader.varint("a run")
+            guard run <= rest else { throw DecodingFailure("the loss mask is longer than the sample") }
+            rest -= run
+            runs.append(run)
+        }
+        guard rest == 0 else { throw DecodingFailure("the loss mask is shorter than the sample") }
+        return runs
+    }
+
+    func source(at index: Int) -> SampleSource { entries[index].source }
+
+    func sample(at index: Int, ranks: TokenRanks) throws(DecodingFailure) -> Sample {
+        let entry = entries[index]
+        let ids = content.withUnsafeBytes { bytes in
+            Result { () throws(DecodingFailure) in
+                try ranks.decode(UnsafeRawBufferPointer(rebasing: bytes[entry.tokens]), count: entry.tokenCount)
+            }
+        }
+        var mask = [Bool](repeating: false, count: entry.tokenCount)
+        var start = 0
+        for (i, run) in entry.runs.enumerated() {
+            if !i.isMultiple(of: 2) { for position in start..<start + run { mask[position] = true } }
+            start += run
+        }
+        return Sample(inputIDs: try ids.get(), lossMask: mask)
+    }
+}

@@ -1,0 +1,239 @@
+@preconcurrency import Glibc
+
+/// Builds a store aside, in `PATH.partial`, and puts it in its place when it is whole.
+///
+/// What is committed survives the end of the process at any moment: the next writer of the same dataset and settings
+/// goes on behind it. Bytes depend on the records and the manifest alone, not on when anything was committed.
+public final class SampleStoreWriter {
+    /// Bytes of finished blocks that are kept in memory between two commits.
+    private static let commitBytes = 8 << 20
+    /// A block holds at most so many notes, and ranks are taken from at most so many records.
+    private static let (blockNotes, rankRecords) = (4096, 65536)
+
+    public let path: String
+    private let environment: LMDBEnvironment
+    private let compressor: Compressor
+    private var manifest: StoreManifest
+    private var ranks: TokenRanks?
+    private var progress: StoreProgress
+
+    /// Records that wait until enough tokens are there to rank them.
+    private var waiting: [SourceRecord] = []
+    private var waitingTokens = 0
+
+    private var group = SampleGroupWriter()
+    private var block: [UInt8] = []
+    private var blockIndex = StoreBlockIndex(firstGroup: 0, firstSample: 0)
+    private var notes: [SourceNote] = []
+    private var records: [(key: [UInt8], value: [UInt8])] = []
+    private var recordBytes = 0
+    private var committable: StoreProgress
+
+    /// Opens `PATH.partial` and goes on with it if it was begun for the same manifest, or begins anew.
+    ///
+    /// - Parameter isFresh: Whether to begin anew in any case.
+    public init(path: String, manifest: StoreManifest, isFresh: Bool = false) throws {
+        self.path = path
+        self.manifest = manifest
+        compressor = Compressor(level: manifest.layout.compressionLevel)
+        let partial = path + ".partial"
+        var begun = isFresh ? nil : try? Self.begun(partial, manifest)
+        if begun == nil {
+            guard unlink(partial) == 0 || errno == ENOENT else { throw FileError(partial, "remove it") }
+        }
+        environment = try LMDBEnvironment(partial, .exclusive(syncEachCommit: true))
+        if environment.mapSize < 64 << 20 { try environment.setMapSize(64 << 20) }
+        ranks = begun?.ranks
+        progress = begun?.progress ?? StoreProgress(vocabSize: manifest.vocabSize)
+        committable = progress
+        begun = nil
+        blockIndex = StoreBlockIndex(firstGroup: progress.groups, firstSample: progress.counts.kept)
+    }
+
+    private static func begun(
+        _ partial: String, _ manifest: StoreManifest
+    ) throws -> (progress: StoreProgress, ranks: TokenRanks)? {
+        guard fileExists(partial) else { return nil }
+        try LMDBFileCheck(partial).run()
+        let transaction = try LMDBReadTransaction(LMDBEnvironment(partial, .immutable))
+        let records = StoreRecords(partial, transaction, Decompressor())
+        guard try records.manifest() == manifest else { return nil }
+        let ranks = try records.read(StoreKey.ranks) { bytes throws(DecodingFailure) in
+            try TokenRanks(decoding: bytes, vocabSize: manifest.vocabSize)
+        }
+        return (try StoreProgress(records, path: partial, vocabSize: manifest.vocabSize), ranks)
+    }
+
+    /// Records of the dataset that are in the store already; the first that `add` takes comes behind them.
+    public var recordsDone: Int { progress.counts.read }
+
+    /// What was added, committed or not.
+    public private(set) lazy var counts = progress.counts
+
+    /// Adds the next record of the dataset.
+    public func add(_ record: SourceRecord) throws {
+        counts.add(record)
+        if ranks != nil { return try write(record) }
+        waiting.append(record)
+        if case .kept(let sample) = record.outcome { waitingTokens += sample.inputIDs.count }
+        if waitingTokens >= manifest.layout.rankTokens || waiting.count >= Self.rankRecords { try rank() }
+    }
+
+    /// Commits all whole blocks.
+    public func commit() throws {
+        guard !records.isEmpty else { return }
+        var (commit, text) = (records, committable.counts.json)
+        text = .object([("blocks", .int(committable.blocks)), ("groups", .int(committable.groups)), ("counts", text)])
+        commit.append((StoreKey.progress, compressor.compress(Array(text.compact.utf8))))
+        commit.append((StoreKey.counts, compressor.compress(TokenCounts.encode(committable.tokenCounts))))
+        commit.append((StoreKey.manifest, compressor.compress(Array(manifest.json.compact.utf8))))
+        try environment.write(commit)
+        records.removeAll()
+        recordBytes = 0
+    }
+
+    /// Writes what is left, completes the manifest with the files' digests and puts the store in its place.
+    public func finish(digests: [Digest]) throws -> StoreManifest {
+        if ranks == nil { try rank() }
+        try endGroup()
+        if !blockIndex.groups.isEmpty || !notes.isEmpty { try endBlock() }
+        precondition(digests.count == manifest.files.count && progress.counts == counts && counts.isReconciled)
+        var complete = manifest
+        complete.state = .complete
+        complete.counts = progress.counts
+        for (i, digest) in digests.enumerated() { complete.files[i].digest = digest.hex }
+        // The last commit, so that a build that is ended while the store is sealed has only that to do again.
+        try commit()
+        let manifestRecord = compressor.compress(Array(complete.json.compact.utf8))
+        try StoreSeal.seal(environment, at: path, manifest: manifestRecord)
+        return complete
+    }
+
+    // MARK: - Blocks
+
+    /// Ranks the tokens of the records that waited, and writes these.
+    private func rank() throws {
+        var counts = [Int](repeating: 0, count: manifest.vocabSize)
+        for case .kept(let sample) in waiting.lazy.map(\.outcome) {
+            for id in sample.inputIDs { counts[Int(id)] += 1 }
+        }
+        let ranks = TokenRanks(counts: counts)
+        self.ranks = ranks
+        put(StoreKey.ranks, compressor.compress(ranks.encoded))
+        let records = waiting
+        waiting = []
+        for record in records { try write(record) }
+    }
+
+    private func write(_ record: SourceRecord) throws {
+        guard let ranks else { preconditionFailure("tokens are ranked first") }
+        progress.counts.add(record)
+        progress.add(record.outcome)
+        notes += record.notes
+        if case .kept(let sample) = record.outcome {
+            group.add(sample, record.source, ranks: ranks)
+            if group.tokenCount >= manifest.layout.groupTokens { try endGroup() }
+        }
+        if block.count >= manifest.layout.blockBytes || notes.count >= Self.blockNotes {
+            try endGroup()
+            try endBlock()
+        }
+    }
+
+    private func endGroup() throws {
+        let lengths = group.lengths
+        guard !lengths.isEmpty else { return }
+        let content = group.finish(number: progress.groups, firstSample: progress.counts.kept - lengths.count)
+        let size = compressor.compress(content, to: &block)
+        blockIndex.groups.append(.init(size: size, lengths: lengths.map(Int32.init)))
+        progress.groups += 1
+    }
+
+    private func endBlock() throws {
+        let number = progress.blocks
+        if !block.isEmpty { put(StoreKey.block(number), block) }
+        put(StoreKey.index(number), compressor.compress(blockIndex.encoded(block: number)))
+        if !notes.isEmpty {
+            put(StoreKey.notes(number), compressor.compress(SourceNote.encode(notes, block: number)))
+        }
+        block.removeAll(keepingCapacity: true)
+        notes.removeAll()
+        progress.blocks += 1
+        blockIndex = StoreBlockIndex(firstGroup: progress.groups, firstSample: progress.counts.kept)
+        committable = progress
+        if recordBytes >= Self.commitBytes { try commit() }
+    }
+
+    private func put(_ key: [UInt8], _ value: [UInt8]) {
+        records.append((key, value))
+        recordBytes += value.count
+    }
+}
+
+/// How far a build has come: what the next one needs to go on.
+struct StoreProgress {
+    var blocks = 0
+    var groups = 0
+    var counts = StoreCounts()
+    var tokenCounts: [UInt64]
+
+    init(vocabSize: Int) { tokenCounts = Array(repeating: 0, count: vocabSize) }
+
+    init(_ records: StoreRecords, path: String, vocabSize: Int) throws {
+        let text = try records.read(StoreKey.progress) { Array($0) }
+        let root = try JSONFile(contents: text, path: path).root
+        blocks = try root.int("blocks")
+        groups = try root.int("groups")
+        let counts = try StoreCounts(root.required("counts"))
+        self.counts = counts
+        tokenCounts = try records.read(StoreKey.counts) { bytes throws(DecodingFailure) in
+            try TokenCounts.decode(bytes, vocabSize: vocabSize, total: counts.supervisedTokens)
+        }
+        guard blocks >= 0, groups >= 0, counts.isReconciled else { throw StoreError(path, "its progress is damaged") }
+    }
+
+    /// Counts a sample's supervised tokens.
+    mutating func add(_ outcome: SourceRecord.Outcome) {
+        guard case .kept(let sample) = outcome else { return }
+        for (id, isSupervised) in zip(sample.inputIDs, sample.lossMask) where isSupervised {
+            tokenCounts[Int(id)] += 1
+        }
+    }
+}
+
+extension StoreCounts {
+    /// Counts one more record.
+    mutating func add(_ record: SourceRecord) {
+        read += 1
+        switch record.outcome {
+        case .kept(let sample):
+            kept += 1
+            tokens += sample.inputIDs.count
+            for isSupervised in sample.lossMask where isSupervised { supervisedTokens += 1 }
+            for repair in record.repairs {
+                repaired[repair.reason, default: 0] += 1
+                droppedMessages += repair.droppedMessages
+            }
+        case .rejected(let reason, _): rejected[reason, default: 0] += 1
+        }
+    }
+}
+
+extension SourceRecord {
+    /// What the store remembers of the record besides its sample.
+    fileprivate var notes: [SourceNote] {
+        func note(_ kind: SourceNote.Kind, _ reason: String, _ detail: String) -> SourceNote {
+            SourceNote(
+                kind: kind, file: source.file, line: source.line, offset: offset, reason: reason, detail: detail)
+        }
+        switch outcome {
+        case .rejected(let reason, let detail): return [note(.rejected, reason, detail)]
+        case .kept:
+            return repairs.map { repair in
+                let count = repair.droppedMessages
+                let detail = count == 0 ? "" : "\(count) \(count == 1 ? "message" : "messages") left out"
+                return note(.repaired, repair.reason, detail)
+            }
+        }
+    }
+}

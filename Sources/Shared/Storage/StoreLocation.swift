@@ -1,0 +1,107 @@
+@preconcurrency import Glibc
+
+/// Where a dataset's store is, and whether it still fits the dataset.
+public enum StoreLocation {
+    public static let suffix = ".mdb"
+
+    /// The file of a dataset's store: `CACHE/KEY.mdb`, KEY being the XXH3-128 of the dataset's absolute path in
+    /// hexadecimal digits; of several files, of their paths with a line feed between each two.
+    public static func path(cacheDir: String, dataPaths: [String]) -> String {
+        "\(cacheDir)/\(key(dataPaths))\(suffix)"
+    }
+
+    public static func key(_ dataPaths: [String]) -> String {
+        Digest(of: dataPaths.map(absolutePath).joined(separator: "\n")).hex
+    }
+
+    /// The finished stores in a cache directory, sorted by name.
+    public static func stores(in cacheDir: String) throws -> [String] {
+        try listDirectory(cacheDir).filter { $0.hasSuffix(suffix) }.map { "\(cacheDir)/\($0)" }
+    }
+
+    /// The data files as they are now, without digests.
+    public static func files(_ dataPaths: [String]) throws -> [StoreManifest.DataFile] {
+        try dataPaths.map { StoreManifest.DataFile(path: absolutePath($0), status: try FileStatus(of: $0)) }
+    }
+
+    /// What has changed in the dataset since a store was built from it, in a sentence for people; nil if nothing has.
+    ///
+    /// A file with the same size, time and inode is taken to be the same; any other is read again and compared by its
+    /// digest.
+    public static func change(since manifest: StoreManifest, dataPaths: [String]) throws -> String? {
+        let now = try files(dataPaths)
+        guard now.map(\.path) == manifest.files.map(\.path) else {
+            func list(_ files: [StoreManifest.DataFile]) -> String { files.map(\.path).joined(separator: ", ") }
+            return "dataset: \(list(manifest.files)) -> \(list(now))"
+        }
+        for (old, new) in zip(manifest.files, now) where old.status != new.status {
+            if old.status.size != new.status.size {
+                return "size of \(new.path): \(old.status.size) -> \(new.status.size) bytes"
+            }
+            let digest = try Digest(ofFile: new.path).hex
+            if digest != old.digest { return "content of \(new.path): \(old.digest ?? "unknown") -> \(digest)" }
+        }
+        return nil
+    }
+}
+
+extension SampleStore {
+    /// Opens the store of a dataset, which must be there and still fit it.
+    ///
+    /// - Parameter buildCommand: The command line that builds it, as a user would type it.
+    /// - Throws: `StoreError` that says what is missing or has changed and prints the command.
+    public static func open(cacheDir: String, dataPaths: [String], buildCommand: String) throws -> SampleStore {
+        let path = StoreLocation.path(cacheDir: cacheDir, dataPaths: dataPaths)
+        let dataset = dataPaths.joined(separator: ", ")
+        guard fileExists(path) else {
+            let state = fileExists(path + ".partial") ? "was begun but isn't finished" : "isn't there"
+            throw StoreError(path, "the store of \(dataset) \(state); build it with\n  \(buildCommand)")
+        }
+        let store = try SampleStore(reading: path)
+        if let change = try StoreLocation.change(since: store.manifest, dataPaths: dataPaths) {
+            throw StoreError(
+                path, "the store of \(dataset) is out of date (\(change)); build it again with\n  \(buildCommand)")
+        }
+        return store
+    }
+}
+
+/// The right to build one store: other processes that want to build the same one wait.
+///
+/// It ends with the process, however that ends.
+public final class BuildLock {
+    private let descriptor: Int32
+
+    /// Waits until no other process builds the store at `path`.
+    /// - Parameter willWait: Called once if there is such a process.
+    public init(_ path: String, willWait: () -> Void) throws {
+        let file = path + ".lock"
+        descriptor = open(file, O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
+        guard descriptor >= 0 else { throw FileError(file, "create it") }
+        if flock(descriptor, LOCK_EX | LOCK_NB) == 0 { return }
+        guard errno == EWOULDBLOCK else { throw FileError(file, "lock it") }
+        willWait()
+        while flock(descriptor, LOCK_EX | LOCK_NB) != 0 {
+            guard errno == EWOULDBLOCK || errno == EINTR else { throw FileError(file, "lock it") }
+            try Interrupt.check()
+            usleep(50_000)
+        }
+    }
+
+    deinit { close(descriptor) }
+}
+
+/// A word as a shell reads it, quoted if it must be.
+public func shellQuoted(_ word: String) -> String {
+    let plain = word.utf8.allSatisfy { byte in
+        switch byte {
+        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+            UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "/"), UInt8(ascii: "."), UInt8(ascii: "-"),
+            UInt8(ascii: "_"), UInt8(ascii: "="), UInt8(ascii: "+"), UInt8(ascii: ":"), UInt8(ascii: ","):
+            true
+        default: byte >= 0x80
+        }
+    }
+    return plain && !word.isEmpty
+        ? word : "'" + word.split(separator: "'", omittingEmptySubsequences: false).joined(separator: "'\\''") + "'"
+}

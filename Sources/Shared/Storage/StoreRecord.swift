@@ -1,0 +1,110 @@
+/// What became of one record of the dataset.
+public struct SourceRecord: Sendable {
+    public enum Outcome: Sendable {
+        case kept(Sample)
+        /// - reason: What is counted; detail: what exactly is wrong with this record.
+        case rejected(reason: String, detail: String)
+    }
+
+    /// Something that was mended so that the record could be used.
+    public struct Repair: Equatable, Sendable {
+        public var reason: String
+        public var droppedMessages: Int
+
+        public init(_ reason: String, droppedMessages: Int) {
+            self.reason = reason
+            self.droppedMessages = droppedMessages
+        }
+    }
+
+    public var source: SampleSource
+    /// Where the record begins in its file, in bytes.
+    public var offset: Int
+    public var outcome: Outcome
+    public var repairs: [Repair]
+
+    public init(source: SampleSource, offset: Int, outcome: Outcome, repairs: [Repair] = []) {
+        self.source = source
+        self.offset = offset
+        self.outcome = outcome
+        self.repairs = repairs
+    }
+}
+
+/// A record that was rejected or repaired, as the store remembers it.
+public struct SourceNote: Equatable, Sendable {
+    public enum Kind: Int, Sendable { case rejected = 0, repaired = 1 }
+
+    public var kind: Kind
+    public var file: Int
+    public var line: Int
+    public var offset: Int
+    public var reason: String
+    public var detail: String
+}
+
+extension SourceNote {
+    static func encode(_ notes: [SourceNote], block: Int) -> [UInt8] {
+        var writer = ByteWriter()
+        writer.varint(block)
+        writer.varint(notes.count)
+        for note in notes {
+            writer.varint(note.kind.rawValue)
+            writer.varint(note.file)
+            writer.varint(note.line)
+            writer.varint(note.offset)
+            writer.string(note.reason.utf8)
+            writer.string(note.detail.utf8)
+        }
+        return writer.bytes
+    }
+
+    static func decode(_ bytes: UnsafeRawBufferPointer, block: Int) throws(DecodingFailure) -> [SourceNote] {
+        var reader = ByteReader(bytes)
+        try reader.expect(block, "the block's number")
+        var notes: [SourceNote] = []
+        for _ in 0..<(try reader.count("the number of notes", bytesEach: 6)) {
+            let kind = try reader.varint("a note's kind")
+            guard let kind = Kind(rawValue: kind) else { throw DecodingFailure("a note's kind is \(kind)") }
+            notes.append(
+                SourceNote(
+                    kind: kind, file: try reader.varint("a file's number"), line: try reader.varint("a line's number"),
+                    offset: try reader.varint("an offset"),
+                    reason: String(decoding: try reader.string("a reason"), as: UTF8.self),
+                    detail: String(decoding: try reader.string("a detail"), as: UTF8.self)))
+        }
+        try reader.expectEnd()
+        return notes
+    }
+}
+
+/// The keys of a store's records, in the form that Documentation/StoreFormat.md gives.
+enum StoreKey {
+    static let manifest = Array("manifest".utf8)
+    static let ranks = Array("ranks".utf8)
+    static let counts = Array("counts".utf8)
+    /// Only in a store that is being built.
+    static let progress = Array("progress".utf8)
+
+    static func block(_ number: Int) -> [UInt8] { numbered("block/", number) }
+    static func index(_ number: Int) -> [UInt8] { numbered("index/", number) }
+    static func notes(_ number: Int) -> [UInt8] { numbered("notes/", number) }
+
+    private static func numbered(_ prefix: String, _ number: Int) -> [UInt8] {
+        let digits = String(number)
+        return Array((prefix + String(repeating: "0", count: max(0, 10 - digits.count)) + digits).utf8)
+    }
+}
+
+/// Why a store can't be read or written.
+public struct StoreError: Error, Equatable, CustomStringConvertible {
+    public let path: String
+    public let message: String
+
+    public init(_ path: String, _ message: String) {
+        self.path = path
+        self.message = message
+    }
+
+    public var description: String { "\(path): \(message)" }
+}
