@@ -11,6 +11,15 @@ int machine_available_cpus(void) {
     return count > 0 ? count : 1;
 }
 
+int machine_has_avx512(void) {
+#if defined(__x86_64__)
+    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+           __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+#else
+    return 0;
+#endif
+}
+
 const char *machine_compiled_features(void) {
     return ""
 #ifdef __AVX2__

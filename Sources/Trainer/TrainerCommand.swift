@@ -2,5 +2,14 @@ import Shared
 
 @main
 struct TrainerCommand {
-    static func main() {}
+    static let program = Program(
+        name: "Trainer", summary: "trains EAGLE-3 drafts and measures them.",
+        commands: [
+            TrainCommand.command, EvaluateCommand.command, ProbeCommand.command, ConfigCommand.command,
+        ])
+
+    static func main() {
+        Interrupt.install()
+        Ranks.end(program.run(Array(CommandLine.arguments.dropFirst())))
+    }
 }

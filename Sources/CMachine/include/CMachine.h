@@ -3,5 +3,8 @@
 /// The number of CPUs that this process may run on: its affinity mask, which mpirun and taskset narrow.
 int machine_available_cpus(void);
 
+/// Whether this CPU, and its operating system, have the AVX-512 extensions of Intel's Skylake servers: F, BW, DQ, VL.
+int machine_has_avx512(void);
+
 /// The vector extensions that this program was compiled to use, as one line of text.
 const char *machine_compiled_features(void);

@@ -6,6 +6,9 @@ public enum Machine {
     /// CPUs that this process may run on: its affinity mask, which mpirun and taskset narrow.
     public static var availableCPUs: Int { Int(machine_available_cpus()) }
 
+    /// Whether this CPU has AVX-512 F, BW, DQ and VL.
+    public static var hasAVX512: Bool { machine_has_avx512() != 0 }
+
     /// The vector extensions that this program was compiled to use.
     public static var compiledFeatures: String {
         let text = String(cString: machine_compiled_features()).trimmingSuffix(while: { $0 == " " })

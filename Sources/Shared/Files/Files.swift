@@ -19,7 +19,7 @@ public struct FileError: Error, Equatable, CustomStringConvertible {
 /// The whole of a file.
 public func readFile(_ path: String) throws(FileError) -> [UInt8] {
     let map = try MappedFile(path)
-    return Array(map.bytes)
+    return withExtendedLifetime(map) { Array(map.bytes) }
 }
 
 /// Writes a file aside, syncs it and renames it, so that it is there whole or not at all.
@@ -35,6 +35,8 @@ public func writeFile(_ path: String, _ contents: some Sequence<UInt8>) throws(F
 }
 
 /// A file that is mapped into memory to be read.
+///
+/// `bytes` is valid as long as this object: who reads them must keep it (`withExtendedLifetime`).
 public final class MappedFile: @unchecked Sendable {
     public let path: String
     public let bytes: UnsafeRawBufferPointer

@@ -11,6 +11,7 @@ public struct SafetensorsFile: Sendable {
 
     public init(_ path: String) throws {
         let file = try MappedFile(path)
+        defer { withExtendedLifetime(file) {} }
         let fail = { (message: String) in WeightsError(path, message) }
         guard file.bytes.count >= 8 else { throw fail("is \(file.bytes.count) bytes long, too short for safetensors") }
         let length = file.bytes.loadUnaligned(as: UInt64.self)

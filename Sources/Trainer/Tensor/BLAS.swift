@@ -1,4 +1,6 @@
 import COpenBLAS
+import Glibc
+import Shared
 
 /// Matrix products, by OpenBLAS.
 ///
@@ -10,6 +12,16 @@ enum BLAS {
 
     /// The kernels that OpenBLAS chose for this CPU.
     static var coreName: String { String(cString: openblas_get_corename()) }
+
+    /// The setting of the environment that holds OpenBLAS to AVX2 on a CPU that has AVX-512, if there is one.
+    ///
+    /// By itself OpenBLAS takes AVX-512 kernels there, which reach about 1.6 times the speed.
+    static var narrowingSetting: String? {
+        guard Machine.hasAVX512, ["Haswell", "Zen"].contains(coreName), let value = getenv("OPENBLAS_CORETYPE") else {
+            return nil
+        }
+        return "OPENBLAS_CORETYPE=\(String(cString: value))"
+    }
 
     // Products on the calling thread, for loops that are already spread over threads.
 

@@ -7,7 +7,7 @@
 /// none: only their step-0 keys and values are computed.
 struct TrainingTimeTestPlan {
     /// Which tokens' distributions a row learns.
-    enum LossMaskAlignment: String, CaseIterable {
+    enum LossMaskAlignment: String, CaseIterable, Sendable {
         /// Those whose predicted token x[t + 2 + k] is the assistant's: what the draft will be asked for when it serves.
         case label
         /// Those whose x[t + k] is the assistant's, as EAGLE and SpecForge do: two tokens late.

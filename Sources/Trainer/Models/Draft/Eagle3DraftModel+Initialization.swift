@@ -22,11 +22,17 @@ extension Eagle3DraftModel {
         }
     }
 
-    /// Copies the rows of the target's head that the draft vocabulary has: a head that already knows the tokens.
-    ///
-    /// - Parameter row: Writes the target's head row of a target id to a place.
-    func initializeHead(draftToTarget: [Int32], row: (Int32, UnsafeMutablePointer<Float>) throws -> Void) rethrows {
-        for (draft, target) in draftToTarget.enumerated() { try row(target, lmHead.weight.weight.row(draft)) }
+    /// Copies the rows of the target's head that the draft vocabulary has: a head that knows the tokens already.
+    func initializeHead(
+        _ target: ModelConfiguration, _ weights: WeightDirectory, _ mapping: VocabularyMapping
+    ) throws(WeightsError) {
+        let tensor = try weights.tensor(target.tieWordEmbeddings ? "model.embed_tokens.weight" : "lm_head.weight")
+        try tensor.expect([target.vocabSize, target.hiddenSize])
+        let head = lmHead.weight.weight
+        for (draft, id) in mapping.draftToTarget.enumerated() {
+            try tensor.copy(
+                rows: Int(id)..<Int(id) + 1, columns: 0..<target.hiddenSize, into: head.row(draft), stride: head.stride)
+        }
     }
 
     /// Reads every weight from a checkpoint.

@@ -1,0 +1,21 @@
+import Shared
+
+/// `Trainer config`: the draft's configuration that training would generate.
+enum ConfigCommand {
+    struct Options: Shared.Options {
+        static let summary = "Prints the draft configuration that training would generate for a target."
+
+        @Option("The target: a Hugging Face directory with config.json.", value: "DIR") var targetModelPath: String
+        @Option("Tokens that the draft knows.") var draftVocabSize: Int = Eagle3Configuration.defaultDraftVocabSize
+
+        func validate() throws(OptionsError) {
+            if draftVocabSize < 1 { throw .rule("--draft-vocab-size must be at least 1") }
+        }
+    }
+
+    static let command = Command("config", Options.self) { options in
+        let target = try ModelConfiguration(directory: options.targetModelPath)
+        let draft = try Eagle3Configuration(target: target, draftVocabSize: options.draftVocabSize)
+        print(draft.json.pretty, terminator: "")
+    }
+}

@@ -1,0 +1,59 @@
+import Shared
+
+/// Target, draft and teacher of a run, loaded and checked against each other and the store.
+struct DraftSetup {
+    let target: DecoderTargetModel
+    let configuration: Eagle3Configuration
+    let mapping: VocabularyMapping
+    let model: OnlineEagle3
+
+    /// - Parameters:
+    ///   - positions: The longest sequence, in tokens.
+    ///   - mapping: The draft's vocabulary, of a size.
+    init(
+        _ options: TargetOptions, _ draftOptions: DraftOptions, grid: ProcessGrid, positions: Int, seed: Int,
+        mapping: (Int) throws -> VocabularyMapping
+    ) throws {
+        let targetConfiguration = try ModelConfiguration(directory: options.targetModelPath)
+        if let path = draftOptions.draftModelConfig {
+            configuration = try Eagle3Configuration(JSONFile(path), target: targetConfiguration)
+        } else {
+            configuration = try Eagle3Configuration(
+                target: targetConfiguration,
+                draftVocabSize: draftOptions.draftVocabSize ?? Eagle3Configuration.defaultDraftVocabSize)
+        }
+        self.mapping = try mapping(configuration.shape.draftVocabSize)
+        let positions = positions + draftOptions.tttLength
+        target = try TargetModelRegistry.load(
+            options.targetModelPath, communicator: grid.tensorParallel, positions: positions)
+        let draft = Eagle3DraftModel(
+            configuration.shape, rotary: try configuration.rotary(positions: positions))
+        draft.initialize(
+            seed: UInt64(bitPattern: Int64(seed)), range: configuration.initializerRange)
+        if draftOptions.lmHeadInit == .target {
+            try draft.initializeHead(targetConfiguration, WeightDirectory(options.targetModelPath), self.mapping)
+        }
+        model = OnlineEagle3(
+            target: target, draft: draft,
+            teacher: CompactTeacher(target, draftToTarget: self.mapping.draftToTarget),
+            auxiliaryLayers: configuration.auxiliaryLayers, tttLength: draftOptions.tttLength,
+            alignment: draftOptions.lossMaskAlignment)
+        try Self.checkRanksAgree(draft.parameters, grid.world)
+    }
+
+    /// Every rank must begin with the same draft; a rank whose files differ is found here and not in the loss.
+    private static func checkRanksAgree(_ parameters: ParameterStore, _ world: any Communicator) throws {
+        let digest = parameters.digest
+        let own = [Double(digest.high >> 32), Double(digest.high & 0xFFFF_FFFF)]
+        let largest = try world.max(own)
+        let smallest = try world.max(own.map { -$0 }).map { -$0 }
+        guard largest == smallest else {
+            throw CommunicationError(operation: "the draft's first weights", message: "differ between ranks")
+        }
+    }
+}
+
+extension ParameterStore {
+    /// A digest of all weights, to tell whether two drafts are the same bit by bit.
+    var digest: Digest { Digest(of: UnsafeRawBufferPointer(UnsafeBufferPointer(weights))) }
+}

@@ -1,0 +1,44 @@
+import Shared
+
+/// `Trainer evaluate`: held-out loss, and real speculative decoding beside plain decoding.
+enum EvaluateCommand {
+    struct Options: Shared.Options {
+        static let summary =
+            "Measures a draft: held-out accuracy, and speculative decoding whose output must be the same."
+
+        var target = TargetOptions()
+        @Option("The draft: a checkpoint's directory; a draft of random weights if left out.", value: "DIR")
+        var draftModelPath: String?
+        @Option("Datasets to evaluate on, whose store Preprocess built.", value: "FILE...") var evalDataPath: [String]
+        var store = StoreOptions()
+        @Option("Samples to evaluate; all if left out.") var maxSamples: Int?
+        @Option("Tokens to decode of each sample.") var maxNewTokens: Int = 96
+        @Option("Tokens to draft for each verification.") var draftLength: Int = 5
+        @Option("Steps of training-time test to measure.") var tttLength: Int = 7
+        @Option("Tokens that a draft of random weights knows.") var draftVocabSize: Int = Eagle3Configuration
+            .defaultDraftVocabSize
+        @Flag("Print the report as one JSON object.") var json
+
+        func validate() throws(OptionsError) {
+            try target.validate()
+            for (name, value) in [
+                ("--max-samples", maxSamples), ("--max-new-tokens", maxNewTokens), ("--draft-length", draftLength),
+                ("--ttt-length", tttLength),
+            ] {
+                if let value, value < 1 { throw .rule("\(name) must be at least 1") }
+            }
+        }
+    }
+
+    static let command = Command("evaluate", Options.self) { options in
+        let grid = try Ranks.start(options.target)
+        let evaluation = try Evaluation(options, grid)
+        let report = try evaluation.run()
+        guard grid.world.rank == 0 else { return }
+        print(options.json ? report.json.compact : report.text)
+        guard report.differing.isEmpty else {
+            throw TrainingError(
+                message: "speculative decoding gave other tokens than plain decoding for samples \(report.differing)")
+        }
+    }
+}

@@ -1,0 +1,46 @@
+import Glibc
+import Shared
+import Synchronization
+
+/// This process among the others, set up as every command that computes needs it.
+enum Ranks {
+    private static let isStarted = Atomic<Bool>(false)
+
+    /// Starts MPI, names the rank in the log and sets the number of threads.
+    static func start(_ options: TargetOptions) throws -> ProcessGrid {
+        let world = try MPICommunicator.start()
+        isStarted.store(true, ordering: .relaxed)
+        if world.size > 1 {
+            Log.setPrefix("[rank \(world.rank)] ")
+            Log.setQuiet(world.rank > 0)
+        }
+        BLAS.prepare()
+        Parallel.setThreads(options.numThreads ?? Machine.availableCPUs)
+        if Parallel.threads > Machine.availableCPUs {
+            Log.warning(
+                "\(Parallel.threads) threads on \(Machine.availableCPUs) CPU(s): mpirun --bind-to none frees more of them"
+            )
+        }
+        if let setting = BLAS.narrowingSetting {
+            Log.line("note: \(setting) in the environment holds matrix products to AVX2; unset it to use AVX-512")
+        }
+        let grid = try ProcessGrid(world: world, tpSize: options.tpSize)
+        Log.line(
+            "\(world.size) rank\(world.size == 1 ? "" : "s") = \(grid.dpSize) data parallel x \(grid.tpSize) tensor "
+                + "parallel, \(Parallel.threads) thread\(Parallel.threads == 1 ? "" : "s") each, "
+                + "OpenBLAS \(BLAS.coreName), compiled for \(Machine.compiledFeatures)")
+        return grid
+    }
+
+    /// Ends this process: in order when all ranks come here, at once for all of them when this one failed.
+    static func end(_ code: Int32) -> Never {
+        if isStarted.load(ordering: .relaxed) {
+            if code == ExitCode.done || code == ExitCode.interrupted {
+                MPICommunicator.finish()
+            } else {
+                MPICommunicator.abort(code)
+            }
+        }
+        exit(code)
+    }
+}

@@ -1,0 +1,208 @@
+import Shared
+
+/// `Trainer train`.
+enum TrainCommand {
+    static let command = Command("train", TrainOptions.self) { options in
+        let grid = try Ranks.start(options.target)
+        let run = try TrainingRun(options, grid)
+        try run.start()
+        while !run.loop.isDone {
+            let report = try run.loop.run()
+            try run.note(report)
+            if report.isInterrupted {
+                try run.save()
+                throw Interrupted()
+            }
+        }
+        try run.finish()
+    }
+}
+
+/// A training run with what surrounds its loop: checkpoints, evaluation, log and metrics.
+final class TrainingRun {
+    let loop: TrainingLoop
+    private let options: TrainOptions
+    private let grid: ProcessGrid
+    private let setup: DraftSetup
+    private let evaluation: StoreSamples?
+    private let checkpoints: Checkpoints
+    private let fixedSettings: [String: String]
+    private var best: Double?
+    private var savedStep = -1
+    private var evaluatedStep = -1
+    private var sinceLog: Interval
+    private var skippedInARow = 0
+    private var metrics: MetricsFile?
+    private let progress: Progress
+
+    /// Steps in a row that may be skipped for a gradient that isn't finite.
+    private static let mostSkipped = 10
+
+    /// What was measured since the last line of the log.
+    private struct Interval {
+        var statistics: TrainingStatistics
+        var tokens = 0.0
+        var start = ContinuousClock.now
+    }
+
+    init(_ options: TrainOptions, _ grid: ProcessGrid) throws {
+        self.options = options
+        self.grid = grid
+        let train = try StoreSamples(options.data.trainDataPath, options.data.store, options.target)
+        evaluation =
+            options.data.evalDataPath.isEmpty
+            ? nil : try StoreSamples(options.data.evalDataPath, options.data.store, options.target)
+        setup = try DraftSetup(
+            options.target, options.draft, grid: grid, positions: max(train.longest, evaluation?.longest ?? 0),
+            seed: options.optimizer.seed, mapping: train.vocabularyMapping(draftVocabSize:))
+        try train.check(against: setup.target.configuration)
+        try evaluation?.check(against: setup.target.configuration)
+        fixedSettings = options.fixedSettings(data: train.digest, draft: setup.configuration)
+        loop = try TrainingLoop(grid: grid, model: setup.model, samples: train, settings: options.settings)
+        checkpoints = Checkpoints(
+            directory: options.output.outputDir, keepLast: options.output.keepLast,
+            type: options.output.saveDtype.type)
+        sinceLog = Interval(statistics: TrainingStatistics(tttLength: options.draft.tttLength))
+        progress = Progress("training", total: Double(loop.totalSteps), unit: "steps")
+        Log.line(
+            "draft: \(shortNumber(Double(setup.model.draft.parameters.parameterCount))) trained parameters, "
+                + "vocabulary \(setup.configuration.shape.draftVocabSize) of \(setup.configuration.vocabSize), "
+                + "layers \(setup.configuration.auxiliaryLayers) of the target")
+        Log.line(
+            "data: \(train.count) samples, \(loop.totalSteps) steps of \(options.optimizer.draftGlobalBatchSize) "
+                + "sequences, \(loop.sampler.stepsPerEpoch) steps an epoch")
+    }
+
+    /// Goes on from a checkpoint, or sees to it that none is in the way.
+    func start() throws {
+        let found = try checkpoints.newest()
+        if let found, options.output.resume {
+            try checkSettings(found.state.settings, found.path)
+            try Checkpoints.restore(found.path, into: setup.model.draft.parameters, loop.optimizer)
+            loop.optimizer.updates = found.state.updates
+            loop.resume(at: found.state.step)
+            best = found.state.bestAcceptanceLength
+            savedStep = found.state.step
+            Log.line("resuming from \(found.path), \(found.state.step) of \(loop.totalSteps) steps done")
+        } else if let found {
+            throw OptionsError.rule(
+                "\(found.path) is there already: give --resume to continue it, or another --output-dir")
+        }
+        try grid.world.barrier()
+        if grid.world.rank == 0 {
+            metrics = try MetricsFile(directory: options.output.outputDir, after: loop.step)
+        }
+        sinceLog.start = .now
+    }
+
+    /// Logs, evaluates and saves what is due after a step.
+    func note(_ report: TrainingLoop.StepReport) throws {
+        sinceLog.statistics.add(report.statistics)
+        sinceLog.tokens += report.tokens
+        try noteSkipped(report)
+        let seconds = (ContinuousClock.now - sinceLog.start).seconds
+        progress.update(Double(report.step), note: sinceLog.statistics.line)
+        if report.step.isMultiple(of: options.output.logSteps) || loop.isDone {
+            try log(report, tokensPerSecond: sinceLog.tokens / seconds)
+            sinceLog = Interval(statistics: TrainingStatistics(tttLength: options.draft.tttLength))
+        }
+        let isEnd = loop.isEndOfEpoch || loop.isDone
+        if isEnd || options.output.evalInterval.map(report.step.isMultiple(of:)) ?? false { try evaluate() }
+        if isEnd || options.output.saveInterval.map(report.step.isMultiple(of:)) ?? false { try save() }
+    }
+
+    func finish() throws {
+        progress.finish()
+        let digest = setup.model.draft.parameters.digest
+        Log.line("done: \(loop.step) steps; checkpoint \(options.output.outputDir)/latest; weights \(digest.hex)")
+        Log.line(
+            "peak memory \(shortNumber(Double(Machine.peakResidentBytes)))B on this rank, activations "
+                + "\(shortNumber(Double(4 * loop.workspaceHighWater)))B")
+    }
+
+    /// Writes a checkpoint of the step at hand, unless it is there already.
+    func save(isBest: Bool = false) throws {
+        guard savedStep != loop.step || isBest else { return }
+        savedStep = loop.step
+        if grid.world.rank == 0 {
+            let state = CheckpointState(
+                step: loop.step, epoch: loop.epoch, updates: loop.optimizer.updates, bestAcceptanceLength: best,
+                settings: fixedSettings, provenance: provenance)
+            let name = loop.isEndOfEpoch ? "epoch_\(loop.epoch)" : "step_\(loop.step)"
+            try checkpoints.save(
+                Checkpoints.Contents(
+                    configuration: setup.configuration, parameters: setup.model.draft.parameters,
+                    optimizer: loop.optimizer, mapping: setup.mapping, state: state),
+                name: name, isBest: isBest)
+            Log.line("saved \(options.output.outputDir)/\(name)\(isBest ? ", the best so far" : "")")
+        }
+        try grid.world.barrier()
+    }
+
+    // MARK: - Parts of a step's notes
+
+    private func evaluate() throws {
+        guard let evaluation, evaluatedStep != loop.step else { return }
+        evaluatedStep = loop.step
+        let statistics = try loop.evaluate(evaluation)
+        Log.line("step \(loop.step) | held out: \(statistics.line)")
+        try metrics?.append(.object([("step", .int(loop.step)), ("held_out", .object(statistics.json))]))
+        let length = statistics.simulatedAcceptanceLength
+        if length > best ?? 0 {
+            best = length
+            try save(isBest: true)
+        }
+        sinceLog.start = .now
+    }
+
+    private func log(_ report: TrainingLoop.StepReport, tokensPerSecond: Double) throws {
+        Log.line(
+            "step \(report.step) | \(sinceLog.statistics.line) | lr \(report.learningRate) | |g| "
+                + "\(fixed(report.gradNorm, 3)) | \(shortNumber(tokensPerSecond)) tokens/s")
+        let line: [(String, JSONText)] =
+            [
+                ("step", .int(report.step)),
+                ("epoch", .number(Double(report.step) / Double(loop.sampler.stepsPerEpoch))),
+                ("learning_rate", .number(Double(report.learningRate))), ("grad_norm", .number(report.gradNorm)),
+                ("tokens_per_second", .number(tokensPerSecond)), ("tokens", .int(Int(sinceLog.tokens))),
+            ] + sinceLog.statistics.json
+        try metrics?.append(.object(line))
+    }
+
+    private func noteSkipped(_ report: TrainingLoop.StepReport) throws {
+        guard report.isSkipped else {
+            skippedInARow = 0
+            return
+        }
+        skippedInARow += 1
+        Log.warning("step \(report.step): the gradient isn't finite, the step is skipped; samples \(report.samples)")
+        guard skippedInARow < Self.mostSkipped else {
+            throw TrainingError(
+                message: "\(skippedInARow) steps in a row had a gradient that isn't finite; "
+                    + "the last checkpoint is \(options.output.outputDir)/latest")
+        }
+    }
+
+    private func checkSettings(_ saved: [String: String], _ path: String) throws(OptionsError) {
+        let changes = fixedSettings.filter { saved[$0.key] != $0.value }.sorted { $0.key < $1.key }
+        guard changes.isEmpty else {
+            let list = changes.map { "\($0.key) was \(saved[$0.key] ?? "absent"), is \($0.value)" }
+            throw .rule(
+                "\(path) belongs to another run: \(list.joined(separator: "; ")); use its settings, or another --output-dir"
+            )
+        }
+    }
+
+    private var provenance: [String: String] {
+        [
+            "version": Program.version, "command": CommandLine.arguments.joined(separator: " "),
+            "ranks": "\(grid.world.size)", "tensor parallel": "\(grid.tpSize)", "threads": "\(Parallel.threads)",
+        ]
+    }
+}
+
+/// Why training stopped.
+struct TrainingError: Error, CustomStringConvertible {
+    let message: String
+    var description: String { message }
+}

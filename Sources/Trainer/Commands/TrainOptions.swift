@@ -1,0 +1,155 @@
+import Shared
+
+extension TrainingTimeTestPlan.LossMaskAlignment: OptionValue {}
+extension TrainingSettings.LossNormalization: OptionValue {}
+
+/// Where the samples are.
+struct DataOptions: Options {
+    @Option("Datasets to train on, whose store Preprocess built.", value: "FILE...") var trainDataPath: [String]
+    @Option("Datasets to evaluate on, whose store Preprocess built.", value: "FILE...") var evalDataPath: [String] = []
+    var store = StoreOptions()
+}
+
+/// Which stores are wanted.
+struct StoreOptions: Options {
+    @Option("Directory of the stores.", value: "DIR") var cacheDir: String = "./cache"
+    @Option("The chat template that the store must have been built with; any if left out.", value: "NAME|FILE")
+    var chatTemplate: String?
+    @Option("The length that the store must have been built with, in tokens; any if left out.") var maxLength: Int?
+}
+
+/// The target and the ranks that share it.
+struct TargetOptions: Options {
+    @Option("The target: a Hugging Face directory with config.json and safetensors.", value: "DIR")
+    var targetModelPath: String
+    @Option("Ranks that share one copy of the target; must divide the number of ranks.") var tpSize: Int = 1
+    @Option("Threads of each rank; as many as it may use if left out.") var numThreads: Int?
+
+    func validate() throws(OptionsError) {
+        if tpSize < 1 { throw .rule("--tp-size must be at least 1") }
+        if let numThreads, numThreads < 1 { throw .rule("--num-threads must be at least 1") }
+    }
+}
+
+/// The draft and how it learns.
+struct DraftOptions: Options {
+    @Option("The draft's config.json; generated from the target if left out.", value: "FILE")
+    var draftModelConfig: String?
+    @Option("Tokens that the draft knows; the configuration's, or at most 32000, if left out.")
+    var draftVocabSize: Int?
+    @Option("Where the draft's lm_head begins: random numbers or the target's rows.") var lmHeadInit: LMHeadInit =
+        .target
+    @Option("Steps of training-time test.") var tttLength: Int = 7
+    @Option("How much less each step of training-time test counts than the one before.") var tttLossDecay: Float = 0.8
+    @Option("Which tokens are learnt: those a draft is asked for, or those that EAGLE and SpecForge learn.")
+    var lossMaskAlignment: TrainingTimeTestPlan.LossMaskAlignment = .label
+    @Option("What the loss is a mean over: supervised tokens, or all rows as EAGLE and SpecForge do.")
+    var lossNormalization: TrainingSettings.LossNormalization = .tokens
+
+    enum LMHeadInit: String, CaseIterable, OptionValue { case target, random }
+
+    func validate() throws(OptionsError) {
+        if tttLength < 1 { throw .rule("--ttt-length must be at least 1") }
+        if let draftVocabSize, draftVocabSize < 1 { throw .rule("--draft-vocab-size must be at least 1") }
+        if draftVocabSize != nil, draftModelConfig != nil {
+            throw .rule("--draft-vocab-size has no effect beside --draft-model-config, whose draft_vocab_size counts")
+        }
+    }
+}
+
+/// Steps, batches and the optimizer.
+struct OptimizerOptions: Options {
+    @Option("Passes over the data.") var numEpochs: Int = 10
+    @Option("Steps to stop after; the learning rate falls to zero by then. Of all epochs if left out.")
+    var totalSteps: Int?
+    @Option("Sequences that a rank works on at a time.") var batchSize: Int = 1
+    @Option("Sequences of a step over all ranks.") var draftGlobalBatchSize: Int = 8
+    @Option("Peak learning rate.") var learningRate: Float = 1e-4
+    @Option("Share of the steps in which the learning rate rises.") var warmupRatio: Float = 0.015
+    @Option("Largest norm of the gradient; longer ones are scaled down.") var maxGradNorm: Float = 0.5
+    @Option("AdamW's beta 1.") var adamBeta1: Float = 0.9
+    @Option("AdamW's beta 2.") var adamBeta2: Float = 0.999
+    @Option("AdamW's weight decay.") var weightDecay: Float = 0
+    @Option("Seed of the samples' order and the draft's first weights.") var seed: Int = 0
+
+    func validate() throws(OptionsError) {
+        if numEpochs < 1 { throw .rule("--num-epochs must be at least 1") }
+        if let totalSteps, totalSteps < 1 { throw .rule("--total-steps must be at least 1") }
+        if batchSize < 1 { throw .rule("--batch-size must be at least 1") }
+        if draftGlobalBatchSize < 1 { throw .rule("--draft-global-batch-size must be at least 1") }
+        if learningRate <= 0 { throw .rule("--learning-rate must be above 0") }
+        if !(0...1 ~= warmupRatio) { throw .rule("--warmup-ratio must be between 0 and 1") }
+        if maxGradNorm <= 0 { throw .rule("--max-grad-norm must be above 0") }
+    }
+}
+
+/// What is written, and when.
+struct OutputOptions: Options {
+    @Option("Directory of checkpoints and metrics.", value: "DIR") var outputDir: String
+    @Option("Steps between lines of the log and of metrics.jsonl.") var logSteps: Int = 10
+    @Option("Steps between checkpoints, beside those at the end of each epoch.") var saveInterval: Int?
+    @Option("Checkpoints to keep, beside the best one; all if left out.") var keepLast: Int?
+    @Option("Steps between evaluations, beside those at the end of each epoch.") var evalInterval: Int?
+    @Option("How a checkpoint's model.safetensors stores weights.") var saveDtype: SaveType = .bfloat16
+    @Flag("Continue from the newest intact checkpoint in the output directory.") var resume
+
+    enum SaveType: String, CaseIterable, OptionValue {
+        case bfloat16, float32
+
+        var type: TensorType { self == .bfloat16 ? .bfloat16 : .float32 }
+    }
+
+    func validate() throws(OptionsError) {
+        for (name, value) in [
+            ("--log-steps", logSteps), ("--save-interval", saveInterval), ("--keep-last", keepLast),
+            ("--eval-interval", evalInterval),
+        ] {
+            if let value, value < 1 { throw .rule("\(name) must be at least 1") }
+        }
+    }
+}
+
+struct TrainOptions: Options {
+    static let summary = "Trains an EAGLE-3 draft online against a frozen target."
+
+    var target = TargetOptions()
+    var data = DataOptions()
+    var output = OutputOptions()
+    var draft = DraftOptions()
+    var optimizer = OptimizerOptions()
+
+    func validate() throws(OptionsError) {
+        try target.validate()
+        try output.validate()
+        try draft.validate()
+        try optimizer.validate()
+        if output.evalInterval != nil, data.evalDataPath.isEmpty {
+            throw .rule("--eval-interval needs --eval-data-path")
+        }
+    }
+
+    var settings: TrainingSettings {
+        TrainingSettings(
+            numEpochs: optimizer.numEpochs, totalSteps: optimizer.totalSteps, batchSize: optimizer.batchSize,
+            globalBatchSize: optimizer.draftGlobalBatchSize, learningRate: optimizer.learningRate,
+            warmupRatio: optimizer.warmupRatio, maxGradNorm: optimizer.maxGradNorm,
+            tttLossDecay: draft.tttLossDecay, normalization: draft.lossNormalization, seed: optimizer.seed,
+            adam: AdamW.Settings(
+                beta1: optimizer.adamBeta1, beta2: optimizer.adamBeta2, weightDecay: optimizer.weightDecay))
+    }
+
+    /// What must not change between a run and its continuation.
+    func fixedSettings(data: String, draft configuration: Eagle3Configuration) -> [String: String] {
+        [
+            "train data": data, "draft configuration": Digest(of: configuration.json.compact).hex,
+            "--total-steps": optimizer.totalSteps?.shown ?? "\(optimizer.numEpochs) epochs",
+            "--draft-global-batch-size": optimizer.draftGlobalBatchSize.shown,
+            "--learning-rate": optimizer.learningRate.shown, "--warmup-ratio": optimizer.warmupRatio.shown,
+            "--max-grad-norm": optimizer.maxGradNorm.shown, "--seed": optimizer.seed.shown,
+            "--ttt-length": draft.tttLength.shown, "--ttt-loss-decay": draft.tttLossDecay.shown,
+            "--loss-mask-alignment": draft.lossMaskAlignment.shown,
+            "--loss-normalization": draft.lossNormalization.shown, "--adam-beta1": optimizer.adamBeta1.shown,
+            "--adam-beta2": optimizer.adamBeta2.shown, "--weight-decay": optimizer.weightDecay.shown,
+        ]
+    }
+}

@@ -1,0 +1,65 @@
+import Shared
+
+/// The samples of a store that Preprocess built, checked against what the trainer was asked for.
+struct StoreSamples: TrainingSamples {
+    private let store: SampleStore
+    /// How many samples are used, from the first.
+    let count: Int
+
+    /// Opens the store of a dataset.
+    ///
+    /// - Parameter limit: The most samples to use; nil for all.
+    /// - Throws: An error that says what is missing or doesn't fit, and the command that builds what does.
+    init(_ paths: [String], _ options: StoreOptions, _ target: TargetOptions, limit: Int? = nil) throws {
+        let command = Self.buildCommand(paths, options, target)
+        store = try SampleStore.open(cacheDir: options.cacheDir, dataPaths: paths, buildCommand: command)
+        for (name, wanted) in [
+            (StoreSetting.chatTemplate, options.chatTemplate), (StoreSetting.maxLength, options.maxLength?.shown),
+        ] {
+            guard let wanted, let built = store.manifest.setting(name), built != wanted else { continue }
+            throw StoreError(
+                store.path, "was built with \(name) \(built), not \(wanted); build it again with\n  \(command)")
+        }
+        count = min(limit ?? .max, store.count)
+        guard count > 0 else { throw StoreError(store.path, "has no sample") }
+    }
+
+    func sample(at index: Int) throws -> Sample { try store.sample(at: index) }
+
+    /// The tokens of the longest sample.
+    var longest: Int { (0..<count).map(store.length(of:)).max() ?? 0 }
+
+    /// Tells whether another run saw the same samples.
+    var digest: String {
+        let files = store.manifest.files.map { $0.digest ?? "" }
+        return Digest(of: (files + store.manifest.fingerprint.map { "\($0.name)=\($0.value)" }).joined(separator: "\n"))
+            .hex
+    }
+
+    /// The tokens that end a turn or a text.
+    var endTokens: Set<Int32> {
+        Set(store.manifest.specialTokens.filter { $0.name.contains("eos") || $0.name.contains("end") }.map(\.id))
+    }
+
+    func vocabularyMapping(draftVocabSize: Int) throws -> VocabularyMapping {
+        try store.vocabularyMapping(draftVocabSize: draftVocabSize)
+    }
+
+    /// - Throws: `StoreError` if the store's tokens aren't the target's.
+    func check(against target: TargetShape) throws(StoreError) {
+        guard store.manifest.vocabSize == target.vocabSize else {
+            throw StoreError(
+                store.path,
+                "was built for a vocabulary of \(store.manifest.vocabSize), the target's is \(target.vocabSize): "
+                    + "build it with the target's own --target-model-path")
+        }
+    }
+
+    private static func buildCommand(_ paths: [String], _ options: StoreOptions, _ target: TargetOptions) -> String {
+        var words = ["Preprocess build --train-data-path"] + paths
+        words += ["--target-model-path", target.targetModelPath, "--cache-dir", options.cacheDir]
+        words += ["--chat-template", options.chatTemplate ?? "NAME"]
+        if let maxLength = options.maxLength { words += ["--max-length", maxLength.shown] }
+        return words.joined(separator: " ")
+    }
+}

@@ -1,0 +1,114 @@
+/// Drafting token by token: what an inference engine does with the trained draft, with a key/value cache.
+///
+/// Row i of the cache holds the target's features of token i and the embedding of token i + 1, as row i of step 0 in
+/// training. Drafting goes on from the last of them with the draft's own hidden state in place of features, at
+/// positions of its own, as later steps do; when the target has verified, those rows are replaced by true ones. The
+/// layer, the attention and the rotation are the training's.
+final class DraftDecoder {
+    private let draft: Eagle3DraftModel
+    private let draftToTarget: [Int32]
+    private let embed: ([Int32], Matrix) throws -> Void
+    private let cache: KeyValueCache
+    private let workspace: Workspace
+    /// h of the newest row: [1, hidden].
+    private let hidden: Matrix
+    private let memory = FrozenWeights()
+
+    /// - Parameter embed: Writes the target's embedding of ids.
+    init(
+        _ draft: Eagle3DraftModel, draftToTarget: [Int32], capacity: Int, workspace: Workspace,
+        embed: @escaping ([Int32], Matrix) throws -> Void
+    ) {
+        self.draft = draft
+        self.draftToTarget = draftToTarget
+        self.embed = embed
+        self.workspace = workspace
+        cache = KeyValueCache(layers: 1, width: draft.configuration.keyValueWidth, capacity: capacity)
+        hidden = memory.matrix(rows: 1, columns: draft.configuration.hiddenSize)
+    }
+
+    /// Rows of verified tokens.
+    private(set) var verifiedRows = 0
+
+    /// Forgets everything, for another sequence.
+    func restart() {
+        cache.truncate(to: 0)
+        verifiedRows = 0
+    }
+
+    /// Takes in verified tokens and drops what was drafted behind those before.
+    ///
+    /// - Parameters:
+    ///   - features: The target's features of some tokens, [rows, 3 targetHidden].
+    ///   - next: The token behind each of them.
+    func advance(features: Matrix, next: [Int32]) throws {
+        precondition(features.rows == next.count && features.rows > 0)
+        cache.truncate(to: verifiedRows)
+        try workspace.scope {
+            let projected = workspace.matrix(rows: features.rows, columns: draft.configuration.hiddenSize)
+            draft.fc.forward(features, into: projected)
+            let output = try step(projected, next)
+            hidden.copy(from: output[rows: output.rows - 1..<output.rows])
+        }
+        verifiedRows = cache.count
+    }
+
+    /// Drafts tokens greedily from the newest verified row.
+    ///
+    /// - Returns: Target ids, the likeliest of each step.
+    func draft(_ count: Int) throws -> [Int32] {
+        var tokens: [Int32] = []
+        while tokens.count < count {
+            if let last = tokens.last { try continueDraft(with: last) }
+            tokens.append(likeliest())
+        }
+        return tokens
+    }
+
+    /// Adds a row for a token behind those drafted.
+    func continueDraft(with token: Int32) throws {
+        try workspace.scope {
+            let output = try step(hidden, [token])
+            hidden.copy(from: output)
+        }
+    }
+
+    /// h of the newest row.
+    var newestHidden: [Float] { Array(UnsafeBufferPointer(start: hidden.start, count: hidden.count)) }
+
+    private func likeliest() -> Int32 {
+        workspace.scope {
+            let normalized = workspace.matrix(rows: 1, columns: hidden.columns)
+            let logits = workspace.matrix(rows: 1, columns: draft.configuration.draftVocabSize)
+            draft.norm.forward(hidden, into: normalized)
+            draft.lmHead.forward(normalized, into: logits)
+            return draftToTarget[indexOfMaximum(logits.start, logits.columns)]
+        }
+    }
+
+    /// Runs the layer over rows that continue the cache, and returns their h.
+    private func step(_ hidden: Matrix, _ next: [Int32]) throws -> Matrix {
+        let (shape, rows) = (draft.configuration, DecoderRows(continuing: cache, count: hidden.rows))
+        let embedding = workspace.matrix(rows: hidden.rows, columns: shape.hiddenSize)
+        try embed(next, embedding)
+        let x = workspace.matrix(rows: hidden.rows, columns: 2 * shape.hiddenSize)
+        draft.layerInput(embedding: embedding, hidden: hidden, into: x)
+        let joined = workspace.matrix(rows: hidden.rows, columns: shape.queryWidth + 2 * shape.keyValueWidth)
+        draft.qkvProjection.forward(x, into: joined)
+        let q = joined[columns: 0..<shape.queryWidth]
+        let new = draft.keyValue(joined[columns: shape.queryWidth..<joined.columns])
+        draft.rotary.apply(q, positionOf: rows.positions)
+        draft.rotary.apply(new.keys, positionOf: rows.positions)
+        let all = cache.append(new, layer: 0)
+        cache.advance(hidden.rows)
+        let output = workspace.matrix(rows: hidden.rows, columns: shape.queryWidth)
+        let logSumExp = workspace.matrix(rows: shape.numAttentionHeads, columns: hidden.rows)
+        draft.attention.forward(
+            q, prefix: all, visible: rows.visible,
+            segments: [Attention.Segment(queries: 0..<hidden.rows, keys: 0..<all.keys.rows)], into: output,
+            logSumExp: logSumExp, in: workspace)
+        return draft.finishStep(
+            x: x, residual: hidden, q: q, keyValue: new, attentionOutput: output, logSumExp: logSumExp, in: workspace
+        ).hidden
+    }
+}

@@ -1,0 +1,84 @@
+/// The target, decoding one sequence with a key/value cache.
+final class TargetDecoder {
+    private let target: DecoderTargetModel
+    private let auxiliaryLayers: [Int]
+    private let cache: KeyValueCache
+    private let workspace: Workspace
+    private let memory = FrozenWeights()
+    private let auxiliaryBuffer: Matrix
+
+    /// - Parameters:
+    ///   - capacity: The longest sequence.
+    ///   - auxiliaryLayers: The layers whose outputs the draft sees.
+    init(_ target: DecoderTargetModel, auxiliaryLayers: [Int], capacity: Int, workspace: Workspace) {
+        self.target = target
+        self.auxiliaryLayers = auxiliaryLayers
+        self.workspace = workspace
+        cache = target.makeCache(capacity: capacity)
+        auxiliaryBuffer = memory.matrix(
+            rows: capacity, columns: auxiliaryLayers.count * target.configuration.hiddenSize)
+    }
+
+    /// What the target makes of some tokens behind those it has seen.
+    struct Output {
+        /// The likeliest token after each.
+        let next: [Int32]
+        /// [tokens, 3 hidden], valid until the next call.
+        let auxiliary: Matrix
+    }
+
+    /// Tokens that the cache holds.
+    var count: Int { cache.count }
+
+    /// Runs the target over tokens that continue the sequence.
+    ///
+    /// - Parameter onlyLast: Whether the likeliest next token is wanted after the last one alone, as of a prompt.
+    func run(_ tokens: [Int32], onlyLast: Bool = false) throws(CommunicationError) -> Output {
+        let h = target.configuration.hiddenSize
+        let auxiliary = auxiliaryBuffer[rows: 0..<tokens.count]
+        return try workspace.scope { () throws(CommunicationError) in
+            let x = workspace.matrix(rows: tokens.count, columns: h)
+            try target.embed(tokens, into: x)
+            try target.forward(x, DecoderRows(continuing: cache, count: tokens.count), in: workspace) { layer, input in
+                for (i, wanted) in auxiliaryLayers.enumerated() where wanted + 1 == layer {
+                    auxiliary[columns: i * h..<(i + 1) * h].copy(from: input)
+                }
+            }
+            let wanted = onlyLast ? x[rows: tokens.count - 1..<tokens.count] : x
+            return Output(next: try likeliest(wanted), auxiliary: auxiliary)
+        }
+    }
+
+    /// Forgets tokens from `count` on: those that were drafted and not accepted.
+    func truncate(to count: Int) { cache.truncate(to: count) }
+
+    func embed(_ ids: [Int32], into embedding: Matrix) throws(CommunicationError) {
+        try target.embed(ids, into: embedding)
+    }
+
+    /// The likeliest token of each row over the whole vocabulary: each rank's best, and the best of those.
+    private func likeliest(_ hidden: Matrix) throws(CommunicationError) -> [Int32] {
+        try workspace.scope { () throws(CommunicationError) in
+            let (rows, size) = (hidden.rows, target.communicator.size)
+            let logits = workspace.matrix(rows: rows, columns: target.vocabulary.count)
+            target.logits(hidden, into: logits)
+            let best = workspace.matrix(rows: rows, columns: 2)
+            let all = workspace.matrix(rows: size * rows, columns: 2)
+            for row in 0..<rows {
+                let index = indexOfMaximum(logits.row(row), logits.columns)
+                best[row, 0] = logits[row, index]
+                best[row, 1] = Float(index + target.vocabulary.lowerBound)
+            }
+            try target.communicator.allGather(
+                UnsafeBufferPointer(start: best.start, count: best.count),
+                into: UnsafeMutableBufferPointer(start: all.start, count: all.count))
+            return (0..<rows).map { row in
+                var winner = all.row(row)
+                for rank in 1..<max(1, size) where all[rank * rows + row, 0] > winner[0] {
+                    winner = all.row(rank * rows + row)
+                }
+                return Int32(winner[1])
+            }
+        }
+    }
+}

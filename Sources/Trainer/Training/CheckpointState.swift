@@ -1,0 +1,43 @@
+import Shared
+
+/// What a run needs, beside weights and moments, to go on as if it had never stopped.
+struct CheckpointState: Equatable {
+    /// Steps done, and optimizer updates among them.
+    var step: Int
+    var epoch: Int
+    var updates: Int
+    /// The best held-out acceptance length so far.
+    var bestAcceptanceLength: Double?
+    /// The settings that must not change between a run and its continuation, by option.
+    var settings: [String: String]
+    /// How it came about, for people: version, command line, ranks.
+    var provenance: [String: String]
+
+    static let fileName = "training_state.json"
+
+    func json(digests: [String: String]) -> JSONText {
+        let object = { (values: [String: String]) in
+            JSONText.object(values.sorted { $0.key < $1.key }.map { ($0.key, .string($0.value)) })
+        }
+        return .object([
+            ("format", .int(1)), ("step", .int(step)), ("epoch", .int(epoch)), ("updates", .int(updates)),
+            ("best_acceptance_length", bestAcceptanceLength.map(JSONText.number) ?? .null),
+            ("settings", object(settings)), ("provenance", object(provenance)), ("digests", object(digests)),
+        ])
+    }
+
+    /// Reads a state and the digests of the checkpoint's other files.
+    static func read(_ directory: String) throws -> (state: CheckpointState, digests: [String: String]) {
+        let root = try JSONFile("\(directory)/\(fileName)").root
+        let strings = { (key: String) throws -> [String: String] in
+            Dictionary(
+                try root.required(key).members.map { ($0.key, try $0.value.asString()) },
+                uniquingKeysWith: { a, _ in a })
+        }
+        let state = CheckpointState(
+            step: try root.int("step"), epoch: try root.int("epoch"), updates: try root.int("updates"),
+            bestAcceptanceLength: try root["best_acceptance_length"]?.asDouble(), settings: try strings("settings"),
+            provenance: try strings("provenance"))
+        return (state, try strings("digests"))
+    }
+}

@@ -1,0 +1,25 @@
+/// What a training run follows: the options that its result depends on.
+struct TrainingSettings: Equatable {
+    /// What the loss is a mean over.
+    enum LossNormalization: String, CaseIterable, Sendable {
+        /// The supervised tokens of a step, over all ranks: every token counts the same.
+        case tokens
+        /// The rows of each sequence, then the sequences, as EAGLE and SpecForge do: prompts and short answers dilute.
+        case rows
+    }
+
+    var numEpochs = 10
+    /// Steps in all; nil for as many as the epochs have.
+    var totalSteps: Int?
+    /// Sequences that a rank works on at a time.
+    var batchSize = 1
+    /// Sequences of a step over all ranks.
+    var globalBatchSize = 8
+    var learningRate: Float = 1e-4
+    var warmupRatio: Float = 0.015
+    var maxGradNorm: Float = 0.5
+    var tttLossDecay: Float = 0.8
+    var normalization = LossNormalization.tokens
+    var seed = 0
+    var adam = AdamW.Settings()
+}
