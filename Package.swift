@@ -16,6 +16,8 @@ let package = Package(
         .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
         .systemLibrary(name: "CXXHash", pkgConfig: "libxxhash", providers: [.apt(["libxxhash-dev"])]),
         .systemLibrary(name: "CPCRE2", pkgConfig: "libpcre2-8", providers: [.apt(["libpcre2-dev"])]),
+        // Without pkgConfig: utf8proc's gives a flag that SwiftPM warns about, and the module map links it.
+        .systemLibrary(name: "CUTF8Proc", providers: [.apt(["libutf8proc-dev"])]),
         .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
         .systemLibrary(name: "CMPI", pkgConfig: "ompi-c", providers: [.apt(["libopenmpi-dev"])]),
 
@@ -26,7 +28,8 @@ let package = Package(
         .target(
             name: "Shared", dependencies: ["CLMDB", "CZstd", "CXXHash", "CSimdjson", "CMachine"],
             swiftSettings: swiftForCPU, linkerSettings: [.linkedLibrary("m")]),
-        .executableTarget(name: "Preprocess", dependencies: ["Shared", "CPCRE2"], swiftSettings: swiftForCPU),
+        .executableTarget(
+            name: "Preprocess", dependencies: ["Shared", "CPCRE2", "CUTF8Proc"], swiftSettings: swiftForCPU),
         .executableTarget(name: "Trainer", dependencies: ["Shared", "COpenBLAS", "CMPI"], swiftSettings: swiftForCPU),
 
         .target(name: "TestSupport", dependencies: ["Shared"], path: "Tests/TestSupport", swiftSettings: swiftForCPU),

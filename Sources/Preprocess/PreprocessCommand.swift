@@ -1,6 +1,17 @@
+@preconcurrency import Glibc
 import Shared
 
+/// The program Preprocess: conversations in, a store of samples out.
 @main
 struct PreprocessCommand {
-    static func main() {}
+    /// The commands, the first of which may be left out.
+    static let program = Program(
+        name: "Preprocess", summary: "turns conversations into the samples that the trainer reads.",
+        commands: [
+            TokenizeCommand.command
+        ])
+
+    static func main() {
+        exit(program.run(Array(CommandLine.arguments.dropFirst())))
+    }
 }

@@ -1,0 +1,54 @@
+@preconcurrency import Glibc
+import Shared
+
+/// Standard output, written a block at a time.
+struct LineOutput {
+    var buffer: [UInt8] = []
+
+    /// Ends a line, and writes what there is once it is a block.
+    mutating func endLine() throws(LineInputError) {
+        buffer.append(UInt8(ascii: "\n"))
+        if buffer.count > 1 << 16 { try flush() }
+    }
+
+    mutating func append(_ text: String) { buffer.append(contentsOf: text.utf8) }
+
+    /// Appends a JSON string, in which also the line ends that JSON lets stand are escaped.
+    ///
+    /// So a line stays one line for readers that know of more line ends than `\n`.
+    mutating func append(quoting text: [UInt8]) {
+        for scalar in JSONText.quoted(String(decoding: text, as: UTF8.self)).unicodeScalars {
+            switch scalar {
+            case "\u{85}", "\u{2028}", "\u{2029}":
+                let hex = String(scalar.value, radix: 16)
+                append("\\u" + String(repeating: "0", count: 4 - hex.count) + hex)
+            default: append(String(scalar))
+            }
+        }
+    }
+
+    /// Appends a number in decimal.
+    mutating func append(_ number: Int32) {
+        if number < 0 { buffer.append(UInt8(ascii: "-")) }
+        let first = buffer.count
+        var rest = number.magnitude
+        repeat {
+            buffer.append(UInt8(ascii: "0") + UInt8(rest % 10))
+            rest /= 10
+        } while rest > 0
+        buffer[first...].reverse()
+    }
+
+    /// - Throws: `LineInputError` where standard output can't be written, as into a closed pipe.
+    mutating func flush() throws(LineInputError) {
+        var done = 0
+        while done < buffer.count {
+            let count = buffer.withUnsafeBytes {
+                write(STDOUT_FILENO, $0.baseAddress.map { $0 + done }, $0.count - done)
+            }
+            guard count >= 0 || errno == EINTR else { throw LineInputError(message: String(cString: strerror(errno))) }
+            done += max(0, count)
+        }
+        buffer.removeAll(keepingCapacity: true)
+    }
+}

@@ -1,0 +1,70 @@
+/// A text's tokens: the id of each, and the bytes of the text that it stands for.
+///
+/// Reused from text to text, so that encoding allocates nothing once the buffers have grown.
+final class EncodedText {
+    private(set) var count = 0
+    private var capacity = 1024
+    private var idStorage: UnsafeMutablePointer<Int32>
+    private var startStorage: UnsafeMutablePointer<Int32>
+    private var endStorage: UnsafeMutablePointer<Int32>
+
+    init() {
+        idStorage = .allocate(capacity: capacity)
+        startStorage = .allocate(capacity: capacity)
+        endStorage = .allocate(capacity: capacity)
+    }
+
+    deinit {
+        idStorage.deallocate()
+        startStorage.deallocate()
+        endStorage.deallocate()
+    }
+
+    var ids: UnsafeBufferPointer<Int32> { UnsafeBufferPointer(start: idStorage, count: count) }
+
+    /// Where each token's bytes begin in the text.
+    var starts: UnsafeBufferPointer<Int32> { UnsafeBufferPointer(start: startStorage, count: count) }
+
+    /// Where each token's bytes end in the text, exclusive.
+    var ends: UnsafeBufferPointer<Int32> { UnsafeBufferPointer(start: endStorage, count: count) }
+
+    func removeAll() { count = 0 }
+
+    /// Makes room for tokens that `append` then takes.
+    @inline(__always)
+    func reserve(_ added: Int) {
+        if count &+ added > capacity { grow(to: count + added) }
+    }
+
+    /// Adds a token for which room was reserved.
+    @inline(__always)
+    func append(_ id: Int32, _ start: Int, _ end: Int) {
+        idStorage[count] = id
+        startStorage[count] = Int32(truncatingIfNeeded: start)
+        endStorage[count] = Int32(truncatingIfNeeded: end)
+        count &+= 1
+    }
+
+    /// Moves the offsets of the tokens from `first` on: a token's new range is `move` of its old one.
+    func moveOffsets(from first: Int, _ move: (Range<Int>) -> Range<Int>) {
+        for i in first..<count {
+            let moved = move(Int(startStorage[i])..<Int(endStorage[i]))
+            startStorage[i] = Int32(moved.lowerBound)
+            endStorage[i] = Int32(moved.upperBound)
+        }
+    }
+
+    private func grow(to needed: Int) {
+        let larger = max(2 * capacity, needed)
+        func moved(_ old: UnsafeMutablePointer<Int32>) -> UnsafeMutablePointer<Int32> {
+            let new = UnsafeMutablePointer<Int32>.allocate(capacity: larger)
+            new.update(from: old, count: count)
+            old.deallocate()
+            return new
+        }
+        idStorage = moved(idStorage)
+        startStorage = moved(startStorage)
+        endStorage = moved(endStorage)
+        capacity = larger
+    }
+}

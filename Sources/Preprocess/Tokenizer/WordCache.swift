@@ -1,0 +1,112 @@
+/// The tokens of words seen lately: a fixed table, so that a word costs one line of memory.
+///
+/// A word of up to 15 bytes is its own key, and up to three tokens stand in its entry. Longer words are keyed by a
+/// hash and compared with their bytes; they and more tokens stand in side arrays. A word has two places, side by side;
+/// a new one takes the first, and what was in it the second. When the side arrays are full, everything is forgotten.
+/// What is remembered never changes a result.
+final class WordCache {
+    struct Entry {
+        var low: UInt64 = 0
+        var high: UInt64 = 0
+        var tokens: (Int32, Int32, Int32) = (0, 0, 0)
+        /// The number of tokens; above 3 and for long words, they are at `tokens.0` of the side array.
+        var count: Int32 = 0
+    }
+
+    /// The longest word, in bytes, that is its own key.
+    static let shortLimit = 15
+    /// The longest word, in bytes, that is remembered.
+    static let longLimit = 512
+    private static let places = 1 << 16
+    private static let sideLimit = 1 << 21
+    private static let longMark: UInt64 = 0x80 << 56
+
+    private let entries: UnsafeMutablePointer<Entry>
+    private var sideTokens: [Int32] = []
+    private var sideBytes: [UInt8] = []
+
+    init() {
+        let memory = UnsafeMutableRawPointer.allocate(
+            byteCount: Self.places * MemoryLayout<Entry>.stride, alignment: 64)
+        entries = memory.bindMemory(to: Entry.self, capacity: Self.places)
+        entries.initialize(repeating: Entry(), count: Self.places)
+    }
+
+    deinit { entries.deallocate() }
+
+    /// A word as the table knows it.
+    struct Key {
+        let low: UInt64
+        let high: UInt64
+        fileprivate let place: Int
+    }
+
+    /// The key of a word of up to 15 bytes, of which 16 are readable.
+    @inline(__always)
+    static func shortKey(_ word: UnsafePointer<UInt8>, _ count: Int) -> Key {
+        let raw = UnsafeRawPointer(word)
+        var low = raw.loadUnaligned(as: UInt64.self)
+        var high: UInt64 = 0
+        if count <= 8 {
+            low &= UInt64.max &>> UInt64(64 &- 8 &* count)
+        } else {
+            high = raw.loadUnaligned(fromByteOffset: 8, as: UInt64.self) & (UInt64.max &>> UInt64(128 &- 8 &* count))
+        }
+        high |= UInt64(count) &<< 56
+        return Key(low: low, high: high, place: place(foldedHash(low, high)))
+    }
+
+    /// The key of a longer word, which still is to be compared.
+    static func longKey(_ word: UnsafePointer<UInt8>, _ count: Int) -> Key {
+        let hashed = hash(word, count: count)
+        return Key(low: hashed, high: longMark | UInt64(count), place: place(hashed))
+    }
+
+    @inline(__always)
+    private static func place(_ hash: UInt64) -> Int { Int(truncatingIfNeeded: hash) & (places - 2) }
+
+    /// The entry of a short word.
+    @inline(__always)
+    func find(_ key: Key) -> UnsafePointer<Entry>? {
+        let entry = entries + key.place
+        if entry[0].low == key.low, entry[0].high == key.high { return UnsafePointer(entry) }
+        if entry[1].low == key.low, entry[1].high == key.high { return UnsafePointer(entry + 1) }
+        return nil
+    }
+
+    /// The entry of a long word.
+    func find(_ key: Key, _ word: UnsafeBufferPointer<UInt8>) -> UnsafePointer<Entry>? {
+        guard let entry = find(key) else { return nil }
+        let start = Int(entry.pointee.tokens.1)
+        return sideBytes[start..<start + word.count].elementsEqual(word) ? entry : nil
+    }
+
+    /// The token `i` of an entry whose tokens stand aside.
+    @inline(__always)
+    func sideToken(_ entry: UnsafePointer<Entry>, _ i: Int) -> Int32 { sideTokens[Int(entry.pointee.tokens.0) &+ i] }
+
+    /// Remembers the tokens of a word; its bytes too if it is long.
+    func insert(_ key: Key, _ tokens: [Int32], longWord: UnsafeBufferPointer<UInt8>?) {
+        if sideTokens.count + sideBytes.count > Self.sideLimit { removeAll() }
+        var entry = Entry(low: key.low, high: key.high, count: Int32(tokens.count))
+        if let longWord {
+            entry.tokens.1 = Int32(sideBytes.count)
+            sideBytes.append(contentsOf: longWord)
+        }
+        if longWord != nil || tokens.count > 3 {
+            entry.tokens.0 = Int32(sideTokens.count)
+            sideTokens += tokens
+        } else {
+            entry.tokens = (tokens[0], tokens.count > 1 ? tokens[1] : 0, tokens.count > 2 ? tokens[2] : 0)
+        }
+        let place = entries + key.place
+        place[1] = place[0]
+        place[0] = entry
+    }
+
+    private func removeAll() {
+        entries.update(repeating: Entry(), count: Self.places)
+        sideTokens.removeAll(keepingCapacity: true)
+        sideBytes.removeAll(keepingCapacity: true)
+    }
+}

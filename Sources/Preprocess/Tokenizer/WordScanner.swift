@@ -1,0 +1,82 @@
+/// Finds words as a well-known pattern does, without an engine for patterns.
+///
+/// Every pattern that has a scanner matches every character, so that words follow each other without gaps.
+protocol WordScanner {
+    /// The end of the word that begins at `start` of `text`, whose end is `end`.
+    func endOfWord(at start: Int, in text: ScannedText, upTo end: Int) -> Int
+}
+
+/// UTF-8 and the classes of its scalars: what scanners read.
+struct ScannedText {
+    let bytes: UnsafePointer<UInt8>
+    private let classes = ScalarClasses.shared
+
+    init(_ bytes: UnsafePointer<UInt8>) { self.bytes = bytes }
+
+    /// The class and the length of the scalar at `i`.
+    @inline(__always)
+    func scalar(at i: Int) -> (class: ScalarClass, length: Int) {
+        let (value, length) = decodeScalar(bytes[i], at: bytes + i)
+        return (classes[value], length)
+    }
+
+    /// The end of the scalars of `wanted` classes that begin at `start`.
+    @inline(__always)
+    func endOfRun(_ wanted: ScalarClass, from start: Int, upTo end: Int) -> Int {
+        var i = start
+        while i < end {
+            let (found, length) = scalar(at: i)
+            guard found.contains(anyOf: wanted) else { break }
+            i &+= length
+        }
+        return min(i, end)
+    }
+
+    /// The end of the scalars of other than `unwanted` classes that begin at `start`.
+    @inline(__always)
+    func endOfRun(ofOtherThan unwanted: ScalarClass, from start: Int, upTo end: Int) -> Int {
+        var i = start
+        while i < end {
+            let (found, length) = scalar(at: i)
+            guard !found.contains(anyOf: unwanted) else { break }
+            i &+= length
+        }
+        return min(i, end)
+    }
+
+    /// The end of the spaces at `start`, of which the last is left to the next word: `\s+(?!\S)|\s+`.
+    ///
+    /// Where `atLineEnd`, a run with line ends goes up to and including its last one: `\s*[\r\n]+|…`.
+    /// `isEnd` says whether a position ends the text as the pattern sees it.
+    @inline(__always)
+    func endOfSpaces(at start: Int, upTo end: Int, atLineEnd: Bool, isEnd: (Int) -> Bool) -> Int {
+        var i = start
+        var lastStart = start
+        var lineEnd = -1
+        while i < end {
+            let (found, length) = scalar(at: i)
+            guard found.contains(.space) else { break }
+            lastStart = i
+            i &+= length
+            if found.contains(.lineEnd) { lineEnd = i }
+        }
+        if atLineEnd, lineEnd >= 0 { return lineEnd }
+        return i >= end || lastStart == start || isEnd(i) ? min(i, end) : lastStart
+    }
+
+    /// The end of a contraction ('s 't 're 've 'm 'll 'd) whose apostrophe is at `i`, or nil.
+    @inline(__always)
+    func endOfContraction(at i: Int, upTo end: Int, ignoringCase: Bool) -> Int? {
+        guard i &+ 1 < end else { return nil }
+        let fold: UInt8 = ignoringCase ? 0x20 : 0
+        let second = i &+ 2 < end ? bytes[i &+ 2] : 0
+        switch bytes[i &+ 1] | fold {
+        case UInt8(ascii: "s"), UInt8(ascii: "t"), UInt8(ascii: "m"), UInt8(ascii: "d"): return i &+ 2
+        case UInt8(ascii: "r"), UInt8(ascii: "v"): return second | fold == UInt8(ascii: "e") ? i &+ 3 : nil
+        case UInt8(ascii: "l"): return second | fold == UInt8(ascii: "l") ? i &+ 3 : nil
+        // U+017F, the long s, is an s when case is ignored.
+        case 0xC5 | fold where bytes[i &+ 1] == 0xC5 && second == 0xBF: return ignoringCase ? i &+ 3 : nil
+        default: return nil
+        }
+    }
+}
