@@ -26,7 +26,7 @@ text=(--train-data-path "$data" --target-model-path "$target" --cache-dir "$scra
 say "Eyrie, 1 rank, $threads threads"
 "$python" "$here/measure.py" "$scratch/eyrie.json" "$root/.build/release/Trainer" train "${text[@]}" \
     --output-dir "$scratch/eyrie" --num-epochs 1 --batch-size 1 --draft-global-batch-size 1 --log-steps 1 \
-    --num-threads "$threads" >&2
+    --draft-vocab-size 32000 --num-threads "$threads" >&2
 
 say "SpecForge, $threads threads (some minutes)"
 "$python" "$here/measure.py" "$scratch/specforge-memory.json" "$python" "$here/specforge_train.py" \
@@ -39,8 +39,9 @@ import json, pathlib, sys
 scratch, threads = pathlib.Path(sys.argv[1]), sys.argv[2]
 read = lambda name: json.loads((scratch / name).read_text())
 eyrie, specforge = read("eyrie.json"), {**read("specforge-memory.json"), **read("specforge.json")}
-steps = [json.loads(line) for line in (scratch / "eyrie" / "metrics.jsonl").open()]
-eyrie.update(tokens=specforge["tokens"], seconds=sum(step["seconds"] for step in steps if "loss" in step))
+steps = [json.loads(line) for line in (scratch / "eyrie" / "metrics.jsonl").open() if '"tokens"' in line]
+eyrie.update(tokens=sum(step["tokens"] for step in steps),
+             seconds=sum(step["tokens"] / step["tokens_per_second"] for step in steps))
 rows = [(name, run["tokens"], run["tokens"] / run["seconds"], run["peak_bytes"] / 1e6)
         for name, run in (("Eyrie", eyrie), ("SpecForge 0.2.0", specforge))]
 ours, theirs = rows

@@ -6,7 +6,7 @@ usage='usage: scripts/demo.sh [--data FILE] [--eval-data FILE] [--steps N] [--ra
   --eval-data FILE  conversations whose prompts are decoded afterwards (default: 100 others of the same kind)
   --steps N         optimizer steps, of 2 conversations each (default: 300)
   --ranks N         processes to train with (default: 2)
-  --output DIR      where the drafts go (default: demo)
+  --output DIR      where the draft and its evaluation go (default: demo)
 
 Run again, it goes on where it was stopped; what is there already is not made again.'
 
@@ -70,48 +70,44 @@ say "Target: SmolLM2-135M-Instruct"
 "$python" "$here/get_smollm2.py" "$target" --downloads "$state/downloads" >&2
 
 say "Preprocessing: conversations to token ids, loss masks and the draft's vocabulary"
+draft_vocab_size=8000
 text=(--target-model-path "$target" --cache-dir "$cache" --chat-template qwen --max-length 512)
 for file in "$data" "$eval_data"; do
-    "$programs/Preprocess" build --train-data-path "$file" "${text[@]}" --draft-vocab-size 8000 >&2
+    "$programs/Preprocess" build --train-data-path "$file" "${text[@]}" --draft-vocab-size "$draft_vocab_size" >&2
 done
 
-train() {
-    local folder=$1 resume=()
-    shift
-    [ ! -e "$folder/latest" ] || resume=(--resume)
-    ranks "$rank_count" "$programs/Trainer" train "${text[@]}" --train-data-path "$data" --output-dir "$folder" \
-        --draft-global-batch-size 2 --warmup-ratio 0.03 "$@" "${resume[@]}" >&2
-}
 evaluate() {
-    local folder=$1
-    ranks "$rank_count" "$programs/Trainer" evaluate "${text[@]}" --draft-model-path "$folder/latest" \
-        --eval-data-path "$eval_data" --max-samples 40 --max-new-tokens 64 --draft-length 5 --json >"$folder/report.json"
+    trainer "$rank_count" evaluate --target-model-path "$target" --eval-data-path "$eval_data" --cache-dir "$cache" \
+        --max-samples 40 --max-new-tokens 64 --draft-length 5 --json "$@"
 }
 
 say "An untrained draft, to compare with"
-train "$output/untrained" --total-steps 1 --learning-rate 0
-evaluate "$output/untrained"
+evaluate --draft-vocab-size "$draft_vocab_size" >"$output/untrained.json"
 
 say "Training $steps steps on $rank_count ranks"
-train "$output/trained" --total-steps "$steps" --learning-rate 1e-3
+resume=()
+[ ! -e "$output/latest" ] || resume=(--resume)
+trainer "$rank_count" train "${text[@]}" --train-data-path "$data" --output-dir "$output" \
+    --draft-vocab-size "$draft_vocab_size" --draft-global-batch-size 2 --total-steps "$steps" --learning-rate 1e-3 \
+    --warmup-ratio 0.03 --save-interval 100 --keep-last 2 "${resume[@]}" >&2
 
 say "Evaluating: speculative decoding, checked against plain decoding token by token"
-evaluate "$output/trained"
+evaluate --draft-model-path "$output/latest" >"$output/trained.json"
 
 "$python" - "$output" "$cache" "$target" <<'END'
 import json, pathlib, sys
 
 output, cache, target = sys.argv[1:]
-before, after = (json.loads(pathlib.Path(output, name, "report.json").read_text()) for name in ("untrained", "trained"))
-key = "acceptance_length"
+before, after = (json.loads(pathlib.Path(output, name + ".json").read_text()) for name in ("untrained", "trained"))
 print(f"""
-Acceptance length, in tokens per verification (the target's own token included):
-  before training  {before[key]:.3f}
-  after            {after[key]:.3f}
+Acceptance length, in tokens a verification (the target's own included), over {after["prompts"]} prompts:
+  untrained draft  {before["acceptance_length"]:.3f}
+  trained draft    {after["acceptance_length"]:.3f}
+Decoding with the trained draft: {after["speedup"]:.2f} times the speed of plain decoding, the same text on every prompt.
 
-The trained draft   {output}/trained/latest
-Its training log    {output}/trained/metrics.jsonl
-Both evaluations    {output}/untrained/report.json, {output}/trained/report.json
-The target          {target}
-The sample stores   {cache}""")
+The draft         {output}/latest
+Its training      {output}/metrics.jsonl
+The evaluations   {output}/untrained.json, {output}/trained.json
+The target        {target}
+The stores        {cache}""")
 END

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Makes this machine ready to build Eyrie: installs the system packages that are missing and finds the Swift toolchain.
-# Does nothing where all is there. Other scripts source it and get `root`, `state`, `python`, say, fail and ranks.
+# Does nothing where all is there. Other scripts source it and get `root`, `state`, `python`, say, fail and trainer.
 
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -73,15 +73,18 @@ find_swift() {
         fail "$(command -v swift) is Swift ${version:-of an unknown version}, Eyrie needs 6.2 or newer"
 }
 
-# ranks N COMMAND...: runs a command as N ranks. Ranks aren't bound to cores: they share the machine's by themselves.
-ranks() {
-    local count=$1 options=(--bind-to none --use-hwthread-cpus)
+# trainer RANKS ARGUMENTS...: runs $programs/Trainer as so many ranks, which share the machine's cores evenly.
+trainer() {
+    local count=$1 threads=$(($(nproc) / $1)) options=(--bind-to none --use-hwthread-cpus)
     shift
-    [ "$count" -le "$(nproc)" ] || options+=(--oversubscribe)
+    if [ "$threads" -eq 0 ]; then
+        threads=1
+        options+=(--oversubscribe)
+    fi
     if [ "$(id -u)" -eq 0 ]; then
         export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
     fi
-    mpirun "${options[@]}" -n "$count" "$@"
+    mpirun "${options[@]}" -n "$count" "${programs:-$root/.build/release}/Trainer" "$@" --num-threads "$threads"
 }
 
 install_packages
