@@ -87,6 +87,7 @@ trainer() {
     mpirun "${options[@]}" -n "$count" "${programs:-$root/.build/release}/Trainer" "$@" --num-threads "$threads"
 }
 
+unset OPENBLAS_CORETYPE # OpenBLAS finds the CPU by itself, and the name of another halves its speed
 install_packages
 find_swift
 if [ "${BASH_SOURCE[0]}" = "$0" ]; then
