@@ -1,0 +1,31 @@
+/// A conversation as a chat template renders it.
+struct Conversation: Equatable, Sendable {
+    /// The record's own `id` in UTF-8; empty if it has none.
+    var id: [UInt8] = []
+    var messages: [Message]
+}
+
+/// What one side said.
+struct Message: Equatable, Sendable {
+    var role: Role
+    /// UTF-8.
+    var content: [UInt8]
+}
+
+/// Who a message is from.
+enum Role: String, CaseIterable, Sendable {
+    case system, user, assistant, tool
+
+    /// The role that a name in a dataset stands for.
+    init?(name: some Collection<UInt8>) {
+        guard let known = Self.names.first(where: { $0.utf8.elementsEqual(name) }) else { return nil }
+        self = known.role
+    }
+
+    /// Every name by which datasets call a role.
+    static let names: [(utf8: [UInt8], role: Role)] = [
+        ("human", Role.user), ("user", .user), ("gpt", .assistant), ("assistant", .assistant),
+        ("chatgpt", .assistant), ("bing", .assistant), ("bard", .assistant), ("system", .system), ("tool", .tool),
+        ("function", .tool), ("observation", .tool),
+    ].map { (Array($0.0.utf8), $0.1) }
+}

@@ -1,0 +1,161 @@
+import Shared
+
+/// What a record asks to be made into a sample.
+struct SourceRow: Equatable {
+    enum Content: Equatable {
+        case conversation(Conversation)
+        /// Text that is already in the model's own format, in UTF-8.
+        case preformatted([UInt8])
+    }
+
+    var id: [UInt8]
+    var content: Content
+    var repairs: [SourceRecord.Repair] = []
+}
+
+/// Reads records of the forms that datasets come in; one thread uses a parser at a time.
+///
+/// A conversation is an array `conversations` or `messages`, whose elements say who speaks in `from` or `role` and what
+/// in `value` or `content`. With `isPreformatted`, it is a string `text`.
+///
+/// What is mended: messages before the first of the user are left out, as SpecForge leaves them out, but for a system
+/// message at the very beginning; and a conversation ends before the first message that can't follow the one before it
+/// (an answer without a question, a tool's output without a call).
+final class ConversationParser {
+    private let parser = JSONParser()
+    private let isPreformatted: Bool
+
+    init(isPreformatted: Bool) { self.isPreformatted = isPreformatted }
+
+    /// Reads a record that `JSONParser.padding` readable bytes follow.
+    func parse(padded bytes: UnsafeRawBufferPointer) throws(Rejection) -> SourceRow {
+        let root: JSONValue
+        do {
+            root = try parser.parse(padded: bytes)
+        } catch {
+            throw Rejection(.malformed, error.message)
+        }
+        guard root.kind == .object else {
+            throw Rejection(.notAConversation, "is \(root.kind.withArticle), should be an object")
+        }
+        let id = Self.id(root)
+        if isPreformatted {
+            guard let text = root["text"]?.utf8 else {
+                throw Rejection(.notAConversation, "has no string 'text', as preformatted records must")
+            }
+            guard !text.isEmpty else { throw Rejection(.empty, "'text' is empty") }
+            return SourceRow(id: id, content: .preformatted(Array(text)))
+        }
+        var messages = try Self.messages(root)
+        let repairs = try Self.repair(&messages)
+        return SourceRow(id: id, content: .conversation(Conversation(id: id, messages: messages)), repairs: repairs)
+    }
+
+    private static func id(_ root: JSONValue) -> [UInt8] {
+        guard let id = root["id"] else { return [] }
+        if let text = id.utf8 { return Array(text) }
+        return id.int.map { Array("\($0)".utf8) } ?? []
+    }
+
+    private static func messages(_ root: JSONValue) throws(Rejection) -> [Message] {
+        guard let list = root["conversations"] ?? root["messages"] else {
+            let hint = root["text"]?.utf8 == nil ? "" : "; is it preformatted?"
+            throw Rejection(.notAConversation, "has neither 'conversations' nor 'messages'\(hint)")
+        }
+        guard list.kind == .array else {
+            throw Rejection(.notAConversation, "its messages are \(list.kind.withArticle), should be an array")
+        }
+        if let tools = root["tools"], !isEmpty(tools) {
+            throw Rejection(.unsupportedContent, "has 'tools', which aren't rendered")
+        }
+        var messages: [Message] = []
+        for element in list.elements {
+            messages.append(try message(element, at: messages.count))
+        }
+        guard !messages.isEmpty else { throw Rejection(.empty, "has no messages") }
+        return messages
+    }
+
+    private static func message(_ value: JSONValue, at index: Int) throws(Rejection) -> Message {
+        guard value.kind == .object else {
+            throw Rejection(.notAConversation, "message \(index) is \(value.kind.withArticle), should be an object")
+        }
+        guard let name = (value["from"] ?? value["role"])?.utf8 else {
+            throw Rejection(.notAConversation, "message \(index) has no string 'from' or 'role'")
+        }
+        guard let role = Role(name: name) else {
+            let known = Role.allCases.map(\.rawValue).joined(separator: ", ")
+            let shown = String(decoding: name.prefix(40), as: UTF8.self)
+            throw Rejection(.unknownRole, "role '\(shown)' is not one of \(known)")
+        }
+        if let calls = value["tool_calls"], !isEmpty(calls) {
+            throw Rejection(.unsupportedContent, "message \(index) has 'tool_calls', which aren't rendered")
+        }
+        return Message(role: role, content: try content(value["value"] ?? value["content"], at: index))
+    }
+
+    /// A string, or the texts of an array of parts.
+    private static func content(_ value: JSONValue?, at index: Int) throws(Rejection) -> [UInt8] {
+        guard let value else { throw Rejection(.notAConversation, "message \(index) has no 'value' or 'content'") }
+        if let text = value.utf8 { return Array(text) }
+        guard value.kind == .array else {
+            throw Rejection(.notAConversation, "the text of message \(index) is \(value.kind.withArticle)")
+        }
+        var text: [UInt8] = []
+        for part in value.elements {
+            guard let piece = part.utf8 ?? part["text"]?.utf8 else {
+                throw Rejection(.unsupportedContent, "message \(index) has a part that isn't text")
+            }
+            text += piece
+        }
+        return text
+    }
+
+    private static func isEmpty(_ value: JSONValue) -> Bool {
+        value.isNull || (value.kind == .array && value.elements.first { _ in true } == nil)
+    }
+
+    /// Mends what can be mended, and refuses conversations without a question or an answer.
+    static func repair(_ messages: inout [Message]) throws(Rejection) -> [SourceRecord.Repair] {
+        var repairs: [SourceRecord.Repair] = []
+        guard let firstUser = messages.firstIndex(where: { $0.role == .user }) else {
+            throw Rejection(.noUser, "none of \(messages.count) messages is the user's")
+        }
+        let systemCount = messages[0].role == .system ? 1 : 0
+        if firstUser > systemCount {
+            messages.removeSubrange(systemCount..<firstUser)
+            repairs.append(.init(Repair.leadingMessages.rawValue, droppedMessages: firstUser - systemCount))
+        }
+        let total = messages.count
+        if let wrong = messages.indices.dropFirst().first(where: {
+            !mayFollow(messages[$0 - 1].role, messages[$0].role)
+        }) {
+            let detail = "\(messages[wrong].role.rawValue) follows \(messages[wrong - 1].role.rawValue)"
+            messages.removeSubrange(wrong...)
+            guard messages.contains(where: { $0.role == .assistant }) else { throw Rejection(.wrongOrder, detail) }
+            repairs.append(.init(Repair.wrongOrder.rawValue, droppedMessages: total - wrong))
+        }
+        guard messages.contains(where: { $0.role == .assistant }) else {
+            throw Rejection(.noAssistant, "none of \(total) messages is the assistant's")
+        }
+        return repairs
+    }
+
+    private static func mayFollow(_ previous: Role, _ role: Role) -> Bool {
+        switch role {
+        case .user, .system: true
+        case .assistant: previous == .user || previous == .tool
+        case .tool: previous == .assistant || previous == .tool
+        }
+    }
+}
+
+extension JSONValue.Kind {
+    fileprivate var withArticle: String {
+        switch self {
+        case .object, .array, .integer: "an \(rawValue)"
+        case .null: "null"
+        default: "a \(rawValue)"
+        }
+    }
+}

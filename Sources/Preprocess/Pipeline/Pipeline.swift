@@ -1,0 +1,92 @@
+import Shared
+
+/// Makes a row into a sample; each worker has one of its own.
+typealias SampleMaker = (SourceRow) throws(Rejection) -> Sample
+
+/// From a dataset's files to its store: reader, workers, writer.
+///
+/// One thread reads batches of records, and writes what workers made of them in the dataset's order. So a store doesn't
+/// depend on the number of workers, and memory holds a few batches whatever the dataset's size.
+struct Pipeline {
+    var dataPaths: [String]
+    var isPreformatted: Bool
+    var threads: Int
+    /// Called once on each worker's thread.
+    var makeSampleMaker: @Sendable () -> SampleMaker
+    /// Bytes that are read at once.
+    var blockSize = 1 << 20
+
+    /// Goes on where the writer is and finishes the store.
+    ///
+    /// - Parameter progress: Called after each batch, with the bytes that were read and the writer's counts.
+    /// - Throws: `Interrupted` after committing what is done, if a signal has come; else what reading or writing threw.
+    func run(
+        into writer: SampleStoreWriter, progress: (_ bytesRead: Int, _ counts: StoreCounts) -> Void = { _, _ in }
+    ) throws -> StoreManifest {
+        var reader = DatasetReader(dataPaths, skip: writer.recordsDone, blockSize: blockSize)
+        let workers = try OrderedWorkers<RecordBatch, MadeBatch>(threads: threads) {
+            [isPreformatted, makeSampleMaker] in
+            let processor = BatchProcessor(isPreformatted: isPreformatted, makeSample: makeSampleMaker())
+            return processor.process
+        }
+        defer { workers.close() }
+        var isAtEnd = false
+        while !isAtEnd || !workers.isEmpty {
+            if Interrupt.isRequested {
+                try writer.commit()
+                throw Interrupted()
+            }
+            while !isAtEnd && workers.canSubmit {
+                if let batch = try reader.next() { workers.submit(batch) } else { isAtEnd = true }
+            }
+            guard !workers.isEmpty else { break }
+            let batch = workers.take()
+            for record in batch.records { try writer.add(record) }
+            progress(batch.bytesRead, writer.counts)
+        }
+        return try writer.finish(digests: reader.digests)
+    }
+}
+
+/// What became of a batch's records.
+private struct MadeBatch: Sendable {
+    var records: [SourceRecord]
+    var bytesRead: Int
+}
+
+/// A worker's own: its parser and its sample maker.
+private final class BatchProcessor {
+    private let parser: ConversationParser
+    private let makeSample: SampleMaker
+
+    init(isPreformatted: Bool, makeSample: @escaping SampleMaker) {
+        parser = ConversationParser(isPreformatted: isPreformatted)
+        self.makeSample = makeSample
+    }
+
+    func process(_ batch: RecordBatch) -> MadeBatch {
+        let records = batch.bytes.withUnsafeBytes { bytes in
+            batch.records.map { process($0, bytes, file: batch.file) }
+        }
+        return MadeBatch(records: records, bytesRead: batch.bytesRead)
+    }
+
+    private func process(_ record: RecordBatch.Record, _ bytes: UnsafeRawBufferPointer, file: Int) -> SourceRecord {
+        var made = SourceRecord(
+            source: SampleSource(file: file, line: record.line, id: []), offset: record.offset,
+            outcome: .rejected(reason: "", detail: ""))
+        do throws(Rejection) {
+            if let problem = record.problem { throw problem }
+            let row = try parser.parse(padded: UnsafeRawBufferPointer(rebasing: bytes[record.range]))
+            made.source.id = row.id
+            made.repairs = row.repairs
+            made.outcome = .kept(try makeSample(row))
+        } catch {
+            let isCutOff = record.isUnfinished && error.reason == .malformed
+            let reason: Rejection.Reason = isCutOff ? .cutOff : error.reason
+            let detail = isCutOff ? "the file ends within the record" : error.detail
+            made.outcome = .rejected(reason: reason.rawValue, detail: detail)
+        }
+        return made
+    }
+}

@@ -1,0 +1,110 @@
+import Shared
+import Testing
+
+@testable import Preprocess
+
+struct ConversationParserTests {
+    private func parse(_ text: String, isPreformatted: Bool = false) throws(Rejection) -> SourceRow {
+        let padded = Array(text.utf8) + Array(repeating: 0x20, count: JSONParser.padding)
+        let parser = ConversationParser(isPreformatted: isPreformatted)
+        let row = padded.withUnsafeBytes { bytes in
+            Result { () throws(Rejection) in
+                try parser.parse(padded: UnsafeRawBufferPointer(rebasing: bytes[..<text.utf8.count]))
+            }
+        }
+        return try row.get()
+    }
+
+    /// A conversation in letters: u, a, s, t for the roles, as "uaua".
+    private func conversation(_ letters: String) -> String {
+        let names: [Character: String] = ["u": "human", "a": "gpt", "s": "system", "t": "tool"]
+        let messages = letters.enumerated().map { #"{"from": "\#(names[$1] ?? "")", "value": "\#($0)"}"# }
+        return #"{"id": "x", "conversations": [\#(messages.joined(separator: ","))]}"#
+    }
+
+    private func letters(_ row: SourceRow) -> String {
+        guard case .conversation(let conversation) = row.content else { return "" }
+        return conversation.messages.map { String($0.role.rawValue.prefix(1)) }.joined()
+    }
+
+    @Test(arguments: [
+        #"{"id": "7", "conversations": [{"from": "human", "value": "hi é"}, {"from": "gpt", "value": "yo"}]}"#,
+        #"{"messages": [{"role": "user", "content": "hi \u00e9"}, {"role": "assistant", "content": "yo"}], "id": 7}"#,
+        #"{"id": 7, "conversations": [{"from": "user", "value": "hi é"}, {"content": "yo", "role": "bard"}], "tools": []}"#,
+        #"{"id": 7, "messages": [{"role": "user", "content": [{"type": "text", "text": "hi "}, {"text": "é"}]}, {"role": "assistant", "content": "yo", "tool_calls": null}]}"#,
+    ])
+    func readsEveryFormOfAConversation(text: String) throws {
+        let row = try parse(text)
+        #expect(row.id == Array("7".utf8) && row.repairs.isEmpty)
+        let messages = [
+            Message(role: .user, content: Array("hi é".utf8)), Message(role: .assistant, content: Array("yo".utf8)),
+        ]
+        #expect(row.content == .conversation(Conversation(id: row.id, messages: messages)))
+    }
+
+    @Test(
+        arguments: zip(
+            ["human", "user", "gpt", "assistant", "chatgpt", "bing", "bard", "system", "tool"],
+            [Role.user, .user, .assistant, .assistant, .assistant, .assistant, .assistant, .system, .tool]))
+    func knowsTheNamesOfRoles(name: String, role: Role) { #expect(Role(name: name.utf8) == role) }
+
+    @Test func readsPreformattedText() throws {
+        #expect(try parse(#"{"text": "<s>x\n"}"#, isPreformatted: true).content == .preformatted(Array("<s>x\n".utf8)))
+        #expect(throws: Rejection.self) { try parse(conversation("ua"), isPreformatted: true) }
+    }
+
+    @Test(arguments: [
+        ("ua", "ua", 0, 0), ("sua", "sua", 0, 0), ("aua", "ua", 1, 0), ("saua", "sua", 1, 0), ("asaua", "ua", 3, 0),
+        ("uaa", "ua", 0, 1), ("uua", "uua", 0, 0), ("uatta", "uatta", 0, 0), ("uau", "uau", 0, 0),
+        ("uaaua", "ua", 0, 3), ("uatua", "uatua", 0, 0), ("auaa", "ua", 1, 1), ("uasua", "uasua", 0, 0),
+    ])
+    func repairsWhatCanBeRepaired(letters: String, repaired: String, leading: Int, cut: Int) throws {
+        let row = try parse(conversation(letters))
+        #expect(self.letters(row) == repaired)
+        var repairs: [SourceRecord.Repair] = []
+        if leading > 0 { repairs.append(.init("leading messages left out", droppedMessages: leading)) }
+        if cut > 0 { repairs.append(.init("cut at wrong role order", droppedMessages: cut)) }
+        #expect(row.repairs == repairs)
+    }
+
+    @Test(arguments: [
+        ("{\"conversations\": [", Rejection.Reason.malformed, ""),
+        ("7", .notAConversation, "is an integer, should be an object"),
+        ("{}", .notAConversation, "has neither 'conversations' nor 'messages'"),
+        (#"{"text": "x"}"#, .notAConversation, "has neither 'conversations' nor 'messages'; is it preformatted?"),
+        (#"{"messages": {}}"#, .notAConversation, "its messages are an object, should be an array"),
+        (#"{"messages": []}"#, .empty, "has no messages"),
+        (#"{"messages": ["x"]}"#, .notAConversation, "message 0 is a string, should be an object"),
+        (#"{"messages": [{"content": "x"}]}"#, .notAConversation, "message 0 has no string 'from' or 'role'"),
+        (#"{"messages": [{"role": "user"}]}"#, .notAConversation, "message 0 has no 'value' or 'content'"),
+        (#"{"messages": [{"role": "user", "content": null}]}"#, .notAConversation, "the text of message 0 is null"),
+        (
+            #"{"messages": [{"role": "asistant", "content": "x"}]}"#, .unknownRole,
+            "role 'asistant' is not one of system, user, assistant, tool"
+        ),
+        (
+            #"{"messages": [{"role": "user", "content": [{"type": "image"}]}]}"#, .unsupportedContent,
+            "message 0 has a part that isn't text"
+        ),
+        (
+            #"{"tools": [{}], "messages": [{"role": "user", "content": "x"}]}"#, .unsupportedContent,
+            "has 'tools', which aren't rendered"
+        ),
+    ])
+    func rejectsWithAReason(text: String, reason: Rejection.Reason, detail: String) {
+        #expect {
+            try parse(text)
+        } throws: { error in
+            guard let error = error as? Rejection else { return false }
+            return error.reason == reason && (detail.isEmpty || error.detail == detail)
+        }
+    }
+
+    @Test(arguments: [
+        ("a", Rejection.Reason.noUser), ("sa", .noUser), ("u", .noAssistant), ("au", .noAssistant),
+        ("suu", .noAssistant), ("uta", .wrongOrder), ("usa", .wrongOrder),
+    ])
+    func rejectsWhatHasNoQuestionAndAnswer(letters: String, reason: Rejection.Reason) {
+        #expect { try parse(conversation(letters)) } throws: { ($0 as? Rejection)?.reason == reason }
+    }
+}

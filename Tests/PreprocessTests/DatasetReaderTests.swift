@@ -1,0 +1,123 @@
+import Foundation
+import Shared
+import TestSupport
+import Testing
+
+@testable import Preprocess
+
+struct DatasetReaderTests {
+    private struct Read: Equatable, CustomStringConvertible {
+        var text: String
+        var line: Int
+        var offset: Int
+        var problem: Rejection.Reason?
+        var isUnfinished: Bool
+        var description: String { "\(line)@\(offset) \(problem.map(\.rawValue) ?? "") \(text)" }
+    }
+
+    private func read(_ paths: [String], skip: Int = 0, blockSize: Int, largest: Int = 1 << 20) throws -> [Read] {
+        var reader = DatasetReader(paths, skip: skip, blockSize: blockSize, largestRecord: largest)
+        var all: [Read] = []
+        while let batch = try reader.next() {
+            all += batch.records.map {
+                Read(
+                    text: String(decoding: batch.bytes[$0.range], as: UTF8.self), line: $0.line, offset: $0.offset,
+                    problem: $0.problem?.reason, isUnfinished: $0.isUnfinished)
+            }
+        }
+        return all
+    }
+
+    private func read(_ text: String, blockSize: Int = 7, largest: Int = 1 << 20) throws -> [Read] {
+        let scratch = try ScratchDirectory()
+        return try read([scratch.write("data", text)], blockSize: blockSize, largest: largest)
+    }
+
+    @Test(arguments: [1, 2, 3, 7, 64, 4096])
+    func findsLinesWhateverTheBlocks(blockSize: Int) throws {
+        let records = try read("\n  {\"a\":1}\r\n\n{\"b\":\n{\"c\":3}", blockSize: blockSize)
+        #expect(records.map(\.text) == ["{\"a\":1}\r", "{\"b\":", "{\"c\":3}"])
+        #expect(records.map(\.line) == [2, 4, 5])
+        #expect(records.map(\.offset) == [3, 13, 19])
+        #expect(records.map(\.isUnfinished) == [false, false, true])
+    }
+
+    @Test(arguments: [1, 5, 64, 100_000])
+    func findsTheElementsOfAnArray(blockSize: Int) throws {
+        let lines = conversationLines(40)
+        let compact = "[" + lines.joined(separator: ",") + "]"
+        let pretty = "\u{FEFF} [\n  " + lines.joined(separator: ",\n  ") + "\n]\n"
+        #expect(try read(compact, blockSize: blockSize).map(\.text) == lines)
+        let records = try read(pretty, blockSize: blockSize)
+        #expect(records.map(\.text) == lines && records.map(\.line) == Array(2...41))
+        #expect(records.allSatisfy { $0.problem == nil && !$0.isUnfinished })
+    }
+
+    @Test(arguments: [JSONSerialization.WritingOptions.prettyPrinted, []])
+    func readsWhatAnotherProgramWrote(options: JSONSerialization.WritingOptions) throws {
+        let lines = conversationLines(30)
+        let objects = try lines.map { try JSONSerialization.jsonObject(with: Data($0.utf8)) }
+        let text = String(
+            decoding: try JSONSerialization.data(withJSONObject: objects, options: options), as: UTF8.self)
+        let records = try read(text, blockSize: 100)
+        #expect(records.count == 30)
+        for (record, object) in zip(records, objects) {
+            let read = try JSONSerialization.jsonObject(with: Data(record.text.utf8)) as? NSDictionary
+            #expect(read == object as? NSDictionary)
+        }
+    }
+
+    @Test(arguments: [
+        // A quotation mark is missing, a bracket is missing, a bracket is of the wrong kind.
+        #"{"id": "b, "conversations": []}"#, #"{"id": "b", "conversations": [{"x": 1}"#,
+        #"{"id": "b", "conversations": {]}"#, #"{"id": "b"#, #"{"id": "b\"}"#,
+    ])
+    func losesOnlyTheBrokenElement(broken: String) throws {
+        let lines = conversationLines(6)
+        let array = "[\n" + (lines[..<3] + [broken] + lines[3...]).joined(separator: ",\n") + "\n]"
+        let records = try read(array)
+        #expect(records.filter { $0.problem == nil && lines.contains($0.text) }.map(\.text) == lines)
+        #expect(records.count == 7 && records[3].problem == .malformed && records[3].line == 5)
+    }
+
+    @Test func takesScalarsForElements() throws {
+        #expect(try read("[1, {\"a\": [2]} ,null]").map(\.text) == ["1", "{\"a\": [2]}", "null"])
+    }
+
+    @Test func saysThatAFileEndsWithinARecord() throws {
+        let records = try read("[\n{\"a\": 1},\n{\"b\": \"cut o")
+        #expect(records.map(\.text) == ["{\"a\": 1}", "{\"b\": \"cut o"])
+        #expect(records.map(\.isUnfinished) == [false, true])
+        #expect(try read("[{\"a\": 1}] x {").map(\.problem) == [nil, .malformed])
+    }
+
+    @Test(arguments: ["", "\n \n", "[]", " [ ] \n"])
+    func findsNothingInNothing(text: String) throws { #expect(try read(text).isEmpty) }
+
+    @Test(arguments: [false, true])
+    func leavesOutARecordThatIsTooLarge(isArray: Bool) throws {
+        let large = "{\"a\": \"" + String(repeating: "y", count: 5000) + "\"}"
+        let lines = ["{\"b\": 1}", large, "{\"c\": 1}"]
+        let text = isArray ? "[" + lines.joined(separator: ",\n") + "]" : lines.joined(separator: "\n")
+        let records = try read(text, blockSize: 64, largest: 1000)
+        #expect(records.map(\.text) == [lines[0], "", lines[2]])
+        #expect(records.map(\.problem) == [nil, .tooLarge, nil])
+        #expect(records.map(\.line) == [1, 2, 3])
+    }
+
+    @Test func readsFilesOneAfterAnotherAndSkips() throws {
+        let scratch = try ScratchDirectory()
+        let lines = conversationLines(9)
+        let paths = [
+            try scratch.write("a.jsonl", lines[..<4].joined(separator: "\n")),
+            try scratch.write("b.json", "[" + lines[4...].joined(separator: ",") + "]"),
+        ]
+        for skip in 0...9 {
+            let records = try read(paths, skip: skip, blockSize: 50)
+            #expect(records.map(\.text) == Array(lines[skip...]))
+        }
+        var reader = DatasetReader(paths, blockSize: 50)
+        while try reader.next() != nil {}
+        #expect(try reader.digests == paths.map { try Digest(ofFile: $0) })
+    }
+}
