@@ -103,7 +103,7 @@ final class TrainingRun {
         let seconds = (ContinuousClock.now - sinceLog.start).seconds
         progress.update(Double(report.step), note: sinceLog.statistics.line)
         if report.step.isMultiple(of: options.output.logSteps) || loop.isDone {
-            try log(report, tokensPerSecond: sinceLog.tokens / seconds)
+            try log(report, seconds: seconds)
             sinceLog = Interval(statistics: TrainingStatistics(tttLength: options.draft.tttLength))
         }
         let isEnd = loop.isEndOfEpoch || loop.isDone
@@ -155,7 +155,8 @@ final class TrainingRun {
         sinceLog.start = .now
     }
 
-    private func log(_ report: TrainingLoop.StepReport, tokensPerSecond: Double) throws {
+    private func log(_ report: TrainingLoop.StepReport, seconds: Double) throws {
+        let tokensPerSecond = sinceLog.tokens / seconds
         Log.line(
             "step \(report.step) | \(sinceLog.statistics.line) | lr \(report.learningRate) | |g| "
                 + "\(fixed(report.gradNorm, 3)) | \(shortNumber(tokensPerSecond)) tokens/s")
@@ -164,7 +165,9 @@ final class TrainingRun {
                 ("step", .int(report.step)),
                 ("epoch", .number(Double(report.step) / Double(loop.sampler.stepsPerEpoch))),
                 ("learning_rate", .number(Double(report.learningRate))), ("grad_norm", .number(report.gradNorm)),
-                ("tokens_per_second", .number(tokensPerSecond)), ("tokens", .int(Int(sinceLog.tokens))),
+                ("loss", .number(sinceLog.statistics.weightedLoss(decay: Double(options.draft.tttLossDecay)))),
+                ("seconds", .number(seconds)), ("tokens", .int(Int(sinceLog.tokens))),
+                ("tokens_per_second", .number(tokensPerSecond)),
             ] + sinceLog.statistics.json
         try metrics?.append(.object(line))
     }

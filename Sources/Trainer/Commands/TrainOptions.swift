@@ -77,7 +77,7 @@ struct OptimizerOptions: Options {
         if let totalSteps, totalSteps < 1 { throw .rule("--total-steps must be at least 1") }
         if batchSize < 1 { throw .rule("--batch-size must be at least 1") }
         if draftGlobalBatchSize < 1 { throw .rule("--draft-global-batch-size must be at least 1") }
-        if learningRate <= 0 { throw .rule("--learning-rate must be above 0") }
+        if learningRate < 0 { throw .rule("--learning-rate must be at least 0") }
         if !(0...1 ~= warmupRatio) { throw .rule("--warmup-ratio must be between 0 and 1") }
         if maxGradNorm <= 0 { throw .rule("--max-grad-norm must be above 0") }
     }

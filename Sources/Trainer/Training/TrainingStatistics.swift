@@ -39,6 +39,16 @@ struct TrainingStatistics {
     /// Mean soft cross-entropy of each step, over its learnt rows.
     var losses: [Double] { steps.map { $0.loss / Swift.max(1, $0.learnt) } }
 
+    /// What is minimised: Σ_k decay^k of each step's loss, per label of the first.
+    func weightedLoss(decay: Double) -> Double {
+        var (sum, weight) = (0.0, 1.0)
+        for step in steps {
+            sum += weight * step.loss
+            weight *= decay
+        }
+        return sum / Swift.max(1, steps[0].labels)
+    }
+
     /// Share of each step's labels that the draft got right; tokens outside the draft vocabulary count as wrong.
     var accuracies: [Double] { steps.map { $0.correct / Swift.max(1, $0.labels) } }
 
