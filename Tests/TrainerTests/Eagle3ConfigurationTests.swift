@@ -1,0 +1,72 @@
+import Foundation
+import Shared
+import TestSupport
+import Testing
+
+@testable import Trainer
+
+struct Eagle3ConfigurationTests {
+    private func target(_ name: String = "llama-rope-llama3") throws -> ModelConfiguration {
+        try ModelConfiguration(directory: Fixtures.folder.appending(path: "targets/\(name)").path)
+    }
+
+    @Test func theGeneratedConfigurationHasWhatEnginesReadAndReadsBack() throws {
+        let target = try target()
+        let generated = try Eagle3Configuration(target: target, draftVocabSize: 96)
+        let file = try JSONFile(contents: Array(generated.json.pretty.utf8), path: "config.json")
+        let root = file.root
+        #expect(try root.required("architectures").elements.map { try $0.asString() } == ["LlamaForCausalLMEagle3"])
+        for (key, value) in [
+            ("hidden_size", 32), ("target_hidden_size", 32), ("intermediate_size", 96), ("num_attention_heads", 4),
+            ("num_key_value_heads", 2), ("head_dim", 8), ("num_hidden_layers", 1), ("vocab_size", 256),
+            ("draft_vocab_size", 96), ("bos_token_id", 1), ("eos_token_id", 2), ("pad_token_id", 0),
+        ] {
+            #expect(try root.int(key) == value, "\(key)")
+        }
+        #expect(try root.double("rope_theta") == 500_000)
+        #expect(try root.required("rope_scaling").string("rope_type") == "llama3")
+        #expect(try root.bool("tie_word_embeddings") == false)
+        let layers = try root.required("eagle_config").required("eagle_aux_hidden_state_layer_ids").elements
+        #expect(try layers.map { try $0.asInt() } == [1, 2, 2])
+        // At the top level the key would mean the layers' inputs.
+        #expect(root["eagle_aux_hidden_state_layer_ids"] == nil)
+        let read = try Eagle3Configuration(file, target: target)
+        #expect(read.shape == generated.shape && read.auxiliaryLayers == generated.auxiliaryLayers)
+        #expect(read.json == generated.json)
+    }
+
+    @Test(arguments: [(30, [1, 14, 26]), (32, [1, 15, 28]), (6, [1, 2, 2]), (4, [1, 1, 0]), (1, [0, 0, 0])])
+    func auxiliaryLayersFollowTheNumberOfLayers(count: Int, layers: [Int]) {
+        #expect(Eagle3Configuration.defaultLayers(count) == layers)
+    }
+
+    @Test func theDraftVocabularyIsAtMostTheTargets() throws {
+        #expect(try Eagle3Configuration(target: target()).shape.draftVocabSize == 256)
+    }
+
+    @Test(arguments: [
+        ("hidden_size", "64", "should be the target's 32"), ("vocab_size", "300", "should be the target's 256"),
+        ("draft_vocab_size", "257", "should be between 1 and vocab_size, 256"),
+        ("num_hidden_layers", "2", "supported is 1"), ("fc_norm", "true", "isn't supported"),
+        ("norm_output", "true", "isn't supported"), ("tie_word_embeddings", "true", "isn't supported"),
+        ("norm_before_residual", "true", "isn't supported"), ("hidden_act", "\"gelu\"", "supported is silu"),
+        ("architectures", "[\"Other\"]", "should be [\"LlamaForCausalLMEagle3\"]"),
+        ("eagle_config", #"{"eagle_aux_hidden_state_layer_ids": [1, 2]}"#, "should be three layers"),
+        ("eagle_config", #"{"eagle_aux_hidden_state_layer_ids": [1, 2, 6]}"#, "should be three layers"),
+    ])
+    func aConfigurationThatCannotBeIsRefusedByItsKey(key: String, value: String, message: String) throws {
+        let target = try target()
+        guard case .object(var members) = try Eagle3Configuration(target: target, draftVocabSize: 96).json else {
+            Issue.record("the configuration is no object")
+            return
+        }
+        members.removeAll { $0.0 == key }
+        let rest = JSONText.object(members).compact.dropLast()
+        let text = "\(rest), \"\(key)\": \(value)}"
+        let file = try JSONFile(contents: Array(text.utf8), path: "draft.json")
+        let error = #expect(throws: JSONError.self) { try Eagle3Configuration(file, target: target) }
+        let description = "\(try #require(error))"
+        let named = key == "eagle_config" ? "eagle_aux_hidden_state_layer_ids" : key
+        #expect(description.contains("draft.json") && description.contains(named) && description.contains(message))
+    }
+}

@@ -1,0 +1,122 @@
+import Foundation
+import Shared
+import TestSupport
+import Testing
+
+@testable import Trainer
+
+/// A target that can't be right is refused by name, before any work.
+struct TargetErrorTests {
+    /// Loads a copy of a tiny target after a change; returns the error's text.
+    private func error(_ change: (String) throws -> Void) throws -> String {
+        try withTemporaryDirectory { directory in
+            let source = Fixtures.folder.appending(path: "targets/llama").path
+            for name in ["config.json", "model.safetensors"] {
+                try FileManager.default.copyItem(atPath: "\(source)/\(name)", toPath: "\(directory)/\(name)")
+            }
+            try change(directory)
+            let error = #expect(throws: (any Error).self) {
+                try TargetModelRegistry.load(directory, communicator: SingleProcess(), positions: 8)
+            }
+            return "\(try #require(error))".replacingOccurrences(of: directory, with: "TARGET")
+        }
+    }
+
+    private func edit(_ directory: String, _ old: String, _ new: String) throws {
+        let path = "\(directory)/config.json"
+        let text = String(decoding: try readFile(path), as: UTF8.self)
+        #expect(text.contains(old))
+        try writeFile(path, text.replacingOccurrences(of: old, with: new).utf8)
+    }
+
+    @Test(arguments: [
+        (
+            #""hidden_size": 32"#, #""hidden_size": 64"#,
+            "tensor 'model.embed_tokens.weight' has shape [256, 32], should have [256, 64]"
+        ),
+        (
+            #""intermediate_size": 96"#, #""intermediate_size": 97"#,
+            "tensor 'model.layers.0.mlp.gate_proj.weight' has shape [96, 32], should have [97, 32]"
+        ),
+        (
+            #""num_hidden_layers": 6"#, #""num_hidden_layers": 7"#,
+            "tensor 'model.layers.6.input_layernorm.weight' is missing"
+        ),
+        (#""mlp_bias": false"#, #""mlp_bias": true"#, "tensor 'model.layers.0.mlp.gate_proj.bias' is missing"),
+        (
+            #""LlamaForCausalLM""#, #""MambaForCausalLM""#,
+            "'MambaForCausalLM', which isn't supported; supported: LlamaForCausalLM"
+        ),
+        (
+            #""rope_scaling": null"#, #""rope_scaling": {"rope_type": "spiral"}"#,
+            "'spiral', supported are default, linear, llama3"
+        ),
+        (#""hidden_act": "silu""#, #""hidden_act": "relu""#, "key 'hidden_act' is 'relu', supported is silu"),
+        (#""vocab_size": 256"#, #""vocab_size": -1"#, "key 'vocab_size' is -1, should be above 0"),
+        (
+            #""num_key_value_heads": 2"#, #""num_key_value_heads": 3"#,
+            "key 'num_key_value_heads' is 3, should divide num_attention_heads, 4"
+        ),
+        (#""hidden_size": 32"#, #""hidden_size": "32""#, "key 'hidden_size' is a string, should be an integer"),
+    ])
+    func aConfigurationThatDoesNotFitIsNamed(old: String, new: String, message: String) throws {
+        let text = try error { try edit($0, old, new) }
+        #expect(text.contains("TARGET") && text.contains(message), "\(text)")
+    }
+
+    @Test func missingAndTruncatedFilesAreNamed() throws {
+        #expect(
+            try error { try FileManager.default.removeItem(atPath: "\($0)/model.safetensors") }
+                == "TARGET: has neither model.safetensors nor model.safetensors.index.json")
+        #expect(
+            try error { try FileManager.default.removeItem(atPath: "\($0)/config.json") }
+                .hasPrefix("TARGET/config.json: can't open it"))
+        let truncated = try error {
+            let path = "\($0)/model.safetensors"
+            try writeFile(path, try readFile(path).dropLast(1000))
+        }
+        #expect(truncated.contains("TARGET/model.safetensors: tensor") && truncated.contains("truncated"))
+    }
+
+    @Test func shardedDirectoriesLoadAndAMissingShardIsNamed() throws {
+        try withTemporaryDirectory { directory in
+            let source = try SafetensorsFile(Fixtures.folder.appending(path: "targets/llama/model.safetensors").path)
+            let names = source.tensors.keys.sorted()
+            var map: [(String, JSONText)] = []
+            for (index, part) in [names.prefix(20), names.dropFirst(20)].enumerated() {
+                let file = "model-0000\(index + 1)-of-00002.safetensors"
+                let tensors = try part.map { try source.tensor($0) }
+                var writer = try SafetensorsWriter(
+                    "\(directory)/\(file)", tensors.map { .init(name: $0.name, type: .float32, shape: $0.shape) })
+                for tensor in tensors { try writer.append(tensor.floats()) }
+                try writer.finish()
+                map += part.map { ($0, .string(file)) }
+            }
+            let index = "\(directory)/model.safetensors.index.json"
+            try writeFile(index, JSONText.object([("weight_map", .object(map))]).pretty.utf8)
+            let weights = try WeightDirectory(directory)
+            #expect(weights.names == names)
+            for name in names { #expect(try weights.tensor(name).floats() == source.tensor(name).floats()) }
+            try FileManager.default.removeItem(atPath: "\(directory)/model-00002-of-00002.safetensors")
+            let error = #expect(throws: FileError.self) { try WeightDirectory(directory) }
+            #expect("\(try #require(error))".contains("model-00002-of-00002.safetensors: can't open it"))
+        }
+    }
+
+    @Test func aWorldThatTheTensorParallelSizeDoesNotDivideIsRefused() throws {
+        for (ranks, tpSize) in [(1, 2), (4, 3), (2, 0)] {
+            #expect(throws: CommunicationError.self) {
+                _ = try ThreadCommunicator.run(ranks) { _ = try ProcessGrid(world: $0, tpSize: tpSize) }
+            }
+        }
+    }
+
+    @Test func moreRanksThanHeadsAreRefused() throws {
+        let directory = Fixtures.folder.appending(path: "targets/llama").path
+        #expect(throws: CommunicationError.self) {
+            _ = try ThreadCommunicator.run(5) {
+                _ = try TargetModelRegistry.load(directory, communicator: $0, positions: 8)
+            }
+        }
+    }
+}
