@@ -91,7 +91,10 @@ struct OutputOptions: Options {
     @Option("Checkpoints to keep, beside the best one; all if left out.") var keepLast: Int?
     @Option("Steps between evaluations, beside those at the end of each epoch.") var evalInterval: Int?
     @Option("How a checkpoint's model.safetensors stores weights.") var saveDtype: SaveType = .bfloat16
+    @Option("What the target and the draft compute in.") var dtype: ComputeType = .float32
     @Flag("Continue from the newest intact checkpoint in the output directory.") var resume
+
+    enum ComputeType: String, CaseIterable, OptionValue { case float32 }
 
     enum SaveType: String, CaseIterable, OptionValue {
         case bfloat16, float32

@@ -34,7 +34,7 @@ func expectGradients(
                 shift(0)
                 // Four points: the error is of the fourth order in the step.
                 let numeric = (8 * (losses[0] - losses[1]) - (losses[2] - losses[3])) / Double(12 * step)
-                let scale = max(abs(numeric), abs(analytic), 0.1)
+                let scale = max(abs(numeric), abs(analytic), 0.5)
                 #expect(
                     abs(numeric - analytic) <= tolerance * scale, "\(name): \(numeric) by differences, \(analytic)",
                     sourceLocation: sourceLocation)
