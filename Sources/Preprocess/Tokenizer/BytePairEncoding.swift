@@ -33,11 +33,6 @@ struct BytePairEncoding: Sendable {
             byteTokens[Int(byte)] < 0 && !(0xC0...0xC1).contains(byte) && byte < 0xF5
         }
         hasGaps = !missing.isEmpty
-        // Letters, digits and continuation bytes are in every vocabulary over bytes.
-        if let byte = missing.first(where: { $0 == UInt8(ascii: "a") || $0 == UInt8(ascii: "0") || $0 == 0x80 }) {
-            let character = Unicode.Scalar(ByteAlphabet.characters[Int(byte)]).map { "\($0)" } ?? ""
-            throw vocabNode.error("has no token '\(character)' for the byte \(byte): not a byte-level vocabulary")
-        }
         if hasGaps, node["unk_token"] != nil {
             throw try node.unsupported(
                 "unk_token", "for the \(missing.count) bytes without a token",

@@ -8,6 +8,8 @@ import Shared
 final class Tokenizer: Sendable {
     /// One more than the largest id.
     let vocabSize: Int
+    /// What tells two tokenizers apart: of the contents of their files.
+    let digest: Digest
     /// The ids that `tokenizer_config.json` names, if it does.
     let bosID: Int32?
     let eosID: Int32?
@@ -27,13 +29,18 @@ final class Tokenizer: Sendable {
     /// - Throws: `JSONError` or `FileError` that name the file, the key and what is wrong with it or not supported.
     convenience init(modelDirectory: String) throws {
         let directory = modelDirectory.hasSuffix("/") ? String(modelDirectory.dropLast()) : modelDirectory
+        let path = "\(directory)/tokenizer.json"
         let configPath = "\(directory)/tokenizer_config.json"
+        let contents = try readFile(path)
+        let config = fileExists(configPath) ? try readFile(configPath) : nil
         try self.init(
-            tokenizer: JSONFile("\(directory)/tokenizer.json").root,
-            config: fileExists(configPath) ? JSONFile(configPath).root : nil)
+            tokenizer: JSONFile(contents: contents, path: path).root,
+            config: config.map { try JSONFile(contents: $0, path: configPath).root },
+            digest: Digest(of: Digest(of: contents).hex + Digest(of: config ?? []).hex))
     }
 
-    init(tokenizer root: JSONNode, config: JSONNode?) throws(JSONError) {
+    init(tokenizer root: JSONNode, config: JSONNode?, digest: Digest) throws(JSONError) {
+        self.digest = digest
         if let truncation = root["truncation"] { throw truncation.error("is not supported; supported: null") }
         if let padding = root["padding"] { throw padding.error("is not supported; supported: null") }
         normalizers = try root["normalizer"].map { node throws(JSONError) in try Normalizer.load(node) } ?? []

@@ -1,0 +1,104 @@
+import Shared
+
+extension ChatTemplate {
+    /// The keys of a template's JSON file.
+    private enum Key: String, CaseIterable {
+        case assistantHeader = "assistant_header"
+        case userHeader = "user_header"
+        case systemPrompt = "system_prompt"
+        case endOfTurnToken = "end_of_turn_token"
+        case systemHeader = "system_header"
+        case toolHeader = "tool_header"
+        case systemPrefix = "system_prefix"
+        case beginsWithBOS = "begins_with_bos"
+        case endsWithEOS = "ends_with_eos"
+        case trimsSystem = "trims_system"
+        case trimsContent = "trims_content"
+        // SpecForge's, of which only the values are taken that change nothing.
+        case parserType = "parser_type"
+        case assistantPatternType = "assistant_pattern_type"
+        case enableThinking = "enable_thinking"
+        case ignoreToken = "ignore_token"
+    }
+
+    /// A template from a JSON object.
+    ///
+    /// - Throws: `JSONError` that names the file and the key, for one that is missing, unknown or unsupported.
+    init(_ node: JSONNode, name: String) throws(JSONError) {
+        guard node.value.kind == .object else { throw node.error("should be an object with a template's fields") }
+        for (key, value) in node.members where Key(rawValue: key) == nil {
+            let known = nearest(to: key, among: Key.allCases.map(\.rawValue)).map { "; did you mean '\($0)'?" }
+            throw value.error("is no field of a template\(known ?? "")")
+        }
+        try Self.refuseUnsupported(node)
+        self.name = name
+        assistantHeader = try Self.text(node, .assistantHeader)
+        endOfTurnToken = try Self.text(node, .endOfTurnToken)
+        let userHeader = try Self.text(node, .userHeader)
+        self.userHeader = Self.lengthened(userHeader, like: assistantHeader)
+        systemPrompt = try node[Key.systemPrompt.rawValue]?.asString()
+        if let header = node[Key.systemHeader.rawValue] {
+            systemHeader = try header.asString()
+        } else if let derived = Self.replacing("user", by: "system", in: self.userHeader) {
+            systemHeader = derived
+        } else {
+            throw try node.required(Key.userHeader.rawValue).error(
+                "doesn't say 'user' once, so that system_header can't be made from it; add 'system_header'")
+        }
+        toolHeader = try node[Key.toolHeader.rawValue]?.asString()
+        systemPrefix = try node.string(Key.systemPrefix.rawValue, default: "")
+        beginsWithBOS = try node.bool(Key.beginsWithBOS.rawValue, default: false)
+        endsWithEOS = try node.bool(Key.endsWithEOS.rawValue, default: false)
+        trimsSystem = try node.bool(Key.trimsSystem.rawValue, default: false)
+        trimsContent = try node.bool(Key.trimsContent.rawValue, default: false)
+    }
+
+    /// The template as such an object.
+    var json: JSONText {
+        func text(_ value: String?) -> JSONText { value.map(JSONText.string) ?? .null }
+        let fields: [(Key, JSONText)] = [
+            (.assistantHeader, .string(assistantHeader)), (.userHeader, .string(userHeader)),
+            (.systemPrompt, text(systemPrompt)), (.endOfTurnToken, .string(endOfTurnToken)),
+            (.systemHeader, .string(systemHeader)), (.toolHeader, text(toolHeader)),
+            (.systemPrefix, .string(systemPrefix)), (.beginsWithBOS, .bool(beginsWithBOS)),
+            (.endsWithEOS, .bool(endsWithEOS)), (.trimsSystem, .bool(trimsSystem)),
+            (.trimsContent, .bool(trimsContent)),
+        ]
+        return .object(fields.map { ($0.rawValue, $1) })
+    }
+
+    private static func text(_ node: JSONNode, _ key: Key) throws(JSONError) -> String {
+        let text = try node.string(key.rawValue)
+        guard !text.isEmpty else { throw try node.required(key.rawValue).error("is empty") }
+        return text
+    }
+
+    private static func refuseUnsupported(_ node: JSONNode) throws(JSONError) {
+        for key in [Key.parserType.rawValue, Key.assistantPatternType.rawValue] {
+            let value = try node.string(key, default: "general")
+            if value != "general" { throw try node.unsupported(key, "'\(value)'", supported: "general") }
+        }
+        if try node.bool(Key.enableThinking.rawValue, default: false) {
+            throw try node.unsupported(Key.enableThinking.rawValue, "true", supported: "false")
+        }
+        if node[Key.ignoreToken.rawValue] != nil {
+            throw try node.unsupported(Key.ignoreToken.rawValue, "any", supported: "null")
+        }
+    }
+
+    /// The user's header with the line ends that the assistant's has behind the same words.
+    ///
+    /// SpecForge's headers are only looked for, so that some entries leave those of the user's out.
+    private static func lengthened(_ userHeader: String, like assistantHeader: String) -> String {
+        guard let whole = replacing("assistant", by: "user", in: assistantHeader), whole.hasPrefix(userHeader),
+            whole.dropFirst(userHeader.count).allSatisfy(\.isWhitespace)
+        else { return userHeader }
+        return whole
+    }
+
+    /// The text with its one `word` replaced; nil if the word isn't there exactly once.
+    private static func replacing(_ word: String, by other: String, in text: String) -> String? {
+        let parts = text.split(separator: word, omittingEmptySubsequences: false)
+        return parts.count == 2 ? parts.joined(separator: other) : nil
+    }
+}
