@@ -1,6 +1,6 @@
 import Shared
 
-/// The built-in templates. To add one: a file with the entry, and a line here.
+/// The built-in templates: to add one, write a file with the entry, and a line here.
 enum TemplateRegistry {
     static let templates: [ChatTemplate] = [
         .llama3,
