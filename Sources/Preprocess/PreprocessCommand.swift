@@ -8,7 +8,7 @@ struct PreprocessCommand {
     static let program = Program(
         name: "Preprocess", summary: "turns conversations into the samples that the trainer reads.",
         commands: [
-            TokenizeCommand.command
+            BuildCommand.command, TokenizeCommand.command,
         ])
 
     static func main() {

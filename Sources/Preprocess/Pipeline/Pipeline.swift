@@ -44,8 +44,31 @@ struct Pipeline {
             for record in batch.records { try writer.add(record) }
             progress(batch.bytesRead, writer.counts)
         }
+        try check(writer)
         return try writer.finish(digests: reader.digests)
     }
+
+    /// - Throws: `DatasetError` if there is nothing to learn from, or a file has changed since the manifest was made.
+    private func check(_ writer: SampleStoreWriter) throws {
+        for file in writer.files where try FileStatus(of: file.path) != file.status {
+            throw DatasetError(path: file.path, message: "changed while it was read; build again")
+        }
+        let counts = writer.counts
+        guard counts.kept == 0 else { return }
+        let dataset = dataPaths.joined(separator: ", ")
+        guard counts.read > 0 else { throw DatasetError(path: dataset, message: "has no records") }
+        let reasons = counts.rejected.sorted { $0.key < $1.key }.map { "\($0.value) \($0.key)" }
+        throw DatasetError(
+            path: dataset, message: "none of its \(counts.read) records can be used: \(reasons.joined(separator: ", "))"
+        )
+    }
+}
+
+/// Why a dataset can't be made into a store.
+struct DatasetError: Error, Equatable, CustomStringConvertible {
+    let path: String
+    let message: String
+    var description: String { "\(path): \(message)" }
 }
 
 /// What became of a batch's records.

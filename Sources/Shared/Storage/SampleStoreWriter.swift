@@ -64,6 +64,9 @@ public final class SampleStoreWriter {
         return (try StoreProgress(records, path: partial, vocabSize: manifest.vocabSize), ranks)
     }
 
+    /// The dataset's files, as they were when the build began.
+    public var files: [StoreManifest.DataFile] { manifest.files }
+
     /// Records of the dataset that are in the store already; the first that `add` takes comes behind them.
     public var recordsDone: Int { progress.counts.read }
 

@@ -35,6 +35,8 @@ public struct StoreManifest: Equatable, Sendable {
     /// The program that built it, for people: a newer one uses the same store as long as the settings are the same.
     public var programVersion = Program.version
     public var files: [DataFile]
+    /// The directory of the model whose tokenizer was used, for people: another one with the same tokenizer will do.
+    public var targetModelPath = ""
     public var settings: [Setting]
     /// One more than the largest token id.
     public var vocabSize: Int
@@ -132,6 +134,7 @@ extension StoreManifest {
         .object([
             ("format", .int(Self.formatVersion)), ("state", .string(state.rawValue)),
             ("program_version", .string(programVersion)), ("files", .array(files.map(\.json))),
+            ("target_model_path", .string(targetModelPath)),
             ("settings", .object(settings.map { ($0.name, .string($0.value)) })),
             ("vocab_size", .int(vocabSize)),
             ("special_tokens", .object(specialTokens.map { ($0.name, .int(Int($0.id))) })),
@@ -157,6 +160,7 @@ extension StoreManifest {
         programVersion = try root.string("program_version")
         files = []
         for file in try root.required("files").elements { files.append(try DataFile(file)) }
+        targetModelPath = try root.string("target_model_path")
         settings = []
         for (name, value) in try root.required("settings").members {
             settings.append(Setting(name, try value.asString()))

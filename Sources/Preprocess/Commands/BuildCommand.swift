@@ -1,0 +1,79 @@
+import Shared
+
+/// `Preprocess build`: a dataset in, its store out.
+enum BuildCommand {
+    static let command = Command("build", BuildOptions.self, body: run)
+
+    @Sendable private static func run(_ options: BuildOptions) throws {
+        Interrupt.install()
+        let template = try TemplateRegistry.resolve(options.chatTemplate ?? "")
+        let target = try TargetText(modelDirectory: options.targetModelPath, template: template)
+        let draftVocabSize = try options.draftVocabSize(vocabSize: target.vocabSize)
+        let manifest = try options.manifest(target, template)
+        let path = StoreLocation.path(cacheDir: options.cacheDir, dataPaths: options.trainDataPath)
+        try makeDirectory(options.cacheDir)
+        let lock = try BuildLock(path) { Log.line("waiting for another build of \(path)") }
+        defer { withExtendedLifetime(lock) {} }
+
+        let reason = options.force ? "" : try reasonToBuild(path, manifest, options.trainDataPath)
+        if let reason, !reason.isEmpty { Log.line("building again: \(reason)") }
+        var report =
+            try reason == nil
+            ? BuildReport(isUpToDate: true) : build(path, manifest, target, template, options)
+        try report.add(SampleStore(reading: path), draftVocabSize: draftVocabSize)
+        print(options.json ? report.json.compact : report.text)
+    }
+
+    /// Why there must be a build: what changed, or nothing said if there is no store yet; nil if it is up to date.
+    private static func reasonToBuild(_ path: String, _ wanted: StoreManifest, _ data: [String]) throws -> String? {
+        guard fileExists(path) else { return "" }
+        let old: StoreManifest
+        do {
+            old = try SampleStore(reading: path).manifest
+        } catch {
+            return "\(error)"
+        }
+        let changes =
+            old.changes(to: wanted) + [try StoreLocation.change(since: old, dataPaths: data)].compactMap(\.self)
+        return changes.isEmpty ? nil : changes.joined(separator: "; ")
+    }
+
+    private static func build(
+        _ path: String, _ manifest: StoreManifest, _ target: TargetText, _ template: ChatTemplate,
+        _ options: BuildOptions
+    ) throws -> BuildReport {
+        let renderer = try TemplateRenderer(
+            template, bosToken: target.tokenizer.bosToken, eosToken: target.tokenizer.eosToken)
+        let settings = SampleBuilder.Settings(
+            maxLength: options.maxLength, trainsOnlyLastTurn: options.trainOnlyLastTurn,
+            minLossTokens: options.minLossTokens)
+        let pipeline = Pipeline(
+            dataPaths: options.trainDataPath, isPreformatted: options.isPreformatted,
+            threads: options.numThreads ?? Machine.availableCPUs
+        ) {
+            let builder = SampleBuilder(target.tokenizer, renderer, settings)
+            return { row throws(Rejection) in
+                switch row.content {
+                case .conversation(let conversation): try builder.sample(from: conversation)
+                case .preformatted(let text): try builder.sample(fromPreformatted: text)
+                }
+            }
+        }
+        let writer = try SampleStoreWriter(path: path, manifest: manifest, isFresh: options.force)
+        let (before, start) = (writer.counts.tokens, ContinuousClock.now)
+        if writer.recordsDone > 0 { Log.line("going on behind record \(writer.recordsDone) of an unfinished build") }
+        let size = manifest.files.map(\.status.size).reduce(0, +)
+        let progress = Progress("reading", total: Double(size) / 1e6, unit: "MB")
+        defer { progress.finish() }
+        let finished = try pipeline.run(into: writer) { bytesRead, counts in
+            let seconds = (ContinuousClock.now - start).seconds
+            let rate = Double(counts.tokens - before) / max(seconds, 1e-9)
+            progress.update(
+                Double(bytesRead) / 1e6,
+                note: "\(shortNumber(Double(counts.kept))) samples, \(shortNumber(rate)) tokens/s")
+        }
+        return BuildReport(
+            isUpToDate: false, seconds: (ContinuousClock.now - start).seconds,
+            newTokens: finished.counts.tokens - before)
+    }
+}

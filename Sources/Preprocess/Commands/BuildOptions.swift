@@ -1,0 +1,72 @@
+import Shared
+
+/// The options of `Preprocess build`.
+struct BuildOptions: Options {
+    static let summary = "Turns a dataset into a store of samples, or says that it is up to date."
+
+    /// The version of what happens to records: raised when the same dataset and options give other samples.
+    static let pipelineVersion = 1
+    private static let usualDraftVocabSize = 32000
+
+    @Option("Conversations as JSONL or a JSON array; several files make one dataset.", value: "FILE...")
+    var trainDataPath: [String]
+    @Option("Directory of the target model, with tokenizer.json and config.json.", value: "DIR")
+    var targetModelPath: String
+    @Option("Directory of the sample stores.", value: "DIR") var cacheDir: String
+    @Option(
+        "How conversations are written for the model: a built-in template's name, or a JSON file.", value: "NAME|FILE")
+    var chatTemplate: String?
+    @Option("The most tokens of a sample; what is behind them is cut off.") var maxLength = 2048
+    @Option("Draft vocabulary size whose coverage is reported (default 32000, or the target's if that is less).")
+    var draftVocabSize: Int?
+    @Flag("Records have a string 'text' that is in the model's own format already.") var isPreformatted
+    @Flag("Only the assistant's last turn is supervised.") var trainOnlyLastTurn
+    @Option("The fewest supervised tokens of a sample that is kept.") var minLossTokens = 1
+    @Option("Worker threads (default: one for each CPU).") var numThreads: Int?
+    @Flag("Build anew, also what is up to date or half done.") var force
+    @Flag("Write the final report as one JSON object.") var json
+
+    func validate() throws(OptionsError) {
+        guard chatTemplate != nil else {
+            throw .rule(
+                "option '--chat-template' is required: one of \(TemplateRegistry.names.joined(separator: ", ")), or a "
+                    + "JSON file")
+        }
+        if maxLength < 1 { throw .rule("--max-length is \(maxLength), should be at least 1") }
+        if minLossTokens < 1 { throw .rule("--min-loss-tokens is \(minLossTokens), should be at least 1") }
+        if minLossTokens > maxLength {
+            throw .rule("--min-loss-tokens is \(minLossTokens), should be at most --max-length, \(maxLength)")
+        }
+        if let size = draftVocabSize, size < 1 { throw .rule("--draft-vocab-size is \(size), should be at least 1") }
+        if let count = numThreads, !(1...1024).contains(count) {
+            throw .rule("--num-threads is \(count), should be 1 to 1024")
+        }
+    }
+
+    /// What a store built with these options would say of itself, but for its counts.
+    func manifest(_ target: TargetText, _ template: ChatTemplate) throws -> StoreManifest {
+        let special = target.specialTokens.map { "\($0.name) \($0.id)" }.joined(separator: ", ")
+        var manifest = StoreManifest(
+            files: try StoreLocation.files(trainDataPath),
+            settings: [
+                .init(StoreSetting.chatTemplate, chatTemplate ?? template.name),
+                .init("chat template digest", template.digest.hex), .init("tokenizer digest", target.tokenizerDigest),
+                .init("vocabulary", "\(target.vocabSize)"), .init("special tokens", special),
+                .init(StoreSetting.maxLength, "\(maxLength)"), .init("preformatted", isPreformatted ? "yes" : "no"),
+                .init("train only last turn", trainOnlyLastTurn ? "yes" : "no"),
+                .init("min loss tokens", "\(minLossTokens)"), .init("pipeline", "\(Self.pipelineVersion)"),
+            ], vocabSize: target.vocabSize, specialTokens: target.specialTokens)
+        manifest.targetModelPath = absolutePath(targetModelPath)
+        return manifest
+    }
+
+    /// The draft vocabulary size to report on.
+    func draftVocabSize(vocabSize: Int) throws -> Int {
+        guard let size = draftVocabSize else { return min(Self.usualDraftVocabSize, vocabSize) }
+        guard size <= vocabSize else {
+            throw OptionsError.rule(
+                "--draft-vocab-size is \(size), should be at most the target's vocabulary, \(vocabSize)")
+        }
+        return size
+    }
+}
