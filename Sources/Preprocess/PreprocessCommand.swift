@@ -8,7 +8,9 @@ struct PreprocessCommand {
     static let program = Program(
         name: "Preprocess", summary: "turns conversations into the samples that the trainer reads.",
         commands: [
-            BuildCommand.command, TokenizeCommand.command,
+            BuildCommand.command,
+            TokenizeCommand.command,
+            RenderCommand.command,
         ])
 
     static func main() {

@@ -24,7 +24,7 @@ enum TokenizeCommand {
     private static func encode(_ tokenizer: Tokenizer) throws {
         let encoder = tokenizer.makeEncoder()
         let encoded = EncodedText()
-        try forEachLine { value, output in
+        try JSONLines.answer { value, output in
             guard let text = value.utf8 else { throw LineInputError(message: "is no JSON string") }
             try encoder.encode(text, into: encoded)
             output.append("[")
@@ -37,32 +37,12 @@ enum TokenizeCommand {
     }
 
     private static func decode(_ tokenizer: Tokenizer) throws {
-        try forEachLine { value, output in
+        try JSONLines.answer { value, output in
             let ids = value.elements.compactMap(\.int)
             guard value.kind == .array, ids.count == value.elements.reduce(0, { n, _ in n + 1 }) else {
                 throw LineInputError(message: "is no JSON array of token ids")
             }
             output.append(quoting: tokenizer.decode(ids))
         }
-    }
-
-    /// Answers every line of standard input by one of standard output; blank lines are passed over.
-    private static func forEachLine(_ answer: (JSONValue, inout LineOutput) throws -> Void) throws {
-        var input = LineInput()
-        var output = LineOutput()
-        let parser = JSONParser()
-        while let line = try input.next() {
-            if line.allSatisfy({ $0 == UInt8(ascii: " ") || $0 == UInt8(ascii: "\r") }) { continue }
-            do {
-                try answer(try parser.parse(line), &output)
-                try output.endLine()
-            } catch {
-                // What was answered before is of use even if this line isn't.
-                try output.flush()
-                let message = (error as? LineInputError)?.message ?? "\(error)"
-                throw LineInputError(message: message, line: input.lineNumber)
-            }
-        }
-        try output.flush()
     }
 }

@@ -51,6 +51,11 @@ final class ConversationParser {
         return SourceRow(id: id, content: .conversation(Conversation(id: id, messages: messages)), repairs: repairs)
     }
 
+    /// The conversation of a record as it stands, nothing mended.
+    static func conversation(_ root: JSONValue) throws(Rejection) -> Conversation {
+        Conversation(id: id(root), messages: try messages(root))
+    }
+
     private static func id(_ root: JSONValue) -> [UInt8] {
         guard let id = root["id"] else { return [] }
         if let text = id.utf8 { return Array(text) }

@@ -4,6 +4,9 @@ import CUTF8Proc
 ///
 /// Nearly all text is composed already. It is passed over by a table of the scalars that may need work; only around
 /// those the library is called, from the last scalar that nothing can change up to the next.
+///
+/// Hugging Face composes by Unicode 9.0 (tokenizers 0.22, unicode-normalization-alignments 0.1.12): what was assigned
+/// later has no combining class and no decomposition there, and so here.
 final class CanonicalComposition {
     private var scalars: [Int32] = []
     private(set) var bytes: [UInt8] = []
@@ -23,12 +26,16 @@ final class CanonicalComposition {
         var needsWork = false
         while i < text.count {
             let (value, length) = decodeScalar(start[i], at: start + i)
-            if Self.unstable.contains(value) {
+            if Self.tables.unstable.contains(value) {
                 needsWork = true
             } else {
                 append(start, segment..<i, composing: needsWork)
                 segment = i
                 needsWork = false
+                if Self.tables.newer.contains(value) {
+                    append(start, i..<i + length, composing: false)
+                    segment = i + length
+                }
             }
             i += length
         }
@@ -56,7 +63,7 @@ final class CanonicalComposition {
         // U+0300 begins with 0xCC, so what stopped here is a lead byte.
         while i < count {
             let (value, length) = decodeScalar(start[i], at: start + i)
-            if unstable.contains(value) { return true }
+            if tables.unstable.contains(value) { return true }
             i += length
         }
         return false
@@ -78,41 +85,55 @@ final class CanonicalComposition {
         }
     }
 
-    /// The scalars that composition may change, or join with the one before: all others bound a segment.
-    private static let unstable = ScalarSet { value, insert in
-        guard let scalar = Unicode.Scalar(value), let property = utf8proc_get_property(Int32(value))?.pointee else {
-            return
+    private static let tables = Tables()
+
+    private struct Tables {
+        /// The scalars that composition may change, or join with the one before: all others bound a segment.
+        var unstable = ScalarSet()
+        /// Scalars that composition would change but for their age.
+        var newer = ScalarSet()
+
+        init() {
+            for value in UInt32(0)..<ScalarSet.end {
+                guard let scalar = Unicode.Scalar(value), let property = utf8proc_get_property(Int32(value))?.pointee
+                else { continue }
+                let isHangul = 0xAC00..<0xD7A4 ~= value
+                let hasDecomposition = isHangul || property.decomp_seqindex != UInt16.max
+                guard property.combining_class != 0 || hasDecomposition else { continue }
+                guard let age = scalar.properties.age, (age.major, age.minor) <= unicodeVersion else {
+                    newer.insert(value)
+                    continue
+                }
+                if property.combining_class != 0 { unstable.insert(value) }
+                if hasDecomposition { insertDecomposable(scalar) }
+            }
         }
-        if property.combining_class != 0 { insert(value) }
-        let isHangul = 0xAC00..<0xD7A4 ~= value
-        guard isHangul || property.decomp_seqindex != UInt16.max else { return }
-        var text = Array(String(Character(scalar)).utf8)
-        var scratch: [Int32] = []
-        var composed: [UInt8] = []
-        text.withUnsafeBufferPointer { composed = compose($0, &scratch) }
-        if composed != text { insert(value) }
-        // What follows the first scalar of a decomposition may join with one before it.
-        var parts = [Int32](repeating: 0, count: 8)
-        let options = utf8proc_option_t(UTF8PROC_STABLE.rawValue | UTF8PROC_DECOMPOSE.rawValue)
-        let count = utf8proc_decompose(&text, text.count, &parts, parts.count, options)
-        for part in parts.prefix(max(0, count)).dropFirst() { insert(UInt32(part)) }
+
+        private mutating func insertDecomposable(_ scalar: Unicode.Scalar) {
+            var text = Array(String(Character(scalar)).utf8)
+            var scratch: [Int32] = []
+            let composed = text.withUnsafeBufferPointer { compose($0, &scratch) }
+            if composed != text { unstable.insert(scalar.value) }
+            // What follows the first scalar of a decomposition may join with one before it.
+            var parts = [Int32](repeating: 0, count: 8)
+            let options = utf8proc_option_t(UTF8PROC_STABLE.rawValue | UTF8PROC_DECOMPOSE.rawValue)
+            let count = utf8proc_decompose(&text, text.count, &parts, parts.count, options)
+            for part in parts.prefix(max(0, count)).dropFirst() { unstable.insert(UInt32(part)) }
+        }
     }
+
+    private static let unicodeVersion = (9, 0)
 }
 
 /// A set of scalars below U+30000, a bit each; those above are never changed by normalization.
 private struct ScalarSet {
-    private var words = [UInt64](repeating: 0, count: 0x30000 / 64)
+    static let end: UInt32 = 0x30000
+    private var words = [UInt64](repeating: 0, count: Int(end) / 64)
 
-    init(_ fill: (UInt32, (UInt32) -> Void) -> Void) {
-        var bits = [UInt64](repeating: 0, count: words.count)
-        for value in UInt32(0)..<0x30000 {
-            fill(value) { member in bits[Int(member >> 6)] |= 1 << UInt64(member & 63) }
-        }
-        words = bits
-    }
+    mutating func insert(_ value: UInt32) { words[Int(value >> 6)] |= 1 << UInt64(value & 63) }
 
     @inline(__always)
     func contains(_ value: UInt32) -> Bool {
-        value < 0x30000 && words[Int(value >> 6)] >> UInt64(value & 63) & 1 != 0
+        value < Self.end && words[Int(value >> 6)] >> UInt64(value & 63) & 1 != 0
     }
 }
