@@ -8,9 +8,8 @@ struct PreprocessCommand {
     static let program = Program(
         name: "Preprocess", summary: "turns conversations into the samples that the trainer reads.",
         commands: [
-            BuildCommand.command,
-            TokenizeCommand.command,
-            RenderCommand.command,
+            BuildCommand.command, ListCommand.command, InspectCommand.command, VerifyCommand.command,
+            DumpCommand.command, TokenizeCommand.command, RenderCommand.command,
         ])
 
     static func main() {

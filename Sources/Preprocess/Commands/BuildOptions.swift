@@ -33,7 +33,7 @@ struct BuildOptions: Options {
                     + "JSON file")
         }
         if maxLength < 1 { throw .rule("--max-length is \(maxLength), should be at least 1") }
-        if minLossTokens < 1 { throw .rule("--min-loss-tokens is \(minLossTokens), should be at least 1") }
+        if minLossTokens < 0 { throw .rule("--min-loss-tokens is \(minLossTokens), should be at least 0") }
         if minLossTokens > maxLength {
             throw .rule("--min-loss-tokens is \(minLossTokens), should be at most --max-length, \(maxLength)")
         }
@@ -50,7 +50,8 @@ struct BuildOptions: Options {
             files: try StoreLocation.files(trainDataPath),
             settings: [
                 .init(StoreSetting.chatTemplate, chatTemplate ?? template.name),
-                .init("chat template digest", template.digest.hex), .init("tokenizer digest", target.tokenizerDigest),
+                .init("chat template digest", template.digest.hex),
+                .init("tokenizer digest", target.tokenizer.digest.hex),
                 .init("vocabulary", "\(target.vocabSize)"), .init("special tokens", special),
                 .init(StoreSetting.maxLength, "\(maxLength)"), .init("preformatted", isPreformatted ? "yes" : "no"),
                 .init("train only last turn", trainOnlyLastTurn ? "yes" : "no"),

@@ -7,8 +7,6 @@ struct TargetText: Sendable {
     let vocabSize: Int
     /// Tokens that begin and end texts and turns, by name: "bos", "eos", "eos 2", "end of turn".
     let specialTokens: [(name: String, id: Int32)]
-    /// Of all that the tokenizer does with texts.
-    let tokenizerDigest: String
 
     /// - Throws: `JSONError` or `FileError` that name the file and the key; `StoreError` if the tokenizer's ids don't
     ///   fit the model's vocabulary.
@@ -35,7 +33,6 @@ struct TargetText: Sendable {
         }
         if let id = tokenizer.id(of: template.endOfTurnText) { tokens.append(("end of turn", Int(id))) }
         specialTokens = try Self.checked(tokens, vocabSize, modelDirectory)
-        tokenizerDigest = try Self.digest(modelDirectory, tokenizer)
     }
 
     private static func checked(
@@ -51,10 +48,5 @@ struct TargetText: Sendable {
         guard let node else { return [] }
         guard node.value.kind == .array else { return [try node.asInt()] }
         return try node.elements.map { (element) throws(JSONError) in try element.asInt() }
-    }
-
-    private static func digest(_ directory: String, _ tokenizer: Tokenizer) throws -> String {
-        let file = try Digest(ofFile: "\(directory)/tokenizer.json").hex
-        return Digest(of: "\(file) bos \(tokenizer.bosToken ?? "") eos \(tokenizer.eosToken ?? "")").hex
     }
 }

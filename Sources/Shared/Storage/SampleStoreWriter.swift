@@ -50,6 +50,16 @@ public final class SampleStoreWriter {
         blockIndex = StoreBlockIndex(firstGroup: progress.groups, firstSample: progress.counts.kept)
     }
 
+    /// What an unfinished store would be; its counts are those of the last commit.
+    public static func manifest(ofUnfinished partial: String) throws -> StoreManifest {
+        try LMDBFileCheck(partial).run()
+        let transaction = try LMDBReadTransaction(LMDBEnvironment(partial, .immutable))
+        let records = StoreRecords(partial, transaction, Decompressor())
+        var manifest = try records.manifest()
+        manifest.counts = try StoreProgress(records, path: partial, vocabSize: manifest.vocabSize).counts
+        return manifest
+    }
+
     private static func begun(
         _ partial: String, _ manifest: StoreManifest
     ) throws -> (progress: StoreProgress, ranks: TokenRanks)? {

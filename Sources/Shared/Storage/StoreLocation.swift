@@ -19,6 +19,11 @@ public enum StoreLocation {
         try listDirectory(cacheDir).filter { $0.hasSuffix(suffix) }.map { "\(cacheDir)/\($0)" }
     }
 
+    /// The files of builds that were begun and not finished, sorted by name.
+    public static func unfinished(in cacheDir: String) throws -> [String] {
+        try listDirectory(cacheDir).filter { $0.hasSuffix("\(suffix).partial") }.map { "\(cacheDir)/\($0)" }
+    }
+
     /// The data files as they are now, without digests.
     public static func files(_ dataPaths: [String]) throws -> [StoreManifest.DataFile] {
         try dataPaths.map { StoreManifest.DataFile(path: absolutePath($0), status: try FileStatus(of: $0)) }

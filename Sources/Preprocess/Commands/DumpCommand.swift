@@ -1,0 +1,40 @@
+import Shared
+
+/// `Preprocess dump`: a store's samples as JSONL.
+struct DumpOptions: Options {
+    static let summary = "Writes every sample as a JSON object a line, in the store's order."
+
+    var store = StoreChoice()
+}
+
+enum DumpCommand {
+    static let command = Command("dump", DumpOptions.self, body: run)
+
+    @Sendable private static func run(_ options: DumpOptions) throws {
+        let store = try options.store.open()
+        var output = LineOutput()
+        for index in 0..<store.count {
+            let sample = try store.sample(at: index)
+            output.append("{\"id\": ")
+            output.append(quoting: try store.source(of: index).id)
+            output.append(", \"input_ids\": ")
+            append(sample.inputIDs, to: &output)
+            output.append(", \"loss_mask\": ")
+            append(sample.lossMask.lazy.map { $0 ? 1 : 0 }, to: &output)
+            output.append(", \"attention_mask\": ")
+            append(repeatElement(1, count: sample.inputIDs.count), to: &output)
+            output.append("}")
+            try output.endLine()
+        }
+        try output.flush()
+    }
+
+    private static func append(_ numbers: some Sequence<Int32>, to output: inout LineOutput) {
+        output.append("[")
+        for (i, number) in numbers.enumerated() {
+            if i > 0 { output.append(", ") }
+            output.append(number)
+        }
+        output.append("]")
+    }
+}

@@ -1,0 +1,80 @@
+@preconcurrency import Glibc
+import Shared
+
+/// `Preprocess inspect`: what is in a store.
+struct InspectOptions: Options {
+    static let summary = "Shows a sample with its supervised tokens marked, or a store's statistics."
+
+    var store = StoreChoice()
+    @Option("The number of the sample to show, from 0.") var sample: Int?
+    @Flag("List the records that were rejected or repaired, with line and reason.") var rejected
+    @Option("Directory of the target model, if it isn't where it was when the store was built.", value: "DIR")
+    var targetModelPath: String?
+    @Flag("Write the statistics as one JSON object.") var json
+
+    func validate() throws(OptionsError) {
+        if sample != nil && (rejected || json) { throw .rule("--sample can't be combined with --rejected or --json") }
+        if rejected && json { throw .rule("--rejected can't be combined with --json") }
+    }
+}
+
+enum InspectCommand {
+    static let command = Command("inspect", InspectOptions.self, body: run)
+
+    @Sendable private static func run(_ options: InspectOptions) throws {
+        let store = try options.store.open()
+        if let number = options.sample {
+            try show(number, of: store, options)
+        } else if options.rejected {
+            try list(try store.notes(), of: store)
+        } else {
+            let statistics = try StoreStatistics(store)
+            print(options.json ? statistics.json.compact : statistics.text)
+        }
+    }
+
+    /// The sample's text; supervised tokens are green on a terminal and between `[[` and `]]` elsewhere.
+    private static func show(_ number: Int, of store: SampleStore, _ options: InspectOptions) throws {
+        guard (0..<store.count).contains(number) else {
+            throw StoreError(store.path, "has no sample \(number): it has \(store.count), from 0")
+        }
+        let tokenizer = try Tokenizer(modelDirectory: options.targetModelPath ?? store.manifest.targetModelPath)
+        guard tokenizer.vocabSize <= store.manifest.vocabSize else {
+            throw StoreError(store.path, "was built with another tokenizer; give its --target-model-path")
+        }
+        let sample = try store.sample(at: number)
+        let source = try store.source(of: number)
+        let file = store.manifest.files.indices.contains(source.file) ? store.manifest.files[source.file].path : "?"
+        let supervised = sample.lossMask.count(where: \.self)
+        Log.line(
+            "sample \(number) of \(store.count), id '\(String(decoding: source.id, as: UTF8.self))', "
+                + "\(file):\(source.line), \(sample.inputIDs.count) tokens, \(supervised) supervised")
+        let isColoured = isatty(STDOUT_FILENO) != 0 && getenv("NO_COLOR") == nil
+        let (begin, end) = isColoured ? ("\u{1b}[32m", "\u{1b}[0m") : ("[[", "]]")
+        var output = LineOutput()
+        var position = 0
+        while position < sample.inputIDs.count {
+            let mark = sample.lossMask[position]
+            let run = sample.lossMask[position...].prefix { $0 == mark }
+            if mark { output.append(begin) }
+            output.buffer += tokenizer.decode(sample.inputIDs[run.indices].lazy.map(Int.init))
+            if mark { output.append(end) }
+            position = run.endIndex
+        }
+        try output.endLine()
+        try output.flush()
+    }
+
+    private static func list(_ notes: [SourceNote], of store: SampleStore) throws {
+        let files = store.manifest.files.map(\.path)
+        var output = LineOutput()
+        for note in notes {
+            let file = files.indices.contains(note.file) ? files[note.file] : "?"
+            let kind = note.kind == .rejected ? "rejected" : "repaired"
+            let detail = note.detail.isEmpty ? "" : ": \(note.detail)"
+            output.append("\(file):\(note.line): \(kind), \(note.reason)\(detail) (byte \(note.offset))")
+            try output.endLine()
+        }
+        try output.flush()
+    }
+}

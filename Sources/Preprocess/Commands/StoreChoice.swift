@@ -1,0 +1,26 @@
+import Shared
+
+/// Which store of a cache directory a command is about.
+struct StoreChoice: Options {
+    @Option("Directory of the sample stores.", value: "DIR") var cacheDir: String
+    @Option("The dataset whose store is meant; not needed where there is only one.", value: "FILE...")
+    var trainDataPath: [String] = []
+
+    /// - Throws: `StoreError` if there is no such store, or several to choose from.
+    func open() throws -> SampleStore {
+        guard trainDataPath.isEmpty else {
+            let path = StoreLocation.path(cacheDir: cacheDir, dataPaths: trainDataPath)
+            guard fileExists(path) else {
+                let dataset = trainDataPath.joined(separator: ", ")
+                throw StoreError(path, "the store of \(dataset) isn't there; Preprocess build makes it")
+            }
+            return try SampleStore(reading: path)
+        }
+        let stores = try StoreLocation.stores(in: cacheDir)
+        guard let only = stores.first else { throw StoreError(cacheDir, "has no store") }
+        guard stores.count == 1 else {
+            throw StoreError(cacheDir, "has \(stores.count) stores; choose one by its --train-data-path")
+        }
+        return try SampleStore(reading: only)
+    }
+}

@@ -1,0 +1,49 @@
+import Shared
+
+/// `Preprocess verify`: every record of a store read and compared.
+struct VerifyOptions: Options {
+    static let summary = "Reads every record of the stores in a cache, and checks checksums and counts."
+
+    @Option("Directory of the sample stores.", value: "DIR") var cacheDir: String
+    @Option("The dataset whose store is checked; all are without it.", value: "FILE...") var trainDataPath: [String] =
+        []
+}
+
+enum VerifyCommand {
+    static let command = Command("verify", VerifyOptions.self, body: run)
+
+    @Sendable private static func run(_ options: VerifyOptions) throws {
+        Interrupt.install()
+        let paths =
+            try options.trainDataPath.isEmpty
+            ? StoreLocation.stores(in: options.cacheDir)
+            : [StoreLocation.path(cacheDir: options.cacheDir, dataPaths: options.trainDataPath)]
+        guard !paths.isEmpty else { throw StoreError(options.cacheDir, "has no store") }
+        var damaged = 0
+        for path in paths {
+            do {
+                try verify(path)
+            } catch let error as Interrupted {
+                throw error
+            } catch {
+                Log.error("\(error)")
+                damaged += 1
+            }
+        }
+        guard damaged == 0 else {
+            throw StoreError(options.cacheDir, "\(damaged) of \(paths.count) stores are damaged")
+        }
+    }
+
+    private static func verify(_ path: String) throws {
+        let store = try SampleStore(reading: path)
+        let progress = Progress("verifying", total: Double(store.count), unit: "samples")
+        defer { progress.finish() }
+        try store.verify { samples in
+            try Interrupt.check()
+            progress.update(Double(samples))
+        }
+        let counts = store.manifest.counts
+        print("whole: \(path): \(counts.kept) samples of \(counts.tokens) tokens in \(store.groupCount) groups")
+    }
+}
