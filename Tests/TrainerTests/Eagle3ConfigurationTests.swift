@@ -50,7 +50,7 @@ struct Eagle3ConfigurationTests {
         ("num_hidden_layers", "2", "supported is 1"), ("fc_norm", "true", "isn't supported"),
         ("norm_output", "true", "isn't supported"), ("tie_word_embeddings", "true", "isn't supported"),
         ("norm_before_residual", "true", "isn't supported"), ("hidden_act", "\"gelu\"", "supported is silu"),
-        ("architectures", "[\"Other\"]", "should be [\"LlamaForCausalLMEagle3\"]"),
+        ("architectures", "[\"Other\"]", "supported: LlamaForCausalLMEagle3"),
         ("eagle_config", #"{"eagle_aux_hidden_state_layer_ids": [1, 2]}"#, "should be three layers"),
         ("eagle_config", #"{"eagle_aux_hidden_state_layer_ids": [1, 2, 6]}"#, "should be three layers"),
     ])

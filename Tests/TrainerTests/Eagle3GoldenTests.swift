@@ -28,7 +28,7 @@ struct Eagle3GoldenTests {
             // SpecForge's loss is the mean over all rows, divided by the number of micro batches of a step; its
             // gradients of the first one are written down before that division.
             let weight = 1 / Float(sample.inputIDs.count) / Float(run.expected.accumulation)
-            let weights = Eagle3DraftModel.LossWeights(decay: 0.8, sequences: [weight])
+            let weights = LossWeights(decay: 0.8, sequences: [weight])
             let statistics = try trainer.run([[sample]], weights: weights, in: workspace)
             let rows = Double(sample.inputIDs.count)
             expectClose(

@@ -34,15 +34,18 @@ struct Eagle3GradientTests {
         random.fill(auxiliary)
         random.fill(hidden)
         target.embed(TrainingTimeTestPlan.extendedIDs(batch), into: embedding)
-        let features = Eagle3DraftModel.Features(auxiliary: auxiliary, embedding: embedding)
-        let weights = Eagle3DraftModel.LossWeights(decay: 0.8, sequences: [0.25, 0.5])
+        let features = DraftFeatures(auxiliary: auxiliary, embedding: embedding)
+        let weights = LossWeights(decay: 0.8, sequences: [0.25, 0.5])
 
-        func run(_ weights: Eagle3DraftModel.LossWeights?) throws -> TrainingStatistics {
+        func lesson(_ plan: TrainingTimeTestPlan) -> Lesson {
+            Lesson(teacher: teacher, targetHidden: hidden, plans: [plan], firstRow: [0])
+        }
+
+        func run(_ weights: LossWeights?) throws -> TrainingStatistics {
             try workspace.scope {
                 let record = draft.forward(features, plan, in: workspace)
                 let (statistics, dHidden) = try draft.head(
-                    record, teacher: teacher, targetHidden: hidden, plans: [plan], firstRow: [0], weights: weights,
-                    in: workspace)
+                    record, lesson(plan), weights: weights, in: workspace)
                 if weights != nil { draft.backward(dHidden, record, plan, in: workspace) }
                 return statistics
             }
@@ -63,8 +66,7 @@ struct Eagle3GradientTests {
                 try workspace.scope {
                     let record = draft.forward(features, plan, in: workspace)
                     let (statistics, _) = try draft.head(
-                        record, teacher: teacher, targetHidden: hidden, plans: [plan], firstRow: [0], weights: nil,
-                        in: workspace)
+                        record, lesson(plan), weights: nil, in: workspace)
                     for (k, step) in statistics.steps.enumerated() {
                         var weight = Double(weights.sequences[sequence])
                         for _ in 0..<k { weight *= 0.8 }

@@ -22,11 +22,12 @@ struct TrainingTimeTestOracleTests {
             let extended = TrainingTimeTestPlan.extendedIDs(Batch([sample]))
             let embedding = workspace.matrix(rows: extended.count, columns: target.configuration.hiddenSize)
             try target.embed(extended, into: embedding)
-            let record = trainer.draft.forward(
-                Eagle3DraftModel.Features(auxiliary: auxiliary, embedding: embedding), plan, in: workspace)
+            let model = try #require(trainer.draft as? Eagle3DraftModel)
+            let record = model.forward(
+                DraftFeatures(auxiliary: auxiliary, embedding: embedding), plan, in: workspace)
 
             let draft = DraftDecoder(
-                trainer.draft, draftToTarget: [], capacity: length + tttLength, workspace: workspace,
+                model, draftToTarget: [], capacity: length + tttLength, workspace: workspace,
                 embed: target.embed)
             for (row, t) in plan.activeRows.enumerated() where Int(t) + tttLength < length {
                 // The verified tokens up to t, then the true tokens behind it in place of drafted ones.

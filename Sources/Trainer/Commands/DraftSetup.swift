@@ -26,8 +26,7 @@ struct DraftSetup {
         let positions = positions + draftOptions.tttLength
         target = try TargetModelRegistry.load(
             options.targetModelPath, communicator: grid.tensorParallel, positions: positions)
-        let draft = Eagle3DraftModel(
-            configuration.shape, rotary: try configuration.rotary(positions: positions))
+        let draft = try configuration.makeDraft(positions: positions)
         draft.initialize(
             seed: UInt64(bitPattern: Int64(seed)), range: configuration.initializerRange)
         if draftOptions.lmHeadInit == .target {

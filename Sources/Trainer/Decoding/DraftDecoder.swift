@@ -4,7 +4,7 @@
 /// training. Drafting goes on from the last of them with the draft's own hidden state in place of features, at
 /// positions of its own, as later steps do; when the target has verified, those rows are replaced by true ones. The
 /// layer, the attention and the rotation are the training's.
-final class DraftDecoder {
+final class DraftDecoder: Drafting {
     private let draft: Eagle3DraftModel
     private let draftToTarget: [Int32]
     private let embed: ([Int32], Matrix) throws -> Void

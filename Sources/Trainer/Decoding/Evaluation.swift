@@ -19,22 +19,20 @@ final class Evaluation {
             options.evalDataPath, options.store, options.target, limit: options.maxSamples)
         let configuration = try ModelConfiguration(directory: options.target.targetModelPath)
         let positions = samples.longest + options.maxNewTokens + options.draftLength + options.tttLength + 2
-        let draft: Eagle3DraftModel
+        let draft: any DraftModel
         let draftConfiguration: Eagle3Configuration
         if let path = options.draftModelPath {
             draftConfiguration = try Eagle3Configuration(JSONFile("\(path)/config.json"), target: configuration)
             let file = try SafetensorsFile("\(path)/model.safetensors")
             draftToTarget = try draftConfiguration.draftToTarget(file)
-            draft = Eagle3DraftModel(
-                draftConfiguration.shape, rotary: try draftConfiguration.rotary(positions: positions))
-            try draft.load(file)
+            draft = try draftConfiguration.makeDraft(positions: positions)
+            try draft.parameters.load(file)
         } else {
             draftConfiguration = try Eagle3Configuration(
                 target: configuration, draftVocabSize: options.draftVocabSize)
             let size = draftConfiguration.shape.draftVocabSize
             draftToTarget = try samples.vocabularyMapping(draftVocabSize: size).draftToTarget
-            draft = Eagle3DraftModel(
-                draftConfiguration.shape, rotary: try draftConfiguration.rotary(positions: positions))
+            draft = try draftConfiguration.makeDraft(positions: positions)
             draft.initialize(seed: 0, range: draftConfiguration.initializerRange)
         }
         target = try TargetModelRegistry.load(
@@ -58,9 +56,8 @@ final class Evaluation {
         let capacity = samples.longest + options.maxNewTokens + options.draftLength + 2
         let target = TargetDecoder(
             target, auxiliaryLayers: model.auxiliaryLayers, capacity: capacity, workspace: workspace)
-        let draft = DraftDecoder(
-            model.draft, draftToTarget: draftToTarget, capacity: capacity, workspace: workspace,
-            embed: target.embed)
+        let draft = model.draft.makeDecoder(
+            draftToTarget: draftToTarget, capacity: capacity, workspace: workspace, embed: target.embed)
         let progress = Progress("decoding", total: Double(samples.count), unit: "samples")
         let endTokens = samples.endTokens
         var total = SpeculativeDecoding.Statistics(draftLength: options.draftLength)

@@ -43,7 +43,7 @@ enum SpeculativeDecoding {
 
     /// The same with a draft, `draftLength` tokens a verification.
     static func speculative(
-        _ target: TargetDecoder, _ draft: DraftDecoder, prompt: [Int32], limit: Int, draftLength: Int,
+        _ target: TargetDecoder, _ draft: any Drafting, prompt: [Int32], limit: Int, draftLength: Int,
         endTokens: Set<Int32>
     ) throws -> (tokens: [Int32], statistics: Statistics) {
         var statistics = Statistics(draftLength: draftLength)

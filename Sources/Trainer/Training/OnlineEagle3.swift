@@ -6,7 +6,7 @@ import Shared
 /// trains the draft on its own: the draft is data parallel over all ranks of the world.
 struct OnlineEagle3 {
     let target: any DistributedTargetModel
-    let draft: Eagle3DraftModel
+    let draft: any DraftModel
     let teacher: CompactTeacher
     /// The layers whose outputs the draft sees: three of them, counted from 0.
     let auxiliaryLayers: [Int]
@@ -24,7 +24,7 @@ struct OnlineEagle3 {
     ///   - samples: For each rank of the tensor-parallel group, its sequences.
     ///   - weights: How much this rank's sequences count; nil to measure only.
     func run(
-        _ samples: [[Sample]], weights: Eagle3DraftModel.LossWeights?, in workspace: Workspace
+        _ samples: [[Sample]], weights: LossWeights?, in workspace: Workspace
     ) throws(CommunicationError) -> TrainingStatistics {
         try workspace.scope { () throws(CommunicationError) in
             let rank = target.communicator.rank
@@ -35,12 +35,8 @@ struct OnlineEagle3 {
                 Batch(samples.flatMap { $0 }), own: firstRow[rank]..<firstRow[rank] + batches[rank].rows,
                 ownSequences: samples[rank].count, sequencesBefore: samples[..<rank].reduce(0) { $0 + $1.count },
                 in: workspace)
-            let record = draft.forward(features, plans[rank], in: workspace)
-            let (statistics, dHidden) = try draft.head(
-                record, teacher: teacher, targetHidden: hidden, plans: plans, firstRow: firstRow, weights: weights,
-                in: workspace)
-            if weights != nil { draft.backward(dHidden, record, plans[rank], in: workspace) }
-            return statistics
+            let lesson = Lesson(teacher: teacher, targetHidden: hidden, plans: plans, firstRow: firstRow)
+            return try draft.learn(features, lesson, weights: weights, in: workspace)
         }
     }
 
@@ -49,7 +45,7 @@ struct OnlineEagle3 {
     /// - Returns: This rank's features, and the last hidden state of all rows, after the final norm.
     private func targetFeatures(
         _ batch: Batch, own: Range<Int>, ownSequences: Int, sequencesBefore: Int, in workspace: Workspace
-    ) throws(CommunicationError) -> (Eagle3DraftModel.Features, hidden: Matrix) {
+    ) throws(CommunicationError) -> (DraftFeatures, hidden: Matrix) {
         let h = target.configuration.hiddenSize
         let extended = TrainingTimeTestPlan.extendedIDs(batch)
         let embedding = workspace.matrix(rows: extended.count, columns: h)
@@ -65,7 +61,7 @@ struct OnlineEagle3 {
             }
         }
         let firstExtended = own.lowerBound + sequencesBefore
-        let features = Eagle3DraftModel.Features(
+        let features = DraftFeatures(
             auxiliary: auxiliary,
             embedding: embedding[rows: firstExtended..<firstExtended + own.count + ownSequences])
         return (features, x)

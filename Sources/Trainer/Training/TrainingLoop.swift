@@ -104,8 +104,8 @@ final class TrainingLoop {
     /// The most memory that activations took, in floats.
     var workspaceHighWater: Int { workspace.highWater }
 
-    private func weights(_ own: [Sample], labels: Double, sequences: Int) -> Eagle3DraftModel.LossWeights {
-        Eagle3DraftModel.LossWeights(
+    private func weights(_ own: [Sample], labels: Double, sequences: Int) -> LossWeights {
+        LossWeights(
             decay: settings.tttLossDecay,
             sequences: own.map { sample in
                 switch settings.normalization {

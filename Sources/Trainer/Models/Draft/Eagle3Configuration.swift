@@ -5,8 +5,10 @@ import Shared
 /// Written with every key that SGLang, vLLM and llama.cpp read: what they compute with is the draft's own, so head
 /// size, rotation and padding are copied from the target too.
 struct Eagle3Configuration {
-    static let architecture = "LlamaForCausalLMEagle3"
+    static let defaultArchitecture = "LlamaForCausalLMEagle3"
 
+    /// The draft's, which `DraftModelRegistry` knows.
+    let architecture: String
     let shape: Eagle3DraftModel.Shape
     let vocabSize: Int
     let rope: RopeConfiguration
@@ -23,7 +25,7 @@ struct Eagle3Configuration {
     /// - Parameter draftVocabSize: At most the target's vocabulary.
     init(target: ModelConfiguration, draftVocabSize: Int = defaultDraftVocabSize) throws(JSONError) {
         let members: [(String, JSONText)] = [
-            ("architectures", .array([.string(Self.architecture)])),
+            ("architectures", .array([.string(Self.defaultArchitecture)])),
             ("model_type", .string("llama")),
             ("hidden_act", .string("silu")),
             ("hidden_size", .int(target.hiddenSize)),
@@ -89,6 +91,12 @@ struct Eagle3Configuration {
             intermediateSize: configuration.intermediateSize, numAttentionHeads: configuration.numAttentionHeads,
             numKeyValueHeads: configuration.numKeyValueHeads, headDim: configuration.headDim,
             draftVocabSize: draftVocabSize, rmsNormEpsilon: Float(configuration.rmsNormEpsilon))
+        architecture = configuration.architectures.first ?? Self.defaultArchitecture
+        guard DraftModelRegistry.architectures[architecture] != nil else {
+            let known = DraftModelRegistry.architectures.keys.sorted().joined(separator: ", ")
+            throw try root.required("architectures").error(
+                "is '\(architecture)', which isn't supported; supported: \(known)")
+        }
         vocabSize = configuration.vocabSize
         rope = configuration.rope
         initializerRange = configuration.initializerRange
@@ -129,10 +137,6 @@ struct Eagle3Configuration {
     private static func refuseUnsupported(
         _ root: JSONNode, _ configuration: ModelConfiguration
     ) throws(JSONError) {
-        let architectures = configuration.architectures
-        guard architectures.isEmpty || architectures == [architecture] else {
-            throw try root.required("architectures").error("is \(architectures), should be [\"\(architecture)\"]")
-        }
         for key in [
             "fc_norm", "norm_output", "norm_before_residual", "norm_before_fc", "tie_word_embeddings",
             "attention_bias", "mlp_bias",

@@ -12,14 +12,6 @@ extension Eagle3DraftModel {
         var targetRows = 256
     }
 
-    /// How much each row counts in the loss.
-    struct LossWeights {
-        /// Of step k: `decay`^k, as EAGLE's 0.8.
-        let decay: Float
-        /// Of each sequence of the batch: one over the number of labels or rows that the loss is a mean of.
-        let sequences: [Float]
-    }
-
     /// A run of a plan's labels and the target rows that they learn from; -1 stands for logits of zero.
     struct Piece {
         let labels: Range<Int>
@@ -52,18 +44,12 @@ extension Eagle3DraftModel {
 
     /// The loss of all steps, its statistics and, if `weights` are given, the gradients of `norm`, `lm_head` and h_k.
     ///
-    /// - Parameters:
-    ///   - teacher: Gives the distributions; the ranks of its group come here together.
-    ///   - targetHidden: The group's rows of the target's last hidden state, after its norm.
-    ///   - plans: Of each rank of the group; this rank's is `plans[rank]`.
-    ///   - firstRow: Where each rank's rows begin in `targetHidden`.
-    ///   - weights: Nil to measure only.
+    /// - Parameter weights: Nil to measure only.
     /// - Returns: What was measured, and the gradient of each step's h_k, in `workspace`.
     func head(
-        _ record: Record, teacher: CompactTeacher, targetHidden: Matrix, plans: [TrainingTimeTestPlan],
-        firstRow: [Int], weights: LossWeights?, in workspace: Workspace
+        _ record: Record, _ lesson: Lesson, weights: LossWeights?, in workspace: Workspace
     ) throws(CommunicationError) -> (statistics: TrainingStatistics, dHidden: [Matrix]) {
-        let plan = plans[teacher.target.communicator.rank]
+        let (teacher, plan) = (lesson.teacher, lesson.plan)
         let (active, h) = (plan.activeRows.count, configuration.hiddenSize)
         let dHidden = record.steps.map { _ in workspace.matrix(rows: weights == nil ? 0 : active, columns: h) }
         var outcomes = LabelOutcomes(plan)
@@ -73,14 +59,14 @@ extension Eagle3DraftModel {
                 norm.forward(step.hidden, into: y[rows: k * active..<(k + 1) * active])
             }
             let dY = workspace.zeros(rows: weights == nil ? 0 : y.rows, columns: h)
-            let pieces = plans.map { Self.pieces($0) }
+            let pieces = lesson.plans.map { Self.pieces($0) }
             for index in 0..<(pieces.map(\.count).max() ?? 0) {
                 try workspace.scope { () throws(CommunicationError) in
                     let rows = pieces.enumerated().map { rank, pieces in
                         index < pieces.count
-                            ? pieces[index].targetRows.map { $0 < 0 ? $0 : $0 + Int32(firstRow[rank]) } : []
+                            ? pieces[index].targetRows.map { $0 < 0 ? $0 : $0 + Int32(lesson.firstRow[rank]) } : []
                     }
-                    let target = try teacher.distributions(targetHidden, rows: rows, in: workspace)
+                    let target = try teacher.distributions(lesson.targetHidden, rows: rows, in: workspace)
                     let own = pieces[teacher.target.communicator.rank]
                     guard index < own.count else { return }
                     piece(own[index], target, plan, weights, y: y, dY: dY, &outcomes, in: workspace)

@@ -1,4 +1,3 @@
-import Glibc
 import Shared
 
 /// First weights, and weights from and to checkpoints.
@@ -22,12 +21,18 @@ extension Eagle3DraftModel {
         }
     }
 
-    /// Copies the rows of the target's head that the draft vocabulary has: a head that knows the tokens already.
+    /// Copies the target's final norm, and the rows of its head that the draft vocabulary has.
+    ///
+    /// So the draft begins with a head that knows the tokens already, and learns what to put before it.
     func initializeHead(
         _ target: ModelConfiguration, _ weights: WeightDirectory, _ mapping: VocabularyMapping
     ) throws(WeightsError) {
         let tensor = try weights.tensor(target.tieWordEmbeddings ? "model.embed_tokens.weight" : "lm_head.weight")
         try tensor.expect([target.vocabSize, target.hiddenSize])
+        let finalNorm = try weights.tensor("model.norm.weight")
+        try finalNorm.expect([target.hiddenSize])
+        try finalNorm.copy(
+            rows: 0..<1, columns: 0..<target.hiddenSize, into: norm.weight.weight.start, stride: target.hiddenSize)
         let head = lmHead.weight.weight
         for (draft, id) in mapping.draftToTarget.enumerated() {
             try tensor.copy(
@@ -35,38 +40,22 @@ extension Eagle3DraftModel {
         }
     }
 
+    func makeDecoder(
+        draftToTarget: [Int32], capacity: Int, workspace: Workspace, embed: @escaping ([Int32], Matrix) throws -> Void
+    ) -> any Drafting {
+        DraftDecoder(self, draftToTarget: draftToTarget, capacity: capacity, workspace: workspace, embed: embed)
+    }
+}
+
+extension ParameterStore {
     /// Reads every weight from a checkpoint.
     /// - Throws: `WeightsError` that names the tensor that is missing or misshapen.
     func load(_ file: SafetensorsFile) throws(WeightsError) {
-        for (name, shape, values) in parameters.tensors {
+        for (name, shape, values) in tensors {
             let tensor = try file.tensor(name)
             try tensor.expect(shape)
             try tensor.copy(
                 rows: 0..<values.rows, columns: 0..<values.columns, into: values.start, stride: values.stride)
         }
     }
-}
-
-/// SplitMix64 (Steele, Lea and Flood 2014): a sequence that is the same everywhere.
-struct SplitMix64 {
-    private var state: UInt64
-
-    init(seed: UInt64) { state = seed }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-        return z ^ (z >> 31)
-    }
-
-    /// Uniform in (0, 1).
-    mutating func uniform() -> Double { (Double(next() >> 11) + 0.5) / 9_007_199_254_740_992 }
-
-    /// Standard normal, by Box and Muller's transformation.
-    mutating func normal() -> Double { (-2 * log(uniform())).squareRoot() * cos(2 * .pi * uniform()) }
-
-    /// Uniform in 0..<bound.
-    mutating func below(_ bound: Int) -> Int { Int(next().multipliedFullWidth(by: UInt64(bound)).high) }
 }

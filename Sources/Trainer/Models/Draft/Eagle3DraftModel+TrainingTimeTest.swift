@@ -1,16 +1,19 @@
 /// Training-time test: the decoder layer applied `tttLength` times, each step to what the step before made.
 extension Eagle3DraftModel {
-    /// What the target gave for a batch.
-    struct Features {
-        /// [rows, 3 targetHidden]: the hidden states of three layers.
-        let auxiliary: Matrix
-        /// [rows + sequences, hidden]: the embedding of the plan's extended ids.
-        let embedding: Matrix
+    func learn(
+        _ features: DraftFeatures, _ lesson: Lesson, weights: LossWeights?, in workspace: Workspace
+    ) throws(CommunicationError) -> TrainingStatistics {
+        try workspace.scope { () throws(CommunicationError) in
+            let record = forward(features, lesson.plan, in: workspace)
+            let (statistics, dHidden) = try head(record, lesson, weights: weights, in: workspace)
+            if weights != nil { backward(dHidden, record, lesson.plan, in: workspace) }
+            return statistics
+        }
     }
 
     /// All steps of a batch.
     struct Record {
-        let features: Features
+        let features: DraftFeatures
         /// h₋₁ of all rows: [rows, hidden].
         let projected: Matrix
         let steps: [Step]
@@ -19,7 +22,7 @@ extension Eagle3DraftModel {
     /// Runs all steps.
     ///
     /// What is returned lives in `workspace`.
-    func forward(_ features: Features, _ plan: TrainingTimeTestPlan, in workspace: Workspace) -> Record {
+    func forward(_ features: DraftFeatures, _ plan: TrainingTimeTestPlan, in workspace: Workspace) -> Record {
         let projected = workspace.matrix(rows: features.auxiliary.rows, columns: configuration.hiddenSize)
         fc.forward(features.auxiliary, into: projected)
         var steps: [Step] = []
@@ -69,7 +72,7 @@ extension Eagle3DraftModel {
     // MARK: - Step 0: keys and values of all rows, the rest of active rows
 
     private func firstStep(
-        _ features: Features, _ projected: Matrix, _ plan: TrainingTimeTestPlan, in workspace: Workspace
+        _ features: DraftFeatures, _ projected: Matrix, _ plan: TrainingTimeTestPlan, in workspace: Workspace
     ) -> Step {
         let (rows, active, h) = (projected.rows, plan.activeRows.count, configuration.hiddenSize)
         let x = workspace.matrix(rows: rows, columns: 2 * h)
@@ -127,7 +130,7 @@ extension Eagle3DraftModel {
     // MARK: - Later steps: active rows alone
 
     private func laterStep(
-        _ features: Features, _ steps: [Step], _ plan: TrainingTimeTestPlan, in workspace: Workspace
+        _ features: DraftFeatures, _ steps: [Step], _ plan: TrainingTimeTestPlan, in workspace: Workspace
     ) -> Step {
         let (k, previous, width) = (steps.count, steps[steps.count - 1].hidden, configuration.queryWidth)
         let joined = workspace.matrix(rows: previous.rows, columns: width + 2 * configuration.keyValueWidth)

@@ -10,7 +10,7 @@ import Shared
 ///
 /// The next step's input is h_k before `norm` (Li et al. 2025, EAGLE-3; SpecForge's llama3_eagle.py, SGLang's
 /// llama_eagle3.py). Weights have SpecForge's names; the embedding is the target's and is neither trained nor saved.
-struct Eagle3DraftModel {
+struct Eagle3DraftModel: DraftModel {
     let configuration: Shape
     let parameters: ParameterStore
 

@@ -1,0 +1,75 @@
+import Shared
+
+/// A draft that learns by training-time test: what the training loop and the decoder need of one.
+///
+/// Every architecture is a file that conforms and a line in `DraftModelRegistry`.
+protocol DraftModel {
+    /// All trained weights, by their names in a checkpoint.
+    var parameters: ParameterStore { get }
+
+    /// Runs all steps over a batch and, if `weights` are given, adds to every gradient.
+    ///
+    /// - Parameters:
+    ///   - lesson: What there is to learn; the ranks of its teacher's group come here together.
+    ///   - weights: How much the sequences count; nil to measure only.
+    func learn(
+        _ features: DraftFeatures, _ lesson: Lesson, weights: LossWeights?, in workspace: Workspace
+    ) throws(CommunicationError) -> TrainingStatistics
+
+    /// Writes first weights: by a seed, the same on every rank.
+    func initialize(seed: UInt64, range: Double)
+
+    /// Takes the head, and the norm before it, from the target's.
+    func initializeHead(
+        _ target: ModelConfiguration, _ weights: WeightDirectory, _ mapping: VocabularyMapping
+    ) throws(WeightsError)
+
+    /// Drafts token by token, as an inference engine does.
+    ///
+    /// - Parameters:
+    ///   - capacity: The longest sequence, drafted tokens included.
+    ///   - embed: Writes the target's embedding of ids.
+    func makeDecoder(
+        draftToTarget: [Int32], capacity: Int, workspace: Workspace, embed: @escaping ([Int32], Matrix) throws -> Void
+    ) -> any Drafting
+}
+
+/// Drafting token by token behind verified ones.
+protocol Drafting: AnyObject {
+    /// Forgets everything, for another sequence.
+    func restart()
+    /// Takes in verified tokens' features, [rows, 3 targetHidden], and the token behind each of them.
+    func advance(features: Matrix, next: [Int32]) throws
+    /// Drafts tokens greedily from the newest verified one; returns target ids.
+    func draft(_ count: Int) throws -> [Int32]
+}
+
+/// What the target gave for a batch.
+struct DraftFeatures {
+    /// [rows, 3 targetHidden]: the hidden states of three layers.
+    let auxiliary: Matrix
+    /// [rows + sequences, hidden]: the embedding of the plan's extended ids.
+    let embedding: Matrix
+}
+
+/// What a batch's rows learn, and from whom.
+struct Lesson {
+    let teacher: CompactTeacher
+    /// The group's rows of the target's last hidden state, after its norm: [rows, hidden].
+    let targetHidden: Matrix
+    /// Of each rank of the group.
+    let plans: [TrainingTimeTestPlan]
+    /// Where each rank's rows begin in `targetHidden`.
+    let firstRow: [Int]
+
+    /// This rank's.
+    var plan: TrainingTimeTestPlan { plans[teacher.target.communicator.rank] }
+}
+
+/// How much each row counts in the loss.
+struct LossWeights {
+    /// Of step k: `decay`^k, as EAGLE's 0.8.
+    let decay: Float
+    /// Of each sequence of the batch: one over the number of labels or rows that the loss is a mean of.
+    let sequences: [Float]
+}

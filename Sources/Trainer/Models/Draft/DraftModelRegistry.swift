@@ -1,0 +1,25 @@
+import Shared
+
+/// The drafts that can be trained, by the architecture that their `config.json` names.
+///
+/// To add one: a file that conforms to `DraftModel`, and a line here.
+enum DraftModelRegistry {
+    /// Makes a draft of zeros for sequences of some many positions.
+    typealias Make = @Sendable (Eagle3Configuration, _ positions: Int) throws(JSONError) -> any DraftModel
+
+    static let architectures: [String: Make] = [
+        "LlamaForCausalLMEagle3": { (configuration, positions) throws(JSONError) in
+            Eagle3DraftModel(configuration.shape, rotary: try configuration.rotary(positions: positions))
+        }
+    ]
+}
+
+extension Eagle3Configuration {
+    /// The draft that the configuration describes, all zeros.
+    func makeDraft(positions: Int) throws(JSONError) -> any DraftModel {
+        guard let make = DraftModelRegistry.architectures[architecture] else {
+            preconditionFailure("a configuration of an architecture that isn't registered")
+        }
+        return try make(self, positions)
+    }
+}
