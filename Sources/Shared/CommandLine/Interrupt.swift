@@ -8,8 +8,13 @@ import Synchronization
 public enum Interrupt {
     private static let flag = Atomic<Bool>(false)
 
-    /// Catches SIGINT and SIGTERM from now on.
+    /// Catches SIGINT and SIGTERM from now on, also if the program that started this one had blocked them.
     public static func install() {
+        var signals = sigset_t()
+        sigemptyset(&signals)
+        sigaddset(&signals, SIGINT)
+        sigaddset(&signals, SIGTERM)
+        pthread_sigmask(SIG_UNBLOCK, &signals, nil)
         for number in [SIGINT, SIGTERM] {
             signal(number) { number in
                 if Interrupt.flag.exchange(true, ordering: .relaxed) && number == SIGINT { _exit(ExitCode.interrupted) }

@@ -6,7 +6,7 @@
 /// goes on behind it. Bytes depend on the records and the manifest alone, not on when anything was committed.
 public final class SampleStoreWriter {
     /// Bytes of finished blocks that are kept in memory between two commits.
-    private static let commitBytes = 8 << 20
+    private static let commitBytes = 2 << 20
     /// A block holds at most so many notes, and ranks are taken from at most so many records.
     private static let (blockNotes, rankRecords) = (4096, 65536)
 

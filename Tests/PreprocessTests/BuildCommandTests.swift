@@ -1,0 +1,214 @@
+import Foundation
+import Shared
+import TestSupport
+import Testing
+
+@testable import Preprocess
+
+/// The program as a user runs it, with SmolLM2's tokenizer.
+@Suite(.serialized) struct BuildCommandTests {
+    private let scratch: ScratchDirectory
+    private let cache: String
+    private let model = Fixtures.folder.appending(path: "tokenizers/smollm2").path(percentEncoded: false)
+
+    init() throws {
+        scratch = try ScratchDirectory()
+        cache = scratch.file("cache")
+    }
+
+    private func arguments(_ data: [String], cache: String? = nil, _ more: [String] = []) -> [String] {
+        ["build", "--train-data-path"] + data + [
+            "--target-model-path", model, "--cache-dir", cache ?? self.cache, "--chat-template", "qwen",
+        ] + more
+    }
+
+    private func run(_ arguments: [String]) throws -> (code: Int32, output: String, errors: String) {
+        try ProgramRun("Preprocess", arguments).finish()
+    }
+
+    private func data(_ lines: [String], _ name: String = "data.jsonl") throws -> String {
+        try scratch.write(name, lines.joined(separator: "\n") + "\n")
+    }
+
+    /// Text that compresses badly, so that a build takes a while and many commits.
+    private func largeData(_ rows: Int) throws -> String {
+        var random = SplitMix64(seed: 5)
+        func words(_ count: Int) -> String {
+            (0..<count).map { _ in String(random.next(), radix: 36) }
+                .joined(separator: " ")
+        }
+        return try data(
+            (0..<rows).map { _ in
+                #"{"conversations": [{"from": "human", "value": "\#(words(50))"}, {"from": "gpt", "value": "\#(words(150))"}]}"#
+            })
+    }
+
+    @Test func buildsOnceAndIsThenUpToDate() throws {
+        let data = try data(conversationLines(100))
+        let first = try run(arguments([data], ["--json"]))
+        #expect(first.code == 0, "\(first.errors)")
+        let report = try JSONFile(contents: Array(first.output.utf8), path: "report").root
+        let counts = try report.required("counts")
+        #expect(try counts.int("read") == 100 && counts.int("kept") == 80)
+        #expect(try report.bool("up_to_date") == false)
+        let store = StoreLocation.path(cacheDir: cache, dataPaths: [data])
+        let bytes = try readFile(store)
+        let start = ContinuousClock.now
+        let second = try run(arguments([data]))
+        #expect(ContinuousClock.now - start < .seconds(1))
+        #expect(second.code == 0 && second.output.hasPrefix("up to date: \(store)\n"))
+        #expect(try readFile(store) == bytes)
+        #expect(try listDirectory(cache).filter { $0.hasSuffix(".partial") || $0.hasSuffix(".sealed") }.isEmpty)
+        // 'build' may be left out.
+        #expect(try run(Array(arguments([data]).dropFirst())).output.hasPrefix("up to date"))
+    }
+
+    @Test(arguments: [
+        (["--max-length", "100"], "max length: 2048 -> 100"),
+        (["--chat-template", "chatml"], "chat template: qwen -> chatml"),
+        (["--train-only-last-turn"], "train only last turn: no -> yes"),
+        (["--min-loss-tokens", "5"], "min loss tokens: 1 -> 5"),
+    ])
+    func buildsAgainAndSaysWhatChanged(more: [String], change: String) throws {
+        let data = try data(conversationLines(30))
+        #expect(try run(arguments([data])).code == 0)
+        let again = try run(arguments([data], more))
+        #expect(again.code == 0 && again.errors.contains("building again: \(change)"), "\(again.errors)")
+        #expect(try run(arguments([data], more)).output.hasPrefix("up to date"))
+    }
+
+    @Test func buildsAgainForOtherData() throws {
+        let path = try data(conversationLines(30))
+        #expect(try run(arguments([path])).code == 0)
+        _ = try data(conversationLines(31))
+        let longer = try run(arguments([path]))
+        #expect(longer.output.contains("31 read") && longer.errors.contains("building again: size of \(path): "))
+        // Written again with the same content it is the same dataset, with another it isn't.
+        _ = try data(conversationLines(31))
+        #expect(try run(arguments([path])).output.hasPrefix("up to date"))
+        var lines = conversationLines(31)
+        lines.swapAt(0, 10)
+        lines.swapAt(0, 20)
+        let text = lines.joined(separator: "\n") + "\n"
+        #expect(try text.utf8.count == FileStatus(of: path).size)
+        _ = try data(lines)
+        #expect(try run(arguments([path])).errors.contains("building again: content of \(path): "))
+        // Two files are a dataset of their own.
+        let other = try data(conversationLines(5), "other.jsonl")
+        #expect(try run(arguments([path, other])).output.contains("36 read"))
+        #expect(try StoreLocation.stores(in: cache).count == 2)
+    }
+
+    private func size(_ path: String) -> Int { (try? FileStatus(of: path).size) ?? 0 }
+
+    /// Killed at any moment, a build leaves nothing that is taken for a store; the next run goes on, and its store is
+    /// that of a build that wasn't killed, byte for byte.
+    @Test func continuesAfterBeingKilled() throws {
+        let data = try largeData(8000)
+        let store = StoreLocation.path(cacheDir: cache, dataPaths: [data])
+        let whole = scratch.file("whole")
+        #expect(try run(arguments([data], cache: whole)).code == 0)
+        let expected = try readFile(StoreLocation.path(cacheDir: whole, dataPaths: [data]))
+        var continued = 0
+        // At once, within a commit, and some time after one.
+        for (growth, delay) in [(1, UInt32(0)), (1 << 20, 0), (1 << 20, 200_000), (1 << 20, 0)] {
+            let enough = size(store + ".partial") + growth
+            let build = try ProgramRun("Preprocess", arguments([data]))
+            while build.isRunning, size(store + ".partial") < enough { usleep(200) }
+            usleep(delay)
+            build.signal(SIGKILL)
+            let end = try build.finish()
+            continued += end.errors.contains("going on behind record") ? 1 : 0
+            #expect(end.code == -SIGKILL && !fileExists(store))
+        }
+        #expect(continued > 0)
+        let last = try run(arguments([data]))
+        #expect(last.code == 0 && last.errors.contains("going on behind record"), "\(last.errors)")
+        #expect(try readFile(store) == expected)
+    }
+
+    @Test func stopsInOrderAtCtrlC() throws {
+        let data = try largeData(8000)
+        let store = StoreLocation.path(cacheDir: cache, dataPaths: [data])
+        let build = try ProgramRun("Preprocess", arguments([data]))
+        while build.isRunning, size(store + ".partial") < 1 { usleep(200) }
+        build.signal(SIGINT)
+        let end = try build.finish()
+        #expect(end.code == 130 && end.errors.hasSuffix("interrupted\n") && !fileExists(store), "\(end)")
+        #expect(try run(["list", "--cache-dir", cache]).output.contains("unfinished"))
+        #expect(try run(arguments([data])).code == 0)
+        #expect(try run(["verify", "--cache-dir", cache]).output.hasPrefix("whole: "))
+    }
+
+    @Test func letsOneOfTwoBuildsWait() throws {
+        let data = try largeData(4000)
+        let builds = try (0..<2).map { _ in try ProgramRun("Preprocess", arguments([data])) }
+        let ends = try builds.map { try $0.finish() }
+        #expect(ends.allSatisfy { $0.code == 0 })
+        #expect(ends.filter { $0.output.hasPrefix("built ") }.count == 1)
+        #expect(ends.filter { $0.output.hasPrefix("up to date: ") && $0.errors.contains("waiting") }.count == 1)
+    }
+
+    @Test func namesEveryMistake() throws {
+        let good = try data(conversationLines(5))
+        let empty = try data([], "empty.jsonl")
+        let useless = try data(["{}", "7"], "useless.jsonl")
+        func check(_ arguments: [String], _ code: Int32, _ message: String) throws {
+            let end = try run(arguments)
+            #expect(end.code == code && end.errors.contains(message), "\(end.code) \(end.errors)")
+        }
+        try check(arguments([scratch.file("none")]), 1, "none: can't open it: No such file or directory")
+        try check(arguments([scratch.path]), 1, "Is a directory")
+        try check(arguments([empty]), 1, "empty.jsonl: has no records")
+        try check(arguments([useless]), 1, "none of its 2 records can be used: 2 not a conversation")
+        try check(arguments([good], cache: good + "/cache"), 1, "Not a directory")
+        try check(arguments([good], ["--chat-template", "qwem"]), 1, "did you mean 'qwen'?")
+        try check(arguments([good], ["--max-length", "0"]), 64, "--max-length is 0, should be at least 1")
+        try check(arguments([good], ["--draft-vocab-size", "50000"]), 64, "should be at most the target's vocabulary")
+        try check(Array(arguments([good]).dropLast(2)), 64, "'--chat-template' is required: one of llama3")
+    }
+
+    @Test func showsWhatIsInTheStore() throws {
+        let data = try data(conversationLines(40))
+        #expect(try run(arguments([data])).code == 0)
+        let choice = ["--cache-dir", cache]
+        #expect(try run(["list"] + choice).output.contains("complete"))
+        #expect(try run(["verify"] + choice).code == 0)
+        let statistics = try run(["inspect", "--json"] + choice).output
+        let root = try JSONFile(contents: Array(statistics.utf8), path: "statistics").root
+        #expect(try root.required("manifest").required("counts").int("kept") == 32)
+        let sample = try run(["inspect", "--sample", "0"] + choice)
+        #expect(sample.output.contains("<|im_start|>assistant\n[[Answer 0 ]} 👍\n<|im_end|>"), "\(sample.output)")
+        #expect(sample.errors.contains("\(data):1, "))
+        let rejected = try run(["inspect", "--rejected"] + choice).output.split(separator: "\n")
+        #expect(rejected.count { $0.contains(": rejected, ") } == 8)
+        #expect(rejected.contains { $0.hasPrefix("\(data):8: rejected, no assistant message: ") })
+        #expect(try run(["inspect", "--sample", "32"] + choice).errors.contains("has no sample 32: it has 32, from 0"))
+
+        let lines = try run(["dump"] + choice).output.split(separator: "\n")
+        let store = try SampleStore(reading: StoreLocation.path(cacheDir: cache, dataPaths: [data]))
+        #expect(lines.count == store.count)
+        for (index, line) in lines.enumerated() {
+            let root = try JSONFile(contents: Array(line.utf8), path: "line").root
+            func numbers(_ key: String) throws -> [Int] { try root.required(key).elements.map { try $0.asInt() } }
+            let sample = try store.sample(at: index)
+            #expect(try numbers("input_ids") == sample.inputIDs.map(Int.init))
+            #expect(try numbers("loss_mask") == sample.lossMask.map { $0 ? 1 : 0 })
+            #expect(try numbers("attention_mask") == sample.inputIDs.map { _ in 1 })
+            #expect(try root.string("id") == String(decoding: store.source(of: index).id, as: UTF8.self))
+        }
+    }
+
+    @Test func findsDamage() throws {
+        let data = try data(conversationLines(40))
+        #expect(try run(arguments([data])).code == 0)
+        let store = StoreLocation.path(cacheDir: cache, dataPaths: [data])
+        var bytes = try readFile(store)
+        let frame = try #require(
+            bytes.indices.first { bytes[$0...].starts(with: [0x28, 0xB5, 0x2F, 0xFD]) })
+        bytes[frame + 200] ^= 4
+        try Data(bytes).write(to: URL(filePath: store))
+        let end = try run(["verify", "--cache-dir", cache])
+        #expect(end.code == 1 && end.errors.contains("is damaged"), "\(end.errors)")
+    }
+}

@@ -1,0 +1,39 @@
+import Foundation
+
+/// A program of this package, run as a user would run it.
+public final class ProgramRun {
+    private let process = Process()
+    private let scratch: ScratchDirectory
+
+    /// Starts the program, which lies beside the tests.
+    public init(_ program: String, _ arguments: [String]) throws {
+        scratch = try ScratchDirectory()
+        let tests = URL(filePath: "/proc/self/exe").resolvingSymlinksInPath()
+        process.executableURL = tests.deletingLastPathComponent().appending(path: program)
+        process.arguments = arguments
+        process.standardInput = FileHandle.nullDevice
+        process.standardOutput = try Self.file(scratch.file("out"))
+        process.standardError = try Self.file(scratch.file("err"))
+        try process.run()
+    }
+
+    private static func file(_ path: String) throws -> FileHandle {
+        try Data().write(to: URL(filePath: path))
+        return try FileHandle(forWritingTo: URL(filePath: path))
+    }
+
+    public var isRunning: Bool { process.isRunning }
+
+    public func signal(_ number: Int32) { kill(process.processIdentifier, number) }
+
+    /// Waits for the program's end; the exit code is negative where a signal ended it.
+    public func finish() throws -> (code: Int32, output: String, errors: String) {
+        process.waitUntilExit()
+        let code = process.terminationReason == .exit ? process.terminationStatus : -process.terminationStatus
+        let (output, errors) = (scratch.file("out"), scratch.file("err"))
+        return (
+            code, try String(contentsOfFile: output, encoding: .utf8),
+            try String(contentsOfFile: errors, encoding: .utf8)
+        )
+    }
+}
