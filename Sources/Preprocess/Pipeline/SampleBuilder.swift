@@ -68,17 +68,20 @@ final class SampleBuilder {
         return Sample(inputIDs: Array(encoded.ids[..<count]), lossMask: mask)
     }
 
-    /// Which of the first `count` tokens are supervised: those of which a byte is within a span.
+    /// Which of the first `count` tokens are supervised: those that begin within a span.
     ///
-    /// Tokens and spans are in order, so that one pass over both is enough.
+    /// A token that begins in a header and reaches into the answer, as the line ends of both may become one, isn't the
+    /// assistant's: no model goes on from half a token. Tokens and spans are in order, so that one pass over both is
+    /// enough.
     static func mask(_ encoded: EncodedText, count: Int, _ spans: ArraySlice<Range<Int>>) -> [Bool] {
-        let (starts, ends) = (encoded.starts, encoded.ends)
+        let starts = encoded.starts
         var mask = [Bool](repeating: false, count: count)
         var rest = spans
         for i in 0..<count {
-            while let span = rest.first, span.upperBound <= Int(starts[i]) { rest.removeFirst() }
+            let start = Int(starts[i])
+            while let span = rest.first, span.upperBound <= start { rest.removeFirst() }
             guard let span = rest.first else { break }
-            mask[i] = Int(ends[i]) > span.lowerBound
+            mask[i] = start >= span.lowerBound
         }
         return mask
     }

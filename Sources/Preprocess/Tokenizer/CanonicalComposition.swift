@@ -45,12 +45,12 @@ final class CanonicalComposition {
 
     private func append(_ start: UnsafePointer<UInt8>, _ range: Range<Int>, composing: Bool) {
         let text = UnsafeBufferPointer(start: start + range.lowerBound, count: range.count)
-        guard composing else {
+        let composed = composing ? Self.compose(text, &scalars) : []
+        guard composing, !composed.elementsEqual(text) else {
             bytes.append(contentsOf: text)
             for i in range { origins.append(Int32(i)..<Int32(i + 1)) }
             return
         }
-        let composed = Self.compose(text, &scalars)
         bytes.append(contentsOf: composed)
         let origin = Int32(range.lowerBound)..<Int32(range.upperBound)
         origins.append(contentsOf: repeatElement(origin, count: composed.count))

@@ -54,6 +54,8 @@ struct ScalarClasses: @unchecked Sendable {
     private static func classify(_ value: UInt32) -> ScalarClass {
         guard let scalar = Unicode.Scalar(value) else { return [] }
         if value == 10 || value == 13 { return [.space, .lineEnd] }
+        // Unicode 17.0 made this small letter, ʕ, one without case.
+        if value == 0x295 { return .lower }
         let properties = scalar.properties
         let found: ScalarClass =
             switch properties.generalCategory {

@@ -1,0 +1,148 @@
+import Foundation
+import Shared
+import TestSupport
+import Testing
+
+@testable import Preprocess
+
+struct ChatTemplateTests {
+    /// A template against the model's own, which transformers rendered.
+    struct Case: CustomTestStringConvertible {
+        let template: ChatTemplate
+        let jinja: String
+        /// What the model's template says where the data has no system message.
+        let systemPrompt: String?
+
+        var testDescription: String { "\(template.name) as \(jinja)" }
+    }
+
+    static let cases = [
+        Case(
+            template: .qwen, jinja: "smollm2",
+            systemPrompt: "You are a helpful AI assistant named SmolLM, trained by Hugging Face"),
+        Case(
+            template: .qwen, jinja: "qwen2.5",
+            systemPrompt: "You are Qwen, created by Alibaba Cloud. You are a helpful assistant."),
+        Case(template: .chatML, jinja: "chatml", systemPrompt: nil),
+        Case(template: .llama3, jinja: "llama-3.1", systemPrompt: ""),
+        Case(template: .llama3, jinja: "llama-3.2", systemPrompt: ""),
+        Case(template: .llama3, jinja: "llama-3.3", systemPrompt: ""),
+        Case(template: .llama4, jinja: "llama-4", systemPrompt: nil),
+        Case(template: .phi3, jinja: "phi-3.5", systemPrompt: nil),
+        Case(template: .phi4, jinja: "phi-4", systemPrompt: nil),
+    ]
+
+    @Test(arguments: cases)
+    func renderingEqualsTheModelsOwnTemplate(_ example: Case) throws {
+        let file = try Gzip.json(Fixtures.goldens.appending(path: "text/chat_templates.json.gz"))
+        let conversations = try #require(file.root.value["conversations"]).elements
+        let expected = Array(try #require(file.root.value["templates"]?["\(example.jinja).jinja"]).elements)
+        var template = example.template
+        template.systemPrompt = example.systemPrompt
+        let renderer = try TemplateRenderer(template, bosToken: "<BOS>", eosToken: "<EOS>")
+        var text = RenderedText()
+        var compared = 0
+        for (i, value) in conversations.enumerated() where value["tools"] == nil {
+            let conversation = try ConversationParser.conversation(value)
+            try renderer.render(
+                conversation, addGenerationPrompt: value["add_generation_prompt"]?.bool ?? false, into: &text)
+            #expect(String(decoding: text.bytes, as: UTF8.self) == expected[i]["rendered"]?.string, "conversation \(i)")
+            compared += 1
+        }
+        #expect(compared == 11)
+    }
+
+    @Test(arguments: TemplateRegistry.templates)
+    func spansAreTheAnswersWithTheirEndOfTurn(_ template: ChatTemplate) throws {
+        let conversation = Conversation(messages: [
+            Message(role: .user, content: Array("Hi".utf8)), Message(role: .assistant, content: Array("Hello!".utf8)),
+            Message(role: .user, content: Array("Bye".utf8)), Message(role: .assistant, content: []),
+        ])
+        let renderer = try TemplateRenderer(template, bosToken: "<s>", eosToken: "</s>")
+        var text = RenderedText()
+        try renderer.render(conversation, into: &text)
+        let spans = text.assistantSpans.map { String(decoding: text.bytes[$0], as: UTF8.self) }
+        #expect(spans == ["Hello!" + template.endOfTurnToken, template.endOfTurnToken])
+
+        let rendered = text.assistantSpans
+        AssistantSpanFinder(template).findSpans(in: &text)
+        if template.endsWithEOS {
+            // What was rendered elsewhere goes on to the end where no header follows.
+            #expect(text.assistantSpans.dropLast() == rendered.dropLast())
+        } else {
+            #expect(text.assistantSpans == rendered)
+        }
+    }
+
+    @Test func missingTokensAndRolesAreErrors() throws {
+        #expect(
+            throws: TemplateError(
+                "template 'llama3' begins with the bos token, and tokenizer_config.json has no 'bos_token'")
+        ) {
+            try TemplateRenderer(.llama3, bosToken: nil, eosToken: nil)
+        }
+        let renderer = try TemplateRenderer(.qwen, bosToken: nil, eosToken: nil)
+        var text = RenderedText()
+        #expect(throws: TemplateError("template 'qwen' has no header for role tool")) {
+            try renderer.render(Conversation(messages: [Message(role: .tool, content: [])]), into: &text)
+        }
+    }
+
+    @Test func everyBuiltInSurvivesItsJSON() throws {
+        for template in TemplateRegistry.templates {
+            let file = try JSONFile(contents: Array(template.json.pretty.utf8), path: "t.json")
+            #expect(try ChatTemplate(file.root, name: template.name) == template)
+        }
+        #expect(Set(TemplateRegistry.templates.map(\.digest)).count == TemplateRegistry.templates.count)
+    }
+
+    @Test func specForgesFieldsAreEnough() throws {
+        let scratch = try ScratchDirectory()
+        let path = try scratch.write(
+            "mine.json",
+            """
+            {"assistant_header": "<|start_header_id|>assistant<|end_header_id|>\\n\\n",
+             "user_header": "<|start_header_id|>user<|end_header_id|>", "system_prompt": "Be kind.",
+             "end_of_turn_token": "<|eot_id|>", "parser_type": "general", "enable_thinking": false}
+            """)
+        let template = try TemplateRegistry.resolve(path)
+        #expect(template.name == "mine")
+        #expect(template.userHeader == "<|start_header_id|>user<|end_header_id|>\n\n")
+        #expect(template.systemHeader == "<|start_header_id|>system<|end_header_id|>\n\n")
+        #expect(template.endOfTurnText == "<|eot_id|>" && ChatTemplate.qwen.endOfTurnText == "<|im_end|>")
+    }
+
+    @Test(arguments: [
+        (
+            #"{"asistant_header": ""}"#,
+            "key 'asistant_header' is no field of a template; did you mean 'assistant_header'?"
+        ),
+        (#"{"user_header": "u", "end_of_turn_token": "e"}"#, "key 'assistant_header' is missing"),
+        (#"{"assistant_header": "a", "user_header": "u", "end_of_turn_token": "e"}"#, "add 'system_header'"),
+        (#"{"assistant_header": "a", "user_header": "", "end_of_turn_token": "e"}"#, "key 'user_header' is empty"),
+        (#"{"parser_type": "thinking"}"#, "key 'parser_type' 'thinking' is not supported; supported: general"),
+        (#"{"begins_with_bos": "yes"}"#, "key 'assistant_header' is missing"),
+        ("[]", "should be an object"),
+    ])
+    func wrongFilesAreRefused(json: String, message: String) throws {
+        let scratch = try ScratchDirectory()
+        let path = try scratch.write("mine.json", json)
+        #expect {
+            try TemplateRegistry.resolve(path)
+        } throws: { error in
+            "\(error)".contains(path) && "\(error)".contains(message)
+        }
+    }
+
+    @Test(arguments: [
+        ("qwem", "did you mean 'qwen'?"), ("auto", "Jinja templates are not supported"),
+        ("my.jinja", "Jinja templates are not supported"), ("nowhere/x.json", "nowhere/x.json: can't open"),
+    ])
+    func unknownTemplatesAreRefused(argument: String, message: String) {
+        #expect {
+            try TemplateRegistry.resolve(argument)
+        } throws: { error in
+            "\(error)".contains(message)
+        }
+    }
+}

@@ -1,0 +1,88 @@
+import Foundation
+import Shared
+import TestSupport
+import Testing
+
+@testable import Preprocess
+
+struct SampleBuilderTests {
+    /// SpecForge's ids and masks of real and of odd conversations.
+    @Test(arguments: ["smollm2-qwen-1024", "smollm2-qwen-256-last"])
+    func samplesEqualSpecForges(name: String) throws {
+        let file = try Gzip.json(Fixtures.goldens.appending(path: "text/samples-\(name).json.gz"))
+        var settings = SampleBuilder.Settings(minLossTokens: 0)
+        settings.maxLength = try file.root.int("max_length")
+        settings.trainsOnlyLastTurn = try file.root.bool("train_only_last_turn")
+        let builder = try builder(.qwen, settings)
+        var compared = 0
+        for sample in try file.root.required("samples").elements {
+            guard let ids = sample.value["input_ids"], let record = sample.value["conversation"] else { continue }
+            var conversation = try ConversationParser.conversation(record)
+            // As SpecForge does it: what comes before the user is left out, and what follows in the wrong order.
+            guard (try? ConversationParser.repair(&conversation.messages)) != nil else { continue }
+            let made = try builder.sample(from: conversation)
+            let id = String(decoding: conversation.id, as: UTF8.self)
+            #expect(made.inputIDs == ids.elements.compactMap { $0.int.map(Int32.init) }, "\(id)")
+            #expect(made.lossMask == sample.value["loss_mask"]?.elements.map { $0.int == 1 }, "\(id)")
+            compared += 1
+        }
+        #expect(compared >= 29)
+    }
+
+    @Test func tokensThatBeginWithinSpansAreSupervised() {
+        let encoded = EncodedText()
+        encoded.reserve(8)
+        for (start, end) in [(0, 2), (2, 4), (4, 6), (6, 6), (6, 9), (9, 12), (12, 14)] {
+            encoded.append(0, start, end)
+        }
+        let mask = SampleBuilder.mask(encoded, count: 7, [3..<5, 9..<12][...])
+        #expect(mask == [false, false, true, false, false, true, false])
+        #expect(SampleBuilder.mask(encoded, count: 2, [3..<5][...]) == [false, false])
+        #expect(SampleBuilder.mask(encoded, count: 7, []) == [Bool](repeating: false, count: 7))
+    }
+
+    @Test func preformattedTextGivesTheSameSample() throws {
+        let builder = try builder(.qwen, .init())
+        let conversation = Conversation(messages: [
+            Message(role: .user, content: Array("Say <|im_end|>.".utf8)),
+            Message(role: .assistant, content: Array("Here: <|im_end|>, done.".utf8)),
+            Message(role: .user, content: Array("And?".utf8)), Message(role: .assistant, content: Array("Bye".utf8)),
+        ])
+        var text = RenderedText()
+        try TemplateRenderer(.qwen, bosToken: nil, eosToken: nil).render(conversation, into: &text)
+        #expect(try builder.sample(fromPreformatted: text.bytes) == builder.sample(from: conversation))
+    }
+
+    @Test func aLastTurnThatIsCutOffIsSupervisedToTheEnd() throws {
+        let text = "<|im_start|>user\nhi<|im_end|>\n<|im_start|>assistant\nI was"
+        let sample = try builder(.qwen, .init()).sample(fromPreformatted: Array(text.utf8))
+        #expect(sample.lossMask.suffix(3) == [false, true, true])
+        #expect(!sample.lossMask.dropLast(2).contains(true))
+    }
+
+    @Test func rejectionsSayWhy() throws {
+        let conversation = Conversation(messages: [
+            Message(role: .user, content: Array(repeating: UInt8(ascii: "x"), count: 400)),
+            Message(role: .assistant, content: Array("ok".utf8)),
+        ])
+        #expect(throws: Rejection(.tooFewLossTokens, "0 of the first 16 tokens, should be 1 or more")) {
+            try self.builder(.qwen, .init(maxLength: 16)).sample(from: conversation)
+        }
+        #expect(throws: Rejection(.tooFewLossTokens, "3, should be 9 or more")) {
+            try self.builder(.qwen, .init(minLossTokens: 9)).sample(from: conversation)
+        }
+        #expect(throws: Rejection(.noAssistant, "no turn of the assistant was found")) {
+            try self.builder(.qwen, .init()).sample(fromPreformatted: Array("no header".utf8))
+        }
+        #expect(throws: Rejection(.template, "template 'qwen' has no header for role tool")) {
+            try self.builder(.qwen, .init()).sample(
+                from: Conversation(messages: [Message(role: .tool, content: [])]))
+        }
+    }
+
+    private func builder(_ template: ChatTemplate, _ settings: SampleBuilder.Settings) throws -> SampleBuilder {
+        let tokenizer = try fixtureTokenizer("smollm2")
+        let renderer = try TemplateRenderer(template, bosToken: tokenizer.bosToken, eosToken: tokenizer.eosToken)
+        return SampleBuilder(tokenizer, renderer, settings)
+    }
+}

@@ -1,0 +1,132 @@
+import Shared
+import Testing
+
+@testable import Preprocess
+
+/// What isn't supported is refused by its name and place, and never approximated.
+struct TokenizerRefusalTests {
+    /// A tokenizer.json with parts replaced.
+    private static func tokenizer(
+        normalizer: String = "null", preTokenizer: String = #"{"type": "ByteLevel"}"#,
+        model: String = #"{"type": "BPE", "vocab": {"a": 0, "b": 1, "ab": 2}, "merges": ["a b"]}"#,
+        decoder: String = #"{"type": "ByteLevel"}"#, added: String = "[]", config: String? = nil
+    ) throws -> Tokenizer {
+        let text = """
+            {"normalizer": \(normalizer), "pre_tokenizer": \(preTokenizer), "model": \(model),
+             "decoder": \(decoder), "added_tokens": \(added)}
+            """
+        return try Tokenizer(
+            tokenizer: JSONFile(contents: Array(text.utf8), path: "tokenizer.json").root,
+            config: config.map { try JSONFile(contents: Array($0.utf8), path: "tokenizer_config.json").root },
+            digest: Digest(of: text))
+    }
+
+    private func expect(_ message: String, _ body: () throws -> Tokenizer) {
+        #expect {
+            try body()
+        } throws: { error in
+            let matches = "\(error)".contains(message)
+            if !matches { Issue.record("\(error)") }
+            return matches
+        }
+    }
+
+    @Test func theSmallestTokenizerWorks() throws {
+        #expect(try Self.tokenizer().makeEncoder().ids("ab b") == [2, 1])
+    }
+
+    @Test func normalizers() {
+        expect("tokenizer.json: key 'normalizer.type' 'Lowercase' is not supported; supported: NFC, Sequence") {
+            try Self.tokenizer(normalizer: #"{"type": "Lowercase"}"#)
+        }
+        expect("key 'normalizer.normalizers.1.type' 'Prepend'") {
+            try Self.tokenizer(
+                normalizer: #"{"type": "Sequence", "normalizers": [{"type": "NFC"}, {"type": "Prepend"}]}"#)
+        }
+    }
+
+    @Test func preTokenizers() {
+        expect("key 'pre_tokenizer.type' 'Metaspace' is not supported; supported: ByteLevel, Digits, Split, Sequence") {
+            try Self.tokenizer(preTokenizer: #"{"type": "Metaspace"}"#)
+        }
+        expect("key 'pre_tokenizer' doesn't end in ByteLevel") {
+            try Self.tokenizer(preTokenizer: #"{"type": "Digits"}"#)
+        }
+        expect("has a step behind ByteLevel") {
+            try Self.tokenizer(
+                preTokenizer: #"{"type": "Sequence", "pretokenizers": [{"type": "ByteLevel"}, {"type": "ByteLevel"}]}"#)
+        }
+    }
+
+    @Test(arguments: [
+        (#"[a-z&&[aeiou]]"#, "has an intersection of classes"), (#"\\h+"#, #"has an escape '\h'"#),
+        (#"a{1,2}+"#, "has a repeated repetition"), (#"(?<name>a)"#, "has a group '(?<n'"),
+        (#"[^\\S]"#, #"has an escape '\S'"#), (#"\\p{Nonsense}"#, "unknown property"), ("(a", "missing"),
+    ])
+    func patterns(pattern: String, message: String) {
+        let split = #"{"type": "Split", "pattern": {"Regex": "\#(pattern)"}, "behavior": "Isolated"}"#
+        expect("key 'pre_tokenizer.pretokenizers.0.pattern' ") {
+            try Self.tokenizer(
+                preTokenizer: #"{"type": "Sequence", "pretokenizers": [\#(split), {"type": "ByteLevel"}]}"#)
+        }
+        expect(message) {
+            try Self.tokenizer(
+                preTokenizer: #"{"type": "Sequence", "pretokenizers": [\#(split), {"type": "ByteLevel"}]}"#)
+        }
+    }
+
+    @Test func behaviors() {
+        let split = #"{"type": "Split", "pattern": {"String": " "}, "behavior": "Dropped"}"#
+        expect("pretokenizers.0.behavior' 'Dropped' is not supported; supported: Removed, Isolated") {
+            try Self.tokenizer(
+                preTokenizer: #"{"type": "Sequence", "pretokenizers": [\#(split), {"type": "ByteLevel"}]}"#)
+        }
+    }
+
+    @Test func models() {
+        expect("key 'model.type' 'Unigram' is not supported; supported: BPE") {
+            try Self.tokenizer(model: #"{"type": "Unigram", "vocab": []}"#)
+        }
+        expect("key 'model.byte_fallback' true is not supported") {
+            try Self.tokenizer(model: #"{"type": "BPE", "byte_fallback": true, "vocab": {}, "merges": []}"#)
+        }
+        expect("key 'model.dropout' 0.1 is not supported") {
+            try Self.tokenizer(model: #"{"type": "BPE", "dropout": 0.1, "vocab": {}, "merges": []}"#)
+        }
+        expect("key 'model.end_of_word_suffix' '</w>' is not supported") {
+            try Self.tokenizer(model: #"{"type": "BPE", "end_of_word_suffix": "</w>", "vocab": {}, "merges": []}"#)
+        }
+        expect("key 'model.unk_token' for the") {
+            try Self.tokenizer(model: #"{"type": "BPE", "unk_token": "a", "vocab": {"a": 0}, "merges": []}"#)
+        }
+        expect("key 'model.merges' has 'a b' at 0, of which a part or the whole isn't in the vocabulary") {
+            try Self.tokenizer(model: #"{"type": "BPE", "vocab": {"a": 0, "b": 1}, "merges": [["a", "b"]]}"#)
+        }
+        expect("key 'model.vocab' is missing") { try Self.tokenizer(model: #"{"type": "BPE", "merges": []}"#) }
+    }
+
+    @Test func decoders() {
+        expect("key 'decoder.type' 'WordPiece' is not supported; supported: ByteLevel") {
+            try Self.tokenizer(decoder: #"{"type": "WordPiece"}"#)
+        }
+    }
+
+    @Test func addedTokensThatContradictEachOther() {
+        expect("tokenizer_config.json: key 'added_tokens_decoder.4' has id 4, but the same token has id 3 elsewhere") {
+            try Self.tokenizer(
+                added: #"[{"id": 3, "content": "<s>", "special": true}]"#,
+                config: #"{"added_tokens_decoder": {"4": {"content": "<s>", "special": true}}}"#)
+        }
+    }
+
+    @Test func theConfigurationAddsTokensAndNamesSpecialOnes() throws {
+        let tokenizer = try Self.tokenizer(
+            added: #"[{"id": 3, "content": "<s>", "special": true}]"#,
+            config: """
+                {"added_tokens_decoder": {"7": {"content": "</s>", "special": true}},
+                 "bos_token": "<s>", "eos_token": {"content": "</s>"}}
+                """)
+        #expect(tokenizer.bosID == 3 && tokenizer.eosID == 7 && tokenizer.vocabSize == 8)
+        #expect(try tokenizer.makeEncoder().ids("<s>ab</s>") == [3, 2, 7])
+    }
+}
