@@ -37,8 +37,8 @@ struct DraftOptions: Options {
     var draftModelConfig: String?
     @Option("Tokens that the draft knows; the configuration's, or at most 32000, if left out.")
     var draftVocabSize: Int?
-    @Option("Where the draft's lm_head begins: random numbers or the target's rows.") var lmHeadInit: LMHeadInit =
-        .target
+    @Option("What the draft's norm and lm_head begin with: random numbers, or the target's rows.")
+    var lmHeadInit: LMHeadInit = .random
     @Option("Steps of training-time test.") var tttLength: Int = 7
     @Option("How much less each step of training-time test counts than the one before.") var tttLossDecay: Float = 0.8
     @Option("Which tokens are learnt: those a draft is asked for, or those that EAGLE and SpecForge learn.")
