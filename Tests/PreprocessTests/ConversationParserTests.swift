@@ -4,9 +4,11 @@ import Testing
 @testable import Preprocess
 
 struct ConversationParserTests {
-    private func parse(_ text: String, isPreformatted: Bool = false) throws(Rejection) -> SourceRow {
+    private func parse(
+        _ text: String, isPreformatted: Bool = false, needsAnswer: Bool = true
+    ) throws(Rejection) -> SourceRow {
         let padded = Array(text.utf8) + Array(repeating: 0x20, count: JSONParser.padding)
-        let parser = ConversationParser(isPreformatted: isPreformatted)
+        let parser = ConversationParser(isPreformatted: isPreformatted, needsAnswer: needsAnswer)
         let row = padded.withUnsafeBytes { bytes in
             Result { () throws(Rejection) in
                 try parser.parse(padded: UnsafeRawBufferPointer(rebasing: bytes[..<text.utf8.count]))
@@ -106,5 +108,10 @@ struct ConversationParserTests {
     ])
     func rejectsWhatHasNoQuestionAndAnswer(letters: String, reason: Rejection.Reason) {
         #expect { try parse(conversation(letters)) } throws: { ($0 as? Rejection)?.reason == reason }
+    }
+
+    @Test(arguments: [("a", ""), ("sa", "s"), ("u", "u"), ("au", "u"), ("uta", "u"), ("uaa", "ua"), ("usa", "us")])
+    func keepsWhatIsLeftWhereNoAnswerIsNeeded(letters: String, left: String) throws {
+        #expect(try self.letters(parse(conversation(letters), needsAnswer: false)) == left)
     }
 }

@@ -49,6 +49,7 @@ enum BuildCommand {
             minLossTokens: options.minLossTokens)
         let pipeline = Pipeline(
             dataPaths: options.trainDataPath, isPreformatted: options.isPreformatted,
+            needsAnswer: options.minLossTokens > 0,
             threads: options.numThreads ?? Machine.availableCPUs
         ) {
             let builder = SampleBuilder(target.tokenizer, renderer, settings)

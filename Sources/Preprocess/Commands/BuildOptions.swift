@@ -21,7 +21,8 @@ struct BuildOptions: Options {
     var draftVocabSize: Int?
     @Flag("Records have a string 'text' that is in the model's own format already.") var isPreformatted
     @Flag("Only the assistant's last turn is supervised.") var trainOnlyLastTurn
-    @Option("The fewest supervised tokens of a sample that is kept.") var minLossTokens = 1
+    @Option("The fewest supervised tokens of a sample that is kept; 0 keeps also what has no answer.")
+    var minLossTokens = 1
     @Option("Worker threads (default: one for each CPU).") var numThreads: Int?
     @Flag("Build anew, also what is up to date or half done.") var force
     @Flag("Write the final report as one JSON object.") var json

@@ -24,8 +24,14 @@ struct SourceRow: Equatable {
 final class ConversationParser {
     private let parser = JSONParser()
     private let isPreformatted: Bool
+    private let needsAnswer: Bool
 
-    init(isPreformatted: Bool) { self.isPreformatted = isPreformatted }
+    /// - Parameter needsAnswer: Whether conversations without the user or the assistant are refused; otherwise what
+    ///   mending leaves of them is used, be it nothing.
+    init(isPreformatted: Bool, needsAnswer: Bool = true) {
+        self.isPreformatted = isPreformatted
+        self.needsAnswer = needsAnswer
+    }
 
     /// Reads a record that `JSONParser.padding` readable bytes follow.
     func parse(padded bytes: UnsafeRawBufferPointer) throws(Rejection) -> SourceRow {
@@ -47,7 +53,7 @@ final class ConversationParser {
             return SourceRow(id: id, content: .preformatted(Array(text)))
         }
         var messages = try Self.messages(root)
-        let repairs = try Self.repair(&messages)
+        let repairs = try repair(&messages)
         return SourceRow(id: id, content: .conversation(Conversation(id: id, messages: messages)), repairs: repairs)
     }
 
@@ -121,28 +127,27 @@ final class ConversationParser {
     }
 
     /// Mends what can be mended, and refuses conversations without a question or an answer.
-    static func repair(_ messages: inout [Message]) throws(Rejection) -> [SourceRecord.Repair] {
+    private func repair(_ messages: inout [Message]) throws(Rejection) -> [SourceRecord.Repair] {
         var repairs: [SourceRecord.Repair] = []
-        guard let firstUser = messages.firstIndex(where: { $0.role == .user }) else {
-            throw Rejection(.noUser, "none of \(messages.count) messages is the user's")
-        }
-        let systemCount = messages[0].role == .system ? 1 : 0
+        let user = messages.firstIndex { $0.role == .user }
+        if user == nil, needsAnswer { throw Rejection(.noUser, "none of \(messages.count) messages is the user's") }
+        let systemCount = messages.first?.role == .system ? 1 : 0
+        let firstUser = user ?? messages.count
         if firstUser > systemCount {
             messages.removeSubrange(systemCount..<firstUser)
             repairs.append(.init(Repair.leadingMessages.rawValue, droppedMessages: firstUser - systemCount))
         }
+        func hasAnswer() -> Bool { !needsAnswer || messages.contains { $0.role == .assistant } }
         let total = messages.count
         if let wrong = messages.indices.dropFirst().first(where: {
-            !mayFollow(messages[$0 - 1].role, messages[$0].role)
+            !Self.mayFollow(messages[$0 - 1].role, messages[$0].role)
         }) {
             let detail = "\(messages[wrong].role.rawValue) follows \(messages[wrong - 1].role.rawValue)"
             messages.removeSubrange(wrong...)
-            guard messages.contains(where: { $0.role == .assistant }) else { throw Rejection(.wrongOrder, detail) }
+            guard hasAnswer() else { throw Rejection(.wrongOrder, detail) }
             repairs.append(.init(Repair.wrongOrder.rawValue, droppedMessages: total - wrong))
         }
-        guard messages.contains(where: { $0.role == .assistant }) else {
-            throw Rejection(.noAssistant, "none of \(total) messages is the assistant's")
-        }
+        guard hasAnswer() else { throw Rejection(.noAssistant, "none of \(total) messages is the assistant's") }
         return repairs
     }
 

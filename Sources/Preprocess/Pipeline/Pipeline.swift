@@ -10,6 +10,8 @@ typealias SampleMaker = (SourceRow) throws(Rejection) -> Sample
 struct Pipeline {
     var dataPaths: [String]
     var isPreformatted: Bool
+    /// Whether conversations without a question and an answer are refused.
+    var needsAnswer = true
     var threads: Int
     /// Called once on each worker's thread.
     var makeSampleMaker: @Sendable () -> SampleMaker
@@ -25,8 +27,9 @@ struct Pipeline {
     ) throws -> StoreManifest {
         var reader = DatasetReader(dataPaths, skip: writer.recordsDone, blockSize: blockSize)
         let workers = try OrderedWorkers<RecordBatch, MadeBatch>(threads: threads) {
-            [isPreformatted, makeSampleMaker] in
-            let processor = BatchProcessor(isPreformatted: isPreformatted, makeSample: makeSampleMaker())
+            [isPreformatted, needsAnswer, makeSampleMaker] in
+            let parser = ConversationParser(isPreformatted: isPreformatted, needsAnswer: needsAnswer)
+            let processor = BatchProcessor(parser, makeSample: makeSampleMaker())
             return processor.process
         }
         defer { workers.close() }
@@ -82,8 +85,8 @@ private final class BatchProcessor {
     private let parser: ConversationParser
     private let makeSample: SampleMaker
 
-    init(isPreformatted: Bool, makeSample: @escaping SampleMaker) {
-        parser = ConversationParser(isPreformatted: isPreformatted)
+    init(_ parser: ConversationParser, makeSample: @escaping SampleMaker) {
+        self.parser = parser
         self.makeSample = makeSample
     }
 
@@ -103,7 +106,9 @@ private final class BatchProcessor {
             let row = try parser.parse(padded: UnsafeRawBufferPointer(rebasing: bytes[record.range]))
             made.source.id = row.id
             made.repairs = row.repairs
-            made.outcome = .kept(try makeSample(row))
+            let sample = try makeSample(row)
+            guard !sample.inputIDs.isEmpty else { throw Rejection(.empty, "is rendered to no tokens") }
+            made.outcome = .kept(sample)
         } catch {
             let isCutOff = record.isUnfinished && error.reason == .malformed
             let reason: Rejection.Reason = isCutOff ? .cutOff : error.reason
