@@ -11,11 +11,10 @@ public struct LMDBError: Error, Equatable, CustomStringConvertible {
 
     /// Whether the map must grow before the transaction can be tried again.
     var isMapFull: Bool { code == MDB_MAP_FULL }
-    var isDiskFull: Bool { code == ENOSPC || code == EDQUOT }
 
     public var description: String {
         switch code {
-        case ENOSPC, EDQUOT: "\(path): the disk is full"
+        case ENOSPC, EDQUOT: "\(path): the disk is full; what was committed is kept"
         case MDB_INVALID: "\(path): is not an LMDB file"
         case MDB_VERSION_MISMATCH: "\(path): was written by another version of LMDB"
         default: "\(path): \(operation): \(String(cString: mdb_strerror(code)))"
@@ -158,7 +157,10 @@ struct LMDBWriteTransaction: ~Copyable {
         // LMDB ends the transaction whether or not it could commit it, so that there is nothing left to abort.
         let ended = handle
         handle = nil
-        try check(mdb_txn_commit(ended), "mdb_txn_commit", environment.path)
+        var code = mdb_txn_commit(ended)
+        // What LMDB says when a write ended early, as the last one before a disk is full does.
+        if code == EIO, isDiskFull(environment.path) { code = ENOSPC }
+        try check(code, "mdb_txn_commit", environment.path)
     }
 }
 
@@ -167,6 +169,12 @@ private func withValue(_ bytes: [UInt8], _ body: (inout MDB_val) -> Int32) -> In
         var value = MDB_val(mv_size: bytes.count, mv_data: UnsafeMutableRawPointer(mutating: bytes.baseAddress))
         return body(&value)
     }
+}
+
+/// Whether hardly any room is left where a file is.
+private func isDiskFull(_ path: String) -> Bool {
+    var status = statvfs()
+    return statvfs(path, &status) == 0 && UInt(status.f_bavail) * UInt(status.f_frsize) < 1 << 20
 }
 
 private func check(_ code: Int32, _ operation: String, _ path: String) throws(LMDBError) {
