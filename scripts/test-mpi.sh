@@ -162,6 +162,9 @@ check "a number of ranks that tensor parallelism doesn't divide is refused" \
     refuses "tp-size" train 3 "$scratch/refused" --tp-size 2
 check "training without a store says how to build it" \
     refuses "Preprocess build" train 2 "$scratch/refused" --max-length 128
+check "a store of another target's tokens is refused" \
+    refuses "was built for a vocabulary of" train 2 "$scratch/refused" \
+    --target-model-path "$root/fixtures/tokenizers/smollm2"
 
 # rank_writing DIR: the process id of a rank that trains into this directory.
 rank_writing() {

@@ -4,12 +4,13 @@ import Synchronization
 
 /// This process among the others, set up as every command that computes needs it.
 enum Ranks {
-    private static let isStarted = Atomic<Bool>(false)
+    /// Ranks that MPI has started; 0 before it has.
+    private static let started = Atomic<Int>(0)
 
     /// Starts MPI, names the rank in the log and sets the number of threads.
     static func start(_ options: TargetOptions) throws -> ProcessGrid {
         let world = try MPICommunicator.start()
-        isStarted.store(true, ordering: .relaxed)
+        started.store(world.size, ordering: .relaxed)
         if world.size > 1 {
             Log.setPrefix("[rank \(world.rank)] ")
             Log.setQuiet(world.rank > 0)
@@ -34,12 +35,11 @@ enum Ranks {
 
     /// Ends this process: in order when all ranks come here, at once for all of them when this one failed.
     static func end(_ code: Int32) -> Never {
-        if isStarted.load(ordering: .relaxed) {
-            if code == ExitCode.done || code == ExitCode.interrupted {
-                MPICommunicator.finish()
-            } else {
-                MPICommunicator.abort(code)
-            }
+        let ranks = started.load(ordering: .relaxed)
+        if ranks == 1 || ranks > 1 && (code == ExitCode.done || code == ExitCode.interrupted) {
+            MPICommunicator.finish()
+        } else if ranks > 1 {
+            MPICommunicator.abort(code)
         }
         exit(code)
     }

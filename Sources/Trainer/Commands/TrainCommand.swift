@@ -55,8 +55,6 @@ final class TrainingRun {
         setup = try DraftSetup(
             options.target, options.draft, grid: grid, positions: max(train.longest, evaluation?.longest ?? 0),
             seed: options.optimizer.seed, mapping: train.vocabularyMapping(draftVocabSize:))
-        try train.check(against: setup.target.configuration)
-        try evaluation?.check(against: setup.target.configuration)
         fixedSettings = options.fixedSettings(data: train.digest, draft: setup.configuration)
         loop = try TrainingLoop(grid: grid, model: setup.model, samples: train, settings: options.settings)
         checkpoints = Checkpoints(

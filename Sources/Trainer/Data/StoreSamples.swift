@@ -20,6 +20,7 @@ struct StoreSamples: TrainingSamples {
             throw StoreError(
                 store.path, "was built with \(name) \(built), not \(wanted); build it again with\n  \(command)")
         }
+        try Self.check(store, against: ModelConfiguration(directory: target.targetModelPath))
         count = min(limit ?? .max, store.count)
         guard count > 0 else { throw StoreError(store.path, "has no sample") }
     }
@@ -46,7 +47,7 @@ struct StoreSamples: TrainingSamples {
     }
 
     /// - Throws: `StoreError` if the store's tokens aren't the target's.
-    func check(against target: TargetShape) throws(StoreError) {
+    private static func check(_ store: SampleStore, against target: ModelConfiguration) throws(StoreError) {
         guard store.manifest.vocabSize == target.vocabSize else {
             throw StoreError(
                 store.path,

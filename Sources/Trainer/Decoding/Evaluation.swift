@@ -37,7 +37,6 @@ final class Evaluation {
         }
         target = try TargetModelRegistry.load(
             options.target.targetModelPath, communicator: grid.tensorParallel, positions: positions)
-        try samples.check(against: target.configuration)
         model = OnlineEagle3(
             target: target, draft: draft, teacher: CompactTeacher(target, draftToTarget: draftToTarget),
             auxiliaryLayers: draftConfiguration.auxiliaryLayers, tttLength: options.tttLength, alignment: .label)
