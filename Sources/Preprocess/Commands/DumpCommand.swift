@@ -18,23 +18,14 @@ enum DumpCommand {
             output.append("{\"id\": ")
             output.append(quoting: try store.source(of: index).id)
             output.append(", \"input_ids\": ")
-            append(sample.inputIDs, to: &output)
+            output.append(sample.inputIDs)
             output.append(", \"loss_mask\": ")
-            append(sample.lossMask.lazy.map { $0 ? 1 : 0 }, to: &output)
+            output.append(sample.lossMask.lazy.map { $0 ? 1 : 0 })
             output.append(", \"attention_mask\": ")
-            append(repeatElement(1, count: sample.inputIDs.count), to: &output)
+            output.append(repeatElement(1, count: sample.inputIDs.count))
             output.append("}")
             try output.endLine()
         }
         try output.flush()
-    }
-
-    private static func append(_ numbers: some Sequence<Int32>, to output: inout LineOutput) {
-        output.append("[")
-        for (i, number) in numbers.enumerated() {
-            if i > 0 { output.append(", ") }
-            output.append(number)
-        }
-        output.append("]")
     }
 }

@@ -27,16 +27,36 @@ struct LineOutput {
         }
     }
 
-    /// Appends a number in decimal.
-    mutating func append(_ number: Int32) {
-        if number < 0 { buffer.append(UInt8(ascii: "-")) }
+    /// Appends numbers that aren't negative as a JSON array.
+    mutating func append(_ numbers: some Collection<Int32>) {
         let first = buffer.count
-        var rest = number.magnitude
-        repeat {
-            buffer.append(UInt8(ascii: "0") + UInt8(rest % 10))
-            rest /= 10
-        } while rest > 0
-        buffer[first...].reverse()
+        // A number has ten digits at most, and ", " behind it.
+        buffer.append(contentsOf: repeatElement(UInt8(ascii: "["), count: 12 * numbers.count + 2))
+        let end = buffer.withUnsafeMutableBufferPointer { bytes in
+            var end = first + 1
+            for number in numbers {
+                if end > first + 1 {
+                    bytes[end] = UInt8(ascii: ",")
+                    bytes[end + 1] = UInt8(ascii: " ")
+                    end += 2
+                }
+                var rest = number.magnitude
+                var digits = 1
+                while rest >= 10 {
+                    rest /= 10
+                    digits += 1
+                }
+                rest = number.magnitude
+                for place in (end..<end + digits).reversed() {
+                    bytes[place] = UInt8(ascii: "0") + UInt8(truncatingIfNeeded: rest % 10)
+                    rest /= 10
+                }
+                end += digits
+            }
+            bytes[end] = UInt8(ascii: "]")
+            return end + 1
+        }
+        buffer.removeLast(buffer.count - end)
     }
 
     /// - Throws: `LineInputError` where standard output can't be written, as into a closed pipe.

@@ -27,12 +27,7 @@ enum TokenizeCommand {
         try JSONLines.answer { value, output in
             guard let text = value.utf8 else { throw LineInputError(message: "is no JSON string") }
             try encoder.encode(text, into: encoded)
-            output.append("[")
-            for (i, id) in encoded.ids.enumerated() {
-                if i > 0 { output.append(", ") }
-                output.append(id)
-            }
-            output.append("]")
+            output.append(encoded.ids)
         }
     }
 

@@ -6,6 +6,8 @@ import Shared
 final class TokenEncoder {
     private let tokenizer: Tokenizer
     private let lengths: UnsafePointer<Int32>
+    private let hasGaps: Bool
+    private let ignoresMerges: Bool
     private let merger: WordMerger
     private let cache = WordCache()
     private let matcher = Matcher()
@@ -18,6 +20,8 @@ final class TokenEncoder {
 
     init(_ tokenizer: Tokenizer) {
         self.tokenizer = tokenizer
+        hasGaps = tokenizer.model.hasGaps
+        ignoresMerges = tokenizer.model.ignoresMerges
         merger = WordMerger(tokenizer.model)
         lengths = tokenizer.lengths.start
     }
@@ -223,12 +227,11 @@ final class TokenEncoder {
     /// Merges a word and appends its tokens, which are then in `merger`.
     /// - Returns: Whether the tokens' bytes are the word's: not so of a word that has bytes without a token.
     private func merge(_ word: UnsafeBufferPointer<UInt8>, at position: Int, into encoded: EncodedText) -> Bool {
-        let model = tokenizer.model
-        if model.hasGaps, word.contains(where: { model.byteTokens[Int($0)] < 0 }) {
+        if hasGaps, word.contains(where: { tokenizer.model.byteTokens[Int($0)] < 0 }) {
             mergeWithGaps(word, at: position, into: encoded)
             return false
         }
-        if model.ignoresMerges, let id = model.vocabulary.id(of: word) {
+        if ignoresMerges, let id = tokenizer.model.vocabulary.id(of: word) {
             merger.set(id)
         } else {
             merger.merge(word)
