@@ -53,7 +53,7 @@ final class ConversationParser {
             return SourceRow(id: id, content: .preformatted(Array(text)))
         }
         var messages = try Self.messages(root)
-        let repairs = try repair(&messages)
+        let repairs = try Self.repair(&messages, needsAnswer: needsAnswer)
         return SourceRow(id: id, content: .conversation(Conversation(id: id, messages: messages)), repairs: repairs)
     }
 
@@ -127,7 +127,9 @@ final class ConversationParser {
     }
 
     /// Mends what can be mended, and refuses conversations without a question or an answer.
-    private func repair(_ messages: inout [Message]) throws(Rejection) -> [SourceRecord.Repair] {
+    static func repair(
+        _ messages: inout [Message], needsAnswer: Bool = true
+    ) throws(Rejection) -> [SourceRecord.Repair] {
         var repairs: [SourceRecord.Repair] = []
         let user = messages.firstIndex { $0.role == .user }
         if user == nil, needsAnswer { throw Rejection(.noUser, "none of \(messages.count) messages is the user's") }
@@ -140,7 +142,7 @@ final class ConversationParser {
         func hasAnswer() -> Bool { !needsAnswer || messages.contains { $0.role == .assistant } }
         let total = messages.count
         if let wrong = messages.indices.dropFirst().first(where: {
-            !Self.mayFollow(messages[$0 - 1].role, messages[$0].role)
+            !mayFollow(messages[$0 - 1].role, messages[$0].role)
         }) {
             let detail = "\(messages[wrong].role.rawValue) follows \(messages[wrong - 1].role.rawValue)"
             messages.removeSubrange(wrong...)

@@ -144,11 +144,12 @@ struct SampleGroup {
                 try ranks.decode(UnsafeRawBufferPointer(rebasing: bytes[entry.tokens]), count: entry.tokenCount)
             }
         }
-        var mask = [Bool](repeating: false, count: entry.tokenCount)
-        var start = 0
-        for (i, run) in entry.runs.enumerated() {
-            if !i.isMultiple(of: 2) { for position in start..<start + run { mask[position] = true } }
-            start += run
+        let mask = [Bool](unsafeUninitializedCapacity: entry.tokenCount) { marks, count in
+            // Runs add up to the sample's length, which was checked when the group was read.
+            for (i, run) in entry.runs.enumerated() {
+                marks[count..<count + run].initialize(repeating: !i.isMultiple(of: 2))
+                count += run
+            }
         }
         return Sample(inputIDs: try ids.get(), lossMask: mask)
     }
