@@ -1,0 +1,75 @@
+import Testing
+
+@testable import Trainer
+
+/// Products against sums in double precision, and what decoding relies on.
+struct BLASTests {
+    private let workspace = Workspace()
+
+    private func random(_ rows: Int, _ columns: Int, seed: UInt64) -> Matrix {
+        var numbers = RandomNumbers(seed: seed)
+        let wide = workspace.matrix(rows: rows, columns: columns + 3)
+        numbers.fill(wide)
+        return wide[columns: 1..<columns + 1]
+    }
+
+    private func expected(_ m: Int, _ n: Int, _ k: Int, _ term: (Int, Int, Int) -> Double) -> [Float] {
+        (0..<m).flatMap { i in (0..<n).map { j in Float((0..<k).reduce(0.0) { $0 + term(i, j, $1) }) } }
+    }
+
+    @Test(arguments: [(1, 1, 1), (1, 70, 33), (6, 200, 64), (8, 17, 9), (9, 17, 9), (70, 33, 129), (130, 257, 40)])
+    func allThreeTranspositionsEqualSumsInDouble(m: Int, n: Int, k: Int) {
+        let (a, b) = (random(m, k, seed: 1), random(n, k, seed: 2))
+        let wanted = expected(m, n, k) { Double(a[$0, $2]) * Double(b[$1, $2]) }
+        let c = workspace.matrix(rows: m, columns: n)
+        multiply(a, transposed: b, into: c)
+        expectClose(c.elements, wanted, tolerance: 1e-5, "a bᵀ")
+        multiply(a, transposed: b, into: c, accumulate: true)
+        expectClose(c.elements, wanted.map { 2 * $0 }, tolerance: 1e-5, "a bᵀ, added")
+        let d = workspace.matrix(rows: m, columns: k)
+        multiply(c, b, into: d)
+        expectClose(
+            d.elements, expected(m, k, n) { Double(c[$0, $2]) * Double(b[$2, $1]) }, tolerance: 1e-5, "c b")
+        let e = workspace.matrix(rows: n, columns: k)
+        multiply(transposed: c, a, into: e)
+        expectClose(
+            e.elements, expected(n, k, m) { Double(c[$2, $0]) * Double(a[$2, $1]) }, tolerance: 1e-5, "cᵀ a")
+    }
+
+    @Test func aRowOfAFewIsWhatItIsAlone() {
+        let (x, weight) = (random(6, 577, seed: 3), random(1000, 577, seed: 4))
+        let together = workspace.matrix(rows: 6, columns: 1000)
+        multiply(x, transposed: weight, into: together)
+        for row in 0..<6 {
+            let alone = workspace.matrix(rows: 1, columns: 1000)
+            multiply(x[rows: row..<row + 1], transposed: weight, into: alone)
+            #expect(alone.elements == together[rows: row..<row + 1].elements)
+        }
+    }
+
+    @Test func exponentialsAreRightToTheLastPlaces() {
+        for x in stride(from: Float(-87), to: 88, by: 0.37) {
+            let found = exp(Vector(repeating: x))[5]
+            #expect(abs(Double(found) / exact(Double(x)) - 1) < 2e-7)
+        }
+        #expect(exp(Vector(repeating: -1000))[0] < 1e-37 && exp(Vector(repeating: 1000))[0].isFinite)
+    }
+
+    @Test func theLargestIsTheFirstOfEquals() {
+        let x = workspace.zeros(rows: 1, columns: 37)
+        for index in [3, 20, 36] { x[0, index] = 5 }
+        #expect(indexOfMaximum(x.start, 37) == 3 && maximum(x.start, 37) == 5)
+        #expect(maximum(x.start, 0) == -.infinity)
+    }
+
+    /// eˣ by its series, halved often enough: for reference, without the library that is tested.
+    private func exact(_ x: Double) -> Double {
+        var (term, sum) = (1.0, 1.0)
+        for n in 1..<30 {
+            term *= x / 256 / Double(n)
+            sum += term
+        }
+        for _ in 0..<8 { sum *= sum }
+        return sum
+    }
+}
