@@ -19,6 +19,7 @@ let package = Package(
         // Without pkgConfig: utf8proc's gives a flag that SwiftPM warns about, and the module map links it.
         .systemLibrary(name: "CUTF8Proc", providers: [.apt(["libutf8proc-dev"])]),
         .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
+        .systemLibrary(name: "COneDNN", providers: [.apt(["libdnnl-dev"])]),
         .systemLibrary(name: "CMPI", pkgConfig: "ompi-c", providers: [.apt(["libopenmpi-dev"])]),
 
         // What Swift can't import: a C++ library, the CPU guard and the affinity mask.
@@ -30,7 +31,8 @@ let package = Package(
             swiftSettings: swiftForCPU, linkerSettings: [.linkedLibrary("m")]),
         .executableTarget(
             name: "Preprocess", dependencies: ["Shared", "CPCRE2", "CUTF8Proc"], swiftSettings: swiftForCPU),
-        .executableTarget(name: "Trainer", dependencies: ["Shared", "COpenBLAS", "CMPI"], swiftSettings: swiftForCPU),
+        .executableTarget(
+            name: "Trainer", dependencies: ["Shared", "COpenBLAS", "COneDNN", "CMPI"], swiftSettings: swiftForCPU),
 
         .target(name: "TestSupport", dependencies: ["Shared"], path: "Tests/TestSupport", swiftSettings: swiftForCPU),
         .testTarget(name: "SharedTests", dependencies: ["Shared", "TestSupport"], swiftSettings: swiftForCPU),

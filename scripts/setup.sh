@@ -16,7 +16,7 @@ fail() {
 install_packages() {
     local wanted=(
         liblmdb-dev libzstd-dev libxxhash-dev libpcre2-dev libutf8proc-dev libsimdjson-dev # text and store
-        libopenblas-dev libopenmpi-dev openmpi-bin                                        # trainer
+        libopenblas-dev libdnnl-dev libopenmpi-dev openmpi-bin                            # trainer
         pkg-config make
     )
     local installed missing=() as_root=()
@@ -74,8 +74,11 @@ find_swift() {
 }
 
 # trainer RANKS ARGUMENTS...: runs $programs/Trainer as so many ranks, which share the machine's cores evenly.
+#
+# mpirun gives ranks that are to stop, as on Ctrl-C, one second by itself: too little to finish a step and save.
 trainer() {
-    local count=$1 threads=$(($(nproc) / $1)) options=(--bind-to none --use-hwthread-cpus)
+    local count=$1 threads=$(($(nproc) / $1))
+    local options=(--bind-to none --use-hwthread-cpus --mca odls_base_sigkill_timeout 10)
     shift
     if [ "$threads" -eq 0 ]; then
         threads=1
@@ -87,7 +90,6 @@ trainer() {
     mpirun "${options[@]}" -n "$count" "${programs:-$root/.build/release}/Trainer" "$@" --num-threads "$threads"
 }
 
-unset OPENBLAS_CORETYPE # OpenBLAS finds the CPU by itself, and the name of another halves its speed
 install_packages
 find_swift
 if [ "${BASH_SOURCE[0]}" = "$0" ]; then

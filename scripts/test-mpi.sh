@@ -125,6 +125,18 @@ for shape in "2 1" "3 1" "4 1" "2 2" "3 3" "4 2"; do
     check "$size ranks, tensor parallel $tensor_parallel: losses and draft as with 1 rank" same "$output" 1e-3
 done
 
+# rank_writing DIR: the process id of a rank that trains into this directory.
+rank_writing() {
+    local process
+    for process in /proc/[0-9]*; do
+        if [ "$(cat "$process/comm" 2>/dev/null)" = Trainer ] && grep -qF "$1" "$process/cmdline" 2>/dev/null; then
+            basename "$process"
+            return
+        fi
+    done
+    return 1
+}
+
 # --- Stopped and resumed is the same as never stopped, bit for bit.
 
 resumed() {
@@ -136,6 +148,21 @@ resumed() {
     compare tensors "$scratch/whole/latest/model.safetensors" "$scratch/resumed/latest/model.safetensors"
 }
 check "resumed at step 4, in the midst of the second epoch, the draft equals that of an uninterrupted run" resumed
+
+interrupted() {
+    local output=$scratch/interrupted code=0 process
+    train 2 "$output" --total-steps 30 --log-steps 1 --keep-last 1 &
+    process=$!
+    until [ "$(wc -l <"$output/metrics.jsonl")" -ge 3 ]; do sleep 0.02; done 2>/dev/null
+    kill -TERM "$(rank_writing "$output")"
+    wait "$process" || code=$?
+    [ "$code" -eq 130 ]
+    train 2 "$output" --total-steps 30 --log-steps 1 --resume
+    train 2 "$scratch/uninterrupted" --total-steps 30
+    compare tensors "$scratch/uninterrupted/latest/model.safetensors" "$output/latest/model.safetensors"
+}
+check "a rank that gets SIGTERM has all save and exit with 130; resumed, the draft equals that of an uninterrupted run" \
+    interrupted
 
 # --- Speculative decoding gives the greedy text, and the same report on 1 and 2 ranks.
 
@@ -166,17 +193,6 @@ check "a store of another target's tokens is refused" \
     refuses "was built for a vocabulary of" train 2 "$scratch/refused" \
     --target-model-path "$root/fixtures/tokenizers/smollm2"
 
-# rank_writing DIR: the process id of a rank that trains into this directory.
-rank_writing() {
-    local process
-    for process in /proc/[0-9]*; do
-        if [ "$(cat "$process/comm" 2>/dev/null)" = Trainer ] && grep -qF "$1" "$process/cmdline" 2>/dev/null; then
-            basename "$process"
-            return
-        fi
-    done
-    return 1
-}
 dies() {
     local launcher
     train 2 "$scratch/dies" --num-epochs 100000 --total-steps 100000 &

@@ -14,9 +14,9 @@ if ! cmp -s "$requirements" "$environment/requirements.txt"; then
     say "Making a virtual environment: torch, transformers, SpecForge (2.5 GB, once)"
     rm -rf "$environment"
     "$python" -m venv "$environment" || fail "python3 can't make virtual environments: apt-get install python3-venv"
-    # torch without CUDA, which PyPI doesn't have, before the others ask for torch.
-    torch=torch==$(sed -n 's/^torch==//p' "$requirements")+cpu
-    pip --no-deps "$torch" 2>/dev/null || pip --no-deps --index-url https://download.pytorch.org/whl/cpu "$torch"
+    # torch without CUDA where the index has it, before the others ask for torch.
+    torch=torch==$(sed -n 's/^torch==//p' "$requirements")
+    pip --no-deps "$torch+cpu" 2>/dev/null || pip "$torch"
     pip -r "$requirements"
     pip --no-deps specforge==0.2.0 # it asks for other versions of torch and transformers, and works with these
     cp "$requirements" "$environment/requirements.txt"

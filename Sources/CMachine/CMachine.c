@@ -20,6 +20,14 @@ int machine_has_avx512(void) {
 #endif
 }
 
+int machine_has_bfloat16(void) {
+#if defined(__x86_64__)
+    return machine_has_avx512() && __builtin_cpu_supports("avx512bf16");
+#else
+    return 0;
+#endif
+}
+
 const char *machine_compiled_features(void) {
     return ""
 #ifdef __AVX2__

@@ -1,3 +1,4 @@
+import Shared
 import Testing
 
 @testable import Trainer
@@ -34,6 +35,28 @@ struct BLASTests {
         multiply(transposed: c, a, into: e)
         expectClose(
             e.elements, expected(n, k, m) { Double(c[$2, $0]) * Double(a[$2, $1]) }, tolerance: 1e-5, "cᵀ a")
+    }
+
+    /// bfloat16 has products of 16 bits: exact in float32 once the operands are rounded, which `rounded` does here.
+    @Test(
+        .enabled(if: Machine.hasBFloat16),
+        arguments: [(1, 1, 1), (9, 17, 9), (70, 33, 129), (130, 257, 40), (31, 2048, 65)],
+        [(false, false), (false, true), (true, false), (true, true)])
+    func bfloat16ProductsEqualSumsOfRoundedOperands(shape: (m: Int, n: Int, k: Int), transposed: (a: Bool, b: Bool)) {
+        let (m, n, k) = shape
+        let a = transposed.a ? random(k, m, seed: 1) : random(m, k, seed: 1)
+        let b = transposed.b ? random(n, k, seed: 2) : random(k, n, seed: 2)
+        let rounded = { (x: Float) in Double(BFloat16.float(BFloat16.bits(x))) }
+        let wanted = expected(m, n, k) {
+            rounded(transposed.a ? a[$2, $0] : a[$0, $2]) * rounded(transposed.b ? b[$1, $2] : b[$2, $1])
+        }
+        let c = workspace.matrix(rows: m, columns: n)
+        for factor: Float in [1, 2] {
+            multiply(
+                a, transposed: transposed.a, b, transposed: transposed.b, into: c, accumulate: factor > 1,
+                precision: .bfloat16)
+            expectClose(c.elements, wanted.map { factor * $0 }, tolerance: 1e-5, "\(factor) a b")
+        }
     }
 
     @Test func aRowOfAFewIsWhatItIsAlone() {

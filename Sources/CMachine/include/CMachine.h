@@ -6,5 +6,8 @@ int machine_available_cpus(void);
 /// Whether this CPU, and its operating system, have the AVX-512 extensions of Intel's Skylake servers: F, BW, DQ, VL.
 int machine_has_avx512(void);
 
+/// Whether this CPU has AVX-512's dot product of bfloat16 pairs.
+int machine_has_bfloat16(void);
+
 /// The vector extensions that this program was compiled to use, as one line of text.
 const char *machine_compiled_features(void);

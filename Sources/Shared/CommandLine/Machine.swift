@@ -9,6 +9,9 @@ public enum Machine {
     /// Whether this CPU has AVX-512 F, BW, DQ and VL.
     public static var hasAVX512: Bool { machine_has_avx512() != 0 }
 
+    /// Whether this CPU multiplies pairs of bfloat16: AVX512-BF16.
+    public static var hasBFloat16: Bool { machine_has_bfloat16() != 0 }
+
     /// The vector extensions that this program was compiled to use.
     public static var compiledFeatures: String {
         let text = String(cString: machine_compiled_features()).trimmingSuffix(while: { $0 == " " })

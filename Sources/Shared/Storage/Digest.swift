@@ -19,8 +19,8 @@ public struct Digest: Hashable, Sendable, CustomStringConvertible {
 
     public init(of text: String) { self.init(of: Array(text.utf8)) }
 
-    /// The digest of a file's contents, read in blocks.
-    public init(ofFile path: String) throws {
+    /// The digest of a file's contents, read in blocks; `check` runs after each and may end it by throwing.
+    public init(ofFile path: String, check: () throws -> Void = {}) throws {
         let file = try InputFile(path)
         let stream = DigestStream()
         var block = [UInt8](repeating: 0, count: 1 << 20)
@@ -28,7 +28,7 @@ public struct Digest: Hashable, Sendable, CustomStringConvertible {
             let count = try block.withUnsafeMutableBytes { try file.read(into: $0) }
             if count == 0 { break }
             block.withUnsafeBytes { stream.add(UnsafeRawBufferPointer(rebasing: $0[..<count])) }
-            try Interrupt.check()
+            try check()
         }
         self = stream.digest
     }

@@ -43,7 +43,7 @@ public enum StoreLocation {
             if old.status.size != new.status.size {
                 return "size of \(new.path): \(old.status.size) -> \(new.status.size) bytes"
             }
-            let digest = try Digest(ofFile: new.path).hex
+            let digest = try Digest(ofFile: new.path, check: Interrupt.check).hex
             if digest != old.digest { return "content of \(new.path): \(old.digest ?? "unknown") -> \(digest)" }
         }
         return nil

@@ -13,4 +13,9 @@ public enum BFloat16 {
     static func widen(_ source: UnsafeRawPointer, into target: UnsafeMutablePointer<Float>, count: Int) {
         for i in 0..<count { target[i] = float(source.loadUnaligned(fromByteOffset: 2 * i, as: UInt16.self)) }
     }
+
+    /// Rounds `count` values.
+    public static func round(_ source: UnsafePointer<Float>, into target: UnsafeMutablePointer<UInt16>, count: Int) {
+        for i in 0..<count { target[i] = bits(source[i]) }
+    }
 }

@@ -30,7 +30,9 @@ struct DraftSetup {
         draft.initialize(
             seed: UInt64(bitPattern: Int64(seed)), range: configuration.initializerRange)
         if draftOptions.lmHeadInit == .target {
-            try draft.initializeHead(targetConfiguration, WeightDirectory(options.targetModelPath), self.mapping)
+            try draft.initializeHead(
+                targetConfiguration, WeightDirectory(options.targetModelPath), self.mapping,
+                range: configuration.initializerRange)
         }
         model = OnlineEagle3(
             target: target, draft: draft,

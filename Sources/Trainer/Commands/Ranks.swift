@@ -25,11 +25,14 @@ enum Ranks {
         if let setting = BLAS.narrowingSetting {
             Log.line("note: \(setting) in the environment holds matrix products to AVX2; unset it to use AVX-512")
         }
+        if !MatrixPrecision.set(options.dtype) {
+            Log.line("note: this CPU has no bfloat16 products; they are computed in float32")
+        }
         let grid = try ProcessGrid(world: world, tpSize: options.tpSize)
         Log.line(
             "\(world.size) rank\(world.size == 1 ? "" : "s") = \(grid.dpSize) data parallel x \(grid.tpSize) tensor "
                 + "parallel, \(Parallel.threads) thread\(Parallel.threads == 1 ? "" : "s") each, "
-                + "OpenBLAS \(BLAS.coreName), compiled for \(Machine.compiledFeatures)")
+                + "\(MatrixPrecision.current) by \(BLAS.name), compiled for \(Machine.compiledFeatures)")
         return grid
     }
 

@@ -1,6 +1,7 @@
 import Shared
 
 extension TrainingTimeTestPlan.LossMaskAlignment: OptionValue {}
+extension MatrixPrecision: OptionValue {}
 extension TrainingSettings.LossNormalization: OptionValue {}
 
 /// Where the samples are.
@@ -24,6 +25,8 @@ struct TargetOptions: Options {
     var targetModelPath: String
     @Option("Ranks that share one copy of the target; must divide the number of ranks.") var tpSize: Int = 1
     @Option("Threads of each rank; as many as it may use if left out.") var numThreads: Int?
+    @Option("What matrix products round their operands to; sums, weights and all else are float32.")
+    var dtype: MatrixPrecision = .float32
 
     func validate() throws(OptionsError) {
         if tpSize < 1 { throw .rule("--tp-size must be at least 1") }
@@ -91,10 +94,7 @@ struct OutputOptions: Options {
     @Option("Checkpoints to keep, beside the best one; all if left out.") var keepLast: Int?
     @Option("Steps between evaluations, beside those at the end of each epoch.") var evalInterval: Int?
     @Option("How a checkpoint's model.safetensors stores weights.") var saveDtype: SaveType = .bfloat16
-    @Option("What the target and the draft compute in.") var dtype: ComputeType = .float32
     @Flag("Continue from the newest intact checkpoint in the output directory.") var resume
-
-    enum ComputeType: String, CaseIterable, OptionValue { case float32 }
 
     enum SaveType: String, CaseIterable, OptionValue {
         case bfloat16, float32
@@ -153,6 +153,7 @@ struct TrainOptions: Options {
             "--loss-mask-alignment": draft.lossMaskAlignment.shown,
             "--loss-normalization": draft.lossNormalization.shown, "--adam-beta1": optimizer.adamBeta1.shown,
             "--adam-beta2": optimizer.adamBeta2.shown, "--weight-decay": optimizer.weightDecay.shown,
+            "--dtype": target.dtype.shown,
         ]
     }
 }

@@ -1,17 +1,26 @@
+import COneDNN
 import COpenBLAS
 import Glibc
 import Shared
 
-/// Matrix products, by OpenBLAS.
+/// Matrix products: by OpenBLAS in float32, by oneDNN in bfloat16.
 ///
 /// A product is cut along its longer output side into one piece for each thread, and each piece is one
-/// single-threaded OpenBLAS call. Its own threads stay off: they would spin on the cores that other loops use.
+/// single-threaded call. The libraries' own threads stay off: they would spin on the cores that other loops use.
 enum BLAS {
     /// Turns OpenBLAS's own threads off: once, before the first product.
     static func prepare() { openblas_set_num_threads(1) }
 
     /// The kernels that OpenBLAS chose for this CPU.
     static var coreName: String { String(cString: openblas_get_corename()) }
+
+    /// The library of the products in the current precision.
+    static var name: String {
+        switch MatrixPrecision.current {
+        case .float32: "OpenBLAS \(coreName)"
+        case .bfloat16: "oneDNN \(DNNL_VERSION_MAJOR).\(DNNL_VERSION_MINOR)"
+        }
+    }
 
     /// The setting of the environment that holds OpenBLAS to AVX2 on a CPU that has AVX-512, if there is one.
     ///
@@ -49,11 +58,7 @@ enum BLAS {
 func multiply(_ a: Matrix, transposed b: Matrix, into c: Matrix, accumulate: Bool = false) {
     precondition(a.columns == b.columns && c.rows == a.rows && c.columns == b.rows)
     guard c.rows > fewRows else { return multiplyFew(a, b, into: c, accumulate: accumulate) }
-    split(c) { rows, columns in
-        sgemm(
-            CblasNoTrans, CblasTrans, a[rows: rows], b[rows: columns], c[rows: rows][columns: columns], k: a.columns,
-            accumulate: accumulate)
-    }
+    multiply(a, transposed: false, b, transposed: true, into: c, accumulate: accumulate)
 }
 
 /// c = a b, or c += a b.
@@ -61,11 +66,7 @@ func multiply(_ a: Matrix, transposed b: Matrix, into c: Matrix, accumulate: Boo
 /// a: [m, k], b: [k, n], c: [m, n].
 func multiply(_ a: Matrix, _ b: Matrix, into c: Matrix, accumulate: Bool = false) {
     precondition(a.columns == b.rows && c.rows == a.rows && c.columns == b.columns)
-    split(c) { rows, columns in
-        sgemm(
-            CblasNoTrans, CblasNoTrans, a[rows: rows], b[columns: columns], c[rows: rows][columns: columns],
-            k: a.columns, accumulate: accumulate)
-    }
+    multiply(a, transposed: false, b, transposed: false, into: c, accumulate: accumulate)
 }
 
 /// c = aᵀ b, or c += aᵀ b.
@@ -73,10 +74,35 @@ func multiply(_ a: Matrix, _ b: Matrix, into c: Matrix, accumulate: Bool = false
 /// a: [k, m], b: [k, n], c: [m, n].
 func multiply(transposed a: Matrix, _ b: Matrix, into c: Matrix, accumulate: Bool = false) {
     precondition(a.rows == b.rows && c.rows == a.columns && c.columns == b.columns)
-    split(c) { rows, columns in
-        sgemm(
-            CblasTrans, CblasNoTrans, a[columns: rows], b[columns: columns], c[rows: rows][columns: columns], k: a.rows,
-            accumulate: accumulate)
+    multiply(a, transposed: true, b, transposed: false, into: c, accumulate: accumulate)
+}
+
+/// c = op(a) op(b), or c += op(a) op(b).
+func multiply(
+    _ a: Matrix, transposed isATransposed: Bool, _ b: Matrix, transposed isBTransposed: Bool, into c: Matrix,
+    accumulate: Bool, precision: MatrixPrecision = .current
+) {
+    guard c.count > 0 else { return }
+    guard a.count > 0 else { return accumulate ? () : c.fill(0) }
+    switch precision {
+    case .float32:
+        let k = isATransposed ? a.rows : a.columns
+        split(c) { rows, columns in
+            sgemm(
+                isATransposed ? CblasTrans : CblasNoTrans, isBTransposed ? CblasTrans : CblasNoTrans,
+                isATransposed ? a[columns: rows] : a[rows: rows],
+                isBTransposed ? b[rows: columns] : b[columns: columns], c[rows: rows][columns: columns], k: k,
+                accumulate: accumulate)
+        }
+    case .bfloat16:
+        RoundedOperands.with(a, b) { a, b in
+            split(c) { rows, columns in
+                BLAS.product(
+                    isATransposed ? a[columns: rows] : a[rows: rows], transposed: isATransposed,
+                    isBTransposed ? b[rows: columns] : b[columns: columns], transposed: isBTransposed,
+                    into: c[rows: rows][columns: columns], accumulate: accumulate)
+            }
+        }
     }
 }
 

@@ -19,9 +19,9 @@ protocol DraftModel {
     /// Writes first weights: by a seed, the same on every rank.
     func initialize(seed: UInt64, range: Double)
 
-    /// Takes the head, and the norm before it, from the target's.
+    /// Takes the head from the target's, in the scale of random first weights.
     func initializeHead(
-        _ target: ModelConfiguration, _ weights: WeightDirectory, _ mapping: VocabularyMapping
+        _ target: ModelConfiguration, _ weights: WeightDirectory, _ mapping: VocabularyMapping, range: Double
     ) throws(WeightsError)
 
     /// Drafts token by token, as an inference engine does.

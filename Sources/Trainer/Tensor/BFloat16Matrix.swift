@@ -1,0 +1,80 @@
+import COneDNN
+import Shared
+import Synchronization
+
+/// A row-major matrix of bfloat16 in memory that somebody else owns: an operand of a product.
+struct BFloat16Matrix: @unchecked Sendable {
+    let start: UnsafeMutablePointer<UInt16>
+    let rows: Int
+    let columns: Int
+    /// Elements between the starts of two rows.
+    let stride: Int
+
+    subscript(rows range: Range<Int>) -> BFloat16Matrix {
+        precondition(range.lowerBound >= 0 && range.upperBound <= rows)
+        return BFloat16Matrix(
+            start: start + range.lowerBound * stride, rows: range.count, columns: columns, stride: stride)
+    }
+
+    subscript(columns range: Range<Int>) -> BFloat16Matrix {
+        precondition(range.lowerBound >= 0 && range.upperBound <= columns)
+        return BFloat16Matrix(start: start + range.lowerBound, rows: rows, columns: range.count, stride: stride)
+    }
+
+    /// Rounds a matrix of the same shape into this one: to nearest, ties to even.
+    func round(_ matrix: Matrix) {
+        precondition(rows == matrix.rows && columns == matrix.columns)
+        Parallel.ranges(rows, atLeast: 1 + 65_536 / max(1, columns)) { range in
+            for row in range { BFloat16.round(matrix.row(row), into: start + row * stride, count: columns) }
+        }
+    }
+}
+
+extension BLAS {
+    /// c = op(a) op(b), or c += op(a) op(b), of bfloat16 in float32, by oneDNN on the calling thread.
+    static func product(
+        _ a: BFloat16Matrix, transposed isATransposed: Bool, _ b: BFloat16Matrix, transposed isBTransposed: Bool,
+        into c: Matrix, accumulate: Bool
+    ) {
+        let k = isATransposed ? a.rows : a.columns
+        let yes = CChar(UInt8(ascii: "T"))
+        let no = CChar(UInt8(ascii: "N"))
+        omp_set_num_threads(1)  // of this thread only: `Parallel` has cut the work already
+        let status = dnnl_gemm_bf16bf16f32(
+            isATransposed ? yes : no, isBTransposed ? yes : no, dnnl_dim_t(c.rows), dnnl_dim_t(c.columns),
+            dnnl_dim_t(k), 1, a.start, dnnl_dim_t(a.stride), b.start, dnnl_dim_t(b.stride), accumulate ? 1 : 0,
+            c.start, dnnl_dim_t(c.stride))
+        precondition(status == dnnl_success, "oneDNN refused a product of well-shaped operands")
+    }
+}
+
+/// Memory for the rounded operands of one product at a time, which grows to the largest.
+enum RoundedOperands {
+    private static let memory = Mutex((first: RoundedOperand(), second: RoundedOperand()))
+
+    /// Runs `body` with both operands rounded.
+    static func with(_ a: Matrix, _ b: Matrix, _ body: (BFloat16Matrix, BFloat16Matrix) -> Void) {
+        memory.withLock { body($0.first.round(a), $0.second.round(b)) }
+    }
+}
+
+private struct RoundedOperand: @unchecked Sendable {
+    private var memory = UnsafeMutableRawBufferPointer.allocate(byteCount: 0, alignment: 64)
+
+    mutating func round(_ matrix: Matrix) -> BFloat16Matrix {
+        // Rows begin at multiples of 64 bytes, and never a multiple of 4096 bytes apart: they would evict each other.
+        var stride = (matrix.columns + 31) & ~31
+        if stride.isMultiple(of: 2048) { stride += 32 }
+        let bytes = 2 * matrix.rows * stride
+        if memory.count < bytes {
+            memory.deallocate()
+            memory = .allocate(byteCount: bytes, alignment: 64)
+        }
+        guard let start = memory.bindMemory(to: UInt16.self).baseAddress else {
+            preconditionFailure("an operand without elements")
+        }
+        let rounded = BFloat16Matrix(start: start, rows: matrix.rows, columns: matrix.columns, stride: stride)
+        rounded.round(matrix)
+        return rounded
+    }
+}
