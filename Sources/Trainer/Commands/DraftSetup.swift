@@ -31,8 +31,7 @@ struct DraftSetup {
             seed: UInt64(bitPattern: Int64(seed)), range: configuration.initializerRange)
         if draftOptions.lmHeadInit == .target {
             try draft.initializeHead(
-                targetConfiguration, WeightDirectory(options.targetModelPath), self.mapping,
-                range: configuration.initializerRange)
+                target, draftToTarget: self.mapping.draftToTarget, range: configuration.initializerRange)
         }
         model = OnlineEagle3(
             target: target, draft: draft,

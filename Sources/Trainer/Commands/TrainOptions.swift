@@ -40,8 +40,8 @@ struct DraftOptions: Options {
     var draftModelConfig: String?
     @Option("Tokens that the draft knows; the configuration's, or at most 32000, if left out.")
     var draftVocabSize: Int?
-    @Option("What the draft's norm and lm_head begin with: random numbers, or the target's rows.")
-    var lmHeadInit: LMHeadInit = .random
+    @Option("What the draft's lm_head begins with: the target's rows, scaled, or random numbers.")
+    var lmHeadInit: LMHeadInit = .target
     @Option("Steps of training-time test.") var tttLength: Int = 7
     @Option("How much less each step of training-time test counts than the one before.") var tttLossDecay: Float = 0.8
     @Option("Which tokens are learnt: those a draft is asked for, or those that EAGLE and SpecForge learn.")
@@ -153,7 +153,7 @@ struct TrainOptions: Options {
             "--loss-mask-alignment": draft.lossMaskAlignment.shown,
             "--loss-normalization": draft.lossNormalization.shown, "--adam-beta1": optimizer.adamBeta1.shown,
             "--adam-beta2": optimizer.adamBeta2.shown, "--weight-decay": optimizer.weightDecay.shown,
-            "--dtype": target.dtype.shown,
+            "--dtype": target.dtype.shown, "--lm-head-init": draft.lmHeadInit.shown,
         ]
     }
 }

@@ -57,7 +57,7 @@ enum BLAS {
 /// a: [m, k], b: [n, k], c: [m, n].
 func multiply(_ a: Matrix, transposed b: Matrix, into c: Matrix, accumulate: Bool = false) {
     precondition(a.columns == b.columns && c.rows == a.rows && c.columns == b.rows)
-    guard c.rows > fewRows else { return multiplyFew(a, b, into: c, accumulate: accumulate) }
+    guard c.rows > FewRows.most else { return FewRows.multiply(a, b, into: c, accumulate: accumulate) }
     multiply(a, transposed: false, b, transposed: true, into: c, accumulate: accumulate)
 }
 
@@ -101,28 +101,6 @@ func multiply(
                     isATransposed ? a[columns: rows] : a[rows: rows], transposed: isATransposed,
                     isBTransposed ? b[rows: columns] : b[columns: columns], transposed: isBTransposed,
                     into: c[rows: rows][columns: columns], accumulate: accumulate)
-            }
-        }
-    }
-}
-
-/// Rows of activations up to which a product is one of vectors.
-private let fewRows = 8
-
-/// y = x Wᵀ, or y += x Wᵀ, for a few rows of activations, as decoding has them.
-///
-/// Each piece of W, small enough to stay in the cache, is multiplied with every row by the same call. So W is read
-/// once, and a row's numbers are the same bit by bit whichever rows stand beside it: a verification of drafted tokens
-/// computes what decoding them one by one would.
-private func multiplyFew(_ x: Matrix, _ weight: Matrix, into y: Matrix, accumulate: Bool) {
-    let pieceRows = max(16, 32_768 / max(1, weight.columns) & ~15)
-    Parallel.ranges(weight.rows, atLeast: 1 + 65_536 / max(1, weight.columns)) { range in
-        for first in stride(from: range.lowerBound, to: range.upperBound, by: pieceRows) {
-            let count = min(pieceRows, range.upperBound - first)
-            for row in 0..<y.rows {
-                cblas_sgemv(
-                    CblasRowMajor, CblasNoTrans, Int32(count), Int32(weight.columns), 1, weight.row(first),
-                    Int32(weight.stride), x.row(row), 1, accumulate ? 1 : 0, y.row(row) + first, 1)
             }
         }
     }

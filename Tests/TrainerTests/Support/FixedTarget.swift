@@ -27,4 +27,6 @@ struct FixedTarget: DistributedTargetModel {
     }
 
     func logits(_ hidden: Matrix, into logits: Matrix) { multiply(hidden, transposed: head, into: logits) }
+
+    func headRows(_ ids: [Int32], into rows: Matrix) { rows.gather(ids, from: head) }
 }

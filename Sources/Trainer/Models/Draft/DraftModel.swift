@@ -19,10 +19,10 @@ protocol DraftModel {
     /// Writes first weights: by a seed, the same on every rank.
     func initialize(seed: UInt64, range: Double)
 
-    /// Takes the head from the target's, in the scale of random first weights.
+    /// Takes the head from the target's, with numbers as large as `initialize` gives.
     func initializeHead(
-        _ target: ModelConfiguration, _ weights: WeightDirectory, _ mapping: VocabularyMapping, range: Double
-    ) throws(WeightsError)
+        _ target: any DistributedTargetModel, draftToTarget: [Int32], range: Double
+    ) throws(CommunicationError)
 
     /// Drafts token by token, as an inference engine does.
     ///

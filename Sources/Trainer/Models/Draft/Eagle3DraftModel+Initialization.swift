@@ -21,31 +21,17 @@ extension Eagle3DraftModel {
         }
     }
 
-    /// Takes the rows of the target's head that the draft vocabulary has, in the scale of random first weights.
+    /// Takes the rows of the target's head that the draft vocabulary has, scaled to the standard deviation `range`.
     ///
-    /// So the draft begins with a head that knows which tokens are alike. The target's final norm is multiplied into
-    /// it, and the whole scaled to the standard deviation `range`: logits as large as the target's, which a new draft
-    /// isn't entitled to, cost it hundreds of steps.
+    /// So the draft begins with a head that knows which tokens are alike. In the target's own scale its logits would
+    /// be as decided as the target's from the first step on, which costs hundreds of steps to unlearn.
     func initializeHead(
-        _ target: ModelConfiguration, _ weights: WeightDirectory, _ mapping: VocabularyMapping, range: Double
-    ) throws(WeightsError) {
-        let tensor = try weights.tensor(target.tieWordEmbeddings ? "model.embed_tokens.weight" : "lm_head.weight")
-        try tensor.expect([target.vocabSize, target.hiddenSize])
-        let finalNorm = try weights.tensor("model.norm.weight")
-        try finalNorm.expect([target.hiddenSize])
+        _ target: any DistributedTargetModel, draftToTarget: [Int32], range: Double
+    ) throws(CommunicationError) {
         let head = lmHead.weight.weight
-        let scale = norm.weight.weight
-        try finalNorm.copy(rows: 0..<1, columns: 0..<target.hiddenSize, into: scale.start, stride: scale.stride)
+        try target.headRows(draftToTarget, into: head)
         var squares = 0.0
-        for (draft, id) in mapping.draftToTarget.enumerated() {
-            try tensor.copy(
-                rows: Int(id)..<Int(id) + 1, columns: 0..<target.hiddenSize, into: head.row(draft), stride: head.stride)
-            for column in 0..<head.columns {
-                head[draft, column] *= scale[0, column]
-                squares += Double(head[draft, column] * head[draft, column])
-            }
-        }
-        scale.fill(1)
+        for row in 0..<head.rows { squares += Double(dot(head.row(row), head.row(row), head.columns)) }
         guard squares > 0 else { return }
         let factor = Float(range / (squares / Double(head.count)).squareRoot())
         for row in 0..<head.rows {

@@ -41,6 +41,14 @@ struct DecoderTargetModel: DistributedTargetModel {
 
     func logits(_ hidden: Matrix, into logits: Matrix) { head.forward(hidden, into: logits) }
 
+    func headRows(_ ids: [Int32], into rows: Matrix) throws(CommunicationError) {
+        try VocabParallelEmbedding(vocabulary: vocabulary, weight: head.weight, communicator: communicator)
+            .forward(ids, into: rows)
+        for row in 0..<rows.rows {
+            for column in 0..<rows.columns { rows[row, column] *= norm.weight.weight[0, column] }
+        }
+    }
+
     func makeCache(capacity: Int) -> KeyValueCache {
         KeyValueCache(
             layers: layers.count, width: layers.first.map(\.keyValueWidth) ?? 0, capacity: capacity)

@@ -24,6 +24,9 @@ protocol DistributedTargetModel {
 
     /// Writes this rank's part of the logits of `hidden`, which is after the final norm: [rows, vocabulary.count].
     func logits(_ hidden: Matrix, into logits: Matrix)
+
+    /// Writes the head's rows of `ids`, with the weight of the norm before it multiplied in: [ids, hidden].
+    func headRows(_ ids: [Int32], into rows: Matrix) throws(CommunicationError)
 }
 
 /// The sizes of a target that others ask for.

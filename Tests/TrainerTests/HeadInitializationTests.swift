@@ -1,0 +1,55 @@
+import Foundation
+import Shared
+import TestSupport
+import Testing
+
+@testable import Trainer
+
+/// A draft's first head is the target's: its direction, however many ranks hold it, in the size of random numbers.
+struct HeadInitializationTests {
+    @Test(arguments: TargetGoldenTests.families, [1, 3])
+    func isTheTargetsHeadInTheScaleOfRandomWeights(family: String, tpSize: Int) throws {
+        let directory = Fixtures.goldens.appending(path: "targets/\(family)").path
+        let ids: [Int32] = [2, 3, 5, 60, 61, 95]
+        let range = 0.03
+        let heads = try ThreadCommunicator.run(tpSize) { communicator in
+            let target = try TargetModelRegistry.load(directory, communicator: communicator, positions: 8)
+            let configuration = try Eagle3Configuration(
+                target: ModelConfiguration(directory: directory), draftVocabSize: ids.count)
+            let draft = Eagle3DraftModel(configuration.shape, rotary: try configuration.rotary(positions: 8))
+            try draft.initializeHead(target, draftToTarget: ids, range: range)
+
+            // The target's logits of an input are those of its norm's weight in the draft's hidden space.
+            let workspace = Workspace()
+            var random = RandomNumbers(seed: 3)
+            let input = workspace.matrix(rows: 1, columns: target.configuration.hiddenSize)
+            random.fill(input)
+            let scaled = workspace.matrix(rows: 1, columns: input.columns)
+            for column in 0..<input.columns {
+                scaled[0, column] = input[0, column] * target.norm.weight.weight[0, column]
+            }
+            let (logits, whole) = (
+                workspace.matrix(rows: 1, columns: ids.count),
+                workspace.matrix(rows: 1, columns: target.vocabulary.count)
+            )
+            multiply(input, transposed: draft.lmHead.weight.weight, into: logits)
+            target.logits(scaled, into: whole)
+            return (
+                head: draft.lmHead.weight.weight.elements, logits: logits.elements, whole: whole.elements,
+                vocabulary: target.vocabulary
+            )
+        }
+        let head = heads[0].head
+        let deviation = (head.reduce(0) { $0 + Double($1 * $1) } / Double(head.count)).squareRoot()
+        #expect(abs(deviation / range - 1) < 1e-5)
+        var factors: [Float] = []
+        for rank in heads {
+            #expect(rank.head == head, "ranks hold the same head")
+            for (draft, id) in ids.enumerated() where rank.vocabulary.contains(Int(id)) {
+                factors.append(rank.logits[draft] / rank.whole[Int(id) - rank.vocabulary.lowerBound])
+            }
+        }
+        #expect(factors.count == ids.count)
+        expectClose(factors, factors.map { _ in factors[0] }, tolerance: 1e-3, "the same factor everywhere")
+    }
+}
