@@ -57,7 +57,7 @@ enum InspectCommand {
             let mark = sample.lossMask[position]
             let run = sample.lossMask[position...].prefix { $0 == mark }
             if mark { output.append(begin) }
-            output.buffer += tokenizer.decode(sample.inputIDs[run.indices].lazy.map(Int.init))
+            output.buffer += try tokenizer.decode(sample.inputIDs[run.indices].lazy.map(Int.init))
             if mark { output.append(end) }
             position = run.endIndex
         }

@@ -37,7 +37,7 @@ enum TokenizeCommand {
             guard value.kind == .array, ids.count == value.elements.reduce(0, { n, _ in n + 1 }) else {
                 throw LineInputError(message: "is no JSON array of token ids")
             }
-            output.append(quoting: tokenizer.decode(ids))
+            output.append(quoting: try tokenizer.decode(ids))
         }
     }
 }

@@ -36,6 +36,13 @@ enum ByteAlphabet {
         return i == text.count
     }
 
+    /// The characters of bytes, as UTF-8.
+    static func encode(_ bytes: some Sequence<UInt8>) -> [UInt8] {
+        var text = ""
+        for byte in bytes { text.unicodeScalars.append(Unicode.Scalar(characters[Int(byte)]) ?? " ") }
+        return Array(text.utf8)
+    }
+
     private static func isOwn(_ byte: Int) -> Bool {
         (0x21...0x7E).contains(byte) || (0xA1...0xAC).contains(byte) || (0xAE...0xFF).contains(byte)
     }

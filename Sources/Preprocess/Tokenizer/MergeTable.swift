@@ -3,6 +3,8 @@ struct MergeTable: @unchecked Sendable {
     /// A merge as one word that sorts by rank: the rank above the id of the merged token.
     typealias Merge = UInt64
     static let none = Merge.max
+    /// Two tokens and what they merge to.
+    typealias Rule = (left: Int32, right: Int32, merged: Int32)
 
     private struct Entry {
         var pair = UInt64.max
@@ -25,7 +27,7 @@ struct MergeTable: @unchecked Sendable {
     }
 
     /// - Parameter merges: In the order of their ranks; of a pair that is there twice, the last counts.
-    init(_ merges: [(left: Int32, right: Int32, merged: Int32)]) {
+    init(_ merges: [Rule]) {
         var size = 16
         while size < 2 * merges.count { size *= 2 }
         mask = size - 1

@@ -13,11 +13,6 @@ final class Pattern: @unchecked Sendable {
         try self.init(syntax.translate(pattern), options: PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE)
     }
 
-    /// Compiles a pattern that matches `text` itself.
-    convenience init(literal text: String) throws(PatternError) {
-        try self.init(text, options: PCRE2_UTF | PCRE2_LITERAL)
-    }
-
     private init(_ pattern: String, options: UInt32) throws(PatternError) {
         var code: Int32 = 0
         var offset = 0
@@ -34,6 +29,12 @@ final class Pattern: @unchecked Sendable {
     }
 
     deinit { pcre2_code_free_8(code) }
+
+    /// Whether the pattern may match without any text.
+    var canMatchNothing: Bool {
+        var answer: UInt32 = 0
+        return pcre2_pattern_info_8(code, UInt32(PCRE2_INFO_MATCHEMPTY), &answer) != 0 || answer != 0
+    }
 
     fileprivate static func message(_ code: Int32) -> String {
         var buffer = [UInt8](repeating: 0, count: 256)

@@ -1,6 +1,6 @@
 import Shared
 
-/// A split by a pattern: the pre-tokenizer `Split`.
+/// A split at what matches: the pre-tokenizers `Split`, `Digits`, `Punctuation`, `Whitespace` and their kind.
 struct SplitRule: Sendable {
     /// What becomes of a match: `behavior`.
     enum Behavior: String, CaseIterable, Sendable {
@@ -9,44 +9,53 @@ struct SplitRule: Sendable {
         case mergedWithPrevious = "MergedWithPrevious"
         case mergedWithNext = "MergedWithNext"
         case contiguous = "Contiguous"
+
+        /// Reads the key `behavior`.
+        init(_ node: JSONNode, default standard: Behavior? = nil) throws(JSONError) {
+            if let standard, node["behavior"] == nil {
+                self = standard
+                return
+            }
+            let name = try node.string("behavior")
+            guard let behavior = Behavior(rawValue: name) else {
+                throw try node.unsupported(
+                    "behavior", "'\(name)'", supported: Behavior.allCases.map(\.rawValue).joined(separator: ", "))
+            }
+            self = behavior
+        }
     }
 
-    let pattern: Pattern
-    /// The pattern's text, unless it is matched literally.
-    let regularExpression: String?
+    /// What matches.
+    enum Separator: Sendable {
+        case pattern(TextPattern)
+        /// Every scalar of a kind by itself.
+        case scalars(ScalarKind)
+    }
+
+    let separator: Separator
     let behavior: Behavior
     /// Whether what lies between the matches is what the behaviour is about.
     let isInverted: Bool
 
-    init(_ node: JSONNode) throws(JSONError) {
-        let source = try node.required("pattern")
-        let name = try node.string("behavior")
-        guard let behavior = Behavior(rawValue: name) else {
-            throw try node.unsupported(
-                "behavior", "'\(name)'", supported: Behavior.allCases.map(\.rawValue).joined(separator: ", "))
-        }
+    init(_ separator: Separator, _ behavior: Behavior, isInverted: Bool = false) {
+        self.separator = separator
         self.behavior = behavior
-        isInverted = try node.bool("invert", default: false)
-        do {
-            if let regex = source["Regex"] {
-                let text = try regex.asString()
-                regularExpression = text
-                pattern = try Pattern(oniguruma: text)
-            } else {
-                regularExpression = nil
-                pattern = try Pattern(literal: try source.string("String"))
-            }
-        } catch let error as PatternError {
-            throw source.error("\(error), which is not supported")
-        } catch let error as JSONError {
-            throw error
-        } catch {
-            throw source.error("\(error)")
-        }
+        self.isInverted = isInverted
     }
 
-    /// Whether each match is a piece of its own.
-    var keepsMatches: Bool { behavior == .isolated || behavior == .removed && isInverted }
+    /// Reads the pre-tokenizer `Split`.
+    init(_ node: JSONNode) throws(JSONError) {
+        self.init(
+            .pattern(try TextPattern(node)), try Behavior(node), isInverted: try node.bool("invert", default: false))
+    }
+
+    /// The regular expression, if each of its matches is a piece of its own.
+    var isolatedExpression: String? {
+        guard behavior == .isolated || behavior == .removed && isInverted,
+            case .pattern(.regularExpression(_, let source)) = separator
+        else { return nil }
+        return source
+    }
 
     /// Splits the piece `range` of a text, as if the piece were a whole text.
     func split(
@@ -56,7 +65,7 @@ struct SplitRule: Sendable {
         var merger = PieceMerger(behavior: behavior, first: pieces.count)
         var done = 0
         var from = 0
-        while from <= piece.count, let match = try matcher.firstMatch(of: pattern, in: piece, from: from) {
+        while from <= piece.count, let match = try firstMatch(in: piece, from: from, with: matcher) {
             let offset = range.lowerBound
             if match.lowerBound > done {
                 merger.add(offset + done..<offset + match.lowerBound, isMatch: isInverted, to: &pieces)
@@ -75,10 +84,26 @@ struct SplitRule: Sendable {
             merger.add(range.lowerBound + done..<range.upperBound, isMatch: isInverted, to: &pieces)
         }
     }
+
+    private func firstMatch(
+        in piece: UnsafeBufferPointer<UInt8>, from start: Int, with matcher: Matcher
+    ) throws(PatternError) -> Range<Int>? {
+        switch separator {
+        case .pattern(let pattern): return try pattern.firstMatch(in: piece, from: start, with: matcher)
+        case .scalars(let kind):
+            var i = start
+            while let scalar = piece.scalar(at: i) {
+                let end = i + scalar.utf8.count
+                if kind.contains(scalar) { return i..<end }
+                i = end
+            }
+            return nil
+        }
+    }
 }
 
 /// Puts matches and what lies between them together as a behaviour says.
-struct PieceMerger {
+private struct PieceMerger {
     let behavior: SplitRule.Behavior
     /// The number of pieces that were there before.
     let first: Int

@@ -6,23 +6,16 @@ import Shared
 final class TokenEncoder {
     private let tokenizer: Tokenizer
     private let lengths: UnsafePointer<Int32>
-    private let hasGaps: Bool
-    private let ignoresMerges: Bool
-    private let merger: WordMerger
+    private let words: any WordEncoder
     private let cache = WordCache()
     private let matcher = Matcher()
     private let text = PaddedText()
-    private let normalized = PaddedText()
-    private let prefixed = PaddedText()
-    private let composition = CanonicalComposition()
-    private var pieces: [Range<Int>] = []
-    private var split: [Range<Int>] = []
+    private let normalizer = NormalizerScratch()
+    private let splitter = SplitterScratch()
 
     init(_ tokenizer: Tokenizer) {
         self.tokenizer = tokenizer
-        hasGaps = tokenizer.model.hasGaps
-        ignoresMerges = tokenizer.model.ignoresMerges
-        merger = WordMerger(tokenizer.model)
+        words = tokenizer.model.makeWordEncoder()
         lengths = tokenizer.lengths.start
     }
 
@@ -35,154 +28,77 @@ final class TokenEncoder {
         self.text.removeAll()
         guard let start = text.baseAddress, !text.isEmpty else { return }
         self.text.append(start, count: text.count)
-        let copy = UnsafeBufferPointer(start: self.text.start, count: text.count)
-        var done = 0
-        var position = 0
-        while let match = tokenizer.addedTokens.next(in: copy, from: position, taken: done, next: &position) {
-            try encodePlain(done..<match.start, into: encoded)
-            encoded.reserve(1)
-            encoded.append(match.id, match.start, match.end)
-            done = match.end
+        let copy = AlignedView(start: UnsafePointer(self.text.start), range: 0..<text.count, origins: nil)
+        try forEachPart(of: copy, tokenizer.addedTokens, into: encoded) { part throws(PatternError) in
+            let normal = try normalizer.normalize(part, tokenizer.normalizers, with: matcher)
+            try forEachPart(of: normal, tokenizer.normalizedAddedTokens, into: encoded) { part throws(PatternError) in
+                try encodeWords(part, into: encoded)
+            }
         }
-        try encodePlain(done..<text.count, into: encoded)
     }
 
-    /// Encodes a piece of the text between added tokens.
-    private func encodePlain(_ range: Range<Int>, into encoded: EncodedText) throws(PatternError) {
-        guard !range.isEmpty else { return }
-        let start = UnsafePointer(text.start)
-        let piece = UnsafeBufferPointer(start: start + range.lowerBound, count: range.count)
-        guard !tokenizer.normalizers.isEmpty, composition.compose(piece) else {
-            try encodeNormalized(start, range, into: encoded)
-            return
+    /// Appends the added tokens in a text, and calls `body` with each part between them that isn't empty.
+    private func forEachPart(
+        of text: AlignedView, _ finder: AddedTokenFinder, into encoded: EncodedText,
+        _ body: (AlignedView) throws(PatternError) -> Void
+    ) throws(PatternError) {
+        guard !finder.isEmpty else { return text.range.isEmpty ? () : try body(text) }
+        let (bytes, offset) = (text.bytes, text.range.lowerBound)
+        var done = 0
+        var position = 0
+        while let match = finder.next(in: bytes, from: position, taken: done, next: &position) {
+            if done < match.start { try body(text.part(offset + done..<offset + match.start)) }
+            let origin = text.origin(offset + match.start..<offset + match.end)
+            encoded.reserve(1)
+            encoded.append(match.id, Int(origin.lowerBound), Int(origin.upperBound))
+            done = match.end
         }
+        if done < bytes.count { try body(text.part(offset + done..<text.range.upperBound)) }
+    }
+
+    private func encodeWords(_ text: AlignedView, into encoded: EncodedText) throws(PatternError) {
         let first = encoded.count
-        normalized.removeAll()
-        composition.bytes.withUnsafeBufferPointer { bytes in
-            if let start = bytes.baseAddress { normalized.append(start, count: bytes.count) }
-        }
-        try encodeNormalized(UnsafePointer(normalized.start), 0..<normalized.count, into: encoded)
-        let origins = composition.origins
-        let offset = range.lowerBound
-        encoded.moveOffsets(from: first) { tokens in
-            guard !tokens.isEmpty else { return offset..<offset }
-            let lower = Int(origins[tokens.lowerBound].lowerBound)
-            return offset + lower..<offset + Int(origins[tokens.upperBound - 1].upperBound)
-        }
-    }
-
-    /// Encodes a piece of normalized text, in which other added tokens are looked for.
-    private func encodeNormalized(
-        _ start: UnsafePointer<UInt8>, _ range: Range<Int>, into encoded: EncodedText
-    ) throws(PatternError) {
-        let finder = tokenizer.normalizedAddedTokens
-        guard !finder.isEmpty else { return try encodeWords(start, range, into: encoded) }
-        let offset = range.lowerBound
-        let piece = UnsafeBufferPointer(start: start + offset, count: range.count)
-        var done = 0
-        var position = 0
-        while let match = finder.next(in: piece, from: position, taken: done, next: &position) {
-            if done < match.start { try encodeWords(start, offset + done..<offset + match.start, into: encoded) }
-            encoded.reserve(1)
-            encoded.append(match.id, offset + match.start, offset + match.end)
-            done = match.end
-        }
-        if done < piece.count { try encodeWords(start, offset + done..<range.upperBound, into: encoded) }
-    }
-
-    private func encodeWords(
-        _ start: UnsafePointer<UInt8>, _ range: Range<Int>, into encoded: EncodedText
-    ) throws(PatternError) {
         switch tokenizer.splitter.method {
-        case .gpt2(let scanner): scan(scanner, start, range, into: encoded)
-        case .cl100k(let scanner): scan(scanner, start, range, into: encoded)
-        case .o200k(let scanner): scan(scanner, start, range, into: encoded)
-        case .steps(let steps): try split(steps, start, range, into: encoded)
+        case .gpt2(let scanner): scan(scanner, text, into: encoded)
+        case .cl100k(let scanner): scan(scanner, text, into: encoded)
+        case .o200k(let scanner): scan(scanner, text, into: encoded)
+        case .steps(let steps):
+            let split = try splitter.words(of: text, steps, with: matcher)
+            for word in split.words { encodePiece(word, of: split.text, into: encoded) }
+            return moveToOrigins(encoded, from: first, of: split.text)
+        }
+        moveToOrigins(encoded, from: first, of: text)
+    }
+
+    /// Moves the offsets of tokens in a text that was rewritten to what it was written from.
+    private func moveToOrigins(_ encoded: EncodedText, from first: Int, of text: AlignedView) {
+        guard text.origins != nil else { return }
+        encoded.moveOffsets(from: first) { token in
+            guard !token.isEmpty else { return token }
+            let origin = text.origin(token)
+            return Int(origin.lowerBound)..<Int(origin.upperBound)
         }
     }
 
     @inline(__always)
-    private func scan(
-        _ scanner: some WordScanner, _ start: UnsafePointer<UInt8>, _ range: Range<Int>, into encoded: EncodedText
-    ) {
-        let scanned = ScannedText(start)
-        var word = range.lowerBound
-        while word < range.upperBound {
-            let end = scanner.endOfWord(at: word, in: scanned, upTo: range.upperBound)
-            encodeWord(start, word, end, into: encoded)
+    private func scan(_ scanner: some WordScanner, _ text: AlignedView, into encoded: EncodedText) {
+        let scanned = ScannedText(text.start)
+        var word = text.range.lowerBound
+        while word < text.range.upperBound {
+            let end = scanner.endOfWord(at: word, in: scanned, upTo: text.range.upperBound)
+            encodeWord(text.start, word, end, into: encoded)
             word = end
         }
     }
 
-    /// Splits step by step; the last step is ByteLevel.
-    private func split(
-        _ steps: [PreTokenizer], _ start: UnsafePointer<UInt8>, _ range: Range<Int>, into encoded: EncodedText
-    ) throws(PatternError) {
-        pieces.removeAll(keepingCapacity: true)
-        pieces.append(range)
-        for step in steps {
-            split.removeAll(keepingCapacity: true)
-            switch step {
-            case .digits(let individual):
-                for piece in pieces { splitDigits(individual, start, piece, into: &split) }
-            case .split(let rule):
-                for piece in pieces { try rule.split(piece, of: start, with: matcher, into: &split) }
-            case .byteLevel(let byteLevel):
-                for piece in pieces { encodeBytes(byteLevel, start, piece, into: encoded) }
-                return
-            }
-            swap(&pieces, &split)
+    /// Encodes a piece that no pre-tokenizer splits further, in parts if the model allows it.
+    private func encodePiece(_ piece: Range<Int>, of text: AlignedView, into encoded: EncodedText) {
+        guard let boundary = tokenizer.model.wordBoundary else {
+            return encodeWord(text.start, piece.lowerBound, piece.upperBound, into: encoded)
         }
-    }
-
-    private func splitDigits(
-        _ individual: Bool, _ start: UnsafePointer<UInt8>, _ range: Range<Int>, into pieces: inout [Range<Int>]
-    ) {
-        let scanned = ScannedText(start)
-        var merger = PieceMerger(behavior: individual ? .isolated : .contiguous, first: pieces.count)
-        var plain = range.lowerBound
-        var i = range.lowerBound
-        while i < range.upperBound {
-            let (found, length) = scanned.scalar(at: i)
-            let end = min(i + length, range.upperBound)
-            if found.contains(.number) {
-                if plain < i { merger.add(plain..<i, isMatch: false, to: &pieces) }
-                merger.add(i..<end, isMatch: true, to: &pieces)
-                plain = end
-            }
-            i = end
+        boundary.forEachPart(piece, of: text.start) { part in
+            encodeWord(text.start, part.lowerBound, part.upperBound, into: encoded)
         }
-        if plain < range.upperBound { merger.add(plain..<range.upperBound, isMatch: false, to: &pieces) }
-    }
-
-    /// Encodes a piece as ByteLevel hands it on: with a space before it and split by GPT-2's pattern, if it says so.
-    private func encodeBytes(
-        _ byteLevel: PreTokenizer.ByteLevel, _ start: UnsafePointer<UInt8>, _ range: Range<Int>,
-        into encoded: EncodedText
-    ) {
-        let scanner = GPT2Scanner(digits: .none)
-        guard byteLevel.addsPrefixSpace, start[range.lowerBound] != UInt8(ascii: " ") else {
-            if byteLevel.usesPattern {
-                scan(scanner, start, range, into: encoded)
-            } else {
-                encodeWord(start, range.lowerBound, range.upperBound, into: encoded)
-            }
-            return
-        }
-        let first = encoded.count
-        prefixed.removeAll()
-        var space = UInt8(ascii: " ")
-        prefixed.append(&space, count: 1)
-        prefixed.append(start + range.lowerBound, count: range.count)
-        let copy = UnsafePointer(prefixed.start)
-        if byteLevel.usesPattern {
-            scan(scanner, copy, 0..<prefixed.count, into: encoded)
-        } else {
-            encodeWord(copy, 0, prefixed.count, into: encoded)
-        }
-        // The space is no byte of the text.
-        let offset = range.lowerBound
-        encoded.moveOffsets(from: first) { offset + max(0, $0.lowerBound - 1)..<offset + max(0, $0.upperBound - 1) }
     }
 
     /// Encodes a word, whose last byte 15 readable ones follow.
@@ -196,7 +112,7 @@ final class TokenEncoder {
         let key = WordCache.shortKey(start + word, count)
         guard let entry = cache.find(key) else {
             let bytes = UnsafeBufferPointer(start: start + word, count: count)
-            if merge(bytes, at: word, into: encoded) { cache.insert(key, merger.tokens, longWord: nil) }
+            if encodeNew(bytes, at: word, into: encoded) { cache.insert(key, words.tokens, longWord: nil) }
             return
         }
         let found = entry.pointee.count
@@ -212,41 +128,32 @@ final class TokenEncoder {
 
     private func encodeLongWord(_ word: UnsafeBufferPointer<UInt8>, at position: Int, into encoded: EncodedText) {
         guard let start = word.baseAddress, word.count <= WordCache.longLimit else {
-            _ = merge(word, at: position, into: encoded)
+            _ = encodeNew(word, at: position, into: encoded)
             return
         }
         let key = WordCache.longKey(start, word.count)
         if let entry = cache.find(key, word) {
             encoded.reserve(Int(entry.pointee.count))
             appendAside(entry, at: position, to: encoded)
-        } else if merge(word, at: position, into: encoded) {
-            cache.insert(key, merger.tokens, longWord: word)
+        } else if encodeNew(word, at: position, into: encoded) {
+            cache.insert(key, words.tokens, longWord: word)
         }
     }
 
-    /// Merges a word and appends its tokens, which are then in `merger`.
-    /// - Returns: Whether the tokens' bytes are the word's: not so of a word that has bytes without a token.
-    private func merge(_ word: UnsafeBufferPointer<UInt8>, at position: Int, into encoded: EncodedText) -> Bool {
-        if hasGaps, word.contains(where: { tokenizer.model.byteTokens[Int($0)] < 0 }) {
-            mergeWithGaps(word, at: position, into: encoded)
-            return false
+    /// Encodes a word by the model and appends its tokens, which are then in `words`.
+    ///
+    /// - Returns: Whether the tokens follow each other by their usual lengths, as the cache takes them to.
+    private func encodeNew(_ word: UnsafeBufferPointer<UInt8>, at position: Int, into encoded: EncodedText) -> Bool {
+        words.encode(word)
+        guard let ranges = words.ranges else {
+            append(words.tokens, at: position, to: encoded)
+            return true
         }
-        if ignoresMerges, let id = tokenizer.model.vocabulary.id(of: word) {
-            merger.set(id)
-        } else {
-            merger.merge(word)
+        encoded.reserve(ranges.count)
+        for (id, range) in zip(words.tokens, ranges) {
+            encoded.append(id, position + Int(range.lowerBound), position + Int(range.upperBound))
         }
-        append(merger.tokens, at: position, to: encoded)
-        return true
-    }
-
-    /// Leaves out the bytes that have no token; a token may reach over them.
-    private func mergeWithGaps(_ word: UnsafeBufferPointer<UInt8>, at position: Int, into encoded: EncodedText) {
-        let kept = word.indices.filter { tokenizer.model.byteTokens[Int(word[$0])] >= 0 }
-        kept.map { word[$0] }.withUnsafeBufferPointer { merger.merge($0) }
-        let first = encoded.count
-        append(merger.tokens, at: 0, to: encoded)
-        encoded.moveOffsets(from: first) { position + kept[$0.lowerBound]..<position + kept[$0.upperBound - 1] + 1 }
+        return false
     }
 
     /// Appends a token for which there is room.

@@ -31,17 +31,16 @@ extension Tokenizer {
     }
 
     /// A token as it is looked for in normalized text.
-    static func normalized(_ token: AddedToken, _ normalizers: [Normalizer]) -> AddedToken {
+    static func normalized(_ token: AddedToken, _ normalizers: [Normalizer]) throws(PatternError) -> AddedToken {
         guard !normalizers.isEmpty else { return token }
         let text = PaddedText()
         token.content.withUnsafeBufferPointer { bytes in
             if let start = bytes.baseAddress { text.append(start, count: bytes.count) }
         }
-        let composition = CanonicalComposition()
+        let view = AlignedView(start: UnsafePointer(text.start), range: 0..<text.count, origins: nil)
+        let scratch = NormalizerScratch()
         var token = token
-        if composition.compose(UnsafeBufferPointer(start: text.start, count: text.count)) {
-            token.content = composition.bytes
-        }
+        token.content = Array(try scratch.normalize(view, normalizers, with: Matcher()).bytes)
         return token
     }
 

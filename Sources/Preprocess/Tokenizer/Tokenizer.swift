@@ -19,12 +19,13 @@ final class Tokenizer: Sendable {
 
     let normalizers: [Normalizer]
     let splitter: WordSplitter
-    let model: BytePairEncoding
+    let model: TokenModel
+    private let decoder: Decoder
     let addedTokens: AddedTokenFinder
     let normalizedAddedTokens: AddedTokenFinder
     let lengths: TokenLengths
     private let addedIDs: [[UInt8]: Int32]
-    private let addedBytes: [Int32: [UInt8]]
+    private let addedContents: [Int32: [UInt8]]
 
     /// - Throws: `JSONError` or `FileError` that name the file, the key and what is wrong with it or not supported.
     convenience init(modelDirectory: String) throws {
@@ -44,48 +45,76 @@ final class Tokenizer: Sendable {
         if let truncation = root["truncation"] { throw truncation.error("is not supported; supported: null") }
         if let padding = root["padding"] { throw padding.error("is not supported; supported: null") }
         normalizers = try root["normalizer"].map { node throws(JSONError) in try Normalizer.load(node) } ?? []
-        splitter = try WordSplitter(try root.required("pre_tokenizer"))
-        let decoder = try Decoder(try root.required("decoder"))
-        model = try BytePairEncoding(try root.required("model"))
+        splitter = try WordSplitter(root["pre_tokenizer"])
+        model = try TokenModel(try root.required("model"), isByteLevel: splitter.isByteLevel)
+        decoder = try Decoder(root["decoder"], isByteLevel: splitter.isByteLevel)
 
         let added = try Self.loadAddedTokens(root, config, model.vocabulary)
         addedTokens = AddedTokenFinder(added.filter { !$0.isNormalized })
-        normalizedAddedTokens = AddedTokenFinder(
-            added.filter(\.isNormalized).map { [normalizers] in Self.normalized($0, normalizers) })
+        var normalized: [AddedToken] = []
+        for token in added where token.isNormalized {
+            do throws(PatternError) {
+                normalized.append(try Self.normalized(token, normalizers))
+            } catch {
+                throw JSONError("an added token can't be normalized: \(error)", at: "tokenizer.json")
+            }
+        }
+        normalizedAddedTokens = AddedTokenFinder(normalized)
         addedIDs = Dictionary(added.map { ($0.content, $0.id) }, uniquingKeysWith: { first, _ in first })
-        addedBytes = Dictionary(
-            added.map { ($0.id, decoder.bytes(of: $0.content)) }, uniquingKeysWith: { first, _ in first })
+        addedContents = Dictionary(added.map { ($0.id, $0.content) }, uniquingKeysWith: { first, _ in first })
         vocabSize = max(model.vocabulary.count, Int(added.map(\.id).max() ?? -1) + 1)
-        lengths = TokenLengths(model.vocabulary.lengths)
+        lengths = TokenLengths(model.lengths)
 
         bosToken = try Self.specialToken("bos_token", config)
         eosToken = try Self.specialToken("eos_token", config)
-        let (addedIDs, vocabulary) = (addedIDs, model.vocabulary)
-        bosID = bosToken.flatMap { Self.id(of: $0, addedIDs, vocabulary) }
-        eosID = eosToken.flatMap { Self.id(of: $0, addedIDs, vocabulary) }
+        let (addedIDs, vocabulary, isByteLevel) = (addedIDs, model.vocabulary, splitter.isByteLevel)
+        func id(_ token: String) -> Int32? { Self.id(of: token, addedIDs, vocabulary, isByteLevel: isByteLevel) }
+        bosID = bosToken.flatMap(id)
+        eosID = eosToken.flatMap(id)
     }
 
     /// A new encoder, for one worker.
     func makeEncoder() -> TokenEncoder { TokenEncoder(self) }
 
     /// The token whose text is `content`, an added one or one of the model.
-    func id(of content: String) -> Int32? { Self.id(of: content, addedIDs, model.vocabulary) }
+    func id(of content: String) -> Int32? {
+        Self.id(of: content, addedIDs, model.vocabulary, isByteLevel: splitter.isByteLevel)
+    }
 
-    private static func id(of content: String, _ added: [[UInt8]: Int32], _ vocabulary: Vocabulary) -> Int32? {
+    private static func id(
+        of content: String, _ added: [[UInt8]: Int32], _ vocabulary: Vocabulary, isByteLevel: Bool
+    ) -> Int32? {
         let text = Array(content.utf8)
         if let id = added[text] { return id }
+        guard isByteLevel else { return vocabulary.id(of: text) }
         var bytes: [UInt8] = []
         let isOfAlphabet = text.withUnsafeBufferPointer { ByteAlphabet.decode($0, into: &bytes) }
         return isOfAlphabet ? vocabulary.id(of: bytes) : nil
     }
 
-    /// The bytes of a text's tokens, special ones among them; ids without a token are passed over.
-    func decode(_ ids: some Sequence<Int>) -> [UInt8] {
+    /// The text of tokens, special ones among them; ids without a token are passed over.
+    ///
+    /// The bytes of a byte-level tokenizer are as they are, UTF-8 or not.
+    /// - Throws: `PatternError` where a decoder's pattern can't be matched.
+    func decode(_ ids: some Sequence<Int>) throws(PatternError) -> [UInt8] {
+        let vocabulary = model.vocabulary
+        guard decoder.isBytewise, splitter.isByteLevel else {
+            let alphabet = splitter.isByteLevel
+            var tokens: [[UInt8]] = []
+            for id in ids {
+                if let added = Int32(exactly: id).flatMap({ addedContents[$0] }) {
+                    tokens.append(added)
+                } else if let own = vocabulary.bytes(of: id) {
+                    tokens.append(alphabet ? ByteAlphabet.encode(own) : Array(own))
+                }
+            }
+            return try decoder.decode(tokens)
+        }
         var bytes: [UInt8] = []
         for id in ids {
-            if let added = Int32(exactly: id).flatMap({ addedBytes[$0] }) {
-                bytes += added
-            } else if let own = model.vocabulary.bytes(of: id) {
+            if let added = Int32(exactly: id).flatMap({ addedContents[$0] }) {
+                bytes += decoder.bytes(of: added)
+            } else if let own = vocabulary.bytes(of: id) {
                 bytes += own
             }
         }

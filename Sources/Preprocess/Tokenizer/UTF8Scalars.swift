@@ -13,3 +13,7 @@ func decodeScalar(_ byte: UInt8, at position: UnsafePointer<UInt8>) -> (value: U
     if lead < 0xF0 { return ((lead & 0x0F) << 12 | second << 6 | third, 3) }
     return ((lead & 0x07) << 18 | second << 12 | third << 6 | UInt32(position[3] & 0x3F), 4)
 }
+
+/// The number of bytes of the scalar that begins with `lead`; one for a byte that begins none.
+@inline(__always)
+func scalarLength(_ lead: UInt8) -> Int { lead < 0xC0 ? 1 : lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4 }

@@ -1,5 +1,8 @@
 /// The bytes of every token, and the token of bytes: an open-addressing table over one arena.
 struct Vocabulary: Sendable {
+    /// Ids are below this.
+    static let limit = 1 << 24
+
     private var arena: [UInt8] = []
     private var starts: [Int32] = []
     private var counts: [Int32] = []

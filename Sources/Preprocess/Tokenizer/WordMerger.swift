@@ -1,33 +1,45 @@
-/// Merges a word's bytes to tokens: always the pair of the lowest rank, of equals the leftmost.
-///
-/// Owns the scratch for it; one thread's.
-final class WordMerger {
+/// Merges the parts of a word to tokens: always the pair of the lowest rank, of equals the leftmost.
+final class WordMerger: WordEncoder {
+    private let model: BytePairEncoding
     private let merges: MergeTable
-    private let byteTokens: [Int32]
     private(set) var tokens: [Int32] = []
+    private(set) var ranges: [Range<Int32>]?
     private var pairs: [MergeTable.Merge] = []
+    /// The first part of each token.
+    private var places: [Int32] = []
+    /// Where the parts stand in the word, if that isn't plain.
+    private var parts: [Range<Int32>] = []
     private var next: [Int32] = []
     private var previous: [Int32] = []
     private var heap = MergeHeap()
 
-    /// The longest word, in bytes, that is merged by looking through all of its pairs for each merge.
+    /// The longest word, in parts, that is merged by looking through all of its pairs for each merge.
     private static let linearLimit = 64
 
     init(_ model: BytePairEncoding) {
+        self.model = model
         merges = model.merges
-        byteTokens = model.byteTokens
     }
 
-    /// Leaves one token in `tokens`.
-    func set(_ token: Int32) {
+    func encode(_ word: UnsafeBufferPointer<UInt8>) {
+        ranges = nil
         tokens.removeAll(keepingCapacity: true)
-        tokens.append(token)
+        if model.ignoresMerges, let id = model.vocabulary.id(of: word) {
+            tokens.append(id)
+            if Int(model.lengths[Int(id)]) != word.count { ranges = [0..<Int32(word.count)] }
+        } else if model.knowsEveryByte {
+            for byte in word { tokens.append(model.byteTokens[Int(byte)]) }
+            merge()
+        } else {
+            appendParts(of: word)
+            merge()
+            locate(in: word)
+        }
     }
 
-    /// Leaves the tokens of `word` in `tokens`.
-    func merge(_ word: UnsafeBufferPointer<UInt8>) {
-        tokens.removeAll(keepingCapacity: true)
-        for byte in word { tokens.append(byteTokens[Int(byte)]) }
+    private func merge() {
+        places.removeAll(keepingCapacity: true)
+        places.append(contentsOf: 0..<Int32(tokens.count))
         guard tokens.count > 1 else { return }
         pairs.removeAll(keepingCapacity: true)
         for i in 1..<tokens.count { pairs.append(merges.merge(tokens[i - 1], tokens[i])) }
@@ -42,20 +54,25 @@ final class WordMerger {
         var count = tokens.count
         tokens.withUnsafeMutableBufferPointer { tokens in
             pairs.withUnsafeMutableBufferPointer { pairs in
-                while count > 1 {
-                    var best = MergeTable.none
-                    var place = 0
-                    for i in 0..<count &- 1 where pairs[i] < best {
-                        best = pairs[i]
-                        place = i
+                places.withUnsafeMutableBufferPointer { places in
+                    while count > 1 {
+                        var best = MergeTable.none
+                        var place = 0
+                        for i in 0..<count &- 1 where pairs[i] < best {
+                            best = pairs[i]
+                            place = i
+                        }
+                        guard best != MergeTable.none else { break }
+                        tokens[place] = MergeTable.merged(best)
+                        count &-= 1
+                        for i in place &+ 1..<max(count, place &+ 1) {
+                            tokens[i] = tokens[i &+ 1]
+                            places[i] = places[i &+ 1]
+                        }
+                        for i in place..<max(count &- 1, place) { pairs[i] = pairs[i &+ 1] }
+                        if place > 0 { pairs[place &- 1] = merges.merge(tokens[place &- 1], tokens[place]) }
+                        if place < count &- 1 { pairs[place] = merges.merge(tokens[place], tokens[place &+ 1]) }
                     }
-                    guard best != MergeTable.none else { break }
-                    tokens[place] = MergeTable.merged(best)
-                    count &-= 1
-                    for i in place &+ 1..<max(count, place &+ 1) { tokens[i] = tokens[i &+ 1] }
-                    for i in place..<max(count &- 1, place) { pairs[i] = pairs[i &+ 1] }
-                    if place > 0 { pairs[place &- 1] = merges.merge(tokens[place &- 1], tokens[place]) }
-                    if place < count &- 1 { pairs[place] = merges.merge(tokens[place], tokens[place &+ 1]) }
                 }
             }
         }
@@ -83,12 +100,75 @@ final class WordMerger {
             let before = Int(previous[place])
             if before >= 0 { update(before, merges.merge(tokens[before], tokens[place])) }
         }
+        places.removeAll { tokens[Int($0)] < 0 }
         tokens.removeAll { $0 < 0 }
     }
 
     private func update(_ place: Int, _ pair: MergeTable.Merge) {
         pairs[place] = pair
         if pair != MergeTable.none { heap.push(pair, at: place) }
+    }
+}
+
+/// Words of which a part may have no token.
+extension WordMerger {
+    /// Begins with the word's characters, or bytes: their tokens, and where they stand.
+    private func appendParts(of word: UnsafeBufferPointer<UInt8>) {
+        parts.removeAll(keepingCapacity: true)
+        var wasUnknown = false
+        var i = 0
+        while i < word.count {
+            let end = min(i + (model.isByteLevel ? 1 : scalarLength(word[i])), word.count)
+            defer { i = end }
+            if let id = token(of: word, i..<end) {
+                append(id, i..<end)
+            } else if let fallback = model.byteFallback {
+                for place in i..<end { append(fallback.tokens[Int(word[place])], place..<place + 1) }
+            } else if let unknown = model.unknownToken {
+                if wasUnknown && model.fusesUnknown, let last = parts.last {
+                    parts[parts.count - 1] = last.lowerBound..<Int32(end)
+                } else {
+                    append(unknown, i..<end)
+                }
+                wasUnknown = true
+                continue
+            } else {
+                continue
+            }
+            wasUnknown = false
+        }
+    }
+
+    private func append(_ id: Int32, _ range: Range<Int>) {
+        tokens.append(id)
+        parts.append(Int32(range.lowerBound)..<Int32(range.upperBound))
+    }
+
+    /// The token of a character, with the affixes that it has at its place.
+    private func token(of word: UnsafeBufferPointer<UInt8>, _ range: Range<Int>) -> Int32? {
+        let bytes = UnsafeBufferPointer(rebasing: word[range])
+        let (prefix, suffix) = (
+            range.lowerBound > 0 ? model.prefix : [], range.upperBound == word.count ? model.suffix : []
+        )
+        if prefix.isEmpty && suffix.isEmpty { return model.vocabulary.id(of: bytes) }
+        return model.vocabulary.id(of: prefix + bytes + suffix)
+    }
+
+    /// Says where the tokens stand, if that isn't plain.
+    private func locate(in word: UnsafeBufferPointer<UInt8>) {
+        var end: Int32 = 0
+        var isPlain = true
+        for (i, id) in tokens.enumerated() {
+            let range = range(of: i)
+            isPlain = isPlain && range.lowerBound == end && Int32(range.count) == model.lengths[Int(id)]
+            end = range.upperBound
+        }
+        if !isPlain || Int(end) != word.count { ranges = tokens.indices.map(range) }
+    }
+
+    private func range(of token: Int) -> Range<Int32> {
+        let last = token + 1 < places.count ? Int(places[token + 1]) - 1 : parts.count - 1
+        return parts[Int(places[token])].lowerBound..<parts[last].upperBound
     }
 }
 

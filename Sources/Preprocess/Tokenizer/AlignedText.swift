@@ -1,0 +1,79 @@
+/// Text as a step reads it: bytes, and for each of them where in the original text it comes from.
+///
+/// Sixteen bytes behind its end are readable.
+struct AlignedView {
+    let start: UnsafePointer<UInt8>
+    let range: Range<Int>
+    /// The original bytes of each byte from `start` on; nil where every byte is its own.
+    let origins: UnsafePointer<Range<Int32>>?
+
+    var bytes: UnsafeBufferPointer<UInt8> {
+        UnsafeBufferPointer(start: start + range.lowerBound, count: range.count)
+    }
+
+    /// The same text, less of it.
+    func part(_ range: Range<Int>) -> AlignedView { AlignedView(start: start, range: range, origins: origins) }
+
+    /// The original bytes of the byte at `i`.
+    func origin(_ i: Int) -> Range<Int32> { origins.map { $0[i] } ?? Int32(i)..<Int32(i + 1) }
+
+    /// The original bytes of all bytes of a range that isn't empty.
+    func origin(_ range: Range<Int>) -> Range<Int32> {
+        let (first, last) = (origin(range.lowerBound), origin(range.upperBound - 1))
+        return first.lowerBound..<max(first.upperBound, last.upperBound)
+    }
+}
+
+/// Text that a step writes, with where each of its bytes comes from.
+final class AlignedText {
+    private let text = PaddedText()
+    private var origins: UnsafeMutablePointer<Range<Int32>>
+    private var capacity = 4096
+
+    init() { origins = .allocate(capacity: capacity) }
+
+    deinit { origins.deallocate() }
+
+    var count: Int { text.count }
+
+    /// What was written, valid until more is.
+    var view: AlignedView {
+        AlignedView(start: UnsafePointer(text.start), range: 0..<text.count, origins: UnsafePointer(origins))
+    }
+
+    func removeAll() { text.removeAll() }
+
+    /// Appends a part of another text as it is.
+    func append(_ source: AlignedView, _ range: Range<Int>) {
+        guard !range.isEmpty else { return }
+        reserve(range.count)
+        let destination = origins + count
+        if let origins = source.origins {
+            destination.update(from: origins + range.lowerBound, count: range.count)
+        } else {
+            for (place, i) in range.enumerated() { destination[place] = Int32(i)..<Int32(i + 1) }
+        }
+        text.append(source.start + range.lowerBound, count: range.count)
+    }
+
+    /// Appends bytes that all come from `origin`.
+    func append(_ bytes: UnsafeBufferPointer<UInt8>, origin: Range<Int32>) {
+        guard let start = bytes.baseAddress, !bytes.isEmpty else { return }
+        reserve(bytes.count)
+        (origins + count).update(repeating: origin, count: bytes.count)
+        text.append(start, count: bytes.count)
+    }
+
+    func append(_ bytes: [UInt8], origin: Range<Int32>) {
+        bytes.withUnsafeBufferPointer { append($0, origin: origin) }
+    }
+
+    private func reserve(_ added: Int) {
+        guard count + added > capacity else { return }
+        capacity = max(2 * capacity, count + added)
+        let grown = UnsafeMutablePointer<Range<Int32>>.allocate(capacity: capacity)
+        grown.update(from: origins, count: count)
+        origins.deallocate()
+        origins = grown
+    }
+}

@@ -1,0 +1,75 @@
+import Shared
+
+/// SentencePiece's way with spaces, the pre-tokenizer `Metaspace`: each becomes a character that words begin with.
+struct Metaspace: Sendable {
+    /// When a piece that doesn't begin with the character gets one: `prepend_scheme`.
+    enum PrependScheme: String, CaseIterable, Sendable {
+        case always, first, never
+    }
+
+    /// The character for a space, `▁`.
+    let replacement: [UInt8]
+    let prependScheme: PrependScheme
+    /// Whether a word begins at each such character.
+    let splits: Bool
+
+    /// Reads the pre-tokenizer or the decoder `Metaspace`.
+    init(_ node: JSONNode) throws(JSONError) {
+        let text = try node.string("replacement")
+        guard text.unicodeScalars.count == 1 else {
+            throw try node.required("replacement").error("is '\(text)', should be one character")
+        }
+        replacement = Array(text.utf8)
+        splits = try node.bool("split", default: true)
+        let name = try node.string("prepend_scheme", default: "always")
+        guard let scheme = PrependScheme(rawValue: name) else {
+            throw try node.unsupported(
+                "prepend_scheme", "'\(name)'",
+                supported: PrependScheme.allCases.map(\.rawValue).joined(separator: ", "))
+        }
+        if try !node.bool("add_prefix_space", default: true), scheme != .never {
+            throw try node.required("add_prefix_space").error("is false, but prepend_scheme is '\(name)'")
+        }
+        prependScheme = scheme
+    }
+
+    /// Writes pieces with spaces replaced, and splits them.
+    func rewrite(_ text: AlignedView, _ pieces: [Range<Int>], into result: AlignedText) -> [Range<Int>] {
+        var written: [Range<Int>] = []
+        for piece in pieces {
+            var start = result.count
+            if isPrepended(text.part(piece)) { result.append(replacement, origin: text.origin(piece.lowerBound)) }
+            var done = piece.lowerBound
+            for i in piece {
+                let isSpace = text.start[i] == UInt8(ascii: " ")
+                guard isSpace || splits && isReplacement(at: i, in: text, upTo: piece.upperBound) else { continue }
+                result.append(text, done..<i)
+                done = i
+                if splits, i > piece.lowerBound {
+                    written.append(start..<result.count)
+                    start = result.count
+                }
+                guard isSpace else { continue }
+                result.append(replacement, origin: text.origin(i))
+                done = i + 1
+            }
+            result.append(text, done..<piece.upperBound)
+            written.append(start..<result.count)
+        }
+        return written
+    }
+
+    private func isPrepended(_ piece: AlignedView) -> Bool {
+        let first = piece.range.lowerBound
+        guard prependScheme == .always || prependScheme == .first && piece.origin(first).lowerBound == 0 else {
+            return false
+        }
+        return piece.start[first] != UInt8(ascii: " ")
+            && !isReplacement(at: first, in: piece, upTo: piece.range.upperBound)
+    }
+
+    private func isReplacement(at i: Int, in text: AlignedView, upTo end: Int) -> Bool {
+        guard text.start[i] == replacement[0], i + replacement.count <= end else { return false }
+        return UnsafeBufferPointer(start: text.start + i, count: replacement.count).elementsEqual(replacement)
+    }
+}

@@ -1,0 +1,77 @@
+import Shared
+
+/// What `pattern` of tokenizer.json says: a text that is looked for as it is, or a regular expression.
+enum TextPattern: Sendable {
+    case literal([UInt8])
+    case regularExpression(Pattern, source: String)
+
+    /// Reads the key `pattern`.
+    init(_ node: JSONNode) throws(JSONError) {
+        let pattern = try node.required("pattern")
+        guard let regex = pattern["Regex"] else {
+            let text = Array(try pattern.string("String").utf8)
+            guard !text.isEmpty else { throw pattern.error("is empty, which is not supported") }
+            self = .literal(text)
+            return
+        }
+        let source = try regex.asString()
+        do throws(PatternError) {
+            self = .regularExpression(try Pattern(oniguruma: source), source: source)
+        } catch {
+            throw pattern.error("\(error), which is not supported")
+        }
+    }
+
+    /// The first match in `text` at or behind `start`.
+    /// - Throws: `PatternError` where the engine gives up.
+    func firstMatch(
+        in text: UnsafeBufferPointer<UInt8>, from start: Int, with matcher: Matcher
+    ) throws(PatternError) -> Range<Int>? {
+        switch self {
+        case .literal(let wanted): Self.find(wanted, in: text, from: start)
+        case .regularExpression(let pattern, _): try matcher.firstMatch(of: pattern, in: text, from: start)
+        }
+    }
+
+    private static func find(_ wanted: [UInt8], in text: UnsafeBufferPointer<UInt8>, from start: Int) -> Range<Int>? {
+        let last = text.count - wanted.count
+        let first = wanted[0]
+        var i = start
+        while i <= last {
+            if text[i] == first, text[i..<i + wanted.count].elementsEqual(wanted) { return i..<i + wanted.count }
+            i += 1
+        }
+        return nil
+    }
+}
+
+/// A replacement of all that a pattern matches: of the normalizer and of the decoder `Replace`.
+struct TextReplacement: Sendable {
+    let pattern: TextPattern
+    let content: [UInt8]
+
+    init(_ node: JSONNode) throws(JSONError) {
+        pattern = try TextPattern(node)
+        content = Array(try node.string("content").utf8)
+        if case .regularExpression(let compiled, _) = pattern, compiled.canMatchNothing {
+            throw try node.required("pattern").error("can match nothing, which is not supported")
+        }
+    }
+
+    /// Writes `text` with the replacements; they come from all of what they replace.
+    ///
+    /// - Returns: false where nothing matches; nothing is written then.
+    func rewrite(_ text: AlignedView, into result: AlignedText, with matcher: Matcher) throws(PatternError) -> Bool {
+        let (bytes, offset) = (text.bytes, text.range.lowerBound)
+        var done = 0
+        while let match = try pattern.firstMatch(in: bytes, from: done, with: matcher), !match.isEmpty {
+            result.append(text, offset + done..<offset + match.lowerBound)
+            let replaced = text.origin(offset + match.lowerBound..<offset + match.upperBound)
+            result.append(content, origin: replaced)
+            done = match.upperBound
+        }
+        guard done > 0 else { return false }
+        result.append(text, offset + done..<text.range.upperBound)
+        return true
+    }
+}
