@@ -7,7 +7,12 @@ import Testing
 
 /// What Hugging Face's tokenizers make of texts, and what Eyrie makes of them.
 struct TokenizerGoldenTests {
-    static let kinds = ["digits", "gpt2", "gpt2-prefix", "llama3", "qwen2", "o200k", "deepseek", "behaviors"]
+    static let kinds = [
+        "digits", "gpt2", "gpt2-prefix", "llama3", "qwen2", "o200k", "deepseek", "behaviors", "clip", "llama2", "gemma",
+        "metaspace-first", "metaspace-unknown", "words", "bert", "unigram", "unigram-bytes",
+    ]
+    /// Whose offsets Hugging Face takes wrong: it forgets characters that have no token.
+    static let dropping = ["digits", "bert"]
     static let small = Result { try Gzip.json(Fixtures.folder.appending(path: "text/small-tokenizers.json.gz")) }
 
     private struct Golden {
@@ -59,7 +64,7 @@ struct TokenizerGoldenTests {
     }
 
     /// Hugging Face's offsets are of characters; a token that is a part of a character has the whole one's.
-    @Test(arguments: kinds.filter { $0 != "gpt2-prefix" && $0 != "digits" })
+    @Test(arguments: kinds.filter { !dropping.contains($0) })
     func offsetsAreThoseOfHuggingFaceWithinCharacters(kind: String) throws {
         let golden = try Golden(Self.small.get().root.value, kind)
         let encoder = try fixtureTokenizer(kind).makeEncoder()

@@ -36,21 +36,35 @@ struct TokenizerRefusalTests {
     }
 
     @Test func normalizers() {
-        expect("tokenizer.json: key 'normalizer.type' 'Lowercase' is not supported; supported: NFC, Sequence") {
-            try Self.tokenizer(normalizer: #"{"type": "Lowercase"}"#)
+        expect("tokenizer.json: key 'normalizer.type' 'Nmt' is not supported; supported: NFC, NFD, NFKC, NFKD, Low") {
+            try Self.tokenizer(normalizer: #"{"type": "Nmt"}"#)
         }
-        expect("key 'normalizer.normalizers.1.type' 'Prepend'") {
+        expect("key 'normalizer.normalizers.1.type' 'Precompiled'") {
             try Self.tokenizer(
-                normalizer: #"{"type": "Sequence", "normalizers": [{"type": "NFC"}, {"type": "Prepend"}]}"#)
+                normalizer: #"{"type": "Sequence", "normalizers": [{"type": "NFC"}, {"type": "Precompiled"}]}"#)
+        }
+        expect("key 'normalizer.pattern' can match nothing") {
+            try Self.tokenizer(normalizer: #"{"type": "Replace", "pattern": {"Regex": "a*"}, "content": "b"}"#)
+        }
+        expect("key 'normalizer.pattern' is empty") {
+            try Self.tokenizer(normalizer: #"{"type": "Replace", "pattern": {"String": ""}, "content": "b"}"#)
         }
     }
 
     @Test func preTokenizers() {
-        expect("key 'pre_tokenizer.type' 'Metaspace' is not supported; supported: ByteLevel, Digits, Split, Sequence") {
-            try Self.tokenizer(preTokenizer: #"{"type": "Metaspace"}"#)
+        expect("key 'pre_tokenizer.type' 'UnicodeScripts' is not supported; supported: ByteLevel, Metaspace, Split") {
+            try Self.tokenizer(preTokenizer: #"{"type": "UnicodeScripts"}"#)
         }
-        expect("key 'pre_tokenizer' doesn't end in ByteLevel") {
-            try Self.tokenizer(preTokenizer: #"{"type": "Digits"}"#)
+        expect("key 'pre_tokenizer.replacement' is 'ab', should be one character") {
+            try Self.tokenizer(preTokenizer: #"{"type": "Metaspace", "replacement": "ab"}"#)
+        }
+        expect("key 'pre_tokenizer.prepend_scheme' 'last' is not supported; supported: always, first, never") {
+            try Self.tokenizer(
+                preTokenizer: #"{"type": "Metaspace", "replacement": "_", "prepend_scheme": "last"}"#)
+        }
+        expect("key 'pre_tokenizer.add_prefix_space' is false, but prepend_scheme is 'always'") {
+            try Self.tokenizer(
+                preTokenizer: #"{"type": "Metaspace", "replacement": "_", "add_prefix_space": false}"#)
         }
         expect("has a step behind ByteLevel") {
             try Self.tokenizer(
@@ -84,20 +98,37 @@ struct TokenizerRefusalTests {
     }
 
     @Test func models() {
-        expect("key 'model.type' 'Unigram' is not supported; supported: BPE") {
+        expect("key 'model.type' 'WordPiece' is not supported; supported: BPE, Unigram") {
+            try Self.tokenizer(model: #"{"type": "WordPiece", "vocab": {}}"#)
+        }
+        expect("key 'model.type' 'Unigram' is not supported behind the pre-tokenizer ByteLevel") {
             try Self.tokenizer(model: #"{"type": "Unigram", "vocab": []}"#)
         }
-        expect("key 'model.byte_fallback' true is not supported") {
-            try Self.tokenizer(model: #"{"type": "BPE", "byte_fallback": true, "vocab": {}, "merges": []}"#)
+        expect("key 'model.unk_id' is missing or null, should be the id of the unknown token") {
+            try Self.tokenizer(preTokenizer: "null", model: #"{"type": "Unigram", "vocab": [["a", 0.0]]}"#)
+        }
+        expect("key 'model.unk_id' is 1, but the vocabulary has 1 tokens") {
+            try Self.tokenizer(preTokenizer: "null", model: #"{"type": "Unigram", "unk_id": 1, "vocab": [["a", 0]]}"#)
+        }
+        expect("key 'model.vocab' has at 0 no pair of a token and its score") {
+            try Self.tokenizer(preTokenizer: "null", model: #"{"type": "Unigram", "unk_id": 0, "vocab": [["a"]]}"#)
+        }
+        expect("key 'model.byte_fallback' true with 242 bytes without a token is not supported") {
+            try Self.tokenizer(
+                preTokenizer: "null",
+                model: #"{"type": "BPE", "byte_fallback": true, "vocab": {"<0x0A>": 0}, "merges": []}"#)
         }
         expect("key 'model.dropout' 0.1 is not supported") {
             try Self.tokenizer(model: #"{"type": "BPE", "dropout": 0.1, "vocab": {}, "merges": []}"#)
         }
-        expect("key 'model.end_of_word_suffix' '</w>' is not supported") {
-            try Self.tokenizer(model: #"{"type": "BPE", "end_of_word_suffix": "</w>", "vocab": {}, "merges": []}"#)
+        expect("key 'model.unk_token' '<unk>' isn't in the vocabulary") {
+            try Self.tokenizer(model: #"{"type": "BPE", "unk_token": "<unk>", "vocab": {"a": 0}, "merges": []}"#)
         }
-        expect("key 'model.unk_token' for the") {
-            try Self.tokenizer(model: #"{"type": "BPE", "unk_token": "a", "vocab": {"a": 0}, "merges": []}"#)
+        expect("key 'model.merges' has 'a b' at 0, without the prefix of its second part") {
+            try Self.tokenizer(
+                model: """
+                    {"type": "BPE", "continuing_subword_prefix": "##", "vocab": {"a": 0, "b": 1}, "merges": ["a b"]}
+                    """)
         }
         expect("key 'model.merges' has 'a b' at 0, of which a part or the whole isn't in the vocabulary") {
             try Self.tokenizer(model: #"{"type": "BPE", "vocab": {"a": 0, "b": 1}, "merges": [["a", "b"]]}"#)
@@ -106,7 +137,11 @@ struct TokenizerRefusalTests {
     }
 
     @Test func decoders() {
-        expect("key 'decoder.type' 'WordPiece' is not supported; supported: ByteLevel") {
+        expect("key 'decoder' doesn't begin with ByteLevel, as the pre-tokenizer ByteLevel needs") {
+            try Self.tokenizer(decoder: #"{"type": "Fuse"}"#)
+        }
+        expect("key 'decoder' is missing") { try Self.tokenizer(decoder: "null") }
+        expect("key 'decoder.type' 'WordPiece' is not supported; supported: ByteLevel, ByteFallback, Fuse, Meta") {
             try Self.tokenizer(decoder: #"{"type": "WordPiece"}"#)
         }
     }

@@ -98,15 +98,3 @@ struct WordScannerTests {
         }
     }
 }
-
-/// The classes of scalars against Oniguruma's, as tokenizers 0.22 has them.
-struct ScalarClassesTests {
-    @Test func classesAreOnigurumas() {
-        var hash: UInt64 = 0xCBF2_9CE4_8422_2325
-        for value in UInt32(0)..<0x110000 where !(0xD800..<0xE000).contains(value) {
-            hash = (hash ^ UInt64(ScalarClasses.shared[value].rawValue)) &* 0x100_0000_01B3
-        }
-        // FNV-1a of the classes found by splitting every scalar with tokenizers 0.22.
-        #expect(hash == 0xEB386E43977CD1B2)
-    }
-}

@@ -7,6 +7,11 @@ struct TokenizeOptions: Options {
 
     @Option("Directory of the target model, with tokenizer.json.", value: "DIR") var targetModelPath: String
     @Flag("Read arrays of ids and write strings.") var decode
+    @Flag("Write how many texts, bytes and tokens there were and how long encoding took, instead of ids.") var measure
+
+    func validate() throws(OptionsError) {
+        if decode && measure { throw .rule("--measure is about encoding, and --decode doesn't encode") }
+    }
 }
 
 enum TokenizeCommand {
@@ -16,6 +21,8 @@ enum TokenizeCommand {
         let tokenizer = try Tokenizer(modelDirectory: options.targetModelPath)
         if options.decode {
             try decode(tokenizer)
+        } else if options.measure {
+            try measure(tokenizer)
         } else {
             try encode(tokenizer)
         }
@@ -29,6 +36,26 @@ enum TokenizeCommand {
             try encoder.encode(text, into: encoded)
             output.append(encoded.ids)
         }
+    }
+
+    /// Encodes all of standard input on one thread and says, as a JSON object, how long that alone took.
+    private static func measure(_ tokenizer: Tokenizer) throws {
+        let encoder = tokenizer.makeEncoder()
+        let encoded = EncodedText()
+        let clock = ContinuousClock()
+        var (texts, bytes, tokens, time) = (0, 0, 0, Duration.zero)
+        try JSONLines.read { value in
+            guard let text = value.utf8 else { throw LineInputError(message: "is no JSON string") }
+            let start = clock.now
+            try encoder.encode(text, into: encoded)
+            time += clock.now - start
+            (texts, bytes, tokens) = (texts + 1, bytes + text.count, tokens + encoded.count)
+        }
+        var output = LineOutput()
+        let counts = "\"texts\": \(texts), \"bytes\": \(bytes), \"tokens\": \(tokens)"
+        output.append("{\(counts), \"seconds\": \(time / .seconds(1))}")
+        try output.endLine()
+        try output.flush()
     }
 
     private static func decode(_ tokenizer: Tokenizer) throws {

@@ -9,14 +9,23 @@ struct GPT2Scanner: WordScanner {
         case none, individual, contiguous
     }
     let digits: DigitSplit
+    /// What such a split or the pattern takes for a digit.
+    private let digit: ScalarClass
+
+    init(digits: DigitSplit) {
+        self.digits = digits
+        digit = digits == .none ? .number : [.number, .newerNumber]
+    }
 
     @inline(__always)
     func endOfWord(at start: Int, in text: ScannedText, upTo end: Int) -> Int {
         let (first, length) = text.scalar(at: start)
         let next = start &+ length
         if first.contains(anyOf: .letter) { return text.endOfRun(.letter, from: next, upTo: end) }
-        if first.contains(.number) {
-            return digits == .individual ? min(next, end) : text.endOfRun(.number, from: next, upTo: end)
+        if first.contains(anyOf: digit) {
+            if digits == .individual { return min(next, end) }
+            // The pattern divides a run of digits of which it doesn't know some yet.
+            return text.endOfRun(first.intersection(digit), from: next, upTo: end)
         }
         if first.contains(.space) {
             if text.bytes[start] == UInt8(ascii: " "), next < end {
@@ -24,13 +33,13 @@ struct GPT2Scanner: WordScanner {
                 if second.contains(anyOf: .letter) {
                     return text.endOfRun(.letter, from: next &+ secondLength, upTo: end)
                 }
-                if second.contains(.number) {
+                if second.contains(anyOf: digit) {
                     return digits == .none ? text.endOfRun(.number, from: next &+ secondLength, upTo: end) : next
                 }
                 if !second.contains(.space) { return endOfOthers(from: next &+ secondLength, in: text, upTo: end) }
             }
             return text.endOfSpaces(at: start, upTo: end, atLineEnd: false) { i in
-                digits != .none && text.scalar(at: i).class.contains(.number)
+                digits != .none && text.scalar(at: i).class.contains(anyOf: digit)
             }
         }
         if text.bytes[start] == UInt8(ascii: "'"),
@@ -43,6 +52,6 @@ struct GPT2Scanner: WordScanner {
 
     @inline(__always)
     private func endOfOthers(from start: Int, in text: ScannedText, upTo end: Int) -> Int {
-        text.endOfRun(ofOtherThan: [.letter, .number, .space], from: start, upTo: end)
+        text.endOfRun(ofOtherThan: digit.union([.letter, .space]), from: start, upTo: end)
     }
 }

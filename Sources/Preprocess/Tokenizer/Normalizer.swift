@@ -41,9 +41,7 @@ enum Normalizer: Sendable {
         case .replace(let replacement): return try replacement.rewrite(text, into: result, with: matcher)
         case .prepend(let prefix):
             guard !text.range.isEmpty else { return false }
-            let first = text.range.lowerBound
-            let length = decodeScalar(text.start[first], at: text.start + first).length
-            result.append(prefix, origin: text.origin(first..<min(first + length, text.range.upperBound)))
+            result.append(prefix, origin: text.origin(text.range.lowerBound))
             result.append(text, text.range)
             return true
         case .strip(let left, let right):

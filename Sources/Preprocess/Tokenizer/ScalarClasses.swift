@@ -9,6 +9,7 @@ struct ScalarClass: OptionSet {
     static let number = ScalarClass(rawValue: 16)  // N
     static let space = ScalarClass(rawValue: 32)  // White_Space, \s
     static let lineEnd = ScalarClass(rawValue: 64)  // \r, \n, which are spaces too
+    static let newerNumber = ScalarClass(rawValue: 128)  // N in Unicode 17.0 only, as the pre-tokenizer Digits has it
     static let letter: ScalarClass = [.upper, .lower, .caseless]
 
     @inline(__always)
@@ -67,6 +68,7 @@ struct ScalarClasses: @unchecked Sendable {
             default: properties.isWhitespace ? .space : []
             }
         guard !found.isEmpty, let age = properties.age else { return [] }
-        return (age.major, age.minor) <= unicodeVersion ? found : []
+        if (age.major, age.minor) <= unicodeVersion { return found }
+        return found == .number && age.major == 17 ? .newerNumber : []
     }
 }

@@ -3,7 +3,7 @@
 /// Each knows the version of Unicode that Hugging Face's library for it knows (tokenizers 0.22).
 enum ScalarKind: Sendable, Equatable {
     case whitespace
-    /// Of any category N.
+    /// The categories N of Unicode 17.0.
     case number
     /// ASCII's punctuation and the categories P of Unicode 8.0.
     case punctuation
@@ -17,7 +17,7 @@ enum ScalarKind: Sendable, Equatable {
         let properties = scalar.properties
         switch self {
         case .whitespace: return properties.isWhitespace
-        case .number: return ScalarClasses.shared[scalar.value].contains(.number)
+        case .number: return ScalarClasses.shared[scalar.value].contains(anyOf: [.number, .newerNumber])
         case .scalar(let wanted): return scalar == wanted
         case .punctuation:
             if scalar.isASCII { return Self.isASCIIPunctuation(scalar) }

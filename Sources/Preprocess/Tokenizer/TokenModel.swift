@@ -53,7 +53,9 @@ enum TokenModel: Sendable {
     }
 }
 
-/// Encodes words by a model; owns the scratch for it. One thread's.
+/// Encodes words by a model.
+///
+/// Owns the scratch for it; one thread's.
 protocol WordEncoder: AnyObject {
     /// Leaves a word's tokens in `tokens`.
     func encode(_ word: UnsafeBufferPointer<UInt8>)

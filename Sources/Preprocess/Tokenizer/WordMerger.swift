@@ -76,6 +76,7 @@ final class WordMerger: WordEncoder {
                 }
             }
         }
+        places.removeLast(tokens.count - count)
         tokens.removeLast(tokens.count - count)
     }
 
