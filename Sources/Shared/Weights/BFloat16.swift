@@ -9,8 +9,8 @@ public enum BFloat16 {
 
     @inline(__always) public static func float(_ bits: UInt16) -> Float { Float(bitPattern: UInt32(bits) << 16) }
 
-    /// Reads `count` little-endian values.
-    static func widen(_ source: UnsafeRawPointer, into target: UnsafeMutablePointer<Float>, count: Int) {
+    /// Widens `count` little-endian values.
+    public static func widen(_ source: UnsafeRawPointer, into target: UnsafeMutablePointer<Float>, count: Int) {
         for i in 0..<count { target[i] = float(source.loadUnaligned(fromByteOffset: 2 * i, as: UInt16.self)) }
     }
 

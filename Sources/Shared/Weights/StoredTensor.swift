@@ -81,6 +81,27 @@ public struct StoredTensor: Sendable {
         }
     }
 
+    /// The same, converted to bfloat16: to nearest, ties to even.
+    public func copy(
+        rows: Range<Int>, columns: Range<Int>, into target: UnsafeMutablePointer<UInt16>, stride: Int
+    ) throws(WeightsError) {
+        let width = shape.last ?? 1
+        if type == .bfloat16, let start = bytes.baseAddress {
+            precondition(rows.upperBound <= shape.dropLast().reduce(1, *) && columns.upperBound <= width)
+            for (i, row) in rows.enumerated() {
+                UnsafeMutableRawPointer(target + i * stride).copyMemory(
+                    from: start + (row * width + columns.lowerBound) * 2, byteCount: columns.count * 2)
+            }
+            return
+        }
+        let wide = UnsafeMutablePointer<Float>.allocate(capacity: max(1, columns.count))
+        defer { wide.deallocate() }
+        for (i, row) in rows.enumerated() {
+            try copy(rows: row..<row + 1, columns: columns, into: wide, stride: columns.count)
+            BFloat16.round(wide, into: target + i * stride, count: columns.count)
+        }
+    }
+
     /// All numbers of a floating-point tensor, as float32.
     public func floats() throws(WeightsError) -> [Float] {
         var result = [Float](repeating: 0, count: shape.reduce(1, *))

@@ -3,7 +3,7 @@
 /// Every rank has the whole x and makes its own columns of y (Shoeybi et al. 2019, Megatron-LM).
 struct ColumnParallelLinear {
     /// This rank's output features: [out features of the rank, in features].
-    let weight: Matrix
+    let weight: FrozenWeight
     /// [1, out features of the rank].
     let bias: Matrix?
 
@@ -11,6 +11,6 @@ struct ColumnParallelLinear {
         if let bias {
             for row in 0..<y.rows { y.row(row).update(from: bias.start, count: y.columns) }
         }
-        multiply(x, transposed: weight, into: y, accumulate: bias != nil)
+        weight.apply(x, into: y, accumulate: bias != nil)
     }
 }

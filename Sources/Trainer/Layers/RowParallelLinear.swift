@@ -4,7 +4,7 @@
 /// part begins with the bias and the residual, so that they count once.
 struct RowParallelLinear {
     /// [out features, in features of the rank].
-    let weight: Matrix
+    let weight: FrozenWeight
     /// [1, out features], on every rank; only rank 0 adds it.
     let bias: Matrix?
     let communicator: any Communicator
@@ -16,7 +16,7 @@ struct RowParallelLinear {
         } else if let bias {
             for row in 0..<y.rows { add(1, bias.start, to: y.row(row), y.columns) }
         }
-        multiply(x, transposed: weight, into: y, accumulate: true)
+        weight.apply(x, into: y, accumulate: true)
         try communicator.allReduceSum(y)
     }
 }

@@ -3,7 +3,7 @@ struct VocabParallelEmbedding {
     /// The ids that this rank holds.
     let vocabulary: Range<Int>
     /// [ids of the rank, features].
-    let weight: Matrix
+    let weight: FrozenWeight
     let communicator: any Communicator
 
     /// Writes the embedding of each id: [ids, features], the same on all ranks.
@@ -11,7 +11,7 @@ struct VocabParallelEmbedding {
         precondition(y.rows == ids.count && y.columns == weight.columns)
         for (row, id) in ids.enumerated() {
             if vocabulary.contains(Int(id)) {
-                y.row(row).update(from: weight.row(Int(id) - vocabulary.lowerBound), count: y.columns)
+                weight.copyRow(Int(id) - vocabulary.lowerBound, into: y.row(row))
             } else {
                 y.row(row).update(repeating: 0, count: y.columns)
             }

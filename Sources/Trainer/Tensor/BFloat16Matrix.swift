@@ -21,11 +21,21 @@ struct BFloat16Matrix: @unchecked Sendable {
         return BFloat16Matrix(start: start + range.lowerBound, rows: rows, columns: range.count, stride: stride)
     }
 
+    /// Elements between rows in memory of our own: they begin at multiples of 64 bytes, and never a multiple of 4096
+    /// bytes apart, where they would evict each other from the cache.
+    static func stride(columns: Int) -> Int {
+        let stride = (columns + 31) & ~31
+        return stride.isMultiple(of: 2048) ? stride + 32 : stride
+    }
+
+    /// The first element of a row.
+    @inline(__always) func row(_ row: Int) -> UnsafeMutablePointer<UInt16> { start + row * stride }
+
     /// Rounds a matrix of the same shape into this one: to nearest, ties to even.
     func round(_ matrix: Matrix) {
         precondition(rows == matrix.rows && columns == matrix.columns)
         Parallel.ranges(rows, atLeast: 1 + 65_536 / max(1, columns)) { range in
-            for row in range { BFloat16.round(matrix.row(row), into: start + row * stride, count: columns) }
+            for row in range { BFloat16.round(matrix.row(row), into: self.row(row), count: columns) }
         }
     }
 }
@@ -56,15 +66,18 @@ enum RoundedOperands {
     static func with(_ a: Matrix, _ b: Matrix, _ body: (BFloat16Matrix, BFloat16Matrix) -> Void) {
         memory.withLock { body($0.first.round(a), $0.second.round(b)) }
     }
+
+    /// Runs `body` with one operand rounded.
+    static func with(_ a: Matrix, _ body: (BFloat16Matrix) -> Void) {
+        memory.withLock { body($0.first.round(a)) }
+    }
 }
 
 private struct RoundedOperand: @unchecked Sendable {
     private var memory = UnsafeMutableRawBufferPointer.allocate(byteCount: 0, alignment: 64)
 
     mutating func round(_ matrix: Matrix) -> BFloat16Matrix {
-        // Rows begin at multiples of 64 bytes, and never a multiple of 4096 bytes apart: they would evict each other.
-        var stride = (matrix.columns + 31) & ~31
-        if stride.isMultiple(of: 2048) { stride += 32 }
+        let stride = BFloat16Matrix.stride(columns: matrix.columns)
         let bytes = 2 * matrix.rows * stride
         if memory.count < bytes {
             memory.deallocate()

@@ -61,6 +61,21 @@ func multiply(_ a: Matrix, transposed b: Matrix, into c: Matrix, accumulate: Boo
     multiply(a, transposed: false, b, transposed: true, into: c, accumulate: accumulate)
 }
 
+/// c = a bᵀ, or c += a bᵀ, of a weight that is bfloat16 already.
+///
+/// a: [m, k], b: [n, k], c: [m, n].
+func multiply(_ a: Matrix, transposed b: BFloat16Matrix, into c: Matrix, accumulate: Bool = false) {
+    precondition(a.columns == b.columns && c.rows == a.rows && c.columns == b.rows)
+    guard c.rows > FewRows.most else { return FewRows.multiply(a, b, into: c, accumulate: accumulate) }
+    RoundedOperands.with(a) { a in
+        split(c) { rows, columns in
+            BLAS.product(
+                a[rows: rows], transposed: false, b[rows: columns], transposed: true,
+                into: c[rows: rows][columns: columns], accumulate: accumulate)
+        }
+    }
+}
+
 /// c = a b, or c += a b.
 ///
 /// a: [m, k], b: [k, n], c: [m, n].

@@ -1,71 +1,149 @@
 import Shared
 
 /// Products of a few rows of activations, as decoding has them: bound by reading the weight once.
+///
+/// Each number is one sum in one order, whichever rows stand beside it: a verification of drafted tokens computes bit
+/// by bit what decoding them one by one would.
 enum FewRows {
     /// Rows up to which `multiply` comes here.
     static let most = 8
 
     /// y = x Wᵀ, or y += x Wᵀ.
-    ///
-    /// Each number is one sum in one order, whichever rows stand beside it: a verification of drafted tokens computes
-    /// bit by bit what decoding them one by one would.
     static func multiply(_ x: Matrix, _ weight: Matrix, into y: Matrix, accumulate: Bool) {
-        // A piece of W stays in the second-level cache until all groups of rows have seen it.
-        let pieceRows = max(2, 65_536 / max(1, weight.columns) & ~1)
-        Parallel.ranges(weight.rows, atLeast: 1 + 65_536 / max(1, weight.columns)) { range in
-            for first in stride(from: range.lowerBound, to: range.upperBound, by: pieceRows) {
-                let piece = first..<min(first + pieceRows, range.upperBound)
-                for row in stride(from: 0, to: y.rows, by: 4) {
-                    group(x, row, weight, piece, into: y, accumulate: accumulate)
+        pieces(weight.rows, weight.columns) { piece in
+            for row in stride(from: 0, to: y.rows, by: 4) {
+                let inputs = Inputs(row: { x.row(row + min($0, x.rows - row - 1)) }, count: weight.columns)
+                pairs(piece) { first, second in
+                    let sums = products(
+                        WeightRow(start: weight.row(first)), WeightRow(start: weight.row(second)), inputs)
+                    store(sums, first, second, row, into: y, accumulate: accumulate)
                 }
             }
         }
     }
 
-    /// Up to four rows of x from `row`, with the weight's rows in `piece`, two at a time: eight sums in registers,
-    /// which is as many as two multipliers of four cycles take.
-    private static func group(
-        _ x: Matrix, _ row: Int, _ weight: Matrix, _ piece: Range<Int>, into y: Matrix, accumulate: Bool
-    ) {
-        let count = min(4, x.rows - row)
-        let (x0, x1) = (x.row(row), x.row(row + min(1, count - 1)))
-        let (x2, x3) = (x.row(row + min(2, count - 1)), x.row(row + min(3, count - 1)))
-        for first in stride(from: piece.lowerBound, to: piece.upperBound, by: 2) {
-            let second = min(first + 1, piece.upperBound - 1)
-            let sums = products(weight.row(first), weight.row(second), x0, x1, x2, x3, weight.columns)
-            for i in 0..<count {
-                let target = y.row(row + i)
-                target[first] = sums.first[i] + (accumulate ? target[first] : 0)
-                if second > first { target[second] = sums.second[i] + (accumulate ? target[second] : 0) }
+    /// y = x Wᵀ, or y += x Wᵀ, of a bfloat16 weight whose rows end in zeros up to a multiple of 32 columns.
+    static func multiply(_ x: Matrix, _ weight: BFloat16Matrix, into y: Matrix, accumulate: Bool) {
+        let width = (weight.columns + 31) & ~31
+        precondition(weight.stride >= width)
+        withUnsafeTemporaryAllocation(byteCount: 4 * x.rows * width, alignment: 64) { memory in
+            let split = Matrix(
+                start: memory.bindMemory(to: Float.self).baseAddress ?? x.start, rows: x.rows, columns: width)
+            for row in 0..<x.rows { splitPairs(x.row(row), x.columns, into: split.row(row), width) }
+            pieces(weight.rows, width / 2) { piece in
+                for row in stride(from: 0, to: y.rows, by: 4) {
+                    let inputs = Inputs(row: { split.row(row + min($0, x.rows - row - 1)) }, count: width)
+                    pairs(piece) { first, second in
+                        let sums = products(
+                            PairedWeightRow(start: weight.row(first)), PairedWeightRow(start: weight.row(second)),
+                            inputs)
+                        store(sums, first, second, row, into: y, accumulate: accumulate)
+                    }
+                }
             }
         }
     }
 
-    /// The products of two weight rows with four rows of x.
-    @inline(__always) private static func products(
-        _ v: UnsafeMutablePointer<Float>, _ w: UnsafeMutablePointer<Float>, _ x0: UnsafeMutablePointer<Float>,
-        _ x1: UnsafeMutablePointer<Float>, _ x2: UnsafeMutablePointer<Float>, _ x3: UnsafeMutablePointer<Float>,
-        _ count: Int
-    ) -> (first: SIMD4<Float>, second: SIMD4<Float>) {
+    // MARK: - The weight's rows
+
+    /// Spreads a weight's rows over threads, in pieces that stay in the second-level cache until all groups of x have
+    /// seen them.
+    private static func pieces(_ rows: Int, _ floats: Int, _ body: (Range<Int>) -> Void) {
+        let pieceRows = max(2, 65_536 / max(1, floats) & ~1)
+        Parallel.ranges(rows, atLeast: 1 + 65_536 / max(1, floats)) { range in
+            for first in stride(from: range.lowerBound, to: range.upperBound, by: pieceRows) {
+                body(first..<min(first + pieceRows, range.upperBound))
+            }
+        }
+    }
+
+    /// A piece's rows by twos; the last one comes with itself if their number is odd.
+    @inline(__always) private static func pairs(_ piece: Range<Int>, _ body: (_ first: Int, _ second: Int) -> Void) {
+        for first in stride(from: piece.lowerBound, to: piece.upperBound, by: 2) {
+            body(first, min(first + 1, piece.upperBound - 1))
+        }
+    }
+
+    /// Each 32 numbers as the even ones and then the odd ones, which is how a bfloat16 row's halves of words come.
+    private static func splitPairs(
+        _ x: UnsafeMutablePointer<Float>, _ count: Int, into split: UnsafeMutablePointer<Float>, _ width: Int
+    ) {
+        for i in 0..<width {
+            split[i & ~31 + (i & 31) / 2 + (i & 1) * 16] = i < count ? x[i] : 0
+        }
+    }
+
+    // MARK: - Two weight rows with four rows of x
+
+    /// Four rows of x, the last one again where there are fewer.
+    private struct Inputs {
+        let rows:
+            (
+                UnsafeMutablePointer<Float>, UnsafeMutablePointer<Float>, UnsafeMutablePointer<Float>,
+                UnsafeMutablePointer<Float>
+            )
+        let count: Int
+
+        init(row: (Int) -> UnsafeMutablePointer<Float>, count: Int) {
+            rows = (row(0), row(1), row(2), row(3))
+            self.count = count
+        }
+    }
+
+    private typealias Sums = (first: SIMD4<Float>, second: SIMD4<Float>)
+
+    /// Eight sums in registers: as many as two multipliers of four cycles take.
+    @inline(__always) private static func products<Row: VectorRow>(_ v: Row, _ w: Row, _ x: Inputs) -> Sums {
         var (v0, v1, v2, v3) = (Vector.zero, Vector.zero, Vector.zero, Vector.zero)
         var (w0, w1, w2, w3) = (Vector.zero, Vector.zero, Vector.zero, Vector.zero)
-        for i in stride(from: 0, to: count, by: 16) {
-            let (v, w) = (v.load(i, of: count), w.load(i, of: count))
-            var x = x0.load(i, of: count)
-            v0.addProduct(v, x)
-            w0.addProduct(w, x)
-            x = x1.load(i, of: count)
-            v1.addProduct(v, x)
-            w1.addProduct(w, x)
-            x = x2.load(i, of: count)
-            v2.addProduct(v, x)
-            w2.addProduct(w, x)
-            x = x3.load(i, of: count)
-            v3.addProduct(v, x)
-            w3.addProduct(w, x)
+        for i in stride(from: 0, to: x.count, by: 16) {
+            let (v, w) = (v.load(i, of: x.count), w.load(i, of: x.count))
+            var input = x.rows.0.load(i, of: x.count)
+            v0.addProduct(v, input)
+            w0.addProduct(w, input)
+            input = x.rows.1.load(i, of: x.count)
+            v1.addProduct(v, input)
+            w1.addProduct(w, input)
+            input = x.rows.2.load(i, of: x.count)
+            v2.addProduct(v, input)
+            w2.addProduct(w, input)
+            input = x.rows.3.load(i, of: x.count)
+            v3.addProduct(v, input)
+            w3.addProduct(w, input)
         }
-        return (
-            SIMD4(v0.sum(), v1.sum(), v2.sum(), v3.sum()), SIMD4(w0.sum(), w1.sum(), w2.sum(), w3.sum())
-        )
+        return (SIMD4(v0.sum(), v1.sum(), v2.sum(), v3.sum()), SIMD4(w0.sum(), w1.sum(), w2.sum(), w3.sum()))
+    }
+
+    @inline(__always) private static func store(
+        _ sums: Sums, _ first: Int, _ second: Int, _ row: Int, into y: Matrix, accumulate: Bool
+    ) {
+        for i in 0..<min(4, y.rows - row) {
+            let target = y.row(row + i)
+            target[first] = sums.first[i] + (accumulate ? target[first] : 0)
+            if second > first { target[second] = sums.second[i] + (accumulate ? target[second] : 0) }
+        }
+    }
+}
+
+/// A weight's row as vectors.
+private protocol VectorRow {
+    /// The vector that goes with sixteen numbers of x at `offset` of `count`.
+    func load(_ offset: Int, of count: Int) -> Vector
+}
+
+private struct WeightRow: VectorRow {
+    let start: UnsafeMutablePointer<Float>
+
+    @inline(__always) func load(_ offset: Int, of count: Int) -> Vector { start.load(offset, of: count) }
+}
+
+/// A row of bfloat16, of which each 32-bit word holds two: its lower half and its upper half are floats by a shift and
+/// by a mask.
+private struct PairedWeightRow: VectorRow {
+    let start: UnsafeMutablePointer<UInt16>
+
+    @inline(__always) func load(_ offset: Int, of count: Int) -> Vector {
+        let words = UnsafeRawPointer(start + offset & ~31).loadUnaligned(as: SIMD16<UInt32>.self)
+        return unsafeBitCast(offset & 16 == 0 ? words &<< 16 : words & 0xFFFF_0000, to: Vector.self)
     }
 }

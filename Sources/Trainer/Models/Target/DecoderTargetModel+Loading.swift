@@ -3,14 +3,15 @@ import Shared
 /// Loading a decoder's weights: each rank reads and converts its own part and nothing else.
 extension DecoderTargetModel {
     init(
-        _ description: DecoderDescription, weights: WeightDirectory, communicator: any Communicator, positions: Int
+        _ description: DecoderDescription, weights: WeightDirectory, communicator: any Communicator, positions: Int,
+        precision: MatrixPrecision
     ) throws {
         guard communicator.size <= description.numAttentionHeads else {
             throw CommunicationError(
                 operation: "--tp-size \(communicator.size)",
                 message: "is more than the target's \(description.numAttentionHeads) attention heads")
         }
-        let loader = ShardLoader(description, weights, communicator)
+        let loader = ShardLoader(description, weights, communicator, precision)
         self.description = description
         self.communicator = communicator
         memory = loader.memory
@@ -36,9 +37,14 @@ private struct ShardLoader {
     let description: DecoderDescription
     let weights: WeightDirectory
     let communicator: any Communicator
+    let precision: MatrixPrecision
     let memory = FrozenWeights()
 
-    init(_ description: DecoderDescription, _ weights: WeightDirectory, _ communicator: any Communicator) {
+    init(
+        _ description: DecoderDescription, _ weights: WeightDirectory, _ communicator: any Communicator,
+        _ precision: MatrixPrecision
+    ) {
+        self.precision = precision
         self.description = description
         self.weights = weights
         self.communicator = communicator
@@ -88,11 +94,13 @@ private struct ShardLoader {
     func vector(_ name: String, _ count: Int) throws(WeightsError) -> Matrix {
         let tensor = try weights.tensor(name)
         try tensor.expect([count])
-        return try copy(tensor, rows: 0..<1, columns: 0..<count)
+        let vector = memory.matrix(rows: 1, columns: count)
+        try tensor.copy(rows: 0..<1, columns: 0..<count, into: vector.start, stride: vector.stride)
+        return vector
     }
 
     /// Some rows of [total, hidden].
-    func rows(_ name: String, _ range: Range<Int>, of total: Int) throws(WeightsError) -> Matrix {
+    func rows(_ name: String, _ range: Range<Int>, of total: Int) throws(WeightsError) -> FrozenWeight {
         let tensor = try weights.tensor(name)
         try tensor.expect([total, description.hiddenSize])
         return try copy(tensor, rows: range, columns: 0..<description.hiddenSize)
@@ -103,14 +111,13 @@ private struct ShardLoader {
         _ parts: [(name: String, rows: Range<Int>, total: Int)], hasBias: Bool
     ) throws(WeightsError) -> ColumnParallelLinear {
         let count = parts.reduce(0) { $0 + $1.rows.count }
-        let weight = memory.matrix(rows: count, columns: description.hiddenSize)
+        let weight = memory.weight(rows: count, columns: description.hiddenSize, precision)
         let bias = hasBias ? memory.matrix(rows: 1, columns: count) : nil
         var first = 0
         for part in parts {
             let tensor = try weights.tensor("\(part.name).weight")
             try tensor.expect([part.total, description.hiddenSize])
-            try tensor.copy(
-                rows: part.rows, columns: 0..<description.hiddenSize, into: weight.row(first), stride: weight.stride)
+            try weight.read(tensor, rows: part.rows, columns: 0..<description.hiddenSize, at: first)
             if let bias {
                 let tensor = try weights.tensor("\(part.name).bias")
                 try tensor.expect([part.total])
@@ -132,9 +139,11 @@ private struct ShardLoader {
             bias: hasBias ? try vector("\(name).bias", description.hiddenSize) : nil, communicator: communicator)
     }
 
-    private func copy(_ tensor: StoredTensor, rows: Range<Int>, columns: Range<Int>) throws(WeightsError) -> Matrix {
-        let matrix = memory.matrix(rows: rows.count, columns: columns.count)
-        try tensor.copy(rows: rows, columns: columns, into: matrix.start, stride: matrix.stride)
-        return matrix
+    private func copy(
+        _ tensor: StoredTensor, rows: Range<Int>, columns: Range<Int>
+    ) throws(WeightsError) -> FrozenWeight {
+        let weight = memory.weight(rows: rows.count, columns: columns.count, precision)
+        try weight.read(tensor, rows: rows, columns: columns)
+        return weight
     }
 }

@@ -13,9 +13,10 @@ enum TargetModelRegistry {
     /// - Parameters:
     ///   - directory: A Hugging Face directory: config.json and safetensors.
     ///   - positions: The longest sequence that will be asked for, in rows.
+    ///   - precision: What linear maps and the embedding are held and multiplied in.
     /// - Throws: An error that names the key, or the tensor, that is missing or not supported.
     static func load(
-        _ directory: String, communicator: any Communicator, positions: Int
+        _ directory: String, communicator: any Communicator, positions: Int, precision: MatrixPrecision = .current
     ) throws -> DecoderTargetModel {
         let configuration = try ModelConfiguration(directory: directory)
         guard let name = configuration.architectures.first else {
@@ -28,6 +29,6 @@ enum TargetModelRegistry {
         }
         return try DecoderTargetModel(
             describe(configuration), weights: WeightDirectory(directory), communicator: communicator,
-            positions: positions)
+            positions: positions, precision: precision)
     }
 }
