@@ -29,13 +29,16 @@ let package = Package(
         .target(
             name: "Shared", dependencies: ["CLMDB", "CZstd", "CXXHash", "CSimdjson", "CMachine"],
             swiftSettings: swiftForCPU, linkerSettings: [.linkedLibrary("m")]),
+        .target(name: "Jinja", swiftSettings: swiftForCPU),
         .executableTarget(
-            name: "Preprocess", dependencies: ["Shared", "CPCRE2", "CUTF8Proc"], swiftSettings: swiftForCPU),
+            name: "Preprocess", dependencies: ["Jinja", "Shared", "CPCRE2", "CUTF8Proc"], swiftSettings: swiftForCPU),
         .executableTarget(
             name: "Trainer", dependencies: ["Shared", "COpenBLAS", "COneDNN", "CMPI"], swiftSettings: swiftForCPU),
 
         .target(name: "TestSupport", dependencies: ["Shared"], path: "Tests/TestSupport", swiftSettings: swiftForCPU),
         .testTarget(name: "SharedTests", dependencies: ["Shared", "TestSupport"], swiftSettings: swiftForCPU),
+        .testTarget(
+            name: "JinjaTests", dependencies: ["Jinja", "Preprocess", "TestSupport"], swiftSettings: swiftForCPU),
         .testTarget(name: "PreprocessTests", dependencies: ["Preprocess", "TestSupport"], swiftSettings: swiftForCPU),
         .testTarget(name: "TrainerTests", dependencies: ["Trainer", "TestSupport"], swiftSettings: swiftForCPU),
     ],

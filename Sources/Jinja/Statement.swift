@@ -1,0 +1,202 @@
+/// A tag or a piece of text of a template.
+class Statement {
+    /// What comes after it.
+    enum Flow { case next, leaveLoop, nextIteration }
+
+    /// The byte of the source at which it begins.
+    let position: Int
+
+    init(_ position: Int) { self.position = position }
+
+    func resolve(_ scope: Scope) throws(Failure) {}
+    func execute(_ rendering: Rendering) throws(Failure) -> Flow { .next }
+}
+
+/// Statements one after another.
+struct Block {
+    var statements: [Statement] = []
+
+    func resolve(_ scope: Scope) throws(Failure) {
+        for statement in statements { try statement.resolve(scope) }
+    }
+
+    func execute(_ rendering: Rendering) throws(Failure) -> Statement.Flow {
+        for statement in statements {
+            try rendering.step()
+            let flow = try statement.execute(rendering)
+            if flow != .next { return flow }
+        }
+        return .next
+    }
+}
+
+/// Statements with names of their own: what is set within isn't set outside.
+struct ScopedBlock {
+    private let block: Block
+    private var copies: [(slot: Int, from: Place)] = []
+
+    init(_ block: Block) { self.block = block }
+
+    /// - Parameter declare: Declares the names that the block is entered with.
+    mutating func resolve(in scope: Scope, declare: (Scope) throws(Failure) -> Void = { _ in }) throws(Failure) {
+        let inner = Scope(in: scope)
+        try declare(inner)
+        try block.resolve(inner)
+        copies = inner.copies
+    }
+
+    /// Gives the block's own names the values that they have outside.
+    func enter(_ rendering: Rendering) {
+        for copy in copies { rendering.frame.slots[copy.slot] = rendering.frame[copy.from] }
+    }
+
+    func execute(_ rendering: Rendering) throws(Failure) -> Statement.Flow { try block.execute(rendering) }
+}
+
+/// Text outside of tags.
+final class Data: Statement {
+    private let text: Text
+
+    init(_ text: Text, _ position: Int) {
+        self.text = text
+        super.init(position)
+    }
+
+    override func execute(_ rendering: Rendering) throws(Failure) -> Flow {
+        try rendering.write(text.utf8)
+        return .next
+    }
+}
+
+/// `{{ a }}`.
+final class Output: Statement {
+    private let expression: Expression
+
+    init(_ expression: Expression, _ position: Int) {
+        self.expression = expression
+        super.init(position)
+    }
+
+    override func resolve(_ scope: Scope) throws(Failure) { try expression.resolve(scope) }
+
+    override func execute(_ rendering: Rendering) throws(Failure) -> Flow {
+        let value = try expression.evaluate(rendering)
+        rendering.position = position
+        try rendering.write(value)
+        return .next
+    }
+}
+
+/// `{% if %}`, `{% elif %}`, `{% else %}`.
+final class If: Statement {
+    private let branches: [(condition: Expression, block: Block)]
+    private let otherwise: Block
+
+    init(_ branches: [(Expression, Block)], otherwise: Block, _ position: Int) {
+        self.branches = branches
+        self.otherwise = otherwise
+        super.init(position)
+    }
+
+    override func resolve(_ scope: Scope) throws(Failure) {
+        let wasConditional = scope.isConditional
+        scope.isConditional = true
+        defer { scope.isConditional = wasConditional }
+        for branch in branches {
+            try branch.condition.resolve(scope)
+            try branch.block.resolve(scope)
+        }
+        try otherwise.resolve(scope)
+    }
+
+    override func execute(_ rendering: Rendering) throws(Failure) -> Flow {
+        for branch in branches where try branch.condition.evaluate(rendering).isTrue {
+            return try branch.block.execute(rendering)
+        }
+        return try otherwise.execute(rendering)
+    }
+}
+
+/// `{% break %}` and `{% continue %}`.
+final class Jump: Statement {
+    private let flow: Flow
+
+    init(_ flow: Flow, _ position: Int) {
+        self.flow = flow
+        super.init(position)
+    }
+
+    override func execute(_ rendering: Rendering) -> Flow { flow }
+}
+
+/// `{% with a = b %}`.
+final class With: Statement {
+    private let assignments: [(target: Target, value: Expression)]
+    private var block: ScopedBlock
+
+    init(_ assignments: [(Target, Expression)], _ block: Block, _ position: Int) {
+        self.assignments = assignments
+        self.block = ScopedBlock(block)
+        super.init(position)
+    }
+
+    override func resolve(_ scope: Scope) throws(Failure) {
+        for assignment in assignments { try assignment.value.resolve(scope) }
+        try block.resolve(in: scope) { inner throws(Failure) in
+            for assignment in assignments { try assignment.target.declare(in: inner) }
+        }
+    }
+
+    override func execute(_ rendering: Rendering) throws(Failure) -> Flow {
+        var values: [Value] = []
+        for assignment in assignments { values.append(try assignment.value.evaluate(rendering)) }
+        block.enter(rendering)
+        for (assignment, value) in zip(assignments, values) { try assignment.target.assign(value, rendering) }
+        return try block.execute(rendering)
+    }
+}
+
+/// `{% filter a|b %}`.
+final class FilterBlock: Statement {
+    private let filter: FilterCall
+    private var block: ScopedBlock
+
+    init(_ filter: FilterCall, _ block: Block, _ position: Int) {
+        self.filter = filter
+        self.block = ScopedBlock(block)
+        super.init(position)
+    }
+
+    override func resolve(_ scope: Scope) throws(Failure) {
+        try filter.resolve(scope)
+        try block.resolve(in: scope)
+    }
+
+    override func execute(_ rendering: Rendering) throws(Failure) -> Flow {
+        block.enter(rendering)
+        var flow = Flow.next
+        let text = try rendering.capture { () throws(Failure) in flow = try block.execute(rendering) }
+        try rendering.write(try filter.evaluate(rendering, block: text))
+        return flow
+    }
+}
+
+/// `{% generation %}`: what the model is trained to write.
+final class Generation: Statement {
+    private var block: ScopedBlock
+
+    init(_ block: Block, _ position: Int) {
+        self.block = ScopedBlock(block)
+        super.init(position)
+    }
+
+    override func resolve(_ scope: Scope) throws(Failure) { try block.resolve(in: scope) }
+
+    override func execute(_ rendering: Rendering) throws(Failure) -> Flow {
+        block.enter(rendering)
+        let start = rendering.output.count
+        let flow = try block.execute(rendering)
+        rendering.markGeneration(from: start)
+        return flow
+    }
+}
