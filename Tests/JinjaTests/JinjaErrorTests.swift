@@ -18,7 +18,10 @@ struct JinjaErrorTests {
         ("{{ 'é' + 1 }}", "t.jinja:1:8: can only concatenate str (not \"int\") to str"),
         ("é{{ 1 / 0 }}", "t.jinja:1:7: division by zero"),
         ("\r\n\r\n {% nope %}", "t.jinja:3:5: unknown tag 'nope'"),
-        ("{% if x %}\n{% for y in z %}", "t.jinja:2:17: expected 'endfor', got the template's end; tag 'for' isn't closed"),
+        (
+            "{% if x %}\n{% for y in z %}",
+            "t.jinja:2:17: expected 'endfor', got the template's end; tag 'for' isn't closed"
+        ),
         ("{{ x|nope }}", "t.jinja:1:6: no filter named 'nope'"),
         ("{{ x is nope }}", "t.jinja:1:6: no test named 'nope'"),
         ("{% include 'x' %}", "t.jinja:1:4: tag 'include' is not supported: a chat template is one file"),
