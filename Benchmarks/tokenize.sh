@@ -1,22 +1,32 @@
 #!/usr/bin/env bash
-# Tokenizing: Preprocess tokenize beside Hugging Face's tokenizers, one thread each, on the same real conversations.
+# Tokenizing: Eyrie, quicktok and Hugging Face's tokenizers, one thread each, on the same real conversations.
 #
-# usage: Benchmarks/tokenize.sh [CONVERSATIONS] [MODEL_DIRECTORY...]    (default: 4000, SmolLM2-135M-Instruct)
+# usage: Benchmarks/tokenize.sh [CONVERSATIONS] [NAME...]    (default: 4000, and a tokenizer of each kind)
 #
-# Eyrie's time is that of the command less that of one line: JSON in, JSON out and writing included. The peer's is that
-# of encode_batch_fast alone. Ids are compared.
+# NAME is one of scripts/get_tokenizers.py, or smollm2. All that is counted is the CPU's time for encoding, of one pass
+# over the texts in a new process; ids are compared.
 
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 count=${1:-4000}
 shift || true
-# shellcheck source=../scripts/venv.sh
-source "$here/../scripts/venv.sh"
-swift build --package-path "$root" -c release >&2
-if [ $# = 0 ]; then
-    set -- "$state/models/SmolLM2-135M-Instruct"
-    "$python" "$root/scripts/get_smollm2.py" "$1" --downloads "$state/downloads" >&2
+[ $# -gt 0 ] || set -- llama-3.1 gpt-oss phi-4 qwen-3 smollm2 deepseek-v3 mistral-v0.3 gemma-3
+# shellcheck source=../scripts/tokenizers-venv.sh
+source "$here/../scripts/tokenizers-venv.sh"
+program=${EYRIE_PREPROCESS:-}
+if [ -z "$program" ]; then
+    swift build --package-path "$root" -c release --product Preprocess >&2
+    program=$root/.build/release/Preprocess
 fi
 data=$state/data/sharegpt-$count.jsonl
 "$python" "$here/get_sharegpt.py" "$data" --limit "$count" --downloads "$state/downloads" >&2
-RAYON_NUM_THREADS=1 "$python" "$here/tokenize_peers.py" "$root/.build/release/Preprocess" "$data" "$@"
+directories=()
+for name in "$@"; do
+    if [ "$name" = smollm2 ]; then
+        directories+=("$root/fixtures/tokenizers/smollm2")
+    else
+        "$python" "$root/scripts/get_tokenizers.py" "$state/tokenizers" "$name" --downloads "$state/downloads" >&2
+        directories+=("$state/tokenizers/$name")
+    fi
+done
+"$python" "$here/tokenize_peers.py" "$program" "$data" "${directories[@]}"

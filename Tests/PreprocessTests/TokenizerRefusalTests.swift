@@ -146,6 +146,18 @@ struct TokenizerRefusalTests {
         }
     }
 
+    /// As transformers has it: they are asked for by whoever calls, whatever the file says.
+    @Test func truncationAndPaddingAreLeftToOthers() throws {
+        let text = """
+            {"truncation": {"max_length": 1}, "padding": {"strategy": "BatchLongest"}, "pre_tokenizer": null,
+             "model": {"type": "BPE", "vocab": {"a": 0}, "merges": []}, "decoder": null}
+            """
+        let root = try JSONFile(contents: Array(text.utf8), path: "tokenizer.json").root
+        let tokenizer = try Tokenizer(tokenizer: root, config: nil, digest: Digest(of: text))
+        #expect(try tokenizer.makeEncoder().ids("aaa") == [0, 0, 0])
+        #expect(try tokenizer.decode([0, 0]) == Array("a a".utf8))
+    }
+
     @Test func addedTokensThatContradictEachOther() {
         expect("tokenizer_config.json: key 'added_tokens_decoder.4' has id 4, but the same token has id 3 elsewhere") {
             try Self.tokenizer(

@@ -27,7 +27,10 @@ func randomText(_ scalars: Int, using generator: inout SplitMix64) -> [UInt8] {
     let special = Array(
         " \n\r\t'aBc09.,/\u{17F}\u{A0}\u{85}\u{3000}\u{2028}\u{180E}\u{200B}\u{301}\u{1C5}\u{BD}\u{10D40}\u{1E5D0}"
             .unicodeScalars)
-    let contractions = ["'s", "'S", "'re", "'LL", "'\u{17F}", "'ve ", "'d"]
+    let contractions = [
+        "'s", "'S", "'re", "'LL", "'\u{17F}", "'ve ", "'d", " word", "Capital", " ABCDEFGHIJdefghijklmn",
+        "aVeryLongWordOf", "ABC",
+    ]
     let ranges: [ClosedRange<UInt32>] = [
         0x20...0x7E, 0x20...0x7E, 0x20...0x7E, 0xA0...0x24F, 0x250...0x1200, 0x1200...0x3100, 0x4E00...0x9FFF,
         0xAC00...0xD7A3, 0x1D400...0x1D7FF, 0x1F300...0x1F6FF, 0x10000...0x10FFFF,

@@ -19,6 +19,15 @@ struct JSONTests {
         #expect(root["big"]?.double == 0x1p64 && root["big"]?.int == nil)
     }
 
+    @Test func integersBeyond64BitsAreNumbers() throws {
+        let text =
+            #"{"a": 1000000000000000019884624838656, "b": "\" 1000000000000000019884624838656", "c": [-99999999999999999999]}"#
+        let root = try parse(text)
+        #expect(root["a"]?.double == 1e30 && root["b"]?.string == "\" 1000000000000000019884624838656")
+        #expect(root["c"]?.elements.map(\.double) == [-1e20])
+        #expect(throws: JSONError.self) { try parse("[1000000000000000019884624838656") }
+    }
+
     @Test func theFirstOfTwoEqualKeysCounts() throws {
         #expect(try parse(#"{"a": 1, "a": 2}"#)["a"]?.int == 1)
     }

@@ -27,6 +27,7 @@ struct CL100KScanner: WordScanner {
 
     @inline(__always)
     func endOfWord(at start: Int, in text: ScannedText, upTo end: Int) -> Int {
+        if let word = text.endOfASCIIWord(at: start, upTo: end) { return word }
         let (first, length) = text.scalar(at: start)
         var next = start &+ length
         if first.contains(anyOf: word) { return text.endOfRun(word, from: next, upTo: end) }

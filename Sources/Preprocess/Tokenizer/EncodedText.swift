@@ -45,6 +45,50 @@ final class EncodedText {
         count &+= 1
     }
 
+    /// Writes tokens without the cost of looking at the object for each; what it wrote counts once it is taken back.
+    struct Writer {
+        private let ids: UnsafeMutablePointer<Int32>
+        private let starts: UnsafeMutablePointer<Int32>
+        private let ends: UnsafeMutablePointer<Int32>
+        fileprivate var count: Int
+        private let capacity: Int
+
+        fileprivate init(_ text: EncodedText) {
+            (ids, starts, ends) = (text.idStorage, text.startStorage, text.endStorage)
+            (count, capacity) = (text.count, text.capacity)
+        }
+
+        /// Appends the tokens of a word that stands at `start`, if it has up to three and there is room.
+        ///
+        /// Three are written whatever their number, so that nothing hangs on it that a CPU would have to guess.
+        @inline(__always)
+        mutating func append(_ word: UnsafePointer<WordCache.Entry>, at start: Int) -> Bool {
+            let found = Int(word.pointee.count)
+            guard found <= 3, count &+ 3 <= capacity else { return false }
+            let tokens = word.pointee.tokens
+            let second = write(tokens.0, count, Int32(truncatingIfNeeded: start))
+            let third = write(tokens.1, count &+ 1, second)
+            _ = write(tokens.2, count &+ 2, third)
+            count &+= found
+            return true
+        }
+
+        @inline(__always)
+        private func write(_ token: UInt32, _ place: Int, _ start: Int32) -> Int32 {
+            let end = start &+ Int32(bitPattern: token &>> WordCache.idBits)
+            ids[place] = Int32(bitPattern: token & (1 &<< WordCache.idBits &- 1))
+            starts[place] = start
+            ends[place] = end
+            return end
+        }
+    }
+
+    @inline(__always)
+    func writer() -> Writer { Writer(self) }
+
+    @inline(__always)
+    func take(_ writer: Writer) { count = writer.count }
+
     /// Moves the offsets of the tokens from `first` on: a token's new range is `move` of its old one.
     func moveOffsets(from first: Int, _ move: (Range<Int>) -> Range<Int>) {
         for i in first..<count {

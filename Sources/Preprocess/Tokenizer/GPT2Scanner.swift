@@ -19,6 +19,7 @@ struct GPT2Scanner: WordScanner {
 
     @inline(__always)
     func endOfWord(at start: Int, in text: ScannedText, upTo end: Int) -> Int {
+        if let word = text.endOfASCIIWord(at: start, upTo: end) { return word }
         let (first, length) = text.scalar(at: start)
         let next = start &+ length
         if first.contains(anyOf: .letter) { return text.endOfRun(.letter, from: next, upTo: end) }

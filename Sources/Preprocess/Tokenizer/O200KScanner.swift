@@ -30,6 +30,7 @@ struct O200KScanner: WordScanner {
 
     @inline(__always)
     func endOfWord(at start: Int, in text: ScannedText, upTo end: Int) -> Int {
+        if let word = endOfASCIIWord(at: start, in: text, upTo: end) { return word }
         let (first, length) = text.scalar(at: start)
         var next = start &+ length
         if first.contains(.number) {
@@ -53,6 +54,18 @@ struct O200KScanner: WordScanner {
         }
         guard first.contains(.space) else { return endOfOthers(from: next, in: text, upTo: end) }
         return text.endOfSpaces(at: start, upTo: end, atLineEnd: true) { _ in false }
+    }
+
+    /// The end of a word of ASCII capitals and small letters, with or without a space before it.
+    ///
+    /// - Returns: nil where it isn't that simple: another script or a contraction may follow.
+    @inline(__always)
+    private func endOfASCIIWord(at start: Int, in text: ScannedText, upTo end: Int) -> Int? {
+        let letters = text.bytes[start] == UInt8(ascii: " ") ? start &+ 1 : start
+        let word = text.endOfASCIISmallLetters(from: text.endOfASCIICapitals(from: letters))
+        guard word > letters else { return nil }
+        if word >= end { return letters < end ? end : nil }
+        return text.bytes[word] < 0x80 && text.bytes[word] != UInt8(ascii: "'") ? word : nil
     }
 
     /// The end of the pattern's first or second alternative, which may take one character before its letters.

@@ -27,12 +27,18 @@ struct ScalarClasses: @unchecked Sendable {
 
     private let blockIndex: UnsafePointer<UInt16>
     private let blocks: UnsafePointer<UInt8>
+    private let ascii: UnsafePointer<UInt8>
 
     /// The class of the scalar `value`, which is below 0x200000.
     @inline(__always)
     subscript(value: UInt32) -> ScalarClass {
         let block = Int(blockIndex[Int(value &>> 8)])
         return ScalarClass(rawValue: blocks[block &<< 8 | Int(value & 0xFF)])
+    }
+
+    /// The class of an ASCII scalar.
+    subscript(ascii byte: UInt8) -> ScalarClass {
+        @inline(__always) get { ScalarClass(rawValue: ascii[Int(byte)]) }
     }
 
     private init() {
@@ -50,6 +56,7 @@ struct ScalarClasses: @unchecked Sendable {
         storage.initialize(from: table, count: table.count)
         blockIndex = UnsafePointer(index)
         blocks = UnsafePointer(storage)
+        ascii = blocks + Int(index[0]) << 8
     }
 
     private static func classify(_ value: UInt32) -> ScalarClass {

@@ -83,12 +83,29 @@ final class TokenEncoder {
     @inline(__always)
     private func scan(_ scanner: some WordScanner, _ text: AlignedView, into encoded: EncodedText) {
         let scanned = ScannedText(text.start)
+        let (start, end) = (text.start, text.range.upperBound)
+        var writer = encoded.writer()
         var word = text.range.lowerBound
-        while word < text.range.upperBound {
-            let end = scanner.endOfWord(at: word, in: scanned, upTo: text.range.upperBound)
-            encodeWord(text.start, word, end, into: encoded)
-            word = end
+        while word < end {
+            let next = scanner.endOfWord(at: word, in: scanned, upTo: end)
+            let count = next &- word
+            if count > WordCache.shortLimit || !writeKnown(start + word, count, at: word, to: &writer) {
+                encoded.take(writer)
+                encodeWord(start, word, next, into: encoded)
+                writer = encoded.writer()
+            }
+            word = next
         }
+        encoded.take(writer)
+    }
+
+    /// Writes the tokens of a short word, if they are in its entry of the cache.
+    @inline(__always)
+    private func writeKnown(
+        _ word: UnsafePointer<UInt8>, _ count: Int, at position: Int, to writer: inout EncodedText.Writer
+    ) -> Bool {
+        guard let entry = cache.find(WordCache.shortKey(word, count)) else { return false }
+        return writer.append(entry, at: position)
     }
 
     /// Encodes a piece that no pre-tokenizer splits further, in parts if the model allows it.
@@ -102,7 +119,6 @@ final class TokenEncoder {
     }
 
     /// Encodes a word, whose last byte 15 readable ones follow.
-    @inline(__always)
     private func encodeWord(_ start: UnsafePointer<UInt8>, _ word: Int, _ end: Int, into encoded: EncodedText) {
         let count = end &- word
         guard count <= WordCache.shortLimit else {
@@ -112,18 +128,16 @@ final class TokenEncoder {
         let key = WordCache.shortKey(start + word, count)
         guard let entry = cache.find(key) else {
             let bytes = UnsafeBufferPointer(start: start + word, count: count)
-            if encodeNew(bytes, at: word, into: encoded) { cache.insert(key, words.tokens, longWord: nil) }
+            if encodeNew(bytes, at: word, into: encoded) {
+                cache.insert(key, words.tokens, lengths: lengths, longWord: nil)
+            }
             return
         }
-        let found = entry.pointee.count
-        encoded.reserve(Int(found))
-        guard found <= 3 else { return appendAside(entry, at: word, to: encoded) }
-        let tokens = entry.pointee.tokens
-        var middle = append(tokens.0, at: word, to: encoded)
-        guard found > 1 else { return }
-        middle = append(tokens.1, at: middle, to: encoded)
-        guard found > 2 else { return }
-        _ = append(tokens.2, at: middle, to: encoded)
+        if entry.pointee.count > 3 { return appendAside(entry, at: word, to: encoded) }
+        encoded.reserve(3)
+        var writer = encoded.writer()
+        _ = writer.append(entry, at: word)
+        encoded.take(writer)
     }
 
     private func encodeLongWord(_ word: UnsafeBufferPointer<UInt8>, at position: Int, into encoded: EncodedText) {
@@ -133,10 +147,9 @@ final class TokenEncoder {
         }
         let key = WordCache.longKey(start, word.count)
         if let entry = cache.find(key, word) {
-            encoded.reserve(Int(entry.pointee.count))
             appendAside(entry, at: position, to: encoded)
         } else if encodeNew(word, at: position, into: encoded) {
-            cache.insert(key, words.tokens, longWord: word)
+            cache.insert(key, words.tokens, lengths: lengths, longWord: word)
         }
     }
 
@@ -173,6 +186,7 @@ final class TokenEncoder {
 
     private func appendAside(_ entry: UnsafePointer<WordCache.Entry>, at start: Int, to encoded: EncodedText) {
         var position = start
+        encoded.reserve(Int(entry.pointee.count))
         for i in 0..<Int(entry.pointee.count) {
             position = append(cache.sideToken(entry, i), at: position, to: encoded)
         }

@@ -4,7 +4,7 @@ import Shared
 ///
 /// Text is normalized, split at added tokens and into words, and each word encoded by the model, as `tokenizers` does
 /// it; the ids are the same or the tokenizer is refused. The post-processor isn't applied: templates write the
-/// special tokens themselves.
+/// special tokens themselves. Nor are truncation and padding, which transformers leaves to its callers too.
 final class Tokenizer: Sendable {
     /// One more than the largest id.
     let vocabSize: Int
@@ -42,8 +42,6 @@ final class Tokenizer: Sendable {
 
     init(tokenizer root: JSONNode, config: JSONNode?, digest: Digest) throws(JSONError) {
         self.digest = digest
-        if let truncation = root["truncation"] { throw truncation.error("is not supported; supported: null") }
-        if let padding = root["padding"] { throw padding.error("is not supported; supported: null") }
         normalizers = try root["normalizer"].map { node throws(JSONError) in try Normalizer.load(node) } ?? []
         splitter = try WordSplitter(root["pre_tokenizer"])
         model = try TokenModel(try root.required("model"), isByteLevel: splitter.isByteLevel)

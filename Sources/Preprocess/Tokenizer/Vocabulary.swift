@@ -1,3 +1,5 @@
+@preconcurrency import Glibc
+
 /// The bytes of every token, and the token of bytes: an open-addressing table over one arena.
 struct Vocabulary: Sendable {
     /// Ids are below this.
@@ -49,9 +51,10 @@ struct Vocabulary: Sendable {
             var slot = Int(truncatingIfNeeded: hash(start, count: bytes.count)) & (slots.count - 1)
             while slots[slot] != 0 {
                 let id = Int(slots[slot]) - 1
-                if Int(counts[id]) == bytes.count {
-                    let own = UnsafeBufferPointer(rebasing: arena[Int(starts[id])..<Int(starts[id]) + bytes.count])
-                    if own.elementsEqual(bytes) { return Int32(id) }
+                if Int(counts[id]) == bytes.count, let own = arena.baseAddress,
+                    memcmp(own + Int(starts[id]), start, bytes.count) == 0
+                {
+                    return Int32(id)
                 }
                 slot = (slot + 1) & (slots.count - 1)
             }

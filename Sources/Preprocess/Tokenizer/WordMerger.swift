@@ -4,13 +4,10 @@ final class WordMerger: WordEncoder {
     private let merges: MergeTable
     private(set) var tokens: [Int32] = []
     private(set) var ranges: [Range<Int32>]?
-    private var pairs: [MergeTable.Merge] = []
     /// The first part of each token.
     private var places: [Int32] = []
     /// Where the parts stand in the word, if that isn't plain.
     private var parts: [Range<Int32>] = []
-    private var next: [Int32] = []
-    private var previous: [Int32] = []
     private var heap = MergeHeap()
 
     /// The longest word, in parts, that is merged by looking through all of its pairs for each merge.
@@ -28,7 +25,9 @@ final class WordMerger: WordEncoder {
             tokens.append(id)
             if Int(model.lengths[Int(id)]) != word.count { ranges = [0..<Int32(word.count)] }
         } else if model.knowsEveryByte {
-            for byte in word { tokens.append(model.byteTokens[Int(byte)]) }
+            model.byteTokens.withUnsafeBufferPointer { byteTokens in
+                tokens.append(contentsOf: word.lazy.map { byteTokens[Int($0)] })
+            }
             merge()
         } else {
             appendParts(of: word)
@@ -38,58 +37,70 @@ final class WordMerger: WordEncoder {
     }
 
     private func merge() {
+        let count = tokens.count
         places.removeAll(keepingCapacity: true)
-        places.append(contentsOf: 0..<Int32(tokens.count))
-        guard tokens.count > 1 else { return }
-        pairs.removeAll(keepingCapacity: true)
-        for i in 1..<tokens.count { pairs.append(merges.merge(tokens[i - 1], tokens[i])) }
-        if tokens.count <= Self.linearLimit {
-            mergeShort()
-        } else {
-            mergeLong()
-        }
-    }
-
-    private func mergeShort() {
-        var count = tokens.count
-        tokens.withUnsafeMutableBufferPointer { tokens in
-            pairs.withUnsafeMutableBufferPointer { pairs in
-                places.withUnsafeMutableBufferPointer { places in
-                    while count > 1 {
-                        var best = MergeTable.none
-                        var place = 0
-                        for i in 0..<count &- 1 where pairs[i] < best {
-                            best = pairs[i]
-                            place = i
-                        }
-                        guard best != MergeTable.none else { break }
-                        tokens[place] = MergeTable.merged(best)
-                        count &-= 1
-                        for i in place &+ 1..<max(count, place &+ 1) {
-                            tokens[i] = tokens[i &+ 1]
-                            places[i] = places[i &+ 1]
-                        }
-                        for i in place..<max(count &- 1, place) { pairs[i] = pairs[i &+ 1] }
-                        if place > 0 { pairs[place &- 1] = merges.merge(tokens[place &- 1], tokens[place]) }
-                        if place < count &- 1 { pairs[place] = merges.merge(tokens[place], tokens[place &+ 1]) }
-                    }
+        places.append(contentsOf: 0..<Int32(count))
+        guard count > 1 else { return }
+        if count > Self.linearLimit { return mergeLong() }
+        let left = tokens.withUnsafeMutableBufferPointer { tokens in
+            places.withUnsafeMutableBufferPointer { places in
+                withUnsafeTemporaryAllocation(of: MergeTable.Merge.self, capacity: count) { pairs in
+                    Self.mergeShort(tokens, places, pairs, merges)
                 }
             }
         }
-        places.removeLast(tokens.count - count)
-        tokens.removeLast(tokens.count - count)
+        tokens.removeLast(count - left)
+        places.removeLast(count - left)
+    }
+
+    /// Merges tokens in place.
+    ///
+    /// - Parameters:
+    ///   - places: The first part of each token.
+    ///   - pairs: Room for what the tokens merge to.
+    /// - Returns: The number of tokens that are left.
+    private static func mergeShort(
+        _ tokens: UnsafeMutableBufferPointer<Int32>, _ places: UnsafeMutableBufferPointer<Int32>,
+        _ pairs: UnsafeMutableBufferPointer<MergeTable.Merge>, _ merges: MergeTable
+    ) -> Int {
+        var count = tokens.count
+        for i in 0..<count &- 1 { pairs[i] = merges.merge(tokens[i], tokens[i &+ 1]) }
+        while count > 1 {
+            var best = MergeTable.none
+            var place = 0
+            for i in 0..<count &- 1 where pairs[i] < best {
+                best = pairs[i]
+                place = i
+            }
+            guard best != MergeTable.none else { break }
+            tokens[place] = MergeTable.merged(best)
+            count &-= 1
+            for i in place &+ 1..<max(count, place &+ 1) {
+                tokens[i] = tokens[i &+ 1]
+                places[i] = places[i &+ 1]
+            }
+            for i in place..<max(count &- 1, place) { pairs[i] = pairs[i &+ 1] }
+            if place > 0 { pairs[place &- 1] = merges.merge(tokens[place &- 1], tokens[place]) }
+            if place < count &- 1 { pairs[place] = merges.merge(tokens[place], tokens[place &+ 1]) }
+        }
+        return count
     }
 
     /// As `mergeShort`, in n log n: a heap of pairs over a linked list, where an outdated pair is skipped.
     private func mergeLong() {
-        let count = tokens.count
-        next = (0..<count).map { Int32($0 + 1) }
-        previous = (0..<count).map { Int32($0 - 1) }
+        let (count, merges) = (tokens.count, merges)
+        var next = (0..<count).map { Int32($0 + 1) }
+        var previous = (0..<count).map { Int32($0 - 1) }
+        var pairs = zip(tokens, tokens.dropFirst()).map { merges.merge($0, $1) }
         heap.removeAll()
         for (place, pair) in pairs.enumerated() where pair != MergeTable.none { heap.push(pair, at: place) }
         pairs.append(MergeTable.none)
         while let (pair, place) = heap.pop() {
             guard pairs[place] == pair else { continue }
+            func update(_ place: Int, _ pair: MergeTable.Merge) {
+                pairs[place] = pair
+                if pair != MergeTable.none { heap.push(pair, at: place) }
+            }
             let right = Int(next[place])
             tokens[place] = MergeTable.merged(pair)
             tokens[right] = -1
@@ -103,11 +114,6 @@ final class WordMerger: WordEncoder {
         }
         places.removeAll { tokens[Int($0)] < 0 }
         tokens.removeAll { $0 < 0 }
-    }
-
-    private func update(_ place: Int, _ pair: MergeTable.Merge) {
-        pairs[place] = pair
-        if pair != MergeTable.none { heap.push(pair, at: place) }
     }
 }
 

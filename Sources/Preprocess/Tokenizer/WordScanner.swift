@@ -16,8 +16,42 @@ struct ScannedText {
     /// The class and the length of the scalar at `i`.
     @inline(__always)
     func scalar(at i: Int) -> (class: ScalarClass, length: Int) {
-        let (value, length) = decodeScalar(bytes[i], at: bytes + i)
+        let byte = bytes[i]
+        if byte < 0x80 { return (classes[ascii: byte], 1) }
+        let (value, length) = decodeScalar(byte, at: bytes + i)
         return (classes[value], length)
+    }
+
+    /// The end of a word of ASCII letters, with or without a space before it: nearly all words of English text.
+    ///
+    /// - Returns: nil where it isn't that simple: another script may go on behind the letters.
+    @inline(__always)
+    func endOfASCIIWord(at start: Int, upTo end: Int) -> Int? {
+        let letters = bytes[start] == UInt8(ascii: " ") ? start &+ 1 : start
+        let word = endOfASCIILetters(from: letters)
+        guard word > letters else { return nil }
+        if word >= end { return letters < end ? end : nil }
+        return bytes[word] < 0x80 ? word : nil
+    }
+
+    /// The end of the ASCII letters from `start` on; it may be behind the end of the text.
+    @inline(__always)
+    func endOfASCIILetters(from start: Int) -> Int { endOfASCII(from: start) { $0.letters } }
+
+    @inline(__always)
+    func endOfASCIICapitals(from start: Int) -> Int { endOfASCII(from: start) { $0.capitals } }
+
+    @inline(__always)
+    func endOfASCIISmallLetters(from start: Int) -> Int { endOfASCII(from: start) { $0.smallLetters } }
+
+    @inline(__always)
+    private func endOfASCII(from start: Int, _ wanted: (EightBytes) -> UInt64) -> Int {
+        var i = start
+        while true {
+            let others = wanted(EightBytes(bytes + i)) ^ EightBytes.high
+            if others != 0 { return i &+ others.trailingZeroBitCount &>> 3 }
+            i &+= 8
+        }
     }
 
     /// The end of the scalars of `wanted` classes that begin at `start`.

@@ -34,7 +34,12 @@ public final class JSONParser: @unchecked Sendable {
     /// Parses a text that `padding` readable bytes follow.
     public func parse(padded text: UnsafeRawBufferPointer) throws(JSONError) -> JSONValue {
         guard let start = text.baseAddress, !text.isEmpty else { throw JSONError("is empty") }
-        let code = simdjson_parse(handle, start.assumingMemoryBound(to: UInt8.self), text.count)
+        var code = simdjson_parse(handle, start.assumingMemoryBound(to: UInt8.self), text.count)
+        if code != 0, let widened = Self.longIntegersAsNumbers(text) {
+            code = (widened + [UInt8](repeating: 0x20, count: Self.padding)).withUnsafeBufferPointer { bytes in
+                bytes.baseAddress.map { simdjson_parse(handle, $0, widened.count) } ?? code
+            }
+        }
         guard code == 0 else { throw JSONError("is not JSON: \(Self.message(code))") }
         return JSONValue(tape: simdjson_tape(handle), strings: simdjson_strings(handle), index: 1)
     }
@@ -50,6 +55,36 @@ public final class JSONParser: @unchecked Sendable {
         }
         return try result.get()
     }
+
+    /// The text with integers of 19 and more digits written as other numbers; nil if it has none.
+    ///
+    /// simdjson refuses those beyond 64 bits, as Hugging Face's `"model_max_length": 1000000000000000019884624838656`.
+    private static func longIntegersAsNumbers(_ text: UnsafeRawBufferPointer) -> [UInt8]? {
+        var result: [UInt8] = []
+        var (isInString, isEscaped, isFound) = (false, false, false)
+        var i = 0
+        while i < text.count {
+            let end = isInString ? i : text[i...].firstIndex { !isOfNumber($0) } ?? text.count
+            if end > i {
+                result += text[i..<end]
+                if end - i >= 19, text[(i + 1)..<end].allSatisfy(isDigit) {
+                    result += ".0".utf8
+                    isFound = true
+                }
+                i = end
+                continue
+            }
+            if !isEscaped && text[i] == UInt8(ascii: "\"") { isInString.toggle() }
+            isEscaped = isInString && !isEscaped && text[i] == UInt8(ascii: "\\")
+            result.append(text[i])
+            i += 1
+        }
+        return isFound ? result : nil
+    }
+
+    private static func isDigit(_ byte: UInt8) -> Bool { byte >= UInt8(ascii: "0") && byte <= UInt8(ascii: "9") }
+
+    private static func isOfNumber(_ byte: UInt8) -> Bool { isDigit(byte) || "+-.eE".utf8.contains(byte) }
 
     private static func message(_ code: Int32) -> String { String(cString: simdjson_message(code)) }
 }
