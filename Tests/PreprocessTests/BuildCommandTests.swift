@@ -165,7 +165,10 @@ import Testing
         try check(arguments([good], ["--chat-template", "qwem"]), 1, "did you mean 'qwen'?")
         try check(arguments([good], ["--max-length", "0"]), 64, "--max-length is 0, should be at least 1")
         try check(arguments([good], ["--draft-vocab-size", "50000"]), 64, "should be at most the target's vocabulary")
-        try check(Array(arguments([good]).dropLast(2)), 64, "'--chat-template' is required: one of llama3")
+        try check(arguments([good], ["--chat-template", "none.jinja"]), 1, "none.jinja: can't open")
+        try check(arguments([good], ["--date-string", "soon"]), 64, "should be as '26 Jul 2024'")
+        try check(arguments([good], ["--chat-template", "auto", "--is-preformatted"]), 64, "whose headers mark the turns")
+        try check(arguments([good], ["--chat-template", "llama3"]), 1, "the headers of 'llama3' are the template's")
     }
 
     @Test func showsWhatIsInTheStore() throws {

@@ -44,6 +44,20 @@ struct ConversationParserTests {
         #expect(row.content == .conversation(Conversation(id: row.id, messages: messages)))
     }
 
+    @Test func readsToolsAndThoughts() throws {
+        let call = #"{"type": "function", "function": {"name": "f", "arguments": "{\\"x\\": 1}"}}"#
+        let row = try parse(
+            #"{"tools": "[{\"name\": \"f\"}]", "messages": [{"role": "user", "content": "x"}, {"role": "assistant", "content": null, "tool_calls": [\#(call)], "reasoning_content": "hm"}, {"role": "tool", "name": "f", "content": "2"}]}"#
+        )
+        guard case .conversation(let conversation) = row.content else { throw Rejection(.empty, "") }
+        #expect(conversation.tools?.compact == #"[{"name":"f"}]"#)
+        let answer = conversation.messages[1]
+        #expect(!answer.hasContent && answer.fields.map(\.name) == ["tool_calls", "reasoning_content"])
+        #expect(
+            answer.toolCalls?.compact == #"[{"type":"function","function":{"name":"f","arguments":{"x":1}}}]"#)
+        #expect(conversation.messages[2].fields == [.init(name: "name", value: .string("f"))])
+    }
+
     @Test(
         arguments: zip(
             ["human", "user", "gpt", "assistant", "chatgpt", "bing", "bard", "system", "tool"],
@@ -89,8 +103,12 @@ struct ConversationParserTests {
             "message 0 has a part that isn't text"
         ),
         (
-            #"{"tools": [{}], "messages": [{"role": "user", "content": "x"}]}"#, .unsupportedContent,
-            "has 'tools', which aren't rendered"
+            #"{"tools": 5, "messages": [{"role": "user", "content": "x"}]}"#, .unsupportedContent,
+            "'tools' should be an array"
+        ),
+        (
+            #"{"messages": [{"role": "user", "content": "x"}, {"role": "assistant", "tool_calls": "{"}]}"#,
+            .unsupportedContent, "'tool_calls' of message 1 is not JSON"
         ),
     ])
     func rejectsWithAReason(text: String, reason: Rejection.Reason, detail: String) {

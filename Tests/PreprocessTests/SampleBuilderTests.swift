@@ -74,15 +74,18 @@ struct SampleBuilderTests {
         #expect(throws: Rejection(.noAssistant, "no turn of the assistant was found")) {
             try self.builder(.qwen, .init()).sample(fromPreformatted: Array("no header".utf8))
         }
-        #expect(throws: Rejection(.template, "template 'qwen' has no header for role tool")) {
-            try self.builder(.qwen, .init()).sample(
-                from: Conversation(messages: [Message(role: .tool, content: [])]))
+        #expect(throws: Rejection(.noAssistant, "no turn of the assistant was found")) {
+            try self.builder(.qwen, .init()).sample(from: Conversation(messages: [Message(.user, "x")]))
         }
     }
 
-    private func builder(_ template: ChatTemplate, _ settings: SampleBuilder.Settings) throws -> SampleBuilder {
+    /// By the model's own template, marked by the entry's headers, as SpecForge does it.
+    private func builder(_ entry: ChatTemplate, _ settings: SampleBuilder.Settings) throws -> SampleBuilder {
         let tokenizer = try fixtureTokenizer("smollm2")
-        let renderer = try TemplateRenderer(template, bosToken: tokenizer.bosToken, eosToken: tokenizer.eosToken)
-        return SampleBuilder(tokenizer, renderer, settings)
+        let model = Fixtures.folder.appending(path: "tokenizers/smollm2").path(percentEncoded: false)
+        let rendering = try RenderSettings(
+            dateString: nil, variables: nil, bosToken: tokenizer.bosToken, eosToken: tokenizer.eosToken)
+        let format = try ChatFormat(entry.name, modelDirectory: model, rendering)
+        return SampleBuilder(tokenizer, try format.makeRenderer(), entry: format.entry, settings)
     }
 }

@@ -6,10 +6,9 @@ enum BuildCommand {
 
     @Sendable private static func run(_ options: BuildOptions) throws {
         Interrupt.install()
-        let template = try TemplateRegistry.resolve(options.chatTemplate ?? "")
-        let target = try TargetText(modelDirectory: options.targetModelPath, template: template)
+        let (format, target) = try options.format.load()
         let draftVocabSize = try options.draftVocabSize(vocabSize: target.vocabSize)
-        let manifest = try options.manifest(target, template)
+        let manifest = try options.manifest(target, format)
         let path = StoreLocation.path(cacheDir: options.cacheDir, dataPaths: options.trainDataPath)
         try makeDirectory(options.cacheDir)
         let lock = try BuildLock(path) { Log.line("waiting for another build of \(path)") }
@@ -19,7 +18,7 @@ enum BuildCommand {
         if let reason, !reason.isEmpty { Log.line("building again: \(reason)") }
         var report =
             try reason == nil
-            ? BuildReport(isUpToDate: true) : build(path, manifest, target, template, options)
+            ? BuildReport(isUpToDate: true) : build(path, manifest, target, format, options)
         try report.add(SampleStore(reading: path), draftVocabSize: draftVocabSize)
         print(options.json ? report.json.compact : report.text)
     }
@@ -39,11 +38,10 @@ enum BuildCommand {
     }
 
     private static func build(
-        _ path: String, _ manifest: StoreManifest, _ target: TargetText, _ template: ChatTemplate,
+        _ path: String, _ manifest: StoreManifest, _ target: TargetText, _ format: ChatFormat,
         _ options: BuildOptions
     ) throws -> BuildReport {
-        let renderer = try TemplateRenderer(
-            template, bosToken: target.tokenizer.bosToken, eosToken: target.tokenizer.eosToken)
+        try check(format, target, options)
         let settings = SampleBuilder.Settings(
             maxLength: options.maxLength, trainsOnlyLastTurn: options.trainOnlyLastTurn,
             minLossTokens: options.minLossTokens)
@@ -52,7 +50,13 @@ enum BuildCommand {
             needsAnswer: options.minLossTokens > 0,
             threads: options.numThreads ?? Machine.availableCPUs
         ) {
-            let builder = SampleBuilder(target.tokenizer, renderer, settings)
+            let renderer: any ConversationRenderer
+            do {
+                renderer = try format.makeRenderer()
+            } catch {
+                return { _ throws(Rejection) in throw Rejection(.template, "\(error)") }
+            }
+            let builder = SampleBuilder(target.tokenizer, renderer, entry: format.entry, settings)
             return { row throws(Rejection) in
                 switch row.content {
                 case .conversation(let conversation): try builder.sample(from: conversation)
@@ -76,5 +80,29 @@ enum BuildCommand {
         return BuildReport(
             isUpToDate: false, seconds: (ContinuousClock.now - start).seconds,
             newTokens: finished.counts.tokens - before)
+    }
+
+    /// Proves the chat template before anything is built by it.
+    ///
+    /// - Throws: `TemplateError` with what failed, unless the user wants to build all the same.
+    private static func check(_ format: ChatFormat, _ target: TargetText, _ options: BuildOptions) throws {
+        if options.isPreformatted {
+            guard format.entry != nil else {
+                throw OptionsError.rule(
+                    "--is-preformatted needs a --chat-template whose headers mark the turns: one of "
+                        + "\(TemplateRegistry.names.joined(separator: ", ")), or a JSON file")
+            }
+            return
+        }
+        let proof = TemplateProof(format, target, isRowPerTurn: false)
+        for finding in proof.findings where finding.verdict == .warning {
+            Log.line("chat template: \(finding.what): \(finding.detail)")
+        }
+        guard let failure = proof.failures.first else { return }
+        let message = "chat template: \(failure.what): \(failure.detail)"
+        guard options.ignoreTemplateCheck else {
+            throw TemplateError("\(message); see Preprocess check-template, or build with --ignore-template-check")
+        }
+        for failure in proof.failures { Log.line("chat template: FAILED, ignored: \(failure.what): \(failure.detail)") }
     }
 }

@@ -5,17 +5,14 @@ struct BuildOptions: Options {
     static let summary = "Turns a dataset into a store of samples, or says that it is up to date."
 
     /// The version of what happens to records: raised when the same dataset and options give other samples.
-    static let pipelineVersion = 1
+    static let pipelineVersion = 2
     private static let usualDraftVocabSize = 32000
 
     @Option("Conversations as JSONL or a JSON array; several files make one dataset.", value: "FILE...")
     var trainDataPath: [String]
-    @Option("Directory of the target model, with tokenizer.json and config.json.", value: "DIR")
-    var targetModelPath: String
+    var format = ChatFormatOptions()
+    @Flag("Build also by a chat template that fails the checks of check-template.") var ignoreTemplateCheck
     @Option("Directory of the sample stores.", value: "DIR") var cacheDir: String
-    @Option(
-        "How conversations are written for the model: a built-in template's name, or a JSON file.", value: "NAME|FILE")
-    var chatTemplate: String?
     @Option("The most tokens of a sample; what is behind them is cut off.") var maxLength = 2048
     @Option("Draft vocabulary size whose coverage is reported (default 32000, or the target's if that is less).")
     var draftVocabSize: Int?
@@ -28,11 +25,6 @@ struct BuildOptions: Options {
     @Flag("Write the final report as one JSON object.") var json
 
     func validate() throws(OptionsError) {
-        guard chatTemplate != nil else {
-            throw .rule(
-                "option '--chat-template' is required: one of \(TemplateRegistry.names.joined(separator: ", ")), or a "
-                    + "JSON file")
-        }
         if maxLength < 1 { throw .rule("--max-length is \(maxLength), should be at least 1") }
         if minLossTokens < 0 { throw .rule("--min-loss-tokens is \(minLossTokens), should be at least 0") }
         if minLossTokens > maxLength {
@@ -45,20 +37,20 @@ struct BuildOptions: Options {
     }
 
     /// What a store built with these options would say of itself, but for its counts.
-    func manifest(_ target: TargetText, _ template: ChatTemplate) throws -> StoreManifest {
+    func manifest(_ target: TargetText, _ format: ChatFormat) throws -> StoreManifest {
         let special = target.specialTokens.map { "\($0.name) \($0.id)" }.joined(separator: ", ")
         var manifest = StoreManifest(
             files: try StoreLocation.files(trainDataPath),
             settings: [
-                .init(StoreSetting.chatTemplate, chatTemplate ?? template.name),
-                .init("chat template digest", template.digest.hex),
+                .init(StoreSetting.chatTemplate, self.format.chatTemplate),
+                .init("chat template digest", format.digest.hex),
                 .init("tokenizer digest", target.tokenizer.digest.hex),
                 .init("vocabulary", "\(target.vocabSize)"), .init("special tokens", special),
                 .init(StoreSetting.maxLength, "\(maxLength)"), .init("preformatted", isPreformatted ? "yes" : "no"),
                 .init("train only last turn", trainOnlyLastTurn ? "yes" : "no"),
                 .init("min loss tokens", "\(minLossTokens)"), .init("pipeline", "\(Self.pipelineVersion)"),
             ], vocabSize: target.vocabSize, specialTokens: target.specialTokens)
-        manifest.targetModelPath = absolutePath(targetModelPath)
+        manifest.targetModelPath = absolutePath(self.format.targetModelPath)
         return manifest
     }
 

@@ -4,11 +4,7 @@ import Shared
 struct RenderOptions: Options {
     static let summary = "Reads a conversation a line and writes its text by a chat template, a JSON string a line."
 
-    @Option("Directory of the target model, with tokenizer.json.", value: "DIR") var targetModelPath: String
-    @Option(
-        "Chat template: \(TemplateRegistry.names.joined(separator: ", ")), or a JSON file with its headers.",
-        value: "NAME|FILE")
-    var chatTemplate: String
+    var format = ChatFormatOptions()
     @Option("Text of the bos token, if not tokenizer_config.json's.") var bosToken: String?
     @Option("Text of the eos token, if not tokenizer_config.json's.") var eosToken: String?
     @Flag("End with an assistant's header, for the model to go on.") var addGenerationPrompt
@@ -19,16 +15,21 @@ enum RenderCommand {
 
     /// A line that can't be rendered is answered by an object with `error`, and the others go on.
     @Sendable private static func run(_ options: RenderOptions) throws {
-        let template = try TemplateRegistry.resolve(options.chatTemplate)
-        let tokenizer = try Tokenizer(modelDirectory: options.targetModelPath)
-        let renderer = try TemplateRenderer(
-            template, bosToken: options.bosToken ?? tokenizer.bosToken,
-            eosToken: options.eosToken ?? tokenizer.eosToken)
+        let (format, _) = try options.format.load(bosToken: options.bosToken, eosToken: options.eosToken)
+        let renderer = try format.makeRenderer()
+        let own = try format.makeJinjaRenderer()
         var text = RenderedText()
         try JSONLines.answer { value, output in
             do {
-                let conversation = try ConversationParser.conversation(value)
-                try renderer.render(conversation, addGenerationPrompt: options.addGenerationPrompt, into: &text)
+                if let own, format.entry == nil, let messages = value["messages"], messages.kind == .array {
+                    // As they stand: what a template makes of fields and forms that are none of the datasets'.
+                    text.bytes = try own.text(
+                        messages: messages, tools: value["tools"].flatMap { $0.isNull ? nil : $0 },
+                        addGenerationPrompt: options.addGenerationPrompt)
+                } else {
+                    let conversation = try ConversationParser.conversation(value)
+                    try renderer.render(conversation, addGenerationPrompt: options.addGenerationPrompt, into: &text)
+                }
                 output.append(quoting: text.bytes)
             } catch {
                 let message = (error as? Rejection)?.detail ?? "\(error)"

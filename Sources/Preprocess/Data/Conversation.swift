@@ -1,8 +1,12 @@
+import Shared
+
 /// A conversation as a chat template renders it.
 struct Conversation: Equatable, Sendable {
     /// The record's own `id` in UTF-8; empty if it has none.
     var id: [UInt8] = []
     var messages: [Message]
+    /// The tools that the model may call, as the record has them.
+    var tools: JSONText?
 }
 
 /// What one side said.
@@ -10,6 +14,17 @@ struct Message: Equatable, Sendable {
     var role: Role
     /// UTF-8.
     var content: [UInt8]
+    /// Whether there is a content; a call of a tool may stand alone.
+    var hasContent = true
+    /// What else the record says of the message, as `tool_calls` and `reasoning_content`.
+    var fields: [Field] = []
+
+    struct Field: Equatable, Sendable {
+        var name: String
+        var value: JSONText
+    }
+
+    var toolCalls: JSONText? { fields.first { $0.name == "tool_calls" }?.value }
 }
 
 /// Who a message is from.

@@ -52,14 +52,14 @@ final class ConversationParser {
             guard !text.isEmpty else { throw Rejection(.empty, "'text' is empty") }
             return SourceRow(id: id, content: .preformatted(Array(text)))
         }
-        var messages = try Self.messages(root)
-        let repairs = try Self.repair(&messages, needsAnswer: needsAnswer)
-        return SourceRow(id: id, content: .conversation(Conversation(id: id, messages: messages)), repairs: repairs)
+        var conversation = try Self.conversation(root)
+        let repairs = try Self.repair(&conversation.messages, needsAnswer: needsAnswer)
+        return SourceRow(id: id, content: .conversation(conversation), repairs: repairs)
     }
 
     /// The conversation of a record as it stands, nothing mended.
     static func conversation(_ root: JSONValue) throws(Rejection) -> Conversation {
-        Conversation(id: id(root), messages: try messages(root))
+        Conversation(id: id(root), messages: try messages(root), tools: try MessageFields.tools(root))
     }
 
     private static func id(_ root: JSONValue) -> [UInt8] {
@@ -75,9 +75,6 @@ final class ConversationParser {
         }
         guard list.kind == .array else {
             throw Rejection(.notAConversation, "its messages are \(list.kind.withArticle), should be an array")
-        }
-        if let tools = root["tools"], !isEmpty(tools) {
-            throw Rejection(.unsupportedContent, "has 'tools', which aren't rendered")
         }
         var messages: [Message] = []
         for element in list.elements {
@@ -99,10 +96,14 @@ final class ConversationParser {
             let shown = String(decoding: name.prefix(40), as: UTF8.self)
             throw Rejection(.unknownRole, "role '\(shown)' is not one of \(known)")
         }
-        if let calls = value["tool_calls"], !isEmpty(calls) {
-            throw Rejection(.unsupportedContent, "message \(index) has 'tool_calls', which aren't rendered")
+        var message = Message(role: role, content: [], fields: try MessageFields.fields(of: value, at: index))
+        let content = value["value"] ?? value["content"]
+        if message.toolCalls != nil, content?.isNull ?? true {
+            message.hasContent = false
+        } else {
+            message.content = try Self.content(content, at: index)
         }
-        return Message(role: role, content: try content(value["value"] ?? value["content"], at: index))
+        return message
     }
 
     /// A string, or the texts of an array of parts.
@@ -120,10 +121,6 @@ final class ConversationParser {
             text += piece
         }
         return text
-    }
-
-    private static func isEmpty(_ value: JSONValue) -> Bool {
-        value.isNull || (value.kind == .array && value.elements.first { _ in true } == nil)
     }
 
     /// Mends what can be mended, and refuses conversations without a question or an answer.

@@ -15,16 +15,17 @@ final class SampleBuilder {
     }
 
     private let encoder: TokenEncoder
-    private let renderer: TemplateRenderer
-    private let spanFinder: AssistantSpanFinder
+    private let renderer: any ConversationRenderer
+    private let spanFinder: AssistantSpanFinder?
     private let settings: Settings
     private let encoded = EncodedText()
     private var text = RenderedText()
 
-    init(_ tokenizer: Tokenizer, _ renderer: TemplateRenderer, _ settings: Settings) {
+    /// - Parameter entry: The template whose headers mark the assistant's turns in preformatted text.
+    init(_ tokenizer: Tokenizer, _ renderer: any ConversationRenderer, entry: ChatTemplate?, _ settings: Settings) {
         encoder = tokenizer.makeEncoder()
         self.renderer = renderer
-        spanFinder = AssistantSpanFinder(renderer.template)
+        spanFinder = entry.map(AssistantSpanFinder.init)
         self.settings = settings
     }
 
@@ -42,6 +43,7 @@ final class SampleBuilder {
     func sample(fromPreformatted bytes: [UInt8]) throws(Rejection) -> Sample {
         text.bytes.removeAll(keepingCapacity: true)
         text.bytes += bytes
+        guard let spanFinder else { throw Rejection(.template, "no template marks turns in preformatted text") }
         spanFinder.findSpans(in: &text)
         return try sample()
     }
@@ -57,7 +59,7 @@ final class SampleBuilder {
         } catch {
             throw Rejection(.unsupportedContent, "the tokenizer's pattern \(error)")
         }
-        let spans = settings.trainsOnlyLastTurn ? text.assistantSpans.suffix(1) : text.assistantSpans[...]
+        let spans = text.supervisedSpans(onlyLastTurn: settings.trainsOnlyLastTurn)[...]
         let count = min(encoded.count, settings.maxLength)
         let mask = Self.mask(encoded, count: count, spans)
         let supervised = mask.reduce(0) { $0 + ($1 ? 1 : 0) }

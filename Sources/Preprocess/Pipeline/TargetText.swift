@@ -8,10 +8,11 @@ struct TargetText: Sendable {
     /// Tokens that begin and end texts and turns, by name: "bos", "eos", "eos 2", "end of turn".
     let specialTokens: [(name: String, id: Int32)]
 
+    /// - Parameter endOfTurn: The text of the token that ends a turn; nil if that isn't known.
     /// - Throws: `JSONError` or `FileError` that name the file and the key; `StoreError` if the tokenizer's ids don't
     ///   fit the model's vocabulary.
-    init(modelDirectory: String, template: ChatTemplate) throws {
-        tokenizer = try Tokenizer(modelDirectory: modelDirectory)
+    init(modelDirectory: String, _ tokenizer: Tokenizer, endOfTurn: String?) throws {
+        self.tokenizer = tokenizer
         let path = "\(modelDirectory)/config.json"
         let config = fileExists(path) ? try JSONFile(path).root : nil
         // Models that also see or hear keep the language model's part apart.
@@ -31,7 +32,7 @@ struct TargetText: Sendable {
             let count = tokens.count { $0.0 != "bos" }
             tokens.append((count == 0 ? "eos" : "eos \(count + 1)", id))
         }
-        if let id = tokenizer.id(of: template.endOfTurnText) { tokens.append(("end of turn", Int(id))) }
+        if let endOfTurn, let id = tokenizer.id(of: endOfTurn) { tokens.append(("end of turn", Int(id))) }
         specialTokens = try Self.checked(tokens, vocabSize, modelDirectory)
     }
 

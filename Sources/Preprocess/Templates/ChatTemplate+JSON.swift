@@ -14,7 +14,6 @@ extension ChatTemplate {
         case endsWithEOS = "ends_with_eos"
         case trimsSystem = "trims_system"
         case trimsContent = "trims_content"
-        // SpecForge's, of which only the values are taken that change nothing.
         case parserType = "parser_type"
         case assistantPatternType = "assistant_pattern_type"
         case enableThinking = "enable_thinking"
@@ -30,20 +29,27 @@ extension ChatTemplate {
             let known = nearest(to: key, among: Key.allCases.map(\.rawValue)).map { "; did you mean '\($0)'?" }
             throw value.error("is no field of a template\(known ?? "")")
         }
-        try Self.refuseUnsupported(node)
         self.name = name
-        assistantHeader = try Self.text(node, .assistantHeader)
-        endOfTurnToken = try Self.text(node, .endOfTurnToken)
-        let userHeader = try Self.text(node, .userHeader)
-        self.userHeader = Self.lengthened(userHeader, like: assistantHeader)
-        systemPrompt = try node[Key.systemPrompt.rawValue]?.asString()
-        if let header = node[Key.systemHeader.rawValue] {
-            systemHeader = try header.asString()
-        } else if let derived = Self.replacing("user", by: "system", in: self.userHeader) {
-            systemHeader = derived
+        parserType = try Self.named(node, .parserType, default: .general)
+        assistantPattern = try Self.named(node, .assistantPatternType, default: .general)
+        enableThinking = try node.bool(Key.enableThinking.rawValue, default: false)
+        ignoredTexts =
+            try node[Key.ignoreToken.rawValue]?.elements.map { (text) throws(JSONError) in
+                try text.asString()
+            } ?? []
+        if parserType == .harmony {
+            (assistantHeader, userHeader) = (Self.gptOss.assistantHeader, Self.gptOss.userHeader)
         } else {
-            throw try node.required(Key.userHeader.rawValue).error(
-                "doesn't say 'user' once, so that system_header can't be made from it; add 'system_header'")
+            assistantHeader = try Self.text(node, .assistantHeader)
+            userHeader = Self.lengthened(try Self.text(node, .userHeader), like: assistantHeader)
+        }
+        endOfTurnToken = try node.string(Key.endOfTurnToken.rawValue, default: "")
+        systemPrompt = try node[Key.systemPrompt.rawValue]?.asString()
+        // null says that there is none; without the key, it is as the user's.
+        if let header = node.value[Key.systemHeader.rawValue] {
+            systemHeader = header.isNull ? nil : try node.string(Key.systemHeader.rawValue)
+        } else {
+            systemHeader = Self.replacing("user", by: "system", in: userHeader)
         }
         toolHeader = try node[Key.toolHeader.rawValue]?.asString()
         systemPrefix = try node.string(Key.systemPrefix.rawValue, default: "")
@@ -59,7 +65,10 @@ extension ChatTemplate {
         let fields: [(Key, JSONText)] = [
             (.assistantHeader, .string(assistantHeader)), (.userHeader, .string(userHeader)),
             (.systemPrompt, text(systemPrompt)), (.endOfTurnToken, .string(endOfTurnToken)),
-            (.systemHeader, .string(systemHeader)), (.toolHeader, text(toolHeader)),
+            (.parserType, .string(parserType.rawValue)),
+            (.assistantPatternType, .string(assistantPattern.rawValue)), (.enableThinking, .bool(enableThinking)),
+            (.ignoreToken, .array(ignoredTexts.map(JSONText.string))), (.systemHeader, text(systemHeader)),
+            (.toolHeader, text(toolHeader)),
             (.systemPrefix, .string(systemPrefix)), (.beginsWithBOS, .bool(beginsWithBOS)),
             (.endsWithEOS, .bool(endsWithEOS)), (.trimsSystem, .bool(trimsSystem)),
             (.trimsContent, .bool(trimsContent)),
@@ -73,17 +82,16 @@ extension ChatTemplate {
         return text
     }
 
-    private static func refuseUnsupported(_ node: JSONNode) throws(JSONError) {
-        for key in [Key.parserType.rawValue, Key.assistantPatternType.rawValue] {
-            let value = try node.string(key, default: "general")
-            if value != "general" { throw try node.unsupported(key, "'\(value)'", supported: "general") }
+    private static func named<T: RawRepresentable & CaseIterable>(
+        _ node: JSONNode, _ key: Key, default usual: T
+    ) throws(JSONError) -> T where T.RawValue == String {
+        guard let value = node[key.rawValue] else { return usual }
+        guard let known = T(rawValue: try value.asString()) else {
+            throw try node.unsupported(
+                key.rawValue, "'\(try value.asString())'",
+                supported: T.allCases.map(\.rawValue).joined(separator: ", "))
         }
-        if try node.bool(Key.enableThinking.rawValue, default: false) {
-            throw try node.unsupported(Key.enableThinking.rawValue, "true", supported: "false")
-        }
-        if node[Key.ignoreToken.rawValue] != nil {
-            throw try node.unsupported(Key.ignoreToken.rawValue, "any", supported: "null")
-        }
+        return known
     }
 
     /// The user's header with the line ends that the assistant's has behind the same words.

@@ -1,24 +1,41 @@
 import Shared
 
-/// How a model writes a conversation: headers before what each side says, and a token behind it.
+/// A registry entry: how a model writes a conversation, as headers before what each side says and a token behind it.
 ///
 /// ```
 /// bos  systemHeader systemPrefix content endOfTurn  userHeader content endOfTurn  assistantHeader content endOfTurn
 /// ```
 ///
-/// The first five fields are SpecForge's; the others are what the text needs besides to be the model's own.
+/// Where a model has a template of its own, that writes the text, and the entry's headers mark the assistant's spans in
+/// it; else the entry writes the text, if it has what that needs. The fields down to `ignoredTexts` are SpecForge's.
 /// `Documentation/Templates.md` describes each with its key in a JSON file.
 struct ChatTemplate: Equatable, Sendable {
+    /// What kind of text it is: SpecForge's parsers.
+    enum ParserType: String, CaseIterable {
+        case general, thinking, glm
+        case harmony = "openai-harmony"
+    }
+
+    /// How a turn ends in the text, where not with an end-of-turn token of its own.
+    enum AssistantPattern: String, CaseIterable { case general, longcat, glm, inkling }
+
     var name: String
     /// What stands before an assistant's content; the assistant's tokens begin behind it.
     var assistantHeader: String
     var userHeader: String
     /// The system message of conversations that have none; nil leaves them without.
     var systemPrompt: String?
-    /// What ends every turn: the last of the assistant's tokens.
+    /// What ends every turn: the last of the assistant's tokens. Empty where a turn ends as the template's text of it.
     var endOfTurnToken: String
+    var parserType = ParserType.general
+    var assistantPattern = AssistantPattern.general
+    /// Whether a thinking model's template is told to think.
+    var enableThinking = false
+    /// What isn't supervised within the assistant's turns.
+    var ignoredTexts: [String] = []
 
-    var systemHeader: String
+    /// What stands before a system message; nil in an entry that can't write text itself.
+    var systemHeader: String?
     /// What stands before a tool's output; nil where tools aren't part of the template.
     var toolHeader: String?
     /// What the first system message's content begins with.
@@ -43,6 +60,21 @@ struct ChatTemplate: Equatable, Sendable {
     var endOfTurnText: String {
         String(endOfTurnToken.reversed().drop(while: \.isWhitespace).reversed())
     }
+
+    /// Whether the entry can write text itself.
+    var rendersText: Bool { systemHeader != nil && parserType == .general && ignoredTexts.isEmpty }
+
+    /// What the model's own template is told.
+    var templateVariables: [(String, Bool)] {
+        switch parserType {
+        case .thinking where enableThinking: [("enable_thinking", true)]
+        case .glm: [("enable_thinking", false)]
+        default: []
+        }
+    }
+
+    /// What may stand behind the assistant's header without being the assistant's.
+    var skippedPrefix: String { assistantPattern == .glm ? "</think>" : "" }
 }
 
 /// Why a conversation can't be rendered, or a template not be used.

@@ -1,5 +1,5 @@
-/// Renders conversations by a template for one tokenizer.
-struct TemplateRenderer: Sendable {
+/// Renders conversations by a registry entry for one tokenizer.
+struct TemplateRenderer: ConversationRenderer {
     let template: ChatTemplate
     private let beginning: [UInt8]
     private let ending: [UInt8]
@@ -9,12 +9,17 @@ struct TemplateRenderer: Sendable {
 
     /// - Throws: `TemplateError` if the template needs a token that the tokenizer doesn't name.
     init(_ template: ChatTemplate, bosToken: String?, eosToken: String?) throws(TemplateError) {
+        guard template.rendersText, let systemHeader = template.systemHeader else {
+            throw TemplateError(
+                "template '\(template.name)' only marks the assistant's turns in what the model's own template writes, "
+                    + "and the model's directory has none")
+        }
         self.template = template
         beginning = try Self.token(
             bosToken, if: template.beginsWithBOS, "begins with the bos token", "bos_token", template)
         ending = try Self.token(eosToken, if: template.endsWithEOS, "ends with the eos token", "eos_token", template)
         var headers: [Role: [UInt8]] = [
-            .system: Array(template.systemHeader.utf8), .user: Array(template.userHeader.utf8),
+            .system: Array(systemHeader.utf8), .user: Array(template.userHeader.utf8),
             .assistant: Array(template.assistantHeader.utf8),
         ]
         headers[.tool] = template.toolHeader.map { Array($0.utf8) }
@@ -35,12 +40,14 @@ struct TemplateRenderer: Sendable {
 
     /// Leaves the conversation's text and the assistant's spans in `text`, instead of what was there.
     ///
-    /// - Parameter addGenerationPrompt: Whether an assistant's header follows, for the model to go on.
-    /// - Throws: `TemplateError` for a role that the template has no header for.
+    /// - Throws: `TemplateError` for a role that the template has no header for, and for tools.
     func render(
-        _ conversation: Conversation, addGenerationPrompt: Bool = false, into text: inout RenderedText
+        _ conversation: Conversation, addGenerationPrompt: Bool, into text: inout RenderedText
     ) throws(TemplateError) {
         text.removeAll()
+        guard conversation.tools == nil, conversation.messages.allSatisfy({ $0.toolCalls == nil }) else {
+            throw TemplateError("template '\(template.name)' has no form for tools; the model's own template may")
+        }
         text.bytes += beginning
         if conversation.messages.first?.role != .system, let prompt = template.systemPrompt {
             try append(Message(role: .system, content: Array(prompt.utf8)), isFirst: true, to: &text)

@@ -9,6 +9,27 @@ enum TemplateRegistry {
         .phi3,
         .phi4,
         .chatML,
+        .lfm,
+        .phi4Mini,
+        .gptOssNaive,
+        .gptOss,
+        .deepSeekR1Distill,
+        .qwen3Thinking,
+        .qwen3Instruct,
+        .qwen3NextThinking,
+        .qwen35,
+        .kimiK2Thinking,
+        .kimiK2Instruct,
+        .kimiK3Thinking,
+        .deepSeekV3,
+        .deepSeekV2,
+        .deepSeekV32,
+        .lingFlash2,
+        .glm52,
+        .gemma,
+        .longCat,
+        .longCatXML,
+        .inklingThinking,
     ]
 
     static var names: [String] { templates.map(\.name) }
@@ -31,11 +52,6 @@ enum TemplateRegistry {
     /// The template that a user's `--chat-template` means: a name or a JSON file.
     static func resolve(_ argument: String) throws -> ChatTemplate {
         if templates.contains(where: { $0.name == argument }) { return try named(argument) }
-        if argument == "auto" || argument.hasSuffix(".jinja") {
-            throw TemplateError(
-                "chat template '\(argument)': Jinja templates are not supported; name one of "
-                    + "\(names.joined(separator: ", ")), or give a JSON file with the template's headers")
-        }
         if argument.hasSuffix(".json") || argument.contains("/") { return try load(file: argument) }
         return try named(argument)
     }

@@ -1,0 +1,66 @@
+@preconcurrency import Glibc
+import Shared
+
+/// What a template is rendered with besides the conversation.
+struct RenderSettings: Sendable {
+    /// What `strftime_now` writes where no date is given: that of Llama's templates, so that the text doesn't depend on
+    /// the day on which it is made.
+    static let usualDate = "26 Jul 2024"
+
+    /// The variable `date_string`; nil where none is given, and a template has one of its own.
+    var dateString: String?
+    /// The moment that `strftime_now` writes, in seconds since 1970.
+    let now: Int
+    /// Variables by name, as `enable_thinking`.
+    var variables: JSONText
+    var bosToken: String?
+    var eosToken: String?
+
+    /// - Throws: `OptionsError` for a date or variables that can't be read.
+    init(dateString: String?, variables: String?, bosToken: String?, eosToken: String?) throws {
+        self.dateString = dateString
+        self.bosToken = bosToken
+        self.eosToken = eosToken
+        guard let now = Self.seconds(dateString ?? Self.usualDate) else {
+            throw OptionsError.rule(
+                "--date-string is '\(dateString ?? "")', should be as '\(Self.usualDate)' or '2024-07-26'")
+        }
+        self.now = now
+        guard let variables else {
+            self.variables = .object([])
+            return
+        }
+        let file = try JSONFile(contents: Array(variables.utf8), path: "--chat-template-kwargs")
+        guard file.root.value.kind == .object else {
+            throw OptionsError.rule("--chat-template-kwargs should be a JSON object, as '{\"enable_thinking\": false}'")
+        }
+        self.variables = JSONText(file.root.value)
+    }
+
+    private static let months = [
+        "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec",
+    ]
+
+    /// Midnight of a day, in UTC.
+    private static func seconds(_ date: String) -> Int? {
+        let words = date.split(separator: " ")
+        let numbers = date.split(separator: "-").map { Int($0) }
+        var parts = tm()
+        if words.count == 3, let day = Int(words[0]), let month = months.firstIndex(of: words[1].lowercased()),
+            let year = Int(words[2])
+        {
+            (parts.tm_mday, parts.tm_mon, parts.tm_year) = (
+                Int32(clamping: day), Int32(month), Int32(clamping: year - 1900)
+            )
+        } else if numbers.count == 3, let year = numbers[0], let month = numbers[1], let day = numbers[2] {
+            (parts.tm_mday, parts.tm_mon, parts.tm_year) = (
+                Int32(clamping: day), Int32(clamping: month - 1), Int32(clamping: year - 1900)
+            )
+        } else {
+            return nil
+        }
+        guard (1...31).contains(parts.tm_mday), (0...11).contains(parts.tm_mon), (0...8099).contains(parts.tm_year)
+        else { return nil }
+        return timegm(&parts)
+    }
+}
