@@ -21,9 +21,20 @@ public final class Mapping {
     public convenience init(texts: [(Text, Value)], tag: Int = -1) {
         var entries: [Entry] = []
         entries.reserveCapacity(texts.count)
+        if texts.count <= Self.searchedEntries {
+            for (key, value) in texts {
+                if let place = entries.firstIndex(where: { $0.key.text?.utf8 == key.utf8 }) {
+                    entries[place].value = value
+                } else {
+                    entries.append(Entry(key: .string(key), value: value))
+                }
+            }
+            self.init(unique: entries, tag: tag)
+            return
+        }
         var places: [Text: Int] = [:]
         for (key, value) in texts {
-            if texts.count > 1, let place = places.updateValue(entries.count, forKey: key) {
+            if let place = places.updateValue(entries.count, forKey: key) {
                 entries[place].value = value
                 places[key] = place
             } else {

@@ -167,8 +167,44 @@ import Testing
         try check(arguments([good], ["--draft-vocab-size", "50000"]), 64, "should be at most the target's vocabulary")
         try check(arguments([good], ["--chat-template", "none.jinja"]), 1, "none.jinja: can't open")
         try check(arguments([good], ["--date-string", "soon"]), 64, "should be as '26 Jul 2024'")
-        try check(arguments([good], ["--chat-template", "auto", "--is-preformatted"]), 64, "whose headers mark the turns")
+        try check(
+            arguments([good], ["--chat-template", "auto", "--is-preformatted"]), 64, "whose headers mark the turns")
         try check(arguments([good], ["--chat-template", "llama3"]), 1, "the headers of 'llama3' are the template's")
+    }
+
+    /// Each turn is a sample with what stands before it, only its own answer supervised; counts reconcile.
+    @Test func makesARowOfEachTurn() throws {
+        let data = try data(conversationLines(40))
+        #expect(try run(arguments([data], ["--row-per-turn"])).output.contains("32 (56 samples) kept"))
+        let store = try SampleStore(reading: StoreLocation.path(cacheDir: cache, dataPaths: [data]))
+        let counts = store.manifest.counts
+        #expect(counts.read == 40 && counts.kept == 56 && counts.further == 24 && counts.isReconciled)
+        #expect(store.count == 56)
+        let (first, second) = (try store.sample(at: 0), try store.sample(at: 1))
+        // The first turn's tokens begin the second's, which supervises another answer.
+        #expect(second.inputIDs.starts(with: first.inputIDs) && second.inputIDs.count > first.inputIDs.count)
+        #expect(first.lossMask.contains(true) && !second.lossMask[..<first.lossMask.count].contains(true))
+        #expect(try run(["verify", "--cache-dir", cache]).code == 0)
+    }
+
+    @Test func refusesWhatCantBeMeant() throws {
+        // No answer says anything, so that almost nothing is supervised.
+        let question = String(repeating: "word ", count: 6000)
+        let line = #"{"conversations": [{"from": "human", "value": "\#(question)"}, {"from": "gpt", "value": ""}]}"#
+        let data = try data([String](repeating: line, count: 3))
+        let more = ["--max-length", "19000", "--min-loss-tokens", "0"]
+        let end = try run(arguments([data], more))
+        #expect(end.code == 1 && end.errors.contains("% of its tokens are supervised, which can't be meant"), "\(end)")
+        #expect(try run(arguments([data], more + ["--ignore-template-check"])).code == 0)
+    }
+
+    @Test func checksTemplates() throws {
+        let good = try run(["check-template", "--target-model-path", model])
+        #expect(good.code == 0 && good.output.contains("ok      every answer is supervised"), "\(good)")
+        let bad = try run(["check-template", "--target-model-path", model, "--chat-template", "llama3", "--json"])
+        #expect(bad.code == 1 && bad.errors.contains("the template failed"))
+        let root = try JSONFile(contents: Array(bad.output.utf8), path: "findings").root
+        #expect(try !root.bool("holds"))
     }
 
     @Test func showsWhatIsInTheStore() throws {

@@ -45,7 +45,7 @@ struct ConversationParserTests {
     }
 
     @Test func readsToolsAndThoughts() throws {
-        let call = #"{"type": "function", "function": {"name": "f", "arguments": "{\\"x\\": 1}"}}"#
+        let call = #"{"type": "function", "function": {"name": "f", "arguments": "{\"x\": 1}"}}"#
         let row = try parse(
             #"{"tools": "[{\"name\": \"f\"}]", "messages": [{"role": "user", "content": "x"}, {"role": "assistant", "content": null, "tool_calls": [\#(call)], "reasoning_content": "hm"}, {"role": "tool", "name": "f", "content": "2"}]}"#
         )
@@ -108,7 +108,8 @@ struct ConversationParserTests {
         ),
         (
             #"{"messages": [{"role": "user", "content": "x"}, {"role": "assistant", "tool_calls": "{"}]}"#,
-            .unsupportedContent, "'tool_calls' of message 1 is not JSON"
+            .unsupportedContent,
+            "'tool_calls' of message 1 is not JSON: The JSON document has an improper structure: missing or superfluous commas, braces, missing keys, etc."
         ),
     ])
     func rejectsWithAReason(text: String, reason: Rejection.Reason, detail: String) {

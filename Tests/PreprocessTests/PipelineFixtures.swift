@@ -5,7 +5,7 @@ import Shared
 
 /// A sample of a row's bytes as tokens, the assistant's supervised: what stands in for templates and tokenizers where
 /// only the way of records through the pipeline is tested.
-func makeByteSample(_ row: SourceRow) throws(Rejection) -> Sample {
+func makeByteSample(_ row: SourceRow) throws(Rejection) -> MadeRow {
     var sample = Sample(inputIDs: [], lossMask: [])
     switch row.content {
     case .preformatted(let text):
@@ -17,7 +17,7 @@ func makeByteSample(_ row: SourceRow) throws(Rejection) -> Sample {
         }
     }
     guard sample.lossMask.contains(true) else { throw Rejection(.tooFewLossTokens, "has none, should have 1") }
-    return sample
+    return MadeRow(samples: [sample])
 }
 
 func bytePipeline(_ paths: [String], threads: Int = 2, blockSize: Int = 1 << 12) -> Pipeline {

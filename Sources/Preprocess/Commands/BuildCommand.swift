@@ -44,8 +44,8 @@ enum BuildCommand {
         try check(format, target, options)
         let settings = SampleBuilder.Settings(
             maxLength: options.maxLength, trainsOnlyLastTurn: options.trainOnlyLastTurn,
-            minLossTokens: options.minLossTokens)
-        let pipeline = Pipeline(
+            isRowPerTurn: options.rowPerTurn, minLossTokens: options.minLossTokens)
+        var pipeline = Pipeline(
             dataPaths: options.trainDataPath, isPreformatted: options.isPreformatted,
             needsAnswer: options.minLossTokens > 0,
             threads: options.numThreads ?? Machine.availableCPUs
@@ -59,13 +59,14 @@ enum BuildCommand {
             let builder = SampleBuilder(target.tokenizer, renderer, entry: format.entry, settings)
             return { row throws(Rejection) in
                 switch row.content {
-                case .conversation(let conversation): try builder.sample(from: conversation)
-                case .preformatted(let text): try builder.sample(fromPreformatted: text)
+                case .conversation(let conversation): try builder.samples(from: conversation)
+                case .preformatted(let text): MadeRow(samples: [try builder.sample(fromPreformatted: text)])
                 }
             }
         }
         let writer = try SampleStoreWriter(path: path, manifest: manifest, isFresh: options.force)
         let (before, start) = (writer.counts.tokens, ContinuousClock.now)
+        pipeline.takesAnyShare = options.ignoreTemplateCheck
         if writer.recordsDone > 0 { Log.line("going on behind record \(writer.recordsDone) of an unfinished build") }
         let size = manifest.files.map(\.status.size).reduce(0, +)
         let progress = Progress("reading", total: Double(size) / 1e6, unit: "MB")
@@ -94,7 +95,7 @@ enum BuildCommand {
             }
             return
         }
-        let proof = TemplateProof(format, target, isRowPerTurn: false)
+        let proof = TemplateProof(format, target, isRowPerTurn: options.rowPerTurn)
         for finding in proof.findings where finding.verdict == .warning {
             Log.line("chat template: \(finding.what): \(finding.detail)")
         }

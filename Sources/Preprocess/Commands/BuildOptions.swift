@@ -18,6 +18,7 @@ struct BuildOptions: Options {
     var draftVocabSize: Int?
     @Flag("Records have a string 'text' that is in the model's own format already.") var isPreformatted
     @Flag("Only the assistant's last turn is supervised.") var trainOnlyLastTurn
+    @Flag("Each of the assistant's turns is a sample of its own, with what stands before it.") var rowPerTurn
     @Option("The fewest supervised tokens of a sample that is kept; 0 keeps also what has no answer.")
     var minLossTokens = 1
     @Option("Worker threads (default: one for each CPU).") var numThreads: Int?
@@ -30,6 +31,7 @@ struct BuildOptions: Options {
         if minLossTokens > maxLength {
             throw .rule("--min-loss-tokens is \(minLossTokens), should be at most --max-length, \(maxLength)")
         }
+        if rowPerTurn && isPreformatted { throw .rule("--row-per-turn can't be combined with --is-preformatted") }
         if let size = draftVocabSize, size < 1 { throw .rule("--draft-vocab-size is \(size), should be at least 1") }
         if let count = numThreads, !(1...1024).contains(count) {
             throw .rule("--num-threads is \(count), should be 1 to 1024")
@@ -48,6 +50,7 @@ struct BuildOptions: Options {
                 .init("vocabulary", "\(target.vocabSize)"), .init("special tokens", special),
                 .init(StoreSetting.maxLength, "\(maxLength)"), .init("preformatted", isPreformatted ? "yes" : "no"),
                 .init("train only last turn", trainOnlyLastTurn ? "yes" : "no"),
+                .init("row per turn", rowPerTurn ? "yes" : "no"),
                 .init("min loss tokens", "\(minLossTokens)"), .init("pipeline", "\(Self.pipelineVersion)"),
             ], vocabSize: target.vocabSize, specialTokens: target.specialTokens)
         manifest.targetModelPath = absolutePath(self.format.targetModelPath)

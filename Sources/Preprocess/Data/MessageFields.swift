@@ -5,7 +5,9 @@ enum MessageFields {
     /// Fields of messages that models' templates know.
     private static let known = ["tool_calls", "reasoning_content", "thinking", "name", "tool_call_id"]
 
-    /// The tools of a record; nil for none. Some datasets keep them as text.
+    /// The tools of a record; nil for none.
+    ///
+    /// Some datasets keep them as text.
     static func tools(_ root: JSONValue) throws(Rejection) -> JSONText? {
         guard let tools = root["tools"], let value = try parsed(tools, "'tools'") else { return nil }
         guard case .array(let list) = value else { throw Rejection(.unsupportedContent, "'tools' should be an array") }

@@ -32,4 +32,6 @@ enum Repair: String, CaseIterable, Sendable {
     case leadingMessages = "leading messages left out"
     /// All from the first message that can't follow the one before it.
     case wrongOrder = "cut at wrong role order"
+    /// With a row per turn: turns of which no answer is left.
+    case turns = "turns left out"
 }

@@ -1,7 +1,13 @@
 import Shared
 
-/// Makes a row into a sample; each worker has one of its own.
-typealias SampleMaker = (SourceRow) throws(Rejection) -> Sample
+/// Makes a row into samples; each worker has one of its own.
+typealias SampleMaker = (SourceRow) throws(Rejection) -> MadeRow
+
+/// What a row was made into: a sample, or several where each turn is one.
+struct MadeRow {
+    var samples: [Sample]
+    var repairs: [SourceRecord.Repair] = []
+}
 
 /// From a dataset's files to its store: reader, workers, writer.
 ///
@@ -15,6 +21,8 @@ struct Pipeline {
     var threads: Int
     /// Called once on each worker's thread.
     var makeSampleMaker: @Sendable () -> SampleMaker
+    /// Whether a share of supervised tokens is taken that can't be meant.
+    var takesAnyShare = false
     /// Bytes that are read at once.
     var blockSize = 1 << 20
 
@@ -51,14 +59,25 @@ struct Pipeline {
         return try writer.finish(digests: reader.digests)
     }
 
-    /// - Throws: `DatasetError` if there is nothing to learn from, or a file has changed since the manifest was made.
+    /// The share of supervised tokens that datasets have; outside of it, the answers weren't found.
+    private static let usualShare = 0.0005...0.995
+
+    /// - Throws: `DatasetError` if there is nothing to learn from or almost nothing else, or a file has changed since the manifest was made.
     private func check(_ writer: SampleStoreWriter) throws {
         for file in writer.files where try FileStatus(of: file.path) != file.status {
             throw DatasetError(path: file.path, message: "changed while it was read; build again")
         }
         let counts = writer.counts
-        guard counts.kept == 0 else { return }
         let dataset = dataPaths.joined(separator: ", ")
+        guard counts.kept == 0 else {
+            guard takesAnyShare || Self.usualShare.contains(counts.supervisedShare) else {
+                throw DatasetError(
+                    path: dataset,
+                    message: "\(fixed(100 * counts.supervisedShare, 2))% of its tokens are supervised, which can't be "
+                        + "meant; see Preprocess check-template, or build with --ignore-template-check")
+            }
+            return
+        }
         guard counts.read > 0 else { throw DatasetError(path: dataset, message: "has no records") }
         let reasons = counts.rejected.sorted { $0.key < $1.key }.map { "\($0.value) \($0.key)" }
         throw DatasetError(
@@ -105,10 +124,12 @@ private final class BatchProcessor {
             if let problem = record.problem { throw problem }
             let row = try parser.parse(padded: UnsafeRawBufferPointer(rebasing: bytes[record.range]))
             made.source.id = row.id
-            made.repairs = row.repairs
-            let sample = try makeSample(row)
-            guard !sample.inputIDs.isEmpty else { throw Rejection(.empty, "is rendered to no tokens") }
-            made.outcome = .kept(sample)
+            let result = try makeSample(row)
+            made.repairs = row.repairs + result.repairs
+            let samples = result.samples.filter { !$0.inputIDs.isEmpty }
+            guard let first = samples.first else { throw Rejection(.empty, "is rendered to no tokens") }
+            made.outcome = .kept(first)
+            made.furtherSamples = Array(samples.dropFirst())
         } catch {
             let isCutOff = record.isUnfinished && error.reason == .malformed
             let reason: Rejection.Reason = isCutOff ? .cutOff : error.reason

@@ -10,6 +10,8 @@ final class SampleBuilder {
         var maxLength = 2048
         /// Whether only the assistant's last turn is supervised.
         var trainsOnlyLastTurn = false
+        /// Whether each of the assistant's turns is a sample of its own, with what stands before it.
+        var isRowPerTurn = false
         /// The fewest supervised tokens of a sample that is kept.
         var minLossTokens = 1
     }
@@ -29,14 +31,35 @@ final class SampleBuilder {
         self.settings = settings
     }
 
+    /// The samples of a conversation: one, or one for each turn of the assistant's.
+    ///
+    /// - Throws: `Rejection` if nothing is left of it.
+    func samples(from conversation: Conversation) throws(Rejection) -> MadeRow {
+        guard settings.isRowPerTurn else { return MadeRow(samples: [try sample(from: conversation)]) }
+        var row = MadeRow(samples: [])
+        var (leftOut, reason) = (0, Rejection(.noAssistant, "no turn of the assistant was found"))
+        for index in conversation.messages.indices where conversation.messages[index].role == .assistant {
+            var turn = conversation
+            turn.messages.removeSubrange((index + 1)...)
+            do throws(Rejection) {
+                row.samples.append(try sample(from: turn, onlyLastTurn: true))
+            } catch {
+                (leftOut, reason) = (leftOut + 1, error)
+            }
+        }
+        guard !row.samples.isEmpty else { throw reason }
+        if leftOut > 0 { row.repairs.append(.init(Repair.turns.rawValue, droppedMessages: leftOut)) }
+        return row
+    }
+
     /// - Throws: `Rejection` if the template has no place for a message, or too few tokens are supervised.
-    func sample(from conversation: Conversation) throws(Rejection) -> Sample {
+    func sample(from conversation: Conversation, onlyLastTurn: Bool = false) throws(Rejection) -> Sample {
         do {
             try renderer.render(conversation, into: &text)
         } catch {
             throw Rejection(.template, error.description)
         }
-        return try sample()
+        return try sample(onlyLastTurn: onlyLastTurn || settings.trainsOnlyLastTurn)
     }
 
     /// A sample from text in the model's own format, in which the assistant's turns are found by their headers.
@@ -45,10 +68,10 @@ final class SampleBuilder {
         text.bytes += bytes
         guard let spanFinder else { throw Rejection(.template, "no template marks turns in preformatted text") }
         spanFinder.findSpans(in: &text)
-        return try sample()
+        return try sample(onlyLastTurn: settings.trainsOnlyLastTurn)
     }
 
-    private func sample() throws(Rejection) -> Sample {
+    private func sample(onlyLastTurn: Bool) throws(Rejection) -> Sample {
         if text.assistantSpans.isEmpty, settings.minLossTokens > 0 {
             throw Rejection(.noAssistant, "no turn of the assistant was found")
         }
@@ -59,7 +82,7 @@ final class SampleBuilder {
         } catch {
             throw Rejection(.unsupportedContent, "the tokenizer's pattern \(error)")
         }
-        let spans = text.supervisedSpans(onlyLastTurn: settings.trainsOnlyLastTurn)[...]
+        let spans = text.supervisedSpans(onlyLastTurn: onlyLastTurn)[...]
         let count = min(encoded.count, settings.maxLength)
         let mask = Self.mask(encoded, count: count, spans)
         let supervised = mask.reduce(0) { $0 + ($1 ? 1 : 0) }

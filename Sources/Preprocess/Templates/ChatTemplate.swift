@@ -25,7 +25,9 @@ struct ChatTemplate: Equatable, Sendable {
     var userHeader: String
     /// The system message of conversations that have none; nil leaves them without.
     var systemPrompt: String?
-    /// What ends every turn: the last of the assistant's tokens. Empty where a turn ends as the template's text of it.
+    /// What ends every turn: the last of the assistant's tokens.
+    ///
+    /// Empty where a turn ends as the template's text of it does.
     var endOfTurnToken: String
     var parserType = ParserType.general
     var assistantPattern = AssistantPattern.general

@@ -33,8 +33,8 @@ struct TemplateProof {
         self.isRowPerTurn = isRowPerTurn
         do {
             let (talk, text) = try render()
-            checkTurns(text)
             checkHeaders(text)
+            checkTurns(text)
             checkBeginning(text)
             checkEnds(text)
             if let renderer = try format.makeJinjaRenderer() { checkHistory(talk, renderer) }

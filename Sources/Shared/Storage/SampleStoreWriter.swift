@@ -88,7 +88,7 @@ public final class SampleStoreWriter {
         counts.add(record)
         if ranks != nil { return try write(record) }
         waiting.append(record)
-        if case .kept(let sample) = record.outcome { waitingTokens += sample.inputIDs.count }
+        for sample in record.samples { waitingTokens += sample.inputIDs.count }
         if waitingTokens >= manifest.layout.rankTokens || waiting.count >= Self.rankRecords { try rank() }
     }
 
@@ -127,7 +127,7 @@ public final class SampleStoreWriter {
     /// Ranks the tokens of the records that waited, and writes these.
     private func rank() throws {
         var counts = [Int](repeating: 0, count: manifest.vocabSize)
-        for case .kept(let sample) in waiting.lazy.map(\.outcome) {
+        for sample in waiting.lazy.flatMap(\.samples) {
             for id in sample.inputIDs { counts[Int(id)] += 1 }
         }
         let ranks = TokenRanks(counts: counts)
@@ -141,12 +141,12 @@ public final class SampleStoreWriter {
     private func write(_ record: SourceRecord) throws {
         guard let ranks else { preconditionFailure("tokens are ranked first") }
         progress.counts.add(record)
-        progress.add(record.outcome)
         notes += record.notes
-        if case .kept(let sample) = record.outcome {
+        for sample in record.samples {
+            progress.add(sample)
             group.add(sample, record.source, ranks: ranks)
-            if group.tokenCount >= manifest.layout.groupTokens { try endGroup() }
         }
+        if group.tokenCount >= manifest.layout.groupTokens { try endGroup() }
         if block.count >= manifest.layout.blockBytes || notes.count >= Self.blockNotes {
             try endGroup()
             try endBlock()
@@ -206,8 +206,7 @@ struct StoreProgress {
     }
 
     /// Counts a sample's supervised tokens.
-    mutating func add(_ outcome: SourceRecord.Outcome) {
-        guard case .kept(let sample) = outcome else { return }
+    mutating func add(_ sample: Sample) {
         for (id, isSupervised) in zip(sample.inputIDs, sample.lossMask) where isSupervised {
             tokenCounts[Int(id)] += 1
         }
@@ -218,11 +217,14 @@ extension StoreCounts {
     /// Counts one more record.
     mutating func add(_ record: SourceRecord) {
         read += 1
-        switch record.outcome {
-        case .kept(let sample):
+        for sample in record.samples {
             kept += 1
             tokens += sample.inputIDs.count
             for isSupervised in sample.lossMask where isSupervised { supervisedTokens += 1 }
+        }
+        switch record.outcome {
+        case .kept:
+            further += record.furtherSamples.count
             for repair in record.repairs {
                 repaired[repair.reason, default: 0] += 1
                 droppedMessages += repair.droppedMessages
@@ -233,6 +235,12 @@ extension StoreCounts {
 }
 
 extension SourceRecord {
+    /// What the record was made into.
+    fileprivate var samples: [Sample] {
+        guard case .kept(let sample) = outcome else { return [] }
+        return furtherSamples.isEmpty ? [sample] : [sample] + furtherSamples
+    }
+
     /// What the store remembers of the record besides its sample.
     fileprivate var notes: [SourceNote] {
         func note(_ kind: SourceNote.Kind, _ reason: String, _ detail: String) -> SourceNote {

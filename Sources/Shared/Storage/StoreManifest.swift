@@ -108,6 +108,8 @@ public struct StoreCounts: Equatable, Sendable {
     public var read = 0
     /// Samples in the store.
     public var kept = 0
+    /// Samples of records that have one already.
+    public var further = 0
     /// Records that can't be used, by reason.
     public var rejected: [String: Int] = [:]
     /// Records that were used after a repair, by what was repaired.
@@ -120,7 +122,10 @@ public struct StoreCounts: Equatable, Sendable {
     public init() {}
 
     public var rejectedTotal: Int { rejected.values.reduce(0, +) }
-    public var isReconciled: Bool { read == kept + rejectedTotal }
+    /// The records that were kept, and how many samples they are if that is another number.
+    public var shownKept: String { further == 0 ? "\(kept)" : "\(kept - further) (\(kept) samples)" }
+
+    public var isReconciled: Bool { read + further == kept + rejectedTotal }
 
     /// Of all tokens, the share that the draft learns from.
     public var supervisedShare: Double { tokens > 0 ? Double(supervisedTokens) / Double(tokens) : 0 }
@@ -200,7 +205,7 @@ extension StoreManifest.DataFile {
 extension StoreCounts {
     public var json: JSONText {
         .object([
-            ("read", .int(read)), ("kept", .int(kept)), ("rejected", Self.json(rejected)),
+            ("read", .int(read)), ("kept", .int(kept)), ("further", .int(further)), ("rejected", Self.json(rejected)),
             ("repaired", Self.json(repaired)), ("dropped_messages", .int(droppedMessages)), ("tokens", .int(tokens)),
             ("supervised_tokens", .int(supervisedTokens)),
         ])
@@ -209,6 +214,7 @@ extension StoreCounts {
     init(_ node: JSONNode) throws(JSONError) {
         read = try node.int("read")
         kept = try node.int("kept")
+        further = try node.int("further", default: 0)
         for (reason, count) in try node.required("rejected").members { rejected[reason] = try count.asInt() }
         for (reason, count) in try node.required("repaired").members { repaired[reason] = try count.asInt() }
         droppedMessages = try node.int("dropped_messages")

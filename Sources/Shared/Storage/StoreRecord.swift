@@ -21,6 +21,8 @@ public struct SourceRecord: Sendable {
     /// Where the record begins in its file, in bytes.
     public var offset: Int
     public var outcome: Outcome
+    /// What else the record was made into, as where each turn is a sample: none unless it is kept.
+    public var furtherSamples: [Sample] = []
     public var repairs: [Repair]
 
     public init(source: SampleSource, offset: Int, outcome: Outcome, repairs: [Repair] = []) {

@@ -59,7 +59,7 @@ struct StoreSamples: TrainingSamples {
     private static func buildCommand(_ paths: [String], _ options: StoreOptions, _ target: TargetOptions) -> String {
         var words = ["Preprocess build --train-data-path"] + paths
         words += ["--target-model-path", target.targetModelPath, "--cache-dir", options.cacheDir]
-        words += ["--chat-template", options.chatTemplate ?? "NAME"]
+        if let chatTemplate = options.chatTemplate { words += ["--chat-template", chatTemplate] }
         if let maxLength = options.maxLength { words += ["--max-length", maxLength.shown] }
         return words.joined(separator: " ")
     }

@@ -1,5 +1,7 @@
 extension ChatTemplate {
-    /// Kimi K2 Thinking. SpecForge has a user's header of ChatML, which Kimi doesn't write.
+    /// Kimi K2 Thinking.
+    ///
+    /// SpecForge has a user's header of ChatML, which Kimi doesn't write.
     static let kimiK2Thinking = ChatTemplate(
         name: "kimi-k2-thinking",
         assistantHeader: "<|im_assistant|>assistant<|im_middle|>",
