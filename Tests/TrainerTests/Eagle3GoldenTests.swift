@@ -130,8 +130,8 @@ struct GoldenRun {
             intermediateSize: configuration.intermediateSize, numAttentionHeads: configuration.numAttentionHeads,
             numKeyValueHeads: configuration.numKeyValueHeads, headDim: configuration.headDim,
             draftVocabSize: mapping.count, rmsNormEpsilon: Float(configuration.rmsNormEpsilon))
-        let frequencies = try RotaryFrequencies.configured(configuration.rope, headDim: configuration.headDim)
-        let draft = Eagle3DraftModel(shape, rotary: RotaryEmbedding(frequencies: frequencies, positions: 128))
+        let rotary = try RotaryScaling(configuration.rope, headDim: configuration.headDim)
+        let draft = Eagle3DraftModel(shape, rotary: rotary.embedding(positions: 128, length: 128))
         let initial = try SafetensorsFile(path("draft_init"))
         for tensor in draft.parameters.tensors {
             let values = try initial.golden(tensor.name).values

@@ -7,7 +7,7 @@ import Testing
 
 /// A draft's first head is the target's: its direction, however many ranks hold it, in the size of random numbers.
 struct HeadInitializationTests {
-    @Test(arguments: TargetGoldenTests.families, [1, 3])
+    @Test(arguments: TargetGolden.families, [1, 3])
     func isTheTargetsHeadInTheScaleOfRandomWeights(family: String, tpSize: Int) throws {
         let directory = Fixtures.goldens.appending(path: "targets/\(family)").path
         let ids: [Int32] = [2, 3, 5, 60, 61, 95]

@@ -8,9 +8,9 @@ import Testing
 /// A target that can't be right is refused by name, before any work.
 struct TargetErrorTests {
     /// Loads a copy of a tiny target after a change; returns the error's text.
-    private func error(_ change: (String) throws -> Void) throws -> String {
+    private func error(of family: String = "llama", _ change: (String) throws -> Void) throws -> String {
         try withTemporaryDirectory { directory in
-            let source = Fixtures.folder.appending(path: "targets/llama").path
+            let source = Fixtures.folder.appending(path: "targets/\(family)").path
             for name in ["config.json", "model.safetensors"] {
                 try FileManager.default.copyItem(atPath: "\(source)/\(name)", toPath: "\(directory)/\(name)")
             }
@@ -40,16 +40,28 @@ struct TargetErrorTests {
         ),
         (
             #""num_hidden_layers": 6"#, #""num_hidden_layers": 7"#,
-            "tensor 'model.layers.6.input_layernorm.weight' is missing"
+            "tensor 'model.layers.6.self_attn.q_proj.weight' is missing"
+        ),
+        (
+            #""num_hidden_layers": 6"#, #""num_hidden_layers": 5"#,
+            "model.safetensors: tensor 'model.layers.5.input_layernorm.weight' is no part of the model"
+        ),
+        (
+            #""dtype": "float32""#, #""quantization_config": {"quant_method": "gptq"}"#,
+            "key 'quantization_config.quant_method' is 'gptq', supported is mxfp4 of GptOssForCausalLM"
+        ),
+        (
+            #""rope_scaling": null"#, #""rope_parameters": {"full_attention": {"rope_theta": 1}}"#,
+            "key 'rope_parameters.full_attention' is an object"
         ),
         (#""mlp_bias": false"#, #""mlp_bias": true"#, "tensor 'model.layers.0.mlp.gate_proj.bias' is missing"),
         (
             #""LlamaForCausalLM""#, #""MambaForCausalLM""#,
-            "'MambaForCausalLM', which isn't supported; supported: LlamaForCausalLM"
+            "'MambaForCausalLM', which isn't supported; supported: Gemma3ForCausalLM, "
         ),
         (
             #""rope_scaling": null"#, #""rope_scaling": {"rope_type": "spiral"}"#,
-            "'spiral', supported are default, linear, llama3"
+            "'spiral', supported are default, linear, llama3, yarn, longrope, dynamic"
         ),
         (#""hidden_act": "silu""#, #""hidden_act": "relu""#, "key 'hidden_act' is 'relu', supported is silu"),
         (#""vocab_size": 256"#, #""vocab_size": -1"#, "key 'vocab_size' is -1, should be above 0"),
@@ -62,6 +74,65 @@ struct TargetErrorTests {
     func aConfigurationThatDoesNotFitIsNamed(old: String, new: String, message: String) throws {
         let text = try error { try edit($0, old, new) }
         #expect(text.contains("TARGET") && text.contains(message), "\(text)")
+    }
+
+    @Test(arguments: [
+        (
+            "gemma3-text", #""final_logit_softcapping": null"#, #""final_logit_softcapping": 30"#,
+            "key 'final_logit_softcapping' is set, which isn't supported"
+        ),
+        (
+            "gemma3-text", #""use_bidirectional_attention": false"#, #""use_bidirectional_attention": true"#,
+            "key 'use_bidirectional_attention' is set, which isn't supported"
+        ),
+        (
+            "gpt-oss", #""num_local_experts": 4"#, #""num_local_experts": 5"#,
+            "tensor 'model.layers.0.mlp.router.weight' has shape [4, 32], should have [5, 32]"
+        ),
+        (
+            "qwen3-moe", #""moe_intermediate_size": 48"#, #""moe_intermediate_size": 40"#,
+            "tensor 'model.layers.0.mlp.experts.0.gate_proj.weight' has shape [48, 32], should have [40, 32]"
+        ),
+        (
+            "qwen3", #""full_attention",\#n    "full_attention","#, #""full_attention", "linear_attention","#,
+            "key 'layer_types.1' is 'linear_attention', supported are full_attention, sliding_attention"
+        ),
+        (
+            "gpt-oss-mxfp4", #""num_local_experts": 3"#, #""num_local_experts": 3, "layer_types": ["full_attention"]"#,
+            "key 'layer_types' names 1 layers, should name num_hidden_layers, 3"
+        ),
+        (
+            "phi3-longrope", "1.1,", "1.1, 1.15,",
+            "key 'rope_scaling.short_factor' has 7 numbers, should have 6, one for each pair of a head"
+        ),
+    ])
+    func whatAFamilyCanNotDoIsNamed(family: String, old: String, new: String, message: String) throws {
+        let text = try error(of: family) { try edit($0, old, new) }
+        #expect(text.contains("TARGET") && text.contains(message), "\(text)")
+    }
+
+    /// Also by the ranks that wouldn't read it.
+    @Test func aRankChecksTheTensorsOfOthersToo() throws {
+        try withTemporaryDirectory { directory in
+            let source = Fixtures.folder.appending(path: "targets/qwen3-moe").path
+            try FileManager.default.copyItem(atPath: "\(source)/config.json", toPath: "\(directory)/config.json")
+            let file = try SafetensorsFile("\(source)/model.safetensors")
+            let missing = "model.layers.3.mlp.experts.7.down_proj.weight"
+            let tensors = file.tensors.values.filter { $0.name != missing }
+            var writer = try SafetensorsWriter(
+                "\(directory)/model.safetensors",
+                tensors.map { .init(name: $0.name, type: .float32, shape: $0.shape) })
+            for tensor in tensors { try writer.append(tensor.floats()) }
+            try writer.finish()
+            let errors = try ThreadCommunicator.run(4) { communicator in
+                let error = #expect(throws: WeightsError.self) {
+                    try TargetModelRegistry.load(
+                        directory, communicator: communicator, positions: 8, expertParallel: true)
+                }
+                return error?.tensor
+            }
+            #expect(errors == [missing, missing, missing, missing])
+        }
     }
 
     @Test func missingAndTruncatedFilesAreNamed() throws {

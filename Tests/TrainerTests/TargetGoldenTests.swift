@@ -1,4 +1,3 @@
-import Foundation
 import Shared
 import TestSupport
 import Testing
@@ -7,56 +6,96 @@ import Testing
 
 /// Targets against transformers: hidden states of every layer and logits, undivided and divided among ranks.
 struct TargetGoldenTests {
-    static let families = Golden.cases("targets") { $0.hasPrefix("llama") && !$0.hasPrefix("llama4") }
+    static let tpSizes = [1, 2, 3, 4]
 
-    @Test func thereAreGoldens() { #expect(Self.families.count >= 3) }
+    /// Folders whose layers have experts.
+    static let withExperts = TargetGolden.families.filter { family in
+        let configuration = try? ModelConfiguration(
+            directory: Fixtures.goldens.appending(path: "targets/\(family)").path)
+        return configuration?.text["num_experts_per_tok"] != nil
+    }
 
-    @Test(arguments: families, [1, 2, 3, 4])
+    /// The others: with rounded numbers a router may choose another expert.
+    static let dense = TargetGolden.families.filter { !withExperts.contains($0) }
+
+    @Test func everyArchitectureHasAGolden() throws {
+        guard Fixtures.goldens == Fixtures.folder else { return }
+        let tested = try TargetGolden.families.flatMap {
+            try ModelConfiguration(directory: TargetGolden($0).directory).architectures
+        }
+        #expect(Set(tested) == Set(TargetModelRegistry.architectures.keys))
+    }
+
+    @Test(arguments: TargetGolden.families, tpSizes)
     func hiddenStatesAndLogitsEqualTransformers(family: String, tpSize: Int) throws {
-        try Self.expectGolden(family, tpSize: tpSize, .float32, tolerance: 1e-4)
+        let golden = try TargetGolden(family)
+        let vocabularies = try ThreadCommunicator.run(tpSize) { communicator in
+            let target = try golden.load(communicator)
+            try golden.expectEqual(target)
+            return target.vocabulary
+        }
+        #expect(vocabularies.reduce(0) { $0 + $1.count } == golden.logits.shape.last)
     }
 
     /// bfloat16 has 8 bits: each of a few layers adds its rounding.
-    @Test(.enabled(if: Machine.hasBFloat16), arguments: families, [1, 3])
+    @Test(.enabled(if: Machine.hasBFloat16), arguments: dense, [1, 3])
     func inBFloat16TheyDifferByItsRounding(family: String, tpSize: Int) throws {
-        try Self.expectGolden(family, tpSize: tpSize, .bfloat16, tolerance: 3e-2)
+        let golden = try TargetGolden(family)
+        _ = try ThreadCommunicator.run(tpSize) { communicator in
+            try golden.expectEqual(golden.load(communicator, precision: .bfloat16), tolerance: 3e-2)
+        }
     }
 
-    private static func expectGolden(
-        _ family: String, tpSize: Int, _ precision: MatrixPrecision, tolerance: Float
-    ) throws {
-        let directory = Fixtures.goldens.appending(path: "targets/\(family)").path
-        let expected = try SafetensorsFile("\(directory)/expected.safetensors")
-        let ids = try expected.tensor("input_ids").integers().map { Int32($0) }
-        let states = try expected.golden("hidden_states")
-        let logits = try expected.golden("logits")
-        let results = try ThreadCommunicator.run(tpSize) { communicator in
-            let workspace = Workspace()
-            let target = try TargetModelRegistry.load(
-                directory, communicator: communicator, positions: ids.count, precision: precision)
-            let batch = Batch([Sample(inputIDs: ids, lossMask: ids.map { _ in true })])
-            let x = workspace.matrix(rows: ids.count, columns: target.configuration.hiddenSize)
-            try target.embed(ids, into: x)
-            var hidden: [Float] = []
-            try target.forward(x, DecoderRows(batch), in: workspace) { layer, input in
-                if layer < target.configuration.numHiddenLayers { hidden += input.elements }
-            }
-            let part = workspace.matrix(rows: ids.count, columns: target.vocabulary.count)
-            target.logits(x, into: part)
-            return (hidden + x.elements, target.vocabulary, part.elements)
+    @Test(arguments: withExperts, tpSizes)
+    func wholeExpertsOnEachRankGiveTheSame(family: String, tpSize: Int) throws {
+        let golden = try TargetGolden(family)
+        let counts = try ThreadCommunicator.run(tpSize) { communicator in
+            let target = try golden.load(communicator, expertParallel: true)
+            try golden.expectEqual(target)
+            return target.layers.reduce(0) { $0 + $1.expertCount }
         }
-        let vocabSize = logits.shape.last ?? 0
-        for (hidden, vocabulary, part) in results {
-            let layerCount = states.shape[0]
-            let size = states.values.count / layerCount
-            for layer in 0..<layerCount {
-                let range = layer * size..<(layer + 1) * size
-                expectClose(
-                    Array(hidden[range]), Array(states.values[range]), tolerance: tolerance, "hidden state \(layer)")
-            }
-            let own = ids.indices.flatMap { row in vocabulary.map { logits.values[row * vocabSize + $0] } }
-            expectClose(part, own, tolerance: tolerance, "logits \(vocabulary)")
-        }
-        #expect(results.map(\.1).reduce(0) { $0 + $1.count } == vocabSize)
+        let whole = try golden.load(SingleProcess()).layers.reduce(0) { $0 + $1.expertCount }
+        #expect(counts.reduce(0, +) == whole && whole > 0)
+    }
+
+    @Test(arguments: TargetGolden.families)
+    func aLayerCommunicatesTwice(family: String) throws {
+        let golden = try TargetGolden(family)
+        let counting = CountingCommunicator()
+        let target = try golden.load(counting)
+        let before = counting.sums
+        try golden.expectEqual(target)
+        #expect(counting.sums - before == 1 + 2 * target.layers.count, "one for the embedding and two for each layer")
+    }
+}
+
+/// One process that counts its all-reduces.
+private final class CountingCommunicator: Communicator, @unchecked Sendable {
+    private let process = SingleProcess()
+    private(set) var sums = 0
+
+    var rank: Int { 0 }
+    var size: Int { 1 }
+    func allReduceSum(_ values: UnsafeMutableBufferPointer<Float>) { sums += 1 }
+    func allReduceSum(_ values: UnsafeMutableBufferPointer<Double>) { sums += 1 }
+    func allReduceMax(_ values: UnsafeMutableBufferPointer<Double>) {}
+    func allGather(_ values: UnsafeBufferPointer<Float>, into all: UnsafeMutableBufferPointer<Float>) {
+        process.allGather(values, into: all)
+    }
+    func allToAll(
+        _ send: UnsafeMutablePointer<Float>, _ sendCounts: [Int], into receive: UnsafeMutablePointer<Float>,
+        _ receiveCounts: [Int]
+    ) {
+        process.allToAll(send, sendCounts, into: receive, receiveCounts)
+    }
+    func barrier() {}
+    func split(color: Int) -> any Communicator { self }
+}
+
+extension DecoderLayer {
+    /// Experts that this rank has.
+    fileprivate var expertCount: Int {
+        guard case .experts(let mixture) = feedForward else { return 0 }
+        return mixture.experts.count
     }
 }

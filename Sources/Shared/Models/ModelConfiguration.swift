@@ -1,6 +1,10 @@
 /// A Hugging Face `config.json`: what the programs need of it, checked.
+///
+/// Of a model of text and images it is the text's part, `text_config`. A key that is missing has the value that
+/// transformers gives it; see `ModelDefaults`.
 public struct ModelConfiguration: Sendable {
     public let path: String
+    private let file: JSONFile
     public let architectures: [String]
     public let modelType: String
     public let hiddenSize: Int
@@ -30,40 +34,58 @@ public struct ModelConfiguration: Sendable {
     }
 
     public init(_ file: JSONFile) throws(JSONError) {
-        let root = file.root
+        self.file = file
+        let text = Self.text(file)
         path = file.path
-        architectures = try (root["architectures"]?.elements ?? [JSONNode]()).map {
+        architectures = try (file.root["architectures"]?.elements ?? [JSONNode]()).map {
             (node: JSONNode) throws(JSONError) -> String in
             try node.asString()
         }
-        modelType = try root.string("model_type", default: "")
-        hiddenSize = try Self.positive(root, "hidden_size")
-        intermediateSize = try Self.positive(root, "intermediate_size")
-        numHiddenLayers = try Self.positive(root, "num_hidden_layers")
-        numAttentionHeads = try Self.positive(root, "num_attention_heads")
-        vocabSize = try Self.positive(root, "vocab_size")
-        let kvHeads = try root.int("num_key_value_heads", default: numAttentionHeads)
+        modelType = try text.string("model_type", default: "")
+        let defaults = ModelDefaults.of(modelType)
+        hiddenSize = try Self.positive(text, "hidden_size")
+        intermediateSize = try Self.positive(text, "intermediate_size")
+        numHiddenLayers = try Self.positive(text, "num_hidden_layers")
+        numAttentionHeads = try Self.positive(text, "num_attention_heads", default: defaults.numAttentionHeads)
+        vocabSize = try Self.positive(text, "vocab_size", default: defaults.vocabSize)
+        let kvHeads = try text.int("num_key_value_heads", default: defaults.numKeyValueHeads ?? numAttentionHeads)
         guard kvHeads > 0, numAttentionHeads.isMultiple(of: kvHeads) else {
-            throw try root.required("num_key_value_heads").error(
+            throw try text.required("num_key_value_heads").error(
                 "is \(kvHeads), should divide num_attention_heads, \(numAttentionHeads)")
         }
         numKeyValueHeads = kvHeads
-        let headDim = try root.int("head_dim", default: hiddenSize / numAttentionHeads)
+        let headDim = try text.int("head_dim", default: defaults.headDim ?? hiddenSize / numAttentionHeads)
         guard headDim > 0, headDim.isMultiple(of: 2) else {
             throw JSONError("key 'head_dim' is \(headDim), should be even and above 0", at: file.path)
         }
         self.headDim = headDim
-        maxPositionEmbeddings = try root.int("max_position_embeddings", default: 2048)
-        rmsNormEpsilon = try root.double("rms_norm_eps", default: 1e-6)
-        hiddenActivation = try root.string("hidden_act", default: "silu")
-        rope = try RopeConfiguration(root)
-        attentionBias = try root.bool("attention_bias", default: false)
-        mlpBias = try root.bool("mlp_bias", default: false)
-        tieWordEmbeddings = try root.bool("tie_word_embeddings", default: false)
-        initializerRange = try root.double("initializer_range", default: 0.02)
-        bosTokenID = try root["bos_token_id"]?.asInt()
-        padTokenID = try root["pad_token_id"]?.asInt()
-        eosTokenIDs = try Self.oneOrMany(root, "eos_token_id")
+        maxPositionEmbeddings = try text.int("max_position_embeddings", default: defaults.maxPositionEmbeddings)
+        rmsNormEpsilon = try text.double("rms_norm_eps", default: defaults.rmsNormEpsilon)
+        hiddenActivation =
+            try (text["hidden_activation"] ?? text["hidden_act"])?.asString() ?? defaults.hiddenActivation
+        rope = try RopeConfiguration(text, defaults, maxPositionEmbeddings: maxPositionEmbeddings)
+        attentionBias = try text.bool("attention_bias", default: defaults.attentionBias)
+        mlpBias = try text.bool("mlp_bias", default: false)
+        tieWordEmbeddings =
+            try (text["tie_word_embeddings"] ?? file.root["tie_word_embeddings"])?.asBool()
+            ?? defaults.tieWordEmbeddings
+        initializerRange = try text.double("initializer_range", default: 0.02)
+        bosTokenID = try (text["bos_token_id"] ?? file.root["bos_token_id"])?.asInt()
+        padTokenID = try (text["pad_token_id"] ?? file.root["pad_token_id"])?.asInt()
+        eosTokenIDs = try Self.oneOrMany(file.root["eos_token_id"] ?? text["eos_token_id"])
+    }
+
+    /// The keys of the text model, for what only some families have.
+    public var text: JSONNode { Self.text(file) }
+
+    /// The keys of the whole model, which differ from `text` where it sees images too.
+    public var root: JSONNode { file.root }
+
+    private static func text(_ file: JSONFile) -> JSONNode { file.root["text_config"] ?? file.root }
+
+    private static func positive(_ root: JSONNode, _ key: String, default: Int?) throws(JSONError) -> Int {
+        if root[key] == nil, let value = `default` { return value }
+        return try positive(root, key)
     }
 
     private static func positive(_ root: JSONNode, _ key: String) throws(JSONError) -> Int {
@@ -73,48 +95,9 @@ public struct ModelConfiguration: Sendable {
         return value
     }
 
-    private static func oneOrMany(_ root: JSONNode, _ key: String) throws(JSONError) -> [Int] {
-        guard let node = root[key] else { return [] }
+    private static func oneOrMany(_ node: JSONNode?) throws(JSONError) -> [Int] {
+        guard let node else { return [] }
         guard node.value.kind == .array else { return [try node.asInt()] }
         return try node.elements.map { (element) throws(JSONError) in try element.asInt() }
-    }
-}
-
-/// How positions turn a head: `rope_theta` and `rope_scaling`, or transformers 5's `rope_parameters`.
-public struct RopeConfiguration: Sendable {
-    public let theta: Double
-    /// The kind of scaling: "default" for none.
-    public let type: String
-    /// The scaling's other keys, as they are written.
-    public let parameters: [String: Double]
-    /// `rope_scaling` as it is written, to be copied into the draft's configuration.
-    public let scaling: JSONText?
-    private let path: String
-
-    init(_ root: JSONNode) throws(JSONError) {
-        let node = root["rope_scaling"] ?? root["rope_parameters"]
-        let scaling = node?.value.kind == .object ? node : nil
-        theta = try (root["rope_theta"] ?? scaling?["rope_theta"])?.asDouble() ?? 10_000
-        type = try (scaling?["rope_type"] ?? scaling?["type"])?.asString() ?? "default"
-        var parameters: [String: Double] = [:]
-        for (key, value) in scaling?.members ?? [] { parameters[key] = value.value.double }
-        self.parameters = parameters
-        self.scaling = type == "default" ? nil : scaling.map { JSONText($0.value) }
-        path = root.error("").place
-        guard theta > 0 else { throw JSONError("key 'rope_theta' is \(theta), should be above 0", at: path) }
-    }
-
-    /// A parameter of the scaling that must be there.
-    public func parameter(_ key: String) throws(JSONError) -> Double {
-        guard let value = parameters[key] else {
-            throw JSONError("key 'rope_scaling.\(key)' is missing, which rope type '\(type)' needs", at: path)
-        }
-        return value
-    }
-
-    /// An error about the kind of scaling.
-    public func unsupported(_ supported: [String]) -> JSONError {
-        JSONError(
-            "key 'rope_scaling.rope_type' is '\(type)', supported are \(supported.joined(separator: ", "))", at: path)
     }
 }

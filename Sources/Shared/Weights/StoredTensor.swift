@@ -17,6 +17,8 @@ public enum TensorType: String, CaseIterable, Sendable {
         case .uint8, .int8, .bool: 1
         }
     }
+
+    public var isFloatingPoint: Bool { [.float32, .float16, .bfloat16].contains(self) }
 }
 
 /// Why weights can't be used: the file, the tensor and what is wrong with it.
@@ -63,42 +65,35 @@ public struct StoredTensor: Sendable {
         let width = shape.last ?? 1
         let height = shape.dropLast().reduce(1, *)
         precondition(rows.upperBound <= height && columns.upperBound <= width)
+        guard type.isFloatingPoint else { throw error("is of type \(type.rawValue), should be F32, BF16 or F16") }
+        for (i, row) in rows.enumerated() { widen(row: row, columns: columns, into: target + i * stride) }
+    }
+
+    /// Copies some columns of a row of a floating-point matrix, converted to float32.
+    public func widen(row: Int, columns: Range<Int>, into target: UnsafeMutablePointer<Float>) {
         guard let start = bytes.baseAddress else { return }
-        guard [.float32, .float16, .bfloat16].contains(type) else {
-            throw error("is of type \(type.rawValue), should be F32, BF16 or F16")
-        }
-        for (i, row) in rows.enumerated() {
-            let source = start + (row * width + columns.lowerBound) * type.byteCount
-            let target = target + i * stride
-            switch type {
-            case .float32: UnsafeMutableRawPointer(target).copyMemory(from: source, byteCount: columns.count * 4)
-            case .bfloat16: BFloat16.widen(source, into: target, count: columns.count)
-            default:
-                for j in 0..<columns.count {
-                    target[j] = Float(source.loadUnaligned(fromByteOffset: 2 * j, as: Float16.self))
-                }
+        let source = start + (row * (shape.last ?? 1) + columns.lowerBound) * type.byteCount
+        switch type {
+        case .float32: UnsafeMutableRawPointer(target).copyMemory(from: source, byteCount: columns.count * 4)
+        case .bfloat16: BFloat16.widen(source, into: target, count: columns.count)
+        case .float16:
+            for i in 0..<columns.count {
+                target[i] = Float(source.loadUnaligned(fromByteOffset: 2 * i, as: Float16.self))
             }
+        default: preconditionFailure("numbers of type \(type.rawValue) can't be widened")
         }
     }
 
     /// The same, converted to bfloat16: to nearest, ties to even.
-    public func copy(
-        rows: Range<Int>, columns: Range<Int>, into target: UnsafeMutablePointer<UInt16>, stride: Int
-    ) throws(WeightsError) {
-        let width = shape.last ?? 1
+    public func round(row: Int, columns: Range<Int>, into target: UnsafeMutablePointer<UInt16>) {
         if type == .bfloat16, let start = bytes.baseAddress {
-            precondition(rows.upperBound <= shape.dropLast().reduce(1, *) && columns.upperBound <= width)
-            for (i, row) in rows.enumerated() {
-                UnsafeMutableRawPointer(target + i * stride).copyMemory(
-                    from: start + (row * width + columns.lowerBound) * 2, byteCount: columns.count * 2)
-            }
-            return
+            let source = start + (row * (shape.last ?? 1) + columns.lowerBound) * 2
+            return UnsafeMutableRawPointer(target).copyMemory(from: source, byteCount: columns.count * 2)
         }
-        let wide = UnsafeMutablePointer<Float>.allocate(capacity: max(1, columns.count))
-        defer { wide.deallocate() }
-        for (i, row) in rows.enumerated() {
-            try copy(rows: row..<row + 1, columns: columns, into: wide, stride: columns.count)
-            BFloat16.round(wide, into: target + i * stride, count: columns.count)
+        withUnsafeTemporaryAllocation(of: Float.self, capacity: columns.count) { wide in
+            guard let start = wide.baseAddress else { return }
+            widen(row: row, columns: columns, into: start)
+            BFloat16.round(start, into: target, count: columns.count)
         }
     }
 

@@ -25,7 +25,8 @@ struct DraftSetup {
         self.mapping = try mapping(configuration.shape.draftVocabSize)
         let positions = positions + draftOptions.tttLength
         target = try TargetModelRegistry.load(
-            options.targetModelPath, communicator: grid.tensorParallel, positions: positions)
+            options.targetModelPath, communicator: grid.tensorParallel, positions: positions,
+            expertParallel: options.expertParallel)
         let draft = try configuration.makeDraft(positions: positions)
         draft.initialize(
             seed: UInt64(bitPattern: Int64(seed)), range: configuration.initializerRange)

@@ -19,7 +19,8 @@ enum ProbeCommand {
         let ids = try file.root.elements.map { Int32(truncatingIfNeeded: try $0.asInt()) }
         guard !ids.isEmpty else { throw JSONError("should be an array of at least one token id", at: options.inputIds) }
         let target = try TargetModelRegistry.load(
-            options.target.targetModelPath, communicator: grid.tensorParallel, positions: ids.count)
+            options.target.targetModelPath, communicator: grid.tensorParallel, positions: ids.count,
+            expertParallel: options.target.expertParallel)
         let vocabSize = target.configuration.vocabSize
         for id in ids where !(0..<Int32(vocabSize) ~= id) {
             throw JSONError("token id \(id) is not below the target's vocab_size, \(vocabSize)", at: options.inputIds)

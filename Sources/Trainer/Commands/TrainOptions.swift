@@ -24,6 +24,7 @@ struct TargetOptions: Options {
     @Option("The target: a Hugging Face directory with config.json and safetensors.", value: "DIR")
     var targetModelPath: String
     @Option("Ranks that share one copy of the target; must divide the number of ranks.") var tpSize: Int = 1
+    @Flag("Give ranks whole experts, instead of a part of each: for targets that have experts.") var expertParallel
     @Option("Threads of each rank; as many as it may use if left out.") var numThreads: Int?
     @Option("What matrix products round their operands to; sums, weights and all else are float32.")
     var dtype: MatrixPrecision = .float32

@@ -36,7 +36,8 @@ final class Evaluation {
             draft.initialize(seed: 0, range: draftConfiguration.initializerRange)
         }
         target = try TargetModelRegistry.load(
-            options.target.targetModelPath, communicator: grid.tensorParallel, positions: positions)
+            options.target.targetModelPath, communicator: grid.tensorParallel, positions: positions,
+            expertParallel: options.target.expertParallel)
         model = OnlineEagle3(
             target: target, draft: draft, teacher: CompactTeacher(target, draftToTarget: draftToTarget),
             auxiliaryLayers: draftConfiguration.auxiliaryLayers, tttLength: options.tttLength, alignment: .label)

@@ -37,15 +37,27 @@ enum FrozenWeight {
         }
     }
 
-    /// Reads `rows` and `columns` of a stored tensor into the rows from `first` on.
-    func read(
-        _ tensor: StoredTensor, rows: Range<Int>, columns: Range<Int>, at first: Int = 0
-    ) throws(WeightsError) {
+    /// The rows in `range`.
+    subscript(rows range: Range<Int>) -> FrozenWeight {
         switch self {
-        case .float32(let weight):
-            try tensor.copy(rows: rows, columns: columns, into: weight.row(first), stride: weight.stride)
-        case .bfloat16(let weight):
-            try tensor.copy(rows: rows, columns: columns, into: weight.row(first), stride: weight.stride)
+        case .float32(let weight): .float32(weight[rows: range])
+        case .bfloat16(let weight): .bfloat16(weight[rows: range])
+        }
+    }
+
+    /// Reads some columns of a row of a stored tensor into a row.
+    func read(_ tensor: StoredTensor, row: Int, columns: Range<Int>, at index: Int) {
+        switch self {
+        case .float32(let weight): tensor.widen(row: row, columns: columns, into: weight.row(index))
+        case .bfloat16(let weight): tensor.round(row: row, columns: columns, into: weight.row(index))
+        }
+    }
+
+    /// Writes one number.
+    func set(_ row: Int, _ column: Int, _ value: Float) {
+        switch self {
+        case .float32(let weight): weight[row, column] = value
+        case .bfloat16(let weight): weight.row(row)[column] = BFloat16.bits(value)
         }
     }
 }

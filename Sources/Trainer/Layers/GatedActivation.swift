@@ -2,11 +2,38 @@
 ///
 ///     dg = da u σ(g) (1 + g (1 − σ(g)))
 ///     du = da silu(g)
+///
+/// Targets have other gates too, forward only.
 enum GatedActivation {
-    /// a = silu(g) u.
+    /// What takes the place of silu(g) u; each is g σ(f(g)) times what becomes of u.
+    enum Gate: Equatable, Sendable {
+        case silu
+        /// gelu(g) u with gelu's approximation by tanh: g σ(√(8/π) (g + 0.044715 g³)) (GeGLU, Shazeer 2020).
+        case geluTanh
+        /// g σ(1.702 g) (u + 1), where g is at most `limit` and u within ±`limit` (gpt-oss).
+        case clamped(limit: Float)
+    }
+
+    /// a = silu(g) u, or what another gate makes of them.
     ///
     /// gateUp: [rows, g | u], g in the left half of each row; a: [rows, features].
-    static func forward(_ gateUp: Matrix, into a: Matrix) {
+    static func forward(_ gateUp: Matrix, into a: Matrix, _ gate: Gate = .silu) {
+        switch gate {
+        case .silu: forward(gateUp, into: a) { g, u in g * sigmoid(g) * u }
+        case .geluTanh:
+            forward(gateUp, into: a) { g, u in g * sigmoid(1.595_769_1 * (g + 0.044_715 * g * g * g)) * u }
+        case .clamped(let limit):
+            let (most, least) = (Vector(repeating: limit), Vector(repeating: -limit))
+            forward(gateUp, into: a) { g, u in
+                let g = pointwiseMin(g, most)
+                return g * sigmoid(1.702 * g) * (pointwiseMax(least, pointwiseMin(u, most)) + 1)
+            }
+        }
+    }
+
+    @inline(__always) private static func forward(
+        _ gateUp: Matrix, into a: Matrix, _ activation: (_ gate: Vector, _ up: Vector) -> Vector
+    ) {
         let n = a.columns
         precondition(gateUp.columns == 2 * n && gateUp.rows == a.rows)
         Parallel.ranges(a.rows, atLeast: 8) { range in
@@ -14,8 +41,7 @@ enum GatedActivation {
                 let (gate, output) = (gateUp.row(row), a.row(row))
                 let up = gate + n
                 for i in stride(from: 0, to: n, by: 16) {
-                    let g = gate.load(i, of: n)
-                    output.store(g * sigmoid(g) * up.load(i, of: n), i, of: n)
+                    output.store(activation(gate.load(i, of: n), up.load(i, of: n)), i, of: n)
                 }
             }
         }

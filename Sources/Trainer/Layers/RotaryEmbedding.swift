@@ -2,7 +2,8 @@ import Glibc
 
 /// Rotary position embedding: each pair (x₁, x₂) of a head is turned by the angle p ω.
 ///
-/// (Su and others 2021.) At position p, with the halves of a head as pairs (Hugging Face's layout, x₁ = x[i], x₂ = x[i + d/2]):
+/// (Su and others 2021.) At position p, with the halves of a head, or of its part that turns, as pairs
+/// (Hugging Face's layout, x₁ = x[i], x₂ = x[i + d/2]):
 ///
 ///     y₁ = x₁ cos pω − x₂ sin pω
 ///     y₂ = x₂ cos pω + x₁ sin pω
@@ -10,7 +11,9 @@ import Glibc
 /// A rotation's transpose is the rotation back, which is the backward pass.
 struct RotaryEmbedding {
     let headDim: Int
-    /// [positions, headDim / 2] each.
+    /// Pairs of a head that are turned.
+    private let half: Int
+    /// [positions, half] each.
     private let cosines: [Float]
     private let sines: [Float]
     private let positions: Int
@@ -18,17 +21,20 @@ struct RotaryEmbedding {
     enum Direction { case forward, backward }
 
     /// - Parameters:
-    ///   - frequencies: ω of each pair, headDim / 2 of them.
+    ///   - frequencies: ω of each pair that is turned.
     ///   - positions: How many positions to prepare: one more than the largest that will be asked for.
-    init(frequencies: [Double], positions: Int) {
-        headDim = 2 * frequencies.count
+    ///   - headDim: The size of a head, of which numbers behind the pairs stay; two for each pair if nil.
+    ///   - magnitude: What the result is multiplied by.
+    init(frequencies: [Double], positions: Int, headDim: Int? = nil, magnitude: Double = 1) {
+        half = frequencies.count
+        self.headDim = headDim ?? 2 * frequencies.count
         self.positions = positions
         let angles = (0..<positions).flatMap { position in
             // As transformers does: the angle is a float32 product.
             frequencies.map { Double(Float(position) * Float($0)) }
         }
-        cosines = angles.map { Float(Glibc.cos($0)) }
-        sines = angles.map { Float(Glibc.sin($0)) }
+        cosines = angles.map { Float(Glibc.cos($0) * magnitude) }
+        sines = angles.map { Float(Glibc.sin($0) * magnitude) }
     }
 
     /// Turns every head of every row in place.
@@ -39,7 +45,7 @@ struct RotaryEmbedding {
     ///   - offset: Added to each position: the step of training-time test.
     func apply(_ x: Matrix, positionOf: [Int32], offset: Int = 0, _ direction: Direction = .forward) {
         precondition(x.rows == positionOf.count && x.columns.isMultiple(of: headDim))
-        let half = headDim / 2
+        let half = half
         let sign: Float = direction == .forward ? 1 : -1
         cosines.withUnsafeBufferPointer { cosines in
             sines.withUnsafeBufferPointer { sines in

@@ -1,5 +1,4 @@
 import Glibc
-import Shared
 
 /// The angular frequencies of rotary embeddings, ω_i = θ^(−2i/d) for pair i of a head of size d, and their scalings.
 enum RotaryFrequencies {
@@ -27,23 +26,45 @@ enum RotaryFrequencies {
             return (1 - smooth) * frequency / factor + smooth * frequency
         }
     }
-}
 
-extension RotaryFrequencies {
-    /// What a `config.json` asks for.
-    /// - Throws: `JSONError` that names the kind of scaling, if it isn't supported.
-    static func configured(_ rope: RopeConfiguration, headDim: Int) throws(JSONError) -> [Double] {
-        let plain = plain(theta: rope.theta, headDim: headDim)
-        switch rope.type {
-        case "default": return plain
-        case "linear": return linear(plain, factor: try rope.parameter("factor"))
-        case "llama3":
-            return llama3(
-                plain, factor: try rope.parameter("factor"),
-                lowFrequencyFactor: try rope.parameter("low_freq_factor"),
-                highFrequencyFactor: try rope.parameter("high_freq_factor"),
-                originalMaxPositions: try rope.parameter("original_max_position_embeddings"))
-        default: throw rope.unsupported(["default", "linear", "llama3"])
+    /// YaRN (Peng and others 2023): pairs that turn often in the original context stay, those that turn less than once
+    /// are divided by `factor`, and those between are blended by a ramp.
+    ///
+    /// As in transformers' `_compute_yarn_parameters`.
+    ///
+    /// - Parameters:
+    ///   - turns: How often a pair turns in the original context where the ramp begins and where it ends:
+    ///     `beta_fast` and `beta_slow`.
+    ///   - truncate: Whether the ramp begins and ends at whole pairs.
+    static func yarn(
+        theta: Double, headDim: Int, factor: Double, turns: (fast: Double, slow: Double),
+        originalMaxPositions: Double, truncate: Bool
+    ) -> [Double] {
+        let pair = { (turns: Double) in
+            Double(headDim) * log(originalMaxPositions / (turns * 2 * .pi)) / (2 * log(theta))
         }
+        let (first, last) = (pair(turns.fast), pair(turns.slow))
+        let low = max(0, truncate ? floor(first) : first)
+        var high = min(Double(headDim - 1), truncate ? ceil(last) : last)
+        if low == high { high += 0.001 }
+        return plain(theta: theta, headDim: headDim).enumerated().map { index, frequency in
+            let ramp = min(1, max(0, (Double(index) - low) / (high - low)))
+            return frequency / factor * ramp + frequency * (1 - ramp)
+        }
+    }
+
+    /// "Dynamic NTK": a base that grows with the sequence once it is longer than `maxPositions`.
+    ///
+    /// As in transformers' `_compute_dynamic_ntk_parameters`.
+    static func dynamic(
+        theta: Double, headDim: Int, factor: Double, maxPositions: Int, length: Int
+    ) -> [Double] {
+        let stretch = factor * Double(max(length, maxPositions)) / Double(maxPositions) - (factor - 1)
+        return plain(theta: theta * pow(stretch, Double(headDim) / Double(headDim - 2)), headDim: headDim)
+    }
+
+    /// LongRoPE (Ding and others 2024): each pair is divided by a factor of its own.
+    static func long(_ frequencies: [Double], factors: [Double]) -> [Double] {
+        zip(frequencies, factors).map { $0 / $1 }
     }
 }

@@ -41,9 +41,9 @@ enum BLAS {
         sgemm(CblasNoTrans, CblasTrans, a, b, c, k: a.columns, scale: scale, accumulate: false)
     }
 
-    /// c = a b.
-    static func product(_ a: Matrix, _ b: Matrix, into c: Matrix) {
-        sgemm(CblasNoTrans, CblasNoTrans, a, b, c, k: a.columns, accumulate: false)
+    /// c = a b, or c += a b.
+    static func product(_ a: Matrix, _ b: Matrix, into c: Matrix, accumulate: Bool = false) {
+        sgemm(CblasNoTrans, CblasNoTrans, a, b, c, k: a.columns, accumulate: accumulate)
     }
 
     /// c += aᵀ b, or c = aᵀ b.

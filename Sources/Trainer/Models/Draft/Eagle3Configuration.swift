@@ -38,7 +38,7 @@ struct Eagle3Configuration {
             ("max_position_embeddings", .int(target.maxPositionEmbeddings)),
             ("rms_norm_eps", .number(target.rmsNormEpsilon)),
             ("rope_theta", .number(target.rope.theta)),
-            ("rope_scaling", target.rope.scaling ?? .null),
+            ("rope_scaling", target.rope.draftScaling),
             ("attention_bias", .bool(false)),
             ("mlp_bias", .bool(false)),
             ("initializer_range", .number(target.initializerRange)),
@@ -111,8 +111,7 @@ struct Eagle3Configuration {
 
     /// The rotation, for sequences of `positions` rows.
     func rotary(positions: Int) throws(JSONError) -> RotaryEmbedding {
-        RotaryEmbedding(
-            frequencies: try RotaryFrequencies.configured(rope, headDim: shape.headDim), positions: positions)
+        try RotaryScaling(rope, headDim: shape.headDim).embedding(positions: positions, length: positions)
     }
 
     private static func layers(_ root: JSONNode, _ target: ModelConfiguration) throws(JSONError) -> [Int] {
@@ -152,5 +151,13 @@ struct Eagle3Configuration {
         guard configuration.hiddenActivation == "silu" else {
             throw try root.required("hidden_act").error("is '\(configuration.hiddenActivation)', supported is silu")
         }
+    }
+}
+
+extension RopeConfiguration {
+    /// The target's scaling, unless it depends on a sequence's length: the draft learns plain rotation then, which
+    /// every engine has.
+    fileprivate var draftScaling: JSONText {
+        ["longrope", "su", "dynamic"].contains(type) ? .null : scaling ?? .null
     }
 }

@@ -8,7 +8,7 @@ protocol DistributedTargetModel {
     var vocabulary: Range<Int> { get }
     var communicator: any Communicator { get }
 
-    /// Writes the embedding of each id: [ids, hidden].
+    /// Writes the embedding of each id, as it is stored: [ids, hidden].
     func embed(_ ids: [Int32], into embedding: Matrix) throws(CommunicationError)
 
     /// Runs all layers over the embedding `x` of a batch, in place.
@@ -44,6 +44,8 @@ struct DecoderRows {
     let visible: [Int32]
     /// Each sequence's rows.
     let sequences: [Range<Int>]
+    /// The longest that each sequence gets: itself, or what its cache has room for.
+    let lengths: [Int]
     /// The keys and values of rows before these; only for one sequence.
     let cache: KeyValueCache?
 
@@ -52,6 +54,7 @@ struct DecoderRows {
         positions = batch.positions
         visible = positions.map { $0 + 1 }
         sequences = (0..<batch.sequenceCount).map(batch.rows(of:))
+        lengths = sequences.map(\.count)
         cache = nil
     }
 
@@ -60,6 +63,7 @@ struct DecoderRows {
         positions = (0..<count).map { Int32(cache.count + $0) }
         visible = positions.map { $0 + 1 }
         sequences = [0..<count]
+        lengths = [cache.capacity]
         self.cache = cache
     }
 }

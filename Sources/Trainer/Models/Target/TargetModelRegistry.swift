@@ -4,9 +4,22 @@ import Shared
 ///
 /// To add a family: a file that describes it, and a line here.
 enum TargetModelRegistry {
-    static let architectures: [String: @Sendable (ModelConfiguration) throws(JSONError) -> DecoderDescription] = [
-        "LlamaForCausalLM": Llama.describe
+    static let architectures: [String: Describe] = [
+        "GptOssForCausalLM": GptOss.describe,
+        "Gemma3ForCausalLM": Gemma3.describe,
+        "Gemma3ForConditionalGeneration": Gemma3.describe,
+        "Llama4ForCausalLM": Llama4.describe,
+        "Llama4ForConditionalGeneration": Llama4.describe,
+        "LlamaForCausalLM": Llama.describe,
+        "MistralForCausalLM": Mistral.describe,
+        "Phi3ForCausalLM": Phi3.describe,
+        "Qwen2ForCausalLM": Qwen2.describe,
+        "Qwen3ForCausalLM": Qwen3.describe,
+        "Qwen3MoeForCausalLM": Qwen3MoE.describe,
     ]
+
+    /// Turns a family's configuration into a description of its decoder.
+    typealias Describe = @Sendable (ModelConfiguration) throws(JSONError) -> DecoderDescription
 
     /// Loads this rank's part of a target.
     ///
@@ -14,9 +27,11 @@ enum TargetModelRegistry {
     ///   - directory: A Hugging Face directory: config.json and safetensors.
     ///   - positions: The longest sequence that will be asked for, in rows.
     ///   - precision: What linear maps and the embedding are held and multiplied in.
+    ///   - expertParallel: Whether ranks have whole experts, instead of a part of each.
     /// - Throws: An error that names the key, or the tensor, that is missing or not supported.
     static func load(
-        _ directory: String, communicator: any Communicator, positions: Int, precision: MatrixPrecision = .current
+        _ directory: String, communicator: any Communicator, positions: Int, precision: MatrixPrecision = .current,
+        expertParallel: Bool = false, architectures: [String: Describe] = architectures
     ) throws -> DecoderTargetModel {
         let configuration = try ModelConfiguration(directory: directory)
         guard let name = configuration.architectures.first else {
@@ -27,8 +42,19 @@ enum TargetModelRegistry {
             throw JSONError(
                 "key 'architectures' is '\(name)', which isn't supported; supported: \(known)", at: configuration.path)
         }
+        try refuseQuantization(configuration)
         return try DecoderTargetModel(
             describe(configuration), weights: WeightDirectory(directory), communicator: communicator,
-            positions: positions, precision: precision)
+            positions: positions, precision: precision, expertParallel: expertParallel)
+    }
+
+    /// Refuses packed weights other than gpt-oss's.
+    private static func refuseQuantization(_ configuration: ModelConfiguration) throws(JSONError) {
+        for node in [configuration.root, configuration.text] {
+            guard let method = node["quantization_config"]?["quant_method"] else { continue }
+            guard try method.asString() == "mxfp4", configuration.architectures.first == "GptOssForCausalLM" else {
+                throw method.error("is '\(try method.asString())', supported is mxfp4 of GptOssForCausalLM")
+            }
+        }
     }
 }

@@ -1,0 +1,34 @@
+import Shared
+
+/// Gemma 3, the text part: four norms a layer, scaled embeddings, GeGLU, and a global layer after some local ones,
+/// with rotations of their own.
+enum Gemma3 {
+    static func describe(_ configuration: ModelConfiguration) throws(JSONError) -> DecoderDescription {
+        try configuration.expectActivation("gelu_pytorch_tanh")
+        for key in ["attn_logit_softcapping", "final_logit_softcapping"] { try configuration.refuse(key) }
+        try configuration.refuse("use_bidirectional_attention") { $0.value.bool == false }
+        let text = configuration.text
+        var description = try DecoderDescription(configuration)
+        description.embeddingScale = Float(configuration.hiddenSize).squareRoot()
+        description.normOffset = 1
+        description.hasOutputNorms = true
+        description.gate = .geluTanh
+        description.attentionScale = 1 / Float(try text.double("query_pre_attn_scalar", default: 256)).squareRoot()
+        description.hasQKVBias = configuration.attentionBias
+        description.hasOutputBias = configuration.attentionBias
+        let localTheta = try text.double("rope_local_base_freq", default: 10_000)
+        description.rotations.append(
+            try RotaryScaling(configuration.rope.unscaled(theta: localTheta), headDim: configuration.headDim))
+        let window = try configuration.size("sliding_window") ?? 4096
+        let pattern = try configuration.size("sliding_window_pattern") ?? 6
+        let isLocal = try configuration.layerTypes(["full_attention": false, "sliding_attention": true]) { layer in
+            !(layer + 1).isMultiple(of: pattern)
+        }
+        for layer in description.layers.indices {
+            description.layers[layer].headNorm = .weighted
+            description.layers[layer].span = isLocal[layer] ? .sliding(window) : .full
+            description.layers[layer].rotation = isLocal[layer] ? 1 : 0
+        }
+        return description
+    }
+}

@@ -1,0 +1,67 @@
+import Shared
+
+/// Llama 4, the text part: chunked attention, layers without rotation that see everything, and an expert for each
+/// token beside a shared one.
+enum Llama4 {
+    static func describe(_ configuration: ModelConfiguration) throws(JSONError) -> DecoderDescription {
+        try configuration.expectActivation("silu")
+        let text = configuration.text
+        var description = try DecoderDescription(configuration)
+        description.feedForwardName = "feed_forward"
+        description.hasInterleavedRotation = true
+        let experts = DecoderDescription.Experts(
+            count: try configuration.requiredSize("num_local_experts"),
+            perToken: try configuration.size("num_experts_per_tok") ?? 1,
+            intermediateSize: configuration.intermediateSize, weighting: .sigmoidOfInput, routerName: "router",
+            layout: .fused(isInterleaved: false), sharedIntermediateSize: configuration.intermediateSize)
+        let hasExperts = try layersWithExperts(configuration)
+        let dense = try configuration.size("intermediate_size_mlp") ?? 16_384
+        let rotates = try rotatingLayers(configuration)
+        let chunk = AttentionSpan.chunked(try configuration.size("attention_chunk_size") ?? 8192)
+        let spans = try configuration.layerTypes(["full_attention": .full, "chunked_attention": chunk]) { layer in
+            rotates[layer] ? chunk : .full
+        }
+        let hasHeadNorm = try text.bool("use_qk_norm", default: true)
+        let temperature = try QueryTemperature(configuration)
+        for layer in description.layers.indices {
+            description.layers[layer].span = spans[layer]
+            description.layers[layer].rotation = rotates[layer] ? 0 : nil
+            description.layers[layer].headNorm = rotates[layer] && hasHeadNorm ? .plain : .none
+            description.layers[layer].temperature = rotates[layer] ? nil : temperature
+            description.layers[layer].feedForward = hasExperts.contains(layer) ? .experts(experts) : .dense(dense)
+        }
+        return description
+    }
+
+    /// `moe_layers`, or every `interleave_moe_layer_step`-th.
+    private static func layersWithExperts(_ configuration: ModelConfiguration) throws(JSONError) -> Set<Int> {
+        if let node = configuration.text["moe_layers"] {
+            return Set(try node.elements.map { element throws(JSONError) in try element.asInt() })
+        }
+        let step = try configuration.size("interleave_moe_layer_step") ?? 1
+        return Set((0..<configuration.numHiddenLayers).filter { ($0 + 1).isMultiple(of: step) })
+    }
+
+    /// `no_rope_layers`, which has 1 for layers that do rotate, or all but every fourth.
+    private static func rotatingLayers(_ configuration: ModelConfiguration) throws(JSONError) -> [Bool] {
+        if let node = configuration.text["no_rope_layers"], !node.elements.isEmpty {
+            let flags = try node.elements.map { element throws(JSONError) in try element.asInt() != 0 }
+            guard flags.count == configuration.numHiddenLayers else {
+                throw node.error("has \(flags.count) layers, should have \(configuration.numHiddenLayers)")
+            }
+            return flags
+        }
+        let interval = try configuration.size("no_rope_layer_interval") ?? 4
+        return (0..<configuration.numHiddenLayers).map { !($0 + 1).isMultiple(of: interval) }
+    }
+}
+
+extension QueryTemperature {
+    /// What Llama 4's configuration says; nil if it doesn't tune temperature.
+    fileprivate init?(_ configuration: ModelConfiguration) throws(JSONError) {
+        let text = configuration.text
+        if let node = text["attn_temperature_tuning"]?.value, node.bool == false || node.int == 0 { return nil }
+        floorScale = Float(try text.double("floor_scale", default: 8192))
+        attentionScale = Float(try text.double("attn_scale", default: 0.1))
+    }
+}

@@ -1,0 +1,140 @@
+import Shared
+
+/// What a rank will read: every tensor of a model is named, and its shape checked, before the first number is read.
+///
+/// Matrices are made at once and filled by `fill`, each from the part of a tensor that is this rank's.
+final class WeightPlan {
+    let memory = FrozenWeights()
+    /// What linear maps and the embedding are held in.
+    let precision: MatrixPrecision
+    private let weights: WeightDirectory
+    private var named: Set<String> = []
+    private var pieces: [Piece] = []
+    private var offsets: [(Float, Matrix)] = []
+
+    /// How a tensor holds the matrix [out, in] that is wanted of it.
+    enum Layout {
+        /// [out, in]; a vector is one row of in.
+        case matrix
+        /// [rows, out], of one row: a vector.
+        case row(Int)
+        /// [experts, in, out], of one expert.
+        case transposed(expert: Int)
+        /// [experts, out, in] of one expert, packed; its scales are in another tensor.
+        case mxfp4(expert: Int, scales: StoredTensor)
+    }
+
+    /// A part of a tensor and the matrix that it goes to.
+    fileprivate struct Piece: @unchecked Sendable {
+        let tensor: StoredTensor
+        let layout: Layout
+        let outputs: ArraySlice<Int>
+        let inputs: Range<Int>
+        let target: FrozenWeight
+    }
+
+    init(_ weights: WeightDirectory, precision: MatrixPrecision) {
+        self.weights = weights
+        self.precision = precision
+    }
+
+    /// Memory for a linear map's or an embedding's weight.
+    func weight(rows: Int, columns: Int) -> FrozenWeight {
+        memory.weight(rows: rows, columns: columns, precision)
+    }
+
+    /// Memory for a vector.
+    func vector(_ count: Int) -> Matrix { memory.matrix(rows: 1, columns: count) }
+
+    func contains(_ name: String) -> Bool { weights.contains(name) }
+
+    /// The tensor of a name, which must have this shape.
+    func tensor(_ name: String, _ shape: [Int], isPacked: Bool = false) throws(WeightsError) -> StoredTensor {
+        named.insert(name)
+        let tensor = try weights.tensor(name)
+        try tensor.expect(shape)
+        let isRight = isPacked ? tensor.type == .uint8 : tensor.type.isFloatingPoint
+        guard isRight else {
+            throw tensor.error("is of type \(tensor.type.rawValue), should be \(isPacked ? "U8" : "of floating point")")
+        }
+        return tensor
+    }
+
+    /// Plans to fill `target`, [outputs, inputs], from some output and input features of a tensor.
+    func read(
+        _ tensor: StoredTensor, _ layout: Layout = .matrix, outputs: [Int], inputs: Range<Int>,
+        into target: FrozenWeight
+    ) {
+        precondition(target.rows == outputs.count && target.columns == inputs.count)
+        let size = 512
+        for first in stride(from: 0, to: outputs.count, by: size) {
+            let last = min(first + size, outputs.count)
+            pieces.append(
+                Piece(
+                    tensor: tensor, layout: layout, outputs: outputs[first..<last], inputs: inputs,
+                    target: target[rows: first..<last]))
+        }
+    }
+
+    /// Plans to fill a vector with some features of a vector, or of a row of many.
+    func read(_ tensor: StoredTensor, row: Int = 0, features: [Int], into target: Matrix) {
+        precondition(target.columns == features.count)
+        pieces.append(
+            Piece(tensor: tensor, layout: .row(row), outputs: features[...], inputs: 0..<1, target: .float32(target)))
+    }
+
+    /// Plans to add a number to every element, when it has been read.
+    func add(_ offset: Float, to target: Matrix) {
+        if offset != 0 { offsets.append((offset, target)) }
+    }
+
+    /// Checks that all tensors have been named, apart from those to ignore.
+    func expectNoOthers(_ isIgnored: (String) -> Bool) throws(WeightsError) {
+        for name in weights.names where !named.contains(name) && !isIgnored(name) {
+            throw try weights.tensor(name).error("is no part of the model that config.json describes")
+        }
+    }
+
+    /// Reads everything.
+    func fill() {
+        let pieces = pieces
+        Parallel.forEach(pieces.count) { index, _ in pieces[index].fill() }
+        for (offset, target) in offsets {
+            for row in 0..<target.rows { for column in 0..<target.columns { target[row, column] += offset } }
+        }
+    }
+}
+
+extension WeightPlan.Piece {
+    fileprivate func fill() {
+        switch layout {
+        case .matrix:
+            for (row, output) in outputs.enumerated() {
+                target.read(tensor, row: output, columns: inputs, at: row)
+            }
+        case .row(let row): gather(row) { target.set(0, $0, $1) }
+        case .transposed(let expert): fillTransposed(expert)
+        case .mxfp4(let expert, let scales):
+            let rows = tensor.shape[1]
+            for (row, output) in outputs.enumerated() {
+                MXFP4.unpack(tensor, scales, row: expert * rows + output, columns: inputs) { target.set(row, $0, $1) }
+            }
+        }
+    }
+
+    private func fillTransposed(_ expert: Int) {
+        for (column, input) in inputs.enumerated() {
+            gather(expert * tensor.shape[1] + input) { target.set($0, column, $1) }
+        }
+    }
+
+    /// Reads the wanted outputs of a row of the tensor.
+    private func gather(_ row: Int, _ put: (_ index: Int, _ value: Float) -> Void) {
+        guard let least = outputs.min(), let most = outputs.max() else { return }
+        withUnsafeTemporaryAllocation(of: Float.self, capacity: most + 1 - least) { buffer in
+            guard let start = buffer.baseAddress else { return }
+            tensor.widen(row: row, columns: least..<most + 1, into: start)
+            for (i, output) in outputs.enumerated() { put(i, start[output - least]) }
+        }
+    }
+}

@@ -1,0 +1,58 @@
+import Foundation
+import Shared
+import TestSupport
+import Testing
+
+@testable import Trainer
+
+/// One folder of `targets/`: a tiny checkpoint, and what transformers computes with it.
+struct TargetGolden {
+    static let families = Golden.cases("targets") { _ in true }
+
+    let directory: String
+    let ids: [Int32]
+    /// [layers + 1, tokens, hidden].
+    let states: GoldenTensor
+    /// [tokens, vocabulary].
+    let logits: GoldenTensor
+
+    init(_ family: String) throws {
+        directory = Fixtures.goldens.appending(path: "targets/\(family)").path
+        let expected = try SafetensorsFile("\(directory)/expected.safetensors")
+        ids = try expected.tensor("input_ids").integers().map { Int32($0) }
+        states = try expected.golden("hidden_states")
+        logits = try expected.golden("logits")
+    }
+
+    /// The states of all layers but the last, which is after the final norm, or of that one alone.
+    func state(_ layer: Int) -> [Float] {
+        let size = states.values.count / states.shape[0]
+        return Array(states.values[layer * size..<(layer + 1) * size])
+    }
+
+    func load(
+        _ communicator: any Communicator, precision: MatrixPrecision = .float32, expertParallel: Bool = false
+    ) throws -> DecoderTargetModel {
+        try TargetModelRegistry.load(
+            directory, communicator: communicator, positions: ids.count, precision: precision,
+            expertParallel: expertParallel)
+    }
+
+    /// Runs a target over the whole sequence and compares every hidden state and this rank's logits.
+    func expectEqual(_ target: DecoderTargetModel, tolerance: Float = 1e-4) throws {
+        let workspace = Workspace()
+        let batch = Batch([Sample(inputIDs: ids, lossMask: ids.map { _ in true })])
+        let x = workspace.matrix(rows: ids.count, columns: target.configuration.hiddenSize)
+        try target.embed(ids, into: x)
+        try target.forward(x, DecoderRows(batch), in: workspace) { layer, input in
+            guard layer < target.configuration.numHiddenLayers else { return }
+            expectClose(input.elements, state(layer), tolerance: tolerance, "hidden state \(layer)")
+        }
+        expectClose(x.elements, state(states.shape[0] - 1), tolerance: tolerance, "last hidden state")
+        let part = workspace.matrix(rows: ids.count, columns: target.vocabulary.count)
+        target.logits(x, into: part)
+        let vocabSize = logits.shape.last ?? 0
+        let own = ids.indices.flatMap { row in target.vocabulary.map { logits.values[row * vocabSize + $0] } }
+        expectClose(part.elements, own, tolerance: tolerance, "logits \(target.vocabulary)")
+    }
+}

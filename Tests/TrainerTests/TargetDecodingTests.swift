@@ -1,0 +1,55 @@
+import Shared
+import Testing
+
+@testable import Trainer
+
+/// Decoding with a key/value cache against the whole forward: windows, chunks and rotations of every family.
+struct TargetDecodingTests {
+    /// Rows of each run: a prompt, single tokens, verifications of several, and a block.
+    private static let pieces = [17, 1, 1, 6, 1, 8, 1, 9, 1, 1, 1, 1]
+
+    /// The last hidden states of a sequence that a cache takes in piece by piece.
+    private func decode(_ golden: TargetGolden, _ target: DecoderTargetModel, _ pieces: [Int]) throws -> [Float] {
+        let workspace = Workspace()
+        let cache = target.makeCache(capacity: golden.ids.count)
+        return try pieces.flatMap { count in
+            try workspace.scope {
+                let ids = Array(golden.ids[cache.count..<cache.count + count])
+                let x = workspace.matrix(rows: count, columns: target.configuration.hiddenSize)
+                try target.embed(ids, into: x)
+                try target.forward(x, DecoderRows(continuing: cache, count: count), in: workspace) { _, _ in }
+                return x.elements
+            }
+        }
+    }
+
+    @Test(arguments: TargetGolden.families, [1, 3])
+    func tokenByTokenEqualsTheWholeSequence(family: String, tpSize: Int) throws {
+        let golden = try TargetGolden(family)
+        let expected = golden.state(golden.states.shape[0] - 1)
+        #expect(Self.pieces.reduce(0, +) == golden.ids.count)
+        for found in try ThreadCommunicator.run(
+            tpSize,
+            { communicator in
+                let target = try golden.load(communicator)
+                return [
+                    try decode(golden, target, golden.ids.map { _ in 1 }), try decode(golden, target, Self.pieces),
+                ]
+            })
+        {
+            expectClose(found[0], expected, tolerance: 1e-4, "token by token")
+            expectClose(found[1], expected, tolerance: 1e-4, "in pieces")
+        }
+    }
+
+    /// So that speculative decoding gives the tokens that plain decoding gives.
+    @Test(arguments: TargetGolden.families)
+    func aVerificationComputesWhatDecodingComputesBitByBit(family: String) throws {
+        let golden = try TargetGolden(family)
+        let target = try golden.load(SingleProcess())
+        let rest = golden.ids.count - 17
+        let one = try decode(golden, target, [17] + [Int](repeating: 1, count: rest))
+        let several = try decode(golden, target, [17, 6, 8, 3, 7, rest - 24])
+        #expect(one == several)
+    }
+}
