@@ -1,6 +1,8 @@
 import Glibc
 
-/// Queries that grow with their position p, so that attention stays sharp over long sequences (Nakanishi 2025):
+/// Queries that grow with their position p, so that attention stays sharp over long sequences.
+///
+/// (Nakanishi 2025.) Each query becomes
 ///
 ///     q (a log(⌊(p + 1) / f⌋ + 1) + 1)
 ///
