@@ -1,10 +1,11 @@
 # The doors to everything. Each is a script of its own, for machines without make.
-.PHONY: demo test test-mpi test-tokenizers lint format bench bench-tokenize fixtures
+.PHONY: demo test test-mpi test-tokenizers fuzz lint format bench bench-tokenize fixtures
 
 demo:     ; @scripts/demo.sh
 test:     ; @scripts/test.sh
 test-mpi: ; @scripts/test-mpi.sh
 test-tokenizers: ; @scripts/test-tokenizers.sh
+fuzz:     ; @scripts/fuzz.sh
 lint:     ; @swift format lint --strict -r Sources Tests Package.swift && shellcheck scripts/*.sh Benchmarks/*.sh .ci/run
 format:   ; @swift format -i -r Sources Tests Package.swift
 bench:    ; @Benchmarks/preprocess.sh && Benchmarks/tokenize.sh && Benchmarks/train.sh

@@ -27,8 +27,8 @@ struct AlignedView {
 /// Text that a step writes, with where each of its bytes comes from.
 final class AlignedText {
     private let text = PaddedText()
-    private var origins: UnsafeMutablePointer<Range<Int32>>
-    private var capacity = 4096
+    @exclusivity(unchecked) private var origins: UnsafeMutablePointer<Range<Int32>>
+    @exclusivity(unchecked) private var capacity = 4096
 
     init() { origins = .allocate(capacity: capacity) }
 

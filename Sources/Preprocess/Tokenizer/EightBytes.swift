@@ -1,4 +1,4 @@
-/// Eight bytes of text, looked at as one number: which of them are ASCII letters.
+/// Eight bytes of text, looked at as one number: which of them are ASCII or letters of it.
 ///
 /// The answers have the high bit of each such byte set. Seven bits and a constant that carries into the eighth compare
 /// all bytes at once (Warren, Hacker's Delight, 2nd edition, chapter 6).
@@ -11,6 +11,10 @@ struct EightBytes {
     /// - Parameter start: The first of eight readable bytes.
     @inline(__always)
     init(_ start: UnsafePointer<UInt8>) { bytes = UnsafeRawPointer(start).loadUnaligned(as: UInt64.self) }
+
+    var areASCII: Bool {
+        @inline(__always) get { bytes & Self.high == 0 }
+    }
 
     var letters: UInt64 {
         @inline(__always) get { Self.within("a", "z", bytes | Self.ones &* 0x20) & ~bytes }

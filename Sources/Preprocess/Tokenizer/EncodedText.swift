@@ -2,11 +2,11 @@
 ///
 /// Reused from text to text, so that encoding allocates nothing once the buffers have grown.
 final class EncodedText {
-    private(set) var count = 0
-    private var capacity = 1024
-    private var idStorage: UnsafeMutablePointer<Int32>
-    private var startStorage: UnsafeMutablePointer<Int32>
-    private var endStorage: UnsafeMutablePointer<Int32>
+    @exclusivity(unchecked) private(set) var count = 0
+    @exclusivity(unchecked) private var capacity = 1024
+    @exclusivity(unchecked) private var idStorage: UnsafeMutablePointer<Int32>
+    @exclusivity(unchecked) private var startStorage: UnsafeMutablePointer<Int32>
+    @exclusivity(unchecked) private var endStorage: UnsafeMutablePointer<Int32>
 
     init() {
         idStorage = .allocate(capacity: capacity)

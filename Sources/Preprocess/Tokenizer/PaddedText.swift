@@ -1,11 +1,11 @@
 /// Bytes that grow in place, followed by readable padding.
 ///
 /// Scanners and the word cache may so load 16 bytes wherever a word begins, and read a scalar without checking that
-/// it is whole.
+/// it is whole. One thread's, like all scratch of an encoder: Swift needn't check that no two look at it at once.
 final class PaddedText {
-    private(set) var start: UnsafeMutablePointer<UInt8>
-    private(set) var count = 0
-    private var capacity: Int
+    @exclusivity(unchecked) private(set) var start: UnsafeMutablePointer<UInt8>
+    @exclusivity(unchecked) private(set) var count = 0
+    @exclusivity(unchecked) private var capacity: Int
     private static let padding = 16
 
     init() {

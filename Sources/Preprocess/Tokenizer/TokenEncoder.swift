@@ -21,14 +21,15 @@ final class TokenEncoder {
 
     /// Leaves the text's tokens in `encoded`, instead of what was there.
     ///
-    /// - Parameter text: UTF-8.
-    /// - Throws: `PatternError` where the engine of patterns gives up, as over backtracking without end.
+    /// - Throws: `PatternError` where the text isn't UTF-8, which no pattern is matched in, or where the engine of patterns
+    ///   gives up, as over backtracking without end.
     func encode(_ text: UnsafeBufferPointer<UInt8>, into encoded: EncodedText) throws(PatternError) {
         encoded.removeAll()
         self.text.removeAll()
         guard let start = text.baseAddress, !text.isEmpty else { return }
         self.text.append(start, count: text.count)
         let copy = AlignedView(start: UnsafePointer(self.text.start), range: 0..<text.count, origins: nil)
+        guard isUTF8(copy.bytes) else { throw PatternError("can't be matched: the text isn't UTF-8") }
         try forEachPart(of: copy, tokenizer.addedTokens, into: encoded) { part throws(PatternError) in
             let normal = try normalizer.normalize(part, tokenizer.normalizers, with: matcher)
             try forEachPart(of: normal, tokenizer.normalizedAddedTokens, into: encoded) { part throws(PatternError) in

@@ -23,8 +23,8 @@ final class WordCache {
     private static let longMark: UInt64 = 0x80 << 56
 
     private let entries: UnsafeMutablePointer<Entry>
-    private var sideTokens: [Int32] = []
-    private var sideBytes: [UInt8] = []
+    @exclusivity(unchecked) private var sideTokens: [Int32] = []
+    @exclusivity(unchecked) private var sideBytes: [UInt8] = []
 
     init() {
         let memory = UnsafeMutableRawPointer.allocate(

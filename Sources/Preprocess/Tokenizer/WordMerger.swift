@@ -2,12 +2,12 @@
 final class WordMerger: WordEncoder {
     private let model: BytePairEncoding
     private let merges: MergeTable
-    private(set) var tokens: [Int32] = []
-    private(set) var ranges: [Range<Int32>]?
+    @exclusivity(unchecked) private(set) var tokens: [Int32] = []
+    @exclusivity(unchecked) private(set) var ranges: [Range<Int32>]?
     /// The first part of each token.
-    private var places: [Int32] = []
+    @exclusivity(unchecked) private var places: [Int32] = []
     /// Where the parts stand in the word, if that isn't plain.
-    private var parts: [Range<Int32>] = []
+    @exclusivity(unchecked) private var parts: [Range<Int32>] = []
     private var heap = MergeHeap()
 
     /// The longest word, in parts, that is merged by looking through all of its pairs for each merge.
