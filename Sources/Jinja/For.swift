@@ -5,7 +5,7 @@ final class For: Statement {
     private let filter: (target: Target, condition: Expression)?
     private let isRecursive: Bool
     private let body: Block
-    private let otherwise: ScopedBlockBox
+    private var otherwise: ScopedBlock
 
     private var copies: [(slot: Int, from: Place)] = []
     private var loopSlot = 0
@@ -22,7 +22,7 @@ final class For: Statement {
         filter = condition.map { (target.copy, $0) }
         self.isRecursive = isRecursive
         self.body = body
-        self.otherwise = ScopedBlockBox(otherwise)
+        self.otherwise = ScopedBlock(otherwise)
         super.init(position)
     }
 
@@ -41,7 +41,7 @@ final class For: Statement {
         usesLoop = inner.readNames.contains("loop")
         copies = inner.copies
         if isRecursive { emptySlots = home.layout.emptySlots }
-        try otherwise.block.resolve(in: scope)
+        try otherwise.resolve(in: scope)
     }
 
     override func execute(_ rendering: Rendering) throws(Failure) -> Flow {
@@ -50,8 +50,8 @@ final class For: Statement {
         let elements = try value.iterated()
         let count = isRecursive ? try recurse(elements, depth: 0, rendering) : try loop(elements, 0, rendering)
         if count == 0 {
-            otherwise.block.enter(rendering)
-            return try otherwise.block.execute(rendering)
+            otherwise.enter(rendering)
+            return try otherwise.execute(rendering)
         }
         return .next
     }
@@ -110,16 +110,10 @@ final class For: Statement {
             defer { rendering.frame = outer }
             return try rendering.capture { () throws(Failure) in
                 if try recurse(elements, depth: depth, rendering) == 0 {
-                    otherwise.block.enter(rendering)
-                    _ = try otherwise.block.execute(rendering)
+                    otherwise.enter(rendering)
+                    _ = try otherwise.execute(rendering)
                 }
             }
         }
     }
-}
-
-/// A scoped block that a statement resolves late.
-final class ScopedBlockBox {
-    var block: ScopedBlock
-    init(_ block: Block) { self.block = ScopedBlock(block) }
 }

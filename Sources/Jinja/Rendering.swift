@@ -17,11 +17,10 @@ final class Rendering {
     private var holders: [Frame] = []
     private var namespaces: [Namespace] = []
 
-    init(_ frame: Frame, _ environment: Environment, _ limits: Limits, output: [UInt8]) {
+    init(_ frame: Frame, _ environment: Environment, _ limits: Limits) {
         self.frame = frame
         self.environment = environment
         self.limits = limits
-        self.output = output
         steps = limits.steps
     }
 

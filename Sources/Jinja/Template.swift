@@ -48,18 +48,15 @@ public final class Template {
 
     /// Renders the template with the names that it is given.
     ///
-    /// - Parameter buffer: Memory to write into; its contents are left out.
     /// - Throws: `JinjaError` with the place of what can't be computed, or of the template's own refusal.
     public func render(
-        _ variables: [String: Value], environment: Environment = Environment(), limits: Limits = Limits(),
-        reusing buffer: [UInt8] = []
+        _ variables: [String: Value], environment: Environment = Environment(), limits: Limits = Limits()
     ) throws(JinjaError) -> Rendered {
-        var (slots, buffer) = (emptySlots, buffer)
-        buffer.removeAll(keepingCapacity: true)
+        var slots = emptySlots
         for global in globals {
             if let value = variables[global.name] ?? Globals.function(global.name) { slots[global.slot] = value }
         }
-        let rendering = Rendering(Frame(slots, parent: nil), environment, limits, output: buffer)
+        let rendering = Rendering(Frame(slots, parent: nil), environment, limits)
         defer { rendering.finish() }
         do {
             _ = try body.execute(rendering)
@@ -68,9 +65,6 @@ public final class Template {
         }
         return Rendered(bytes: rendering.output, marks: rendering.marks)
     }
-
-    /// Whether the template reads a name that the program gives, or a function.
-    public func reads(_ name: String) -> Bool { globals.contains { $0.name == name } }
 
     /// Whether the template marks what the model is trained to write.
     public var hasGenerationTag: Bool { Text(source).find("endgeneration") != nil }

@@ -48,13 +48,6 @@ struct ChatFormat: Sendable {
             }
     }
 
-    /// A registry entry that writes the text itself, whatever the model has.
-    init(entry: ChatTemplate, _ settings: RenderSettings) {
-        text = .entry(entry)
-        self.settings = settings
-        marking = .none
-    }
-
     /// A renderer for one worker.
     func makeRenderer() throws -> any ConversationRenderer {
         if case .entry(let entry) = text {
