@@ -12,10 +12,8 @@ struct Conversation: Equatable, Sendable {
 /// What one side said.
 struct Message: Equatable, Sendable {
     var role: Role
-    /// UTF-8.
+    /// UTF-8; empty where a call of a tool stands alone, as engines give it to templates.
     var content: [UInt8]
-    /// Whether there is a content; a call of a tool may stand alone.
-    var hasContent = true
     /// What else the record says of the message, as `tool_calls` and `reasoning_content`.
     var fields: [Field] = []
 

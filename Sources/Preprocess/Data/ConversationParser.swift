@@ -98,9 +98,7 @@ final class ConversationParser {
         }
         var message = Message(role: role, content: [], fields: try MessageFields.fields(of: value, at: index))
         let content = value["value"] ?? value["content"]
-        if message.toolCalls != nil, content?.isNull ?? true {
-            message.hasContent = false
-        } else {
+        if message.toolCalls == nil || !(content?.isNull ?? true) {
             message.content = try Self.content(content, at: index)
         }
         return message

@@ -129,7 +129,7 @@ extension Message {
     /// The message as templates see it.
     func jinja(tag: Int) -> Value {
         var members: [(Text, Value)] = [("role", .string(role.rawValue))]
-        members.append(("content", hasContent ? .string(Text(content)) : .none))
+        members.append(("content", .string(Text(content))))
         for field in fields { members.append((Text(field.name), field.value.jinja)) }
         return .mapping(Mapping(texts: members, tag: tag))
     }
