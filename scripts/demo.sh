@@ -4,7 +4,7 @@ usage='usage: scripts/demo.sh [--data FILE] [--eval-data FILE] [--steps N] [--ra
 
   --data FILE       conversations to train on, ShareGPT JSONL (default: fixtures/conversations/sharegpt_smollm2.jsonl)
   --eval-data FILE  conversations whose prompts are decoded afterwards (default: 100 others of the same kind)
-  --steps N         optimizer steps, of 2 conversations each (default: 300)
+  --steps N         optimizer steps, of 4 conversations each (default: 150)
   --ranks N         processes to train with (default: 2)
   --output DIR      where the draft and its evaluation go (default: demo)
 
@@ -15,7 +15,7 @@ here=$(dirname "${BASH_SOURCE[0]}")
 fixtures=$(cd "$here/../fixtures/conversations" && pwd)
 data=$fixtures/sharegpt_smollm2.jsonl
 eval_data=$fixtures/eval_sharegpt_smollm2.jsonl
-steps=300
+steps=150
 rank_count=2
 output=demo
 
@@ -78,7 +78,7 @@ done
 
 evaluate() {
     trainer "$rank_count" evaluate --target-model-path "$target" --eval-data-path "$eval_data" --cache-dir "$cache" \
-        --max-samples 40 --max-new-tokens 64 --draft-length 5 --json "$@"
+        --max-samples 40 --max-new-tokens 64 --draft-length 5 --dtype bfloat16 --json "$@"
 }
 
 say "An untrained draft, to compare with"
@@ -88,8 +88,8 @@ say "Training $steps steps on $rank_count ranks"
 resume=()
 [ ! -e "$output/latest" ] || resume=(--resume)
 trainer "$rank_count" train "${text[@]}" --train-data-path "$data" --output-dir "$output" \
-    --draft-vocab-size "$draft_vocab_size" --draft-global-batch-size 2 --total-steps "$steps" --learning-rate 1e-3 \
-    --warmup-ratio 0.03 --save-interval 100 --keep-last 2 "${resume[@]}" >&2
+    --draft-vocab-size "$draft_vocab_size" --draft-global-batch-size 4 --total-steps "$steps" --learning-rate 2e-3 \
+    --adam-beta2 0.95 --dtype bfloat16 --warmup-ratio 0.03 --save-interval 100 --keep-last 2 "${resume[@]}" >&2
 
 say "Evaluating: speculative decoding, checked against plain decoding token by token"
 evaluate --draft-model-path "$output/latest" >"$output/trained.json"

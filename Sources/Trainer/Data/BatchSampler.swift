@@ -33,11 +33,20 @@ struct BatchSampler {
 
     /// A global batch divided among ranks, and each rank's part cut into micro batches.
     ///
+    /// The longest samples are dealt first, to and fro, so that ranks have as much to do as each other.
+    ///
+    /// - Parameter length: The tokens of a sample.
     /// - Returns: For each micro batch, for each rank, its samples; all ranks have as many micro batches, the last of
     ///   which may be empty for some.
-    static func microBatches(_ batch: ArraySlice<Int>, ranks: Int, batchSize: Int) -> [[[Int]]] {
-        let samples = Array(batch)
-        let parts = (0..<ranks).map { Array(samples[shard(samples.count, rank: $0, of: ranks)]) }
+    static func microBatches(
+        _ batch: ArraySlice<Int>, ranks: Int, batchSize: Int, length: (Int) -> Int
+    ) -> [[[Int]]] {
+        let lengths = batch.map { (length: length($0), sample: $0) }
+        var parts = [[Int]](repeating: [], count: ranks)
+        for (i, entry) in lengths.sorted(by: { ($1.length, $0.sample) < ($0.length, $1.sample) }).enumerated() {
+            let place = i % ranks
+            parts[(i / ranks).isMultiple(of: 2) ? place : ranks - 1 - place].append(entry.sample)
+        }
         let count = parts.map { ($0.count + batchSize - 1) / batchSize }.max() ?? 0
         return (0..<count).map { micro in
             parts.map { Array($0.dropFirst(micro * batchSize).prefix(batchSize)) }

@@ -27,8 +27,10 @@ struct StoreSamples: TrainingSamples {
 
     func sample(at index: Int) throws -> Sample { try store.sample(at: index) }
 
+    func length(of index: Int) -> Int { store.length(of: index) }
+
     /// The tokens of the longest sample.
-    var longest: Int { (0..<count).map(store.length(of:)).max() ?? 0 }
+    var longest: Int { (0..<count).map(length(of:)).max() ?? 0 }
 
     /// Tells whether another run saw the same samples.
     var digest: String {

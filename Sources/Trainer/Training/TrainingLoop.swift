@@ -117,7 +117,7 @@ final class TrainingLoop {
 
     /// For each micro batch, for each rank of this tensor-parallel group, its samples.
     private func read(_ batch: ArraySlice<Int>) throws -> [[[Sample]]] {
-        try grid.groupParts(of: batch, batchSize: settings.batchSize).map { parts in
+        try grid.groupParts(of: batch, batchSize: settings.batchSize, samples).map { parts in
             try parts.map { part in try part.map(samples.sample(at:)) }
         }
     }
@@ -132,11 +132,11 @@ final class TrainingLoop {
 
 extension ProcessGrid {
     /// A global batch as micro batches of the ranks of this tensor-parallel group.
-    func groupParts(of batch: ArraySlice<Int>, batchSize: Int) -> [[[Int]]] {
+    func groupParts(of batch: ArraySlice<Int>, batchSize: Int, _ samples: any TrainingSamples) -> [[[Int]]] {
         let first = world.rank - tensorParallel.rank
-        return BatchSampler.microBatches(batch, ranks: world.size, batchSize: batchSize).map {
-            Array($0[first..<first + tensorParallel.size])
-        }
+        let micro = BatchSampler.microBatches(
+            batch, ranks: world.size, batchSize: batchSize, length: samples.length(of:))
+        return micro.map { Array($0[first..<first + tensorParallel.size]) }
     }
 }
 
@@ -148,7 +148,9 @@ enum HeldOut {
         in workspace: Workspace, progress: (Int) -> Void = { _ in }
     ) throws -> TrainingStatistics {
         var statistics = TrainingStatistics(tttLength: model.tttLength)
-        for (done, parts) in grid.groupParts(of: Array(0..<samples.count)[...], batchSize: batchSize).enumerated() {
+        for (done, parts) in grid.groupParts(of: Array(0..<samples.count)[...], batchSize: batchSize, samples)
+            .enumerated()
+        {
             let read = try parts.map { part in try part.map(samples.sample(at:)) }
             statistics.add(try model.run(read, weights: nil, in: workspace))
             progress(min(samples.count, (done + 1) * batchSize * grid.world.size))
