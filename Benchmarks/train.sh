@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # Training: Eyrie beside SpecForge 0.2.0 on torch, on the same samples of real conversations in one run.
 #
-# usage: Benchmarks/train.sh [CONVERSATIONS] [THREADS]    (default: 12 and 2)
+# usage: Benchmarks/train.sh [CONVERSATIONS] [THREADS] [DTYPE]    (default: 12, 2 and float32)
 
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 count=${1:-12}
 threads=${2:-2}
+dtype=${3:-float32}
 # shellcheck source=../scripts/venv.sh
 source "$here/../scripts/venv.sh"
 scratch=$state/bench-train
@@ -26,17 +27,17 @@ text=(--train-data-path "$data" --target-model-path "$target" --cache-dir "$scra
 say "Eyrie, 1 rank, $threads threads"
 "$python" "$here/measure.py" "$scratch/eyrie.json" "$root/.build/release/Trainer" train "${text[@]}" \
     --output-dir "$scratch/eyrie" --num-epochs 1 --batch-size 1 --draft-global-batch-size 1 --log-steps 1 \
-    --draft-vocab-size 32000 --num-threads "$threads" >&2
+    --draft-vocab-size 32000 --num-threads "$threads" --dtype "$dtype" >&2
 
 say "SpecForge, $threads threads (some minutes)"
 "$python" "$here/measure.py" "$scratch/specforge-memory.json" "$python" "$here/specforge_train.py" \
     "$scratch/specforge.json" --target "$target" --data "$scratch/samples.jsonl" --max-length 1024 \
-    --threads "$threads" >&2
+    --threads "$threads" --dtype "$dtype" >&2
 
-"$python" - "$scratch" "$threads" <<'END'
+"$python" - "$scratch" "$threads" "$dtype" <<'END'
 import json, pathlib, sys
 
-scratch, threads = pathlib.Path(sys.argv[1]), sys.argv[2]
+scratch, threads, dtype = pathlib.Path(sys.argv[1]), *sys.argv[2:]
 read = lambda name: json.loads((scratch / name).read_text())
 eyrie, specforge = read("eyrie.json"), {**read("specforge-memory.json"), **read("specforge.json")}
 steps = [json.loads(line) for line in (scratch / "eyrie" / "metrics.jsonl").open() if '"tokens"' in line]
@@ -46,7 +47,7 @@ rows = [(name, run["tokens"], run["tokens"] / run["seconds"], run["peak_bytes"] 
         for name, run in (("Eyrie", eyrie), ("SpecForge 0.2.0", specforge))]
 ours, theirs = rows
 print("\nOnline EAGLE-3 training of a draft of SmolLM2-135M-Instruct: draft vocabulary 32000, at most 1024 tokens,"
-      f"\n7 training-time-test steps, float32, {threads} threads, {len(steps)} samples, a step each\n")
+      f"\n7 training-time-test steps, {dtype}, {threads} threads, {len(steps)} samples, a step each\n")
 print(f"{'':16} {'tokens':>8} {'tokens/s':>10} {'peak MB':>8}")
 for name, tokens, rate, memory in rows:
     print(f"{name:16} {tokens:8,} {rate:10,.1f} {memory:8,.0f}")
