@@ -11,13 +11,12 @@ struct HeadInitializationTests {
     func isTheTargetsHeadInTheScaleOfRandomWeights(family: String, tpSize: Int) throws {
         let directory = Fixtures.goldens.appending(path: "targets/\(family)").path
         let ids: [Int32] = [2, 3, 5, 60, 61, 95]
-        let range = 0.03
         let heads = try ThreadCommunicator.run(tpSize) { communicator in
             let target = try TargetModelRegistry.load(directory, communicator: communicator, positions: 8)
             let configuration = try Eagle3Configuration(
                 target: ModelConfiguration(directory: directory), draftVocabSize: ids.count)
             let draft = Eagle3DraftModel(configuration.shape, rotary: try configuration.rotary(positions: 8))
-            try draft.initializeHead(target, draftToTarget: ids, range: range)
+            try draft.initializeHead(target, draftToTarget: ids)
 
             // The target's logits of an input are those of its norm's weight in the draft's hidden space.
             let workspace = Workspace()
@@ -40,8 +39,9 @@ struct HeadInitializationTests {
             )
         }
         let head = heads[0].head
-        let deviation = (head.reduce(0) { $0 + Double($1 * $1) } / Double(head.count)).squareRoot()
-        #expect(abs(deviation / range - 1) < 1e-5)
+        let meanSquare = head.reduce(0) { $0 + Double($1 * $1) } / Double(head.count)
+        let inputs = Double(head.count / ids.count)
+        #expect(abs(meanSquare * 3 * inputs - 1) < 1e-5, "as large as numbers within ±1/√inputs")
         var factors: [Float] = []
         for rank in heads {
             #expect(rank.head == head, "ranks hold the same head")

@@ -28,11 +28,9 @@ struct DraftSetup {
             options.targetModelPath, communicator: grid.tensorParallel, positions: positions,
             expertParallel: options.expertParallel)
         let draft = try configuration.makeDraft(positions: positions)
-        draft.initialize(
-            seed: UInt64(bitPattern: Int64(seed)), range: configuration.initializerRange)
+        draft.initialize(seed: UInt64(bitPattern: Int64(seed)))
         if draftOptions.lmHeadInit == .target {
-            try draft.initializeHead(
-                target, draftToTarget: self.mapping.draftToTarget, range: configuration.initializerRange)
+            try draft.initializeHead(target, draftToTarget: self.mapping.draftToTarget)
         }
         model = OnlineEagle3(
             target: target, draft: draft,

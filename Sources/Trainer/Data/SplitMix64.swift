@@ -1,5 +1,3 @@
-import Glibc
-
 /// SplitMix64 (Steele, Lea and Flood 2014): a sequence that is the same everywhere.
 struct SplitMix64 {
     private var state: UInt64
@@ -16,9 +14,6 @@ struct SplitMix64 {
 
     /// Uniform in (0, 1).
     mutating func uniform() -> Double { (Double(next() >> 11) + 0.5) / 9_007_199_254_740_992 }
-
-    /// Standard normal, by Box and Muller's transformation.
-    mutating func normal() -> Double { (-2 * log(uniform())).squareRoot() * cos(2 * .pi * uniform()) }
 
     /// Uniform in 0..<bound.
     mutating func below(_ bound: Int) -> Int { Int(next().multipliedFullWidth(by: UInt64(bound)).high) }

@@ -33,7 +33,7 @@ final class Evaluation {
             let size = draftConfiguration.shape.draftVocabSize
             draftToTarget = try samples.vocabularyMapping(draftVocabSize: size).draftToTarget
             draft = try draftConfiguration.makeDraft(positions: positions)
-            draft.initialize(seed: 0, range: draftConfiguration.initializerRange)
+            draft.initialize(seed: 0)
         }
         target = try TargetModelRegistry.load(
             options.target.targetModelPath, communicator: grid.tensorParallel, positions: positions,

@@ -17,11 +17,11 @@ protocol DraftModel {
     ) throws(CommunicationError) -> TrainingStatistics
 
     /// Writes first weights: by a seed, the same on every rank.
-    func initialize(seed: UInt64, range: Double)
+    func initialize(seed: UInt64)
 
     /// Takes the head from the target's, with numbers as large as `initialize` gives.
     func initializeHead(
-        _ target: any DistributedTargetModel, draftToTarget: [Int32], range: Double
+        _ target: any DistributedTargetModel, draftToTarget: [Int32]
     ) throws(CommunicationError)
 
     /// Drafts token by token, as an inference engine does.

@@ -14,7 +14,6 @@ struct Eagle3Configuration {
     let rope: RopeConfiguration
     /// The target's layers whose outputs the draft sees, counted from 0: `eagle_aux_hidden_state_layer_ids`.
     let auxiliaryLayers: [Int]
-    let initializerRange: Double
     /// Everything that `config.json` will hold.
     let json: JSONText
 
@@ -99,7 +98,6 @@ struct Eagle3Configuration {
         }
         vocabSize = configuration.vocabSize
         rope = configuration.rope
-        initializerRange = configuration.initializerRange
         auxiliaryLayers = try Self.layers(root, target)
         json = JSONText(root.value)
     }

@@ -2,38 +2,43 @@ import Shared
 
 /// First weights, and weights from and to checkpoints.
 extension Eagle3DraftModel {
-    /// Norms 1, matrices normal with standard deviation `range`, by a seed: the same on every rank and machine.
+    /// Norms 1, matrices uniform within ±1/√(in features), by a seed: the same on every rank and machine.
     ///
-    /// As Hugging Face initialises linear maps; each tensor has a sequence of its own, so that its numbers don't
-    /// depend on the others' shapes.
-    func initialize(seed: UInt64, range: Double) {
+    /// As torch's `Linear`, and so EAGLE and SpecForge 0.2.0. Each tensor has a sequence of its own, so that its
+    /// numbers don't depend on the others' shapes.
+    func initialize(seed: UInt64) {
         for (index, parameter) in parameters.parameters.enumerated() {
             guard parameter.weight.rows > 1 else {
                 parameter.weight.fill(1)
                 continue
             }
             var random = SplitMix64(seed: seed &+ UInt64(index) &* 0x5851_F42D_4C95_7F2D)
+            let range = Self.range(parameter.weight)
             for row in 0..<parameter.weight.rows {
                 for column in 0..<parameter.weight.columns {
-                    parameter.weight[row, column] = Float(random.normal() * range)
+                    parameter.weight[row, column] = Float((2 * random.uniform() - 1) * range)
                 }
             }
         }
     }
 
-    /// Takes the rows of the target's head that the draft vocabulary has, scaled to the standard deviation `range`.
+    /// The first weights of a matrix are within ± this.
+    private static func range(_ weight: Matrix) -> Double { 1 / Double(weight.columns).squareRoot() }
+
+    /// Takes the rows of the target's head that the draft vocabulary has, in the size of `initialize`'s numbers.
     ///
     /// So the draft begins with a head that knows which tokens are alike. In the target's own scale its logits would
     /// be as decided as the target's from the first step on, which costs hundreds of steps to unlearn.
     func initializeHead(
-        _ target: any DistributedTargetModel, draftToTarget: [Int32], range: Double
+        _ target: any DistributedTargetModel, draftToTarget: [Int32]
     ) throws(CommunicationError) {
         let head = lmHead.weight.weight
         try target.headRows(draftToTarget, into: head)
         var squares = 0.0
         for row in 0..<head.rows { squares += Double(dot(head.row(row), head.row(row), head.columns)) }
         guard squares > 0 else { return }
-        let factor = Float(range / (squares / Double(head.count)).squareRoot())
+        // A uniform number within ±a has the mean square a²/3.
+        let factor = Float(Self.range(head) / (3 * squares / Double(head.count)).squareRoot())
         for row in 0..<head.rows {
             for column in 0..<head.columns { head[row, column] *= factor }
         }
