@@ -78,7 +78,7 @@ done
 
 evaluate() {
     trainer "$rank_count" evaluate --target-model-path "$target" --eval-data-path "$eval_data" --cache-dir "$cache" \
-        --max-samples 40 --max-new-tokens 64 --draft-length 5 --dtype bfloat16 --json "$@"
+        --max-samples 24 --max-new-tokens 64 --draft-length 5 --dtype bfloat16 --json "$@"
 }
 
 say "An untrained draft, to compare with"
@@ -88,8 +88,8 @@ say "Training $steps steps on $rank_count ranks"
 resume=()
 [ ! -e "$output/latest" ] || resume=(--resume)
 trainer "$rank_count" train "${text[@]}" --train-data-path "$data" --output-dir "$output" \
-    --draft-vocab-size "$draft_vocab_size" --draft-global-batch-size 4 --total-steps "$steps" --learning-rate 2e-3 \
-    --adam-beta2 0.95 --dtype bfloat16 --warmup-ratio 0.03 --save-interval 100 --keep-last 2 "${resume[@]}" >&2
+    --draft-vocab-size "$draft_vocab_size" --draft-global-batch-size 4 --total-steps "$steps" --learning-rate 1e-3 \
+    --dtype bfloat16 --warmup-ratio 0.03 --save-interval 100 --keep-last 2 "${resume[@]}" >&2
 
 say "Evaluating: speculative decoding, checked against plain decoding token by token"
 evaluate --draft-model-path "$output/latest" >"$output/trained.json"
