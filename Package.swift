@@ -14,6 +14,7 @@ let package = Package(
         // System libraries, each wrapped once: a module map and a header.
         .systemLibrary(name: "CLMDB", pkgConfig: "lmdb", providers: [.apt(["liblmdb-dev"])]),
         .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
+        .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         .systemLibrary(name: "CXXHash", pkgConfig: "libxxhash", providers: [.apt(["libxxhash-dev"])]),
         .systemLibrary(name: "CPCRE2", pkgConfig: "libpcre2-8", providers: [.apt(["libpcre2-dev"])]),
         // Without pkgConfig: utf8proc's gives a flag that SwiftPM warns about, and the module map links it.
@@ -27,7 +28,7 @@ let package = Package(
         .target(name: "CMachine", cSettings: cForCPU),
 
         .target(
-            name: "Shared", dependencies: ["CLMDB", "CZstd", "CXXHash", "CSimdjson", "CMachine"],
+            name: "Shared", dependencies: ["CLMDB", "CZstd", "CZlib", "CXXHash", "CSimdjson", "CMachine"],
             swiftSettings: swiftForCPU, linkerSettings: [.linkedLibrary("m")]),
         .target(name: "Jinja", swiftSettings: swiftForCPU),
         .executableTarget(
@@ -35,7 +36,9 @@ let package = Package(
         .executableTarget(
             name: "Trainer", dependencies: ["Shared", "COpenBLAS", "COneDNN", "CMPI"], swiftSettings: swiftForCPU),
 
-        .target(name: "TestSupport", dependencies: ["Shared"], path: "Tests/TestSupport", swiftSettings: swiftForCPU),
+        .target(
+            name: "TestSupport", dependencies: ["Shared", "CZlib", "CZstd"], path: "Tests/TestSupport",
+            swiftSettings: swiftForCPU),
         .testTarget(name: "SharedTests", dependencies: ["Shared", "TestSupport"], swiftSettings: swiftForCPU),
         .testTarget(
             name: "JinjaTests", dependencies: ["Jinja", "Preprocess", "TestSupport"], swiftSettings: swiftForCPU),

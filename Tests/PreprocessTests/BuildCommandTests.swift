@@ -68,6 +68,8 @@ import Testing
         (["--chat-template", "chatml"], "chat template: qwen -> chatml"),
         (["--train-only-last-turn"], "train only last turn: no -> yes"),
         (["--min-loss-tokens", "5"], "min loss tokens: 1 -> 5"),
+        (["--overflow", "split"], "overflow: truncate -> split"),
+        (["--ignore-token", "<|im_end|>"], "ignored tokens:  -> 2"),
     ])
     func buildsAgainAndSaysWhatChanged(more: [String], change: String) throws {
         let data = try data(conversationLines(30))
@@ -97,6 +99,64 @@ import Testing
         let other = try data(conversationLines(5), "other.jsonl")
         #expect(try run(arguments([path, other])).output.contains("36 read"))
         #expect(try StoreLocation.stores(in: cache).count == 2)
+    }
+
+    @Test func takesFilesOfAllFormsByAPattern() throws {
+        let lines = conversationLines(40)
+        let parts = [(0, "a.jsonl"), (10, "b.jsonl"), (20, "c.jsonl"), (30, "d.jsonl")]
+        let whole = try data(lines, "whole.jsonl")
+        for (first, name) in parts { _ = try data(Array(lines[first..<first + 10]), name) }
+        try Packed.gzip(scratch.file("b.jsonl"))
+        try Packed.zstd(scratch.file("c.jsonl"))
+        let pattern = scratch.file("[a-d].jsonl*")
+        let end = try run(arguments([pattern]))
+        #expect(end.code == 0 && end.output.contains("40 read"), "\(end.errors)")
+        #expect(try run(arguments([pattern])).output.hasPrefix("up to date"))
+        #expect(try run(arguments([whole])).code == 0)
+        func dump(_ data: String) throws -> String {
+            try run(["dump", "--cache-dir", cache, "--train-data-path", data]).output
+        }
+        #expect(try dump(pattern) == dump(whole) && dump(whole).count > 1000)
+        let rejected = try run(["inspect", "--rejected", "--cache-dir", cache, "--train-data-path", pattern]).output
+        #expect(rejected.contains("\(scratch.file("b.jsonl.gz")):8: rejected, no assistant message: "), "\(rejected)")
+    }
+
+    @Test(arguments: [1, 40, 99])
+    func goesOnWithADatasetThatHasGrown(first: Int) throws {
+        let lines = conversationLines(100)
+        let path = try data(Array(lines[..<first]))
+        #expect(try run(arguments([path], ["--min-loss-tokens", "0"])).code == 0)
+        _ = try data(lines)
+        let grown = try run(arguments([path], ["--min-loss-tokens", "0"]))
+        #expect(grown.errors.contains("going on behind record \(first) of the store"), "\(grown.errors)")
+        let whole = scratch.file("whole")
+        #expect(try run(arguments([path], cache: whole, ["--min-loss-tokens", "0"])).code == 0)
+        func store(_ cache: String) throws -> [UInt8] {
+            try readFile(StoreLocation.path(cacheDir: cache, dataPaths: [path]))
+        }
+        #expect(try store(cache) == store(whole))
+        // A line that was changed makes all of it another dataset.
+        _ = try data([lines[1]] + lines[1...] + ["{}"])
+        #expect(try !run(arguments([path], ["--min-loss-tokens", "0"])).errors.contains("going on"))
+    }
+
+    @Test func linksTheStoreOfTheSameContents() throws {
+        let (first, second) = (try data(conversationLines(50)), try data(conversationLines(50), "second.jsonl"))
+        #expect(try run(arguments([first])).output.hasPrefix("built"))
+        let linked = try run(arguments([second]))
+        let stores = [first, second].map { StoreLocation.path(cacheDir: cache, dataPaths: [$0]) }
+        #expect(linked.output.hasPrefix("up to date: \(stores[1])\n"), "\(linked.output)")
+        #expect(linked.errors.contains("linked to \(stores[0])"), "\(linked.errors)")
+        #expect(try FileStatus(of: stores[0]).inode == FileStatus(of: stores[1]).inode)
+        #expect(try !run(arguments([second])).errors.contains("linked"))
+        #expect(try SampleStore(reading: stores[1]).manifest.files.map(\.path) == [absolutePath(second)])
+        let rejected = try run(["inspect", "--rejected", "--cache-dir", cache, "--train-data-path", second]).output
+        #expect(rejected.hasPrefix("\(absolutePath(second)):"), "\(rejected)")
+        // What becomes of the second dataset is nothing to the first.
+        _ = try data(conversationLines(60), "second.jsonl")
+        #expect(try run(arguments([second])).output.hasPrefix("built"))
+        #expect(try run(arguments([first])).output.hasPrefix("up to date"))
+        #expect(try SampleStore(reading: stores[1]).manifest.files.map(\.path) == [absolutePath(second)])
     }
 
     private func size(_ path: String) -> Int { (try? FileStatus(of: path).size) ?? 0 }
@@ -175,10 +235,10 @@ import Testing
     /// Each turn is a sample with what stands before it, only its own answer supervised; counts reconcile.
     @Test func makesARowOfEachTurn() throws {
         let data = try data(conversationLines(40))
-        #expect(try run(arguments([data], ["--row-per-turn"])).output.contains("32 (56 samples) kept"))
+        #expect(try run(arguments([data], ["--row-per-turn"])).output.contains("40 read, 32 kept, 8 rejected\n"))
         let store = try SampleStore(reading: StoreLocation.path(cacheDir: cache, dataPaths: [data]))
         let counts = store.manifest.counts
-        #expect(counts.read == 40 && counts.kept == 56 && counts.further == 24 && counts.isReconciled)
+        #expect(counts.read == 40 && counts.kept == 32 && counts.samples == 56 && counts.isReconciled)
         #expect(store.count == 56)
         let (first, second) = (try store.sample(at: 0), try store.sample(at: 1))
         // The first turn's tokens begin the second's, which supervises another answer.

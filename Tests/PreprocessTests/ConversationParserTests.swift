@@ -64,6 +64,49 @@ struct ConversationParserTests {
             [Role.user, .user, .assistant, .assistant, .assistant, .assistant, .assistant, .system, .tool]))
     func knowsTheNamesOfRoles(name: String, role: Role) { #expect(Role(name: name.utf8) == role) }
 
+    @Test(arguments: [
+        (#"{"data": ["q", "a", "r", "b"]}"#, "u:q a:a u:r a:b"),
+        (#"{"prompt": "q", "data": ["q", "a"]}"#, "u:q a:a"),
+        (#"{"prompt": "q", "data": ["a", "r", "b"]}"#, "u:q a:a u:r a:b"),
+        (#"{"prompt": "x", "messages": ["q", "a"]}"#, "u:q a:a"),
+        (#"{"instruction": "q", "input": "", "output": "a"}"#, "u:q a:a"),
+        (#"{"instruction": "q", "input": "i", "output": "a", "system": "s"}"#, "s:s u:q\ni a:a"),
+        (#"{"instruction": "r", "output": "b", "history": [["q", "a"]]}"#, "u:q a:a u:r a:b"),
+        (#"{"prompt": "q", "completion": "a"}"#, "u:q a:a"),
+        (#"{"prompt": "q", "response": "a", "system": null}"#, "u:q a:a"),
+        (
+            #"{"prompt": [{"role": "user", "content": "q"}], "completion": [{"role": "assistant", "content": "a"}]}"#,
+            "u:q a:a"
+        ),
+    ])
+    func readsInstructionsAndDialogues(text: String, expected: String) throws {
+        guard case .conversation(let conversation) = try parse(text).content else {
+            Issue.record("is no conversation")
+            return
+        }
+        let shown = conversation.messages.map {
+            "\($0.role.rawValue.prefix(1)):\(String(decoding: $0.content, as: UTF8.self))"
+        }
+        #expect(shown.joined(separator: " ") == expected)
+    }
+
+    @Test func readsTokens() throws {
+        let row = try parse(#"{"id": "t", "input_ids": [5, 6, 7], "loss_mask": [0, 1, true]}"#)
+        #expect(row.content == .tokens(Sample(inputIDs: [5, 6, 7], lossMask: [false, true, true])))
+        #expect(row.id == Array("t".utf8))
+    }
+
+    @Test(arguments: [
+        (#"{"input_ids": [1]}"#, "has 'input_ids' without 'loss_mask'"),
+        (#"{"input_ids": [1, 2], "loss_mask": [1]}"#, "has 2 'input_ids' and 1 of 'loss_mask'"),
+        (#"{"input_ids": [1, -2], "loss_mask": [1, 1]}"#, "element 1 of 'input_ids' is no token's id"),
+        (#"{"input_ids": [1], "loss_mask": [2]}"#, "element 0 of 'loss_mask' is neither 0 nor 1"),
+        (#"{"input_ids": 7, "loss_mask": [2]}"#, "'input_ids' and 'loss_mask' should be arrays"),
+    ])
+    func refusesOtherTokens(text: String, detail: String) {
+        #expect(throws: Rejection(.badTokens, detail)) { try parse(text) }
+    }
+
     @Test func readsPreformattedText() throws {
         #expect(try parse(#"{"text": "<s>x\n"}"#, isPreformatted: true).content == .preformatted(Array("<s>x\n".utf8)))
         #expect(throws: Rejection.self) { try parse(conversation("ua"), isPreformatted: true) }
@@ -86,11 +129,17 @@ struct ConversationParserTests {
     @Test(arguments: [
         ("{\"conversations\": [", Rejection.Reason.malformed, ""),
         ("7", .notAConversation, "is an integer, should be an object"),
-        ("{}", .notAConversation, "has neither 'conversations' nor 'messages'"),
-        (#"{"text": "x"}"#, .notAConversation, "has neither 'conversations' nor 'messages'; is it preformatted?"),
+        (
+            "{}", .notAConversation,
+            "has neither 'conversations', 'messages', 'data', 'instruction' nor 'prompt' with 'completion'"
+        ),
+        (
+            #"{"text": "x"}"#, .notAConversation,
+            "has neither 'conversations', 'messages', 'data', 'instruction' nor 'prompt' with 'completion'; is it preformatted?"
+        ),
         (#"{"messages": {}}"#, .notAConversation, "its messages are an object, should be an array"),
         (#"{"messages": []}"#, .empty, "has no messages"),
-        (#"{"messages": ["x"]}"#, .notAConversation, "message 0 is a string, should be an object"),
+        (#"{"messages": [7]}"#, .notAConversation, "message 0 is an integer, should be an object"),
         (#"{"messages": [{"content": "x"}]}"#, .notAConversation, "message 0 has no string 'from' or 'role'"),
         (#"{"messages": [{"role": "user"}]}"#, .notAConversation, "message 0 has no 'value' or 'content'"),
         (#"{"messages": [{"role": "user", "content": null}]}"#, .notAConversation, "the text of message 0 is null"),

@@ -80,6 +80,58 @@ struct DatasetReaderTests {
         #expect(records.count == 7 && records[3].problem == .malformed && records[3].line == 5)
     }
 
+    /// All on one line: what a program writes that wasn't told to indent.
+    @Test(
+        arguments: [
+            // A bracket is missing, is one too many, is of the wrong kind; a quotation mark is missing or one too many.
+            #"{"id": "b", "conversations": [{"x": 1}"#, #"{"id": "b", "conversations": []}}"#,
+            #"{"id": "b", "conversations": {]}"#, #"{"id": "b, "conversations": [{"from": "x"}]}"#,
+            #"{"id": "b"", "conversations": []}"#, #"{"id": "b", "conversations": [{"from": "x, "value": "y"}]}"#,
+        ], [1, 7, 100, 1 << 16])
+    func losesOnlyTheBrokenElementOfALine(broken: String, blockSize: Int) throws {
+        let lines = conversationLines(9)
+        let array = "[" + (lines[..<3] + [broken] + lines[3..<6] + [broken] + lines[6...]).joined(separator: ", ") + "]"
+        let records = try read(array, blockSize: blockSize)
+        #expect(records.filter { $0.problem == nil && lines.contains($0.text) }.map(\.text) == lines)
+        #expect(records.filter { $0.problem == .malformed }.count >= 2 && records.count <= 13)
+        #expect(records.allSatisfy { $0.line == 1 })
+    }
+
+    /// Objects within elements that begin as elements do are no elements.
+    @Test func isNotDeceivedByWhatElementsHold() throws {
+        let element = #"{"id": 1, "parts": [{"id": 2}, {"id": 3}]}"#
+        let array = "[" + Array(repeating: element, count: 4).joined(separator: ", ") + "]"
+        #expect(try read(array).map(\.text) == Array(repeating: element, count: 4))
+    }
+
+    @Test(arguments: [1, 1000, 1 << 20])
+    func unpacksGzipAndZstandard(blockSize: Int) throws {
+        let scratch = try ScratchDirectory()
+        let lines = conversationLines(300)
+        let halves = [lines[..<150], lines[150...]].map { Array(($0.joined(separator: "\n") + "\n").utf8) }
+        for (name, pack) in [("gz", Packed.gzip as ([UInt8]) -> [UInt8]), ("zst", Packed.zstd)] {
+            // Packed streams behind each other are one.
+            let packed = pack(halves[0]) + pack(halves[1])
+            let path = scratch.file("data.\(name)")
+            try Data(packed).write(to: URL(filePath: path))
+            #expect(try read([path], blockSize: blockSize).map(\.text) == lines)
+            var reader = DatasetReader([path], blockSize: blockSize)
+            while try reader.next() != nil {}
+            #expect(reader.ends == [.init(digest: Digest(of: packed), isAppendable: true)])
+
+            // What breaks off costs what is missing, and says so.
+            try Data(packed.dropLast(packed.count / 3)).write(to: URL(filePath: path))
+            let records = try read([path], blockSize: blockSize)
+            #expect(records.count > 100 && records.last?.problem == .cutOff)
+            #expect(Array(records.map(\.text).dropLast(2)) == Array(lines[..<(records.count - 2)]))
+
+            var damaged = packed
+            for i in 20..<40 { damaged[i] ^= 0x55 }
+            try Data(damaged).write(to: URL(filePath: path))
+            #expect { try read([path], blockSize: blockSize) } throws: { "\($0)".contains("data.\(name): packed data") }
+        }
+    }
+
     @Test func takesScalarsForElements() throws {
         #expect(try read("[1, {\"a\": [2]} ,null]").map(\.text) == ["1", "{\"a\": [2]}", "null"])
     }
@@ -118,6 +170,7 @@ struct DatasetReaderTests {
         }
         var reader = DatasetReader(paths, blockSize: 50)
         while try reader.next() != nil {}
-        #expect(try reader.digests == paths.map { try Digest(ofFile: $0) })
+        #expect(try reader.ends.map(\.digest) == paths.map { try Digest(ofFile: $0) })
+        #expect(reader.ends.map(\.isAppendable) == [false, false])
     }
 }

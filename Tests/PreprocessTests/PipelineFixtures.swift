@@ -15,6 +15,7 @@ func makeByteSample(_ row: SourceRow) throws(Rejection) -> MadeRow {
             sample.inputIDs += message.content.map(Int32.init) + [256]
             sample.lossMask += Array(repeating: message.role == .assistant, count: message.content.count + 1)
         }
+    case .tokens(let given): sample = given
     }
     guard sample.lossMask.contains(true) else { throw Rejection(.tooFewLossTokens, "has none, should have 1") }
     return MadeRow(samples: [sample])

@@ -20,7 +20,7 @@ struct SampleBuilderTests {
             var conversation = try ConversationParser.conversation(record)
             // As SpecForge does it: what comes before the user is left out, and what follows in the wrong order.
             guard (try? ConversationParser.repair(&conversation.messages)) != nil else { continue }
-            let made = try builder.sample(from: conversation)
+            let made = try #require(builder.samples(from: conversation).samples.first)
             let id = String(decoding: conversation.id, as: UTF8.self)
             #expect(made.inputIDs == ids.elements.compactMap { $0.int.map(Int32.init) }, "\(id)")
             #expect(made.lossMask == sample.value["loss_mask"]?.elements.map { $0.int == 1 }, "\(id)")
@@ -50,14 +50,61 @@ struct SampleBuilderTests {
         ])
         var text = RenderedText()
         try TemplateRenderer(.qwen, bosToken: nil, eosToken: nil).render(conversation, into: &text)
-        #expect(try builder.sample(fromPreformatted: text.bytes) == builder.sample(from: conversation))
+        #expect(try builder.samples(fromPreformatted: text.bytes) == builder.samples(from: conversation))
     }
 
     @Test func aLastTurnThatIsCutOffIsSupervisedToTheEnd() throws {
         let text = "<|im_start|>user\nhi<|im_end|>\n<|im_start|>assistant\nI was"
-        let sample = try builder(.qwen, .init()).sample(fromPreformatted: Array(text.utf8))
+        let sample = try #require(
+            builder(.qwen, .init()).samples(fromPreformatted: Array(text.utf8)).samples.first)
         #expect(sample.lossMask.suffix(3) == [false, true, true])
         #expect(!sample.lossMask.dropLast(2).contains(true))
+    }
+
+    private static let ids = Array(Int32(10)..<20)
+
+    /// Ten tokens of which the last six, but for the eighth, are supervised.
+    private func made(_ settings: SampleBuilder.Settings) throws -> MadeRow {
+        let mask = Self.ids.map { $0 >= 14 && $0 != 17 }
+        return try builder(.qwen, settings).samples(fromTokens: Sample(inputIDs: Self.ids, lossMask: mask))
+    }
+
+    @Test func overflowIsCutDroppedOrSplit() throws {
+        let whole = try made(.init(maxLength: 10))
+        #expect(whole.samples.count == 1 && whole.truncated == 0 && whole.leftOut == 0)
+        for overflow in Overflow.allCases {
+            #expect(try made(.init(maxLength: 10, overflow: overflow)) == whole)
+        }
+        let cut = try made(.init(maxLength: 7))
+        #expect(cut.samples.map(\.inputIDs) == [Array(Self.ids[..<7])] && cut.truncated == 1)
+        #expect(throws: Rejection(.tooLong, "has 10 tokens, should have at most 7")) {
+            try made(.init(maxLength: 7, overflow: .drop))
+        }
+        // The first piece has no supervised token.
+        let split = try made(.init(maxLength: 4, overflow: .split))
+        #expect(split.samples.map(\.inputIDs) == [Array(Self.ids[4..<8]), Array(Self.ids[8...])])
+        #expect(split.samples.map(\.lossMask) == [[true, true, true, false], [true, true]])
+        #expect(split.leftOut == 1 && split.truncated == 0)
+        let all = try made(.init(maxLength: 4, overflow: .split, minLossTokens: 0))
+        #expect(all.samples.flatMap(\.inputIDs) == Self.ids && all.leftOut == 0)
+        #expect(throws: Rejection(.tooFewLossTokens, "3, should be 4 or more")) {
+            try made(.init(maxLength: 4, overflow: .split, minLossTokens: 4))
+        }
+    }
+
+    @Test func ignoredTokensAreNotSupervised() throws {
+        let sample = try made(.init(ignoredTokens: [15, 19, 3])).samples[0]
+        #expect(zip(Self.ids, sample.lossMask).filter(\.1).map(\.0) == [14, 16, 18])
+        #expect(try made(.init(trainsOnlyLastTurn: true)).samples[0].supervisedCount == 2)
+    }
+
+    @Test func givenTokensMustBeOfTheVocabulary() throws {
+        #expect(throws: Rejection(.badTokens, "token 19 is not below the vocabulary, 19")) {
+            try made(.init(vocabSize: 19))
+        }
+        #expect(throws: Rejection(.badTokens, "'input_ids' is empty")) {
+            try builder(.qwen, .init()).samples(fromTokens: Sample(inputIDs: [], lossMask: []))
+        }
     }
 
     @Test func rejectionsSayWhy() throws {
@@ -66,16 +113,16 @@ struct SampleBuilderTests {
             Message(role: .assistant, content: Array("ok".utf8)),
         ])
         #expect(throws: Rejection(.tooFewLossTokens, "0 of the first 16 tokens, should be 1 or more")) {
-            try self.builder(.qwen, .init(maxLength: 16)).sample(from: conversation)
+            try self.builder(.qwen, .init(maxLength: 16)).samples(from: conversation)
         }
         #expect(throws: Rejection(.tooFewLossTokens, "3, should be 9 or more")) {
-            try self.builder(.qwen, .init(minLossTokens: 9)).sample(from: conversation)
+            try self.builder(.qwen, .init(minLossTokens: 9)).samples(from: conversation)
         }
         #expect(throws: Rejection(.noAssistant, "no turn of the assistant was found")) {
-            try self.builder(.qwen, .init()).sample(fromPreformatted: Array("no header".utf8))
+            try self.builder(.qwen, .init()).samples(fromPreformatted: Array("no header".utf8))
         }
         #expect(throws: Rejection(.noAssistant, "no turn of the assistant was found")) {
-            try self.builder(.qwen, .init()).sample(from: Conversation(messages: [Message(.user, "x")]))
+            try self.builder(.qwen, .init()).samples(from: Conversation(messages: [Message(.user, "x")]))
         }
     }
 

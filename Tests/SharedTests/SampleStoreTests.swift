@@ -23,7 +23,7 @@ func storeRecords(_ count: Int, seed: UInt64 = 1, vocabSize: Int = 1000) -> [Sou
         let start = Int.random(in: 0..<ids.count, using: &random)
         for position in start..<ids.count { mask[position] = position % 17 != 0 }
         return SourceRecord(
-            source: source, offset: i * 100, outcome: .kept(Sample(inputIDs: ids, lossMask: mask)),
+            source: source, offset: i * 100, outcome: .kept([Sample(inputIDs: ids, lossMask: mask)]),
             repairs: i % 7 == 0 ? [.init("leading", droppedMessages: 2)] : [])
     }
 }
@@ -50,13 +50,13 @@ func buildStore(_ path: String, _ records: [SourceRecord], manifest: StoreManife
 {
     let writer = try SampleStoreWriter(path: path, manifest: manifest)
     for record in records.dropFirst(writer.recordsDone) { try writer.add(record) }
-    return try writer.finish(digests: [Digest(of: "data")])
+    return try writer.finish([.init(digest: Digest(of: "data"))])
 }
 
 private func samples(_ records: [SourceRecord]) -> [Sample] {
-    records.compactMap { record in
-        if case .kept(let sample) = record.outcome { return sample }
-        return nil
+    records.flatMap { record -> [Sample] in
+        guard case .kept(let samples) = record.outcome else { return [] }
+        return samples
     }
 }
 
@@ -130,9 +130,57 @@ struct SampleStoreTests {
         let writer = try SampleStoreWriter(path: other, manifest: storeManifest())
         #expect(writer.recordsDone <= stop && (stop < 333 || writer.recordsDone > 200))
         for record in records.dropFirst(writer.recordsDone) { try writer.add(record) }
-        _ = try writer.finish(digests: [Digest(of: "data")])
+        _ = try writer.finish([.init(digest: Digest(of: "data"))])
         #expect(try readFile(other) == readFile(path))
         #expect(!fileExists(other + ".partial"))
+    }
+
+    /// Records with all that a store remembers: repairs, several samples of one record, cut ones.
+    private func richRecords(_ count: Int) -> [SourceRecord] {
+        storeRecords(count).enumerated().map { i, record in
+            var record = record
+            guard case .kept(let samples) = record.outcome else { return record }
+            if i % 17 == 3 { record.outcome = .kept(samples + samples) }
+            (record.truncated, record.leftOut) = (i % 5 == 0 ? 1 : 0, i % 17 == 3 ? 1 : 0)
+            return record
+        }
+    }
+
+    /// Before tokens are ranked and after, with few and many blocks: what is taken over gives a full build's bytes.
+    @Test(arguments: [1, 20, 60, 200, 333, 599, 600])
+    func takesOverAStoreWhoseDatasetHasGrown(first: Int) throws {
+        let records = richRecords(600)
+        try buildStore(path, records)
+        let (part, grown) = (scratch.file("part.mdb"), scratch.file("grown.mdb"))
+        try buildStore(part, Array(records[..<first]))
+        let writer = try SampleStoreWriter(path: grown, manifest: storeManifest())
+        try writer.takeOver(SampleStore(reading: part))
+        #expect(writer.recordsDone == first)
+        for record in records[first...] { try writer.add(record) }
+        try #expect(writer.finish([.init(digest: Digest(of: "data"))]).counts.read == 600)
+        #expect(try readFile(grown) == readFile(path))
+        try SampleStore(reading: grown).verify()
+    }
+
+    /// A commit after taking over may end the process too.
+    @Test(arguments: [334, 450, 600])
+    func continuesAfterTakingOver(stop: Int) throws {
+        let records = richRecords(600)
+        try buildStore(path, records)
+        let (part, grown) = (scratch.file("part.mdb"), scratch.file("grown.mdb"))
+        try buildStore(part, Array(records[..<333]))
+        do {
+            let writer = try SampleStoreWriter(path: grown, manifest: storeManifest())
+            try writer.takeOver(SampleStore(reading: part))
+            for record in records[333..<stop] { try writer.add(record) }
+            try writer.commit()
+        }
+        let writer = try SampleStoreWriter(path: grown, manifest: storeManifest())
+        if writer.recordsDone == 0 { try writer.takeOver(SampleStore(reading: part)) }
+        #expect(writer.recordsDone >= 333)
+        for record in records.dropFirst(writer.recordsDone) { try writer.add(record) }
+        _ = try writer.finish([.init(digest: Digest(of: "data"))])
+        #expect(try readFile(grown) == readFile(path))
     }
 
     @Test func beginsAnewForAnotherManifest() throws {
@@ -232,7 +280,7 @@ struct SampleStoreTests {
         var manifest = storeManifest()
         manifest.files = try StoreLocation.files([data])
         let writer = try SampleStoreWriter(path: store, manifest: manifest)
-        _ = try writer.finish(digests: [Digest(ofFile: data)])
+        _ = try writer.finish([.init(digest: Digest(ofFile: data))])
         _ = try open()
         // The same content written again is the same dataset.
         _ = try scratch.write("data.jsonl", "{}\n")

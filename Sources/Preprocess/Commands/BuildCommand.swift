@@ -16,9 +16,8 @@ enum BuildCommand {
 
         let reason = options.force ? "" : try reasonToBuild(path, manifest, options.trainDataPath)
         if let reason, !reason.isEmpty { Log.line("building again: \(reason)") }
-        var report =
-            try reason == nil
-            ? BuildReport(isUpToDate: true) : build(path, manifest, target, format, options)
+        let isThere = try reason == nil || (!options.force && linked(path, manifest, options.cacheDir))
+        var report = try isThere ? BuildReport(isUpToDate: true) : build(path, manifest, target, format, options)
         try report.add(SampleStore(reading: path), draftVocabSize: draftVocabSize)
         print(options.json ? report.json.compact : report.text)
     }
@@ -37,16 +36,34 @@ enum BuildCommand {
         return changes.isEmpty ? nil : changes.joined(separator: "; ")
     }
 
+    /// Uses another dataset's store, if it was built from the same contents in the same way.
+    private static func linked(_ path: String, _ manifest: StoreManifest, _ cacheDir: String) throws -> Bool {
+        guard let twin = try StoreLocation.twin(of: manifest, in: cacheDir, except: path),
+            try StoreLink.make(path, to: twin.store, files: twin.files)
+        else { return false }
+        Log.line("linked to \(twin.store), which was built from the same contents")
+        return true
+    }
+
+    /// The store that is there, if the dataset has only grown since and nothing else has changed.
+    private static func grown(_ path: String, _ manifest: StoreManifest, _ data: [String]) throws -> SampleStore? {
+        guard fileExists(path), let old = try? SampleStore(reading: path), old.manifest.changes(to: manifest).isEmpty,
+            try StoreLocation.isGrown(since: old.manifest, dataPaths: data)
+        else { return nil }
+        return old
+    }
+
     private static func build(
         _ path: String, _ manifest: StoreManifest, _ target: TargetText, _ format: ChatFormat,
         _ options: BuildOptions
     ) throws -> BuildReport {
         try check(format, target, options)
         let settings = SampleBuilder.Settings(
-            maxLength: options.maxLength, trainsOnlyLastTurn: options.trainOnlyLastTurn,
-            isRowPerTurn: options.rowPerTurn, minLossTokens: options.minLossTokens)
+            maxLength: options.maxLength, overflow: options.overflow, trainsOnlyLastTurn: options.trainOnlyLastTurn,
+            isRowPerTurn: options.rowPerTurn, minLossTokens: options.minLossTokens,
+            ignoredTokens: try options.ignoredTokens(target), vocabSize: target.vocabSize)
         var pipeline = Pipeline(
-            dataPaths: options.trainDataPath, isPreformatted: options.isPreformatted,
+            dataPaths: StoreLocation.expand(options.trainDataPath), isPreformatted: options.isPreformatted,
             needsAnswer: options.minLossTokens > 0,
             threads: options.numThreads ?? Machine.availableCPUs
         ) {
@@ -60,14 +77,20 @@ enum BuildCommand {
             return { row throws(Rejection) in
                 switch row.content {
                 case .conversation(let conversation): try builder.samples(from: conversation)
-                case .preformatted(let text): MadeRow(samples: [try builder.sample(fromPreformatted: text)])
+                case .preformatted(let text): try builder.samples(fromPreformatted: text)
+                case .tokens(let sample): try builder.samples(fromTokens: sample)
                 }
             }
         }
         let writer = try SampleStoreWriter(path: path, manifest: manifest, isFresh: options.force)
+        if writer.recordsDone > 0 {
+            Log.line("going on behind record \(writer.recordsDone) of an unfinished build")
+        } else if !options.force, let old = try grown(path, manifest, options.trainDataPath) {
+            try writer.takeOver(old)
+            Log.line("going on behind record \(writer.recordsDone) of the store, to which the dataset has grown")
+        }
         let (before, start) = (writer.counts.tokens, ContinuousClock.now)
         pipeline.takesAnyShare = options.ignoreTemplateCheck
-        if writer.recordsDone > 0 { Log.line("going on behind record \(writer.recordsDone) of an unfinished build") }
         let size = manifest.files.map(\.status.size).reduce(0, +)
         let progress = Progress("reading", total: Double(size) / 1e6, unit: "MB")
         defer { progress.finish() }
@@ -76,7 +99,7 @@ enum BuildCommand {
             let rate = Double(counts.tokens - before) / max(seconds, 1e-9)
             progress.update(
                 Double(bytesRead) / 1e6,
-                note: "\(shortNumber(Double(counts.kept))) samples, \(shortNumber(rate)) tokens/s")
+                note: "\(shortNumber(Double(counts.samples))) samples, \(shortNumber(rate)) tokens/s")
         }
         return BuildReport(
             isUpToDate: false, seconds: (ContinuousClock.now - start).seconds,

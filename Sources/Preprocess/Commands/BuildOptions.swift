@@ -8,12 +8,17 @@ struct BuildOptions: Options {
     static let pipelineVersion = 2
     private static let usualDraftVocabSize = 32000
 
-    @Option("Conversations as JSONL or a JSON array; several files make one dataset.", value: "FILE...")
+    @Option(
+        "Records as JSONL or a JSON array, packed by gzip or zstd or not; several files make one dataset, and '*' in "
+            + "quotes stands for all that fit.", value: "FILE...")
     var trainDataPath: [String]
     var format = ChatFormatOptions()
     @Flag("Build also by a chat template that fails the checks of check-template.") var ignoreTemplateCheck
     @Option("Directory of the sample stores.", value: "DIR") var cacheDir: String
-    @Option("The most tokens of a sample; what is behind them is cut off.") var maxLength = 2048
+    @Option("The most tokens of a sample.") var maxLength = 2048
+    @Option("Longer samples are cut off at the most tokens, rejected, or become several samples.")
+    var overflow = Overflow.truncate
+    @Option("Texts of tokens that are never supervised.", value: "TOKEN...") var ignoreToken: [String] = []
     @Option("Draft vocabulary size whose coverage is reported (default 32000, or the target's if that is less).")
     var draftVocabSize: Int?
     @Flag("Records have a string 'text' that is in the model's own format already.") var isPreformatted
@@ -51,10 +56,24 @@ struct BuildOptions: Options {
                 .init(StoreSetting.maxLength, "\(maxLength)"), .init("preformatted", isPreformatted ? "yes" : "no"),
                 .init("train only last turn", trainOnlyLastTurn ? "yes" : "no"),
                 .init("row per turn", rowPerTurn ? "yes" : "no"),
-                .init("min loss tokens", "\(minLossTokens)"), .init("pipeline", "\(Self.pipelineVersion)"),
+                .init("min loss tokens", "\(minLossTokens)"), .init("overflow", overflow.rawValue),
+                .init("ignored tokens", try ignoredTokens(target).sorted().map(String.init).joined(separator: " ")),
+                .init("pipeline", "\(Self.pipelineVersion)"),
             ], vocabSize: target.vocabSize, specialTokens: target.specialTokens)
         manifest.targetModelPath = absolutePath(self.format.targetModelPath)
         return manifest
+    }
+
+    /// The ids of the tokens that are never supervised.
+    func ignoredTokens(_ target: TargetText) throws(OptionsError) -> Set<Int32> {
+        var ids: Set<Int32> = []
+        for text in ignoreToken {
+            guard let id = target.tokenizer.id(of: text) else {
+                throw .rule("--ignore-token: '\(text)' is no token of the tokenizer's vocabulary")
+            }
+            ids.insert(Int32(id))
+        }
+        return ids
     }
 
     /// The draft vocabulary size to report on.

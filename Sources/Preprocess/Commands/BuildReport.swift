@@ -34,8 +34,13 @@ struct BuildReport {
             counts.sorted { ($1.value, $0.key) < ($0.value, $1.key) }.map { "\n    \($0.value)  \($0.key)" }.joined()
         }
         var lines = [isUpToDate ? "up to date: \(path)" : "built \(path)"]
-        lines.append("  records       \(counts.read) read, \(counts.shownKept) kept, \(counts.rejectedTotal) rejected")
+        lines.append("  records       \(counts.read) read, \(counts.kept) kept, \(counts.rejectedTotal) rejected")
         if !counts.rejected.isEmpty { lines[lines.count - 1] += list(counts.rejected) }
+        if counts.samples != counts.kept || counts.truncated > 0 || counts.leftOut > 0 {
+            lines.append(
+                "  samples       \(counts.samples), of which \(counts.truncated) were cut off; \(counts.leftOut) left out"
+            )
+        }
         if !counts.repaired.isEmpty {
             lines.append("  repaired      \(counts.droppedMessages) messages left out" + list(counts.repaired))
         }

@@ -81,7 +81,8 @@ private struct Row {
     }
 
     var cells: [String] {
-        let counts = manifest.map { [$0.counts.kept, $0.counts.tokens].map { shortNumber(Double($0)) } } ?? ["-", "-"]
+        let counts =
+            manifest.map { [$0.counts.samples, $0.counts.tokens].map { shortNumber(Double($0)) } } ?? ["-", "-"]
         let digest = manifest?.setting("tokenizer digest").map { String($0.prefix(8)) } ?? "-"
         let dataset = manifest?.files.map(\.path).joined(separator: " ") ?? "-"
         return [key, state] + counts + [

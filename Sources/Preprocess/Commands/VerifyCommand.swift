@@ -44,6 +44,6 @@ enum VerifyCommand {
             progress.update(Double(samples))
         }
         let counts = store.manifest.counts
-        print("whole: \(path): \(counts.kept) samples of \(counts.tokens) tokens in \(store.groupCount) groups")
+        print("whole: \(path): \(counts.samples) samples of \(counts.tokens) tokens in \(store.groupCount) groups")
     }
 }

@@ -6,6 +6,8 @@ struct SourceRow: Equatable {
         case conversation(Conversation)
         /// Text that is already in the model's own format, in UTF-8.
         case preformatted([UInt8])
+        /// Tokens, and which of them are supervised.
+        case tokens(Sample)
     }
 
     var id: [UInt8]
@@ -16,7 +18,8 @@ struct SourceRow: Equatable {
 /// Reads records of the forms that datasets come in; one thread uses a parser at a time.
 ///
 /// A conversation is an array `conversations` or `messages`, whose elements say who speaks in `from` or `role` and what
-/// in `value` or `content`. With `isPreformatted`, it is a string `text`.
+/// in `value` or `content`; or it is put together from other keys: see `InstructionForms.swift`. With `isPreformatted`, a
+/// record is a string `text`. `input_ids` and `loss_mask` are taken as they are.
 ///
 /// What is mended: messages before the first of the user are left out, as SpecForge leaves them out, but for a system
 /// message at the very beginning; and a conversation ends before the first message that can't follow the one before it
@@ -52,6 +55,9 @@ final class ConversationParser {
             guard !text.isEmpty else { throw Rejection(.empty, "'text' is empty") }
             return SourceRow(id: id, content: .preformatted(Array(text)))
         }
+        if let ids = root["input_ids"] {
+            return SourceRow(id: id, content: .tokens(try Self.sample(ids, mask: root["loss_mask"])))
+        }
         var conversation = try Self.conversation(root)
         let repairs = try Self.repair(&conversation.messages, needsAnswer: needsAnswer)
         return SourceRow(id: id, content: .conversation(conversation), repairs: repairs)
@@ -63,28 +69,28 @@ final class ConversationParser {
     }
 
     private static func id(_ root: JSONValue) -> [UInt8] {
-        guard let id = root["id"] else { return [] }
+        guard let id = root["id"] ?? root["prompt_id"] else { return [] }
         if let text = id.utf8 { return Array(text) }
         return id.int.map { Array("\($0)".utf8) } ?? []
     }
 
     private static func messages(_ root: JSONValue) throws(Rejection) -> [Message] {
         guard let list = root["conversations"] ?? root["messages"] else {
+            if let messages = try instructionMessages(root) { return messages }
             let hint = root["text"]?.utf8 == nil ? "" : "; is it preformatted?"
-            throw Rejection(.notAConversation, "has neither 'conversations' nor 'messages'\(hint)")
+            throw Rejection(
+                .notAConversation,
+                "has neither 'conversations', 'messages', 'data', 'instruction' nor 'prompt' with 'completion'\(hint)")
         }
         guard list.kind == .array else {
             throw Rejection(.notAConversation, "its messages are \(list.kind.withArticle), should be an array")
         }
-        var messages: [Message] = []
-        for element in list.elements {
-            messages.append(try message(element, at: messages.count))
-        }
+        let messages = try messages(in: list)
         guard !messages.isEmpty else { throw Rejection(.empty, "has no messages") }
         return messages
     }
 
-    private static func message(_ value: JSONValue, at index: Int) throws(Rejection) -> Message {
+    static func message(_ value: JSONValue, at index: Int) throws(Rejection) -> Message {
         guard value.kind == .object else {
             throw Rejection(.notAConversation, "message \(index) is \(value.kind.withArticle), should be an object")
         }
@@ -158,7 +164,7 @@ final class ConversationParser {
 }
 
 extension JSONValue.Kind {
-    fileprivate var withArticle: String {
+    var withArticle: String {
         switch self {
         case .object, .array, .integer: "an \(rawValue)"
         case .null: "null"

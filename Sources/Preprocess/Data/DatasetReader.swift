@@ -17,29 +17,29 @@ struct RecordBatch: Sendable {
     /// Followed by as many bytes as the JSON parser needs.
     var bytes: [UInt8]
     var records: [Record]
-    /// Bytes of the whole dataset up to this batch's end.
+    /// Bytes of the dataset's files up to this batch's end, packed as they are.
     var bytesRead: Int
 }
 
-/// Reads the files of a dataset one after another, in flat memory, and takes their digests on the way.
+/// Reads the files of a dataset one after another, in flat memory, unpacks them and takes their digests on the way.
 struct DatasetReader {
     private let paths: [String]
     private let blockSize: Int
     private let largestRecord: Int
     private var skip: Int
     private var file = -1
-    private var input: InputFile?
-    private var digest = DigestStream()
+    private var input: UnpackedFile?
     private var scanner = RecordScanner()
     /// Bytes of the file that don't belong to a returned batch yet, and where they begin in it.
     private var pending: [UInt8] = []
     private var pendingOffset = 0
     private var scanned = 0
     private var isDiscarding = false
-    private var bytesRead = 0
+    /// Bytes of the files before the current one.
+    private var bytesBefore = 0
 
-    /// The digest of each file that was read to its end.
-    private(set) var digests: [Digest] = []
+    /// Of each file that was read to its end, what is known of it then.
+    private(set) var ends: [StoreManifest.FileEnd] = []
 
     /// - Parameters:
     ///   - paths: The files, in order.
@@ -59,8 +59,8 @@ struct DatasetReader {
             if input == nil {
                 guard file + 1 < paths.count else { return nil }
                 file += 1
-                input = try InputFile(paths[file])
-                (digest, scanner, pending, pendingOffset) = (DigestStream(), RecordScanner(), [], 0)
+                input = try UnpackedFile(paths[file])
+                (scanner, pending, pendingOffset) = (RecordScanner(), [], 0)
                 (scanned, isDiscarding) = (0, false)
             }
             if let batch = try readBlock() { return batch }
@@ -76,18 +76,28 @@ struct DatasetReader {
             try input.read(into: UnsafeMutableRawBufferPointer(rebasing: bytes[before...]))
         }
         pending.removeLast(blockSize - count)
-        bytesRead += count
-        pending.withUnsafeBytes { digest.add(UnsafeRawBufferPointer(rebasing: $0[before...])) }
         var records = scan()
+        let bytesRead = bytesBefore + input.bytesRead
         if count < blockSize {
-            if let last = scanner.finish(at: pending.count) { add(last, to: &records) }
-            digests.append(digest.digest)
-            self.input = nil
-            return take(records, upTo: pending.count)
+            finish(input, &records)
+            return take(records, upTo: pending.count, bytesRead)
         }
         let keepFrom = scanner.pendingStart ?? pending.count
         if pending.count - keepFrom > largestRecord { isDiscarding = true }
-        return take(records, upTo: isDiscarding ? pending.count : keepFrom)
+        return take(records, upTo: isDiscarding ? pending.count : keepFrom, bytesRead)
+    }
+
+    /// Ends the current file; where packed data break off, what is missing counts as a record that was cut off.
+    private mutating func finish(_ file: UnpackedFile, _ records: inout [RecordBatch.Record]) {
+        let isAppendable = scanner.isBetweenLines && !file.endsEarly
+        if let last = scanner.finish(at: pending.count) { add(last, to: &records) }
+        if file.endsEarly {
+            let problem = RecordScanner.Problem.missing("the packed file ends early; what followed is missing")
+            add(.init(range: pending.count..<pending.count, line: scanner.line, problem: problem), to: &records)
+        }
+        ends.append(.init(digest: file.digest, isAppendable: isAppendable))
+        bytesBefore += file.bytesRead
+        input = nil
     }
 
     private mutating func scan() -> [RecordBatch.Record] {
@@ -112,6 +122,7 @@ struct DatasetReader {
             range: found.range, offset: pendingOffset + found.range.lowerBound, line: found.line)
         switch found.problem {
         case .broken(let message): record.problem = Rejection(.malformed, message)
+        case .missing(let message): record.problem = Rejection(.cutOff, message)
         case .unfinished: record.isUnfinished = true
         case nil: break
         }
@@ -123,7 +134,9 @@ struct DatasetReader {
     }
 
     /// Makes a batch of the pending bytes up to `end`, and keeps the others.
-    private mutating func take(_ records: [RecordBatch.Record], upTo end: Int) -> RecordBatch? {
+    private mutating func take(
+        _ records: [RecordBatch.Record], upTo end: Int, _ bytesRead: Int
+    ) -> RecordBatch? {
         let rest = Array(pending[end...])
         var bytes = pending
         pending = rest

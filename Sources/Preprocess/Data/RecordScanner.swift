@@ -5,7 +5,8 @@
 /// A file whose first byte (after spaces) is `[` is one JSON array, each of whose elements is a record. Any other has a
 /// record on each line. A broken record must not cost those behind it: on lines it can't; in an array, a line break
 /// within a string or a bracket that doesn't fit shows that the record is broken, and the next record begins where a
-/// line begins as the lines of the other records do: with the same indentation and a brace.
+/// line begins as the lines of the other records do: with the same indentation and a brace. Where elements don't begin
+/// lines, text outside of strings shows it too, and the next record begins as the others do: see `ElementBeginning`.
 struct RecordScanner {
     /// A record's place: bytes from the beginning of what is scanned.
     struct Found: Equatable {
@@ -18,6 +19,8 @@ struct RecordScanner {
 
     enum Problem: Equatable {
         case broken(String)
+        /// Something that should be here is missing.
+        case missing(String)
         /// The file ends with it; on lines, it may be whole but for the line's end.
         case unfinished
     }
@@ -25,7 +28,8 @@ struct RecordScanner {
     private enum State { case start, lines, betweenElements, element, afterArray, trailing }
 
     private var state = State.start
-    private var line = 1
+    /// The line that was reached, from 1.
+    private(set) var line = 1
     /// Where the current record begins, and on which line.
     private var recordStart: (position: Int, line: Int)?
     private var isInString = false
@@ -43,6 +47,10 @@ struct RecordScanner {
     private var looksDeceive = false
     private var sawBeginningWithin = false
     private var hasWholeElement = false
+    /// Where elements don't begin lines, how they begin.
+    private var beginning = ElementBeginning()
+    /// Up to where the next beginning was looked for in a broken element.
+    private var soughtUpTo = 0
 
     /// Scans `bytes` from `position` on, up to the end of the first record that ends there.
     /// - Returns: The record, if one ends; `position` is then behind it, else at the end.
@@ -52,7 +60,11 @@ struct RecordScanner {
             case .start: start(bytes, &position)
             case .lines: if let found = endOfLine(bytes, &position) { return found }
             case .betweenElements: between(bytes, &position)
-            case .element: if let found = element(bytes, &position) { return found }
+            case .element:
+                let before = position
+                if let found = element(bytes, &position) { return found }
+                // It needs more bytes to decide.
+                if position == before { return nil }
             case .afterArray: afterArray(bytes, &position)
             case .trailing: position = bytes.count
             }
@@ -63,9 +75,13 @@ struct RecordScanner {
     /// Where the record begins that hasn't ended yet; what is before isn't needed any more.
     var pendingStart: Int? { recordStart?.position }
 
+    /// Whether the file is one of lines, and what was scanned ends where a line may begin.
+    var isBetweenLines: Bool { state == .lines && recordStart == nil }
+
     /// Tells that the first `count` bytes of what is scanned were taken away.
     mutating func rebase(by count: Int) {
         if let start = recordStart { recordStart = (max(0, start.position - count), start.line) }
+        soughtUpTo = max(0, soughtUpTo - count)
     }
 
     /// The record that the file's end at `end` ends, if there is one.
@@ -143,12 +159,34 @@ struct RecordScanner {
         if !hasWholeElement { elementIndentation = indentation }
         (isInString, isEscaped, brackets, depth, problem) = (false, false, 0, 0, nil)
         sawBeginningWithin = false
+        soughtUpTo = position + 1
         state = .element
         indentation = nil
     }
 
+    private var elementsBeginLines: Bool { elementIndentation != nil }
+
+    /// Ends a broken element where the next one begins, looked for from its own beginning on: when it shows that an
+    /// element is broken, others may have been taken for its strings.
+    private mutating func seekNext(
+        _ bytes: UnsafeRawBufferPointer, _ position: inout Int, _ message: String
+    ) -> Found? {
+        let start = recordStart ?? (position, line)
+        guard let next = beginning.find(in: bytes, from: soughtUpTo) else {
+            soughtUpTo = max(soughtUpTo, bytes.count - beginning.count)
+            position = bytes.count
+            return nil
+        }
+        let end = end(at: next, problem: .broken(message))
+        line = start.line + bytes[start.position..<next].reduce(0) { $0 + ($1 == 0x0A ? 1 : 0) }
+        begin(at: next)
+        position = next
+        return end
+    }
+
     private mutating func element(_ bytes: UnsafeRawBufferPointer, _ position: inout Int) -> Found? {
         while position < bytes.count {
+            if let problem, !elementsBeginLines, beginning.isProven { return seekNext(bytes, &position, problem) }
             let byte = bytes[position]
             if byte == 0x0A {
                 line += 1
@@ -178,6 +216,13 @@ struct RecordScanner {
             indentation = nil
             switch byte {
             case UInt8(ascii: "\""): isInString = true
+            case UInt8(ascii: "{") where !elementsBeginLines && depth > 0 && beginning.isProven:
+                switch beginning.isBehindComma(in: bytes, at: position) {
+                case true?: problem = problem ?? "a bracket isn't closed"
+                case false?: open(isBrace: true)
+                case nil: return nil
+                }
+                if problem != nil { continue }
             case UInt8(ascii: "{"): open(isBrace: true)
             case UInt8(ascii: "["): open(isBrace: false)
             case UInt8(ascii: "}"), UInt8(ascii: "]"):
@@ -188,14 +233,31 @@ struct RecordScanner {
                     position += 1
                     hasWholeElement = true
                     looksDeceive = looksDeceive || sawBeginningWithin
+                    if !elementsBeginLines, let start = recordStart {
+                        beginning.learn(from: UnsafeRawBufferPointer(rebasing: bytes[start.position..<position]))
+                    }
                     return end(at: position)
                 }
             case UInt8(ascii: ",") where depth == 0 && problem == nil: return end(at: position)
-            default: break
+            default:
+                if !elementsBeginLines, problem == nil, !Self.isStructural(byte) {
+                    problem = "text is outside of strings"
+                    continue
+                }
             }
             position += 1
         }
         return nil
+    }
+
+    /// Whether a byte may stand outside of strings: punctuation, numbers, true, false and null.
+    private static func isStructural(_ byte: UInt8) -> Bool {
+        switch byte {
+        case UInt8(ascii: ","), UInt8(ascii: ":"), UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "+"),
+            UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "E"), 0x0D:
+            true
+        default: "truefalsn".utf8.contains(byte)
+        }
     }
 
     /// Goes to the end of the string or the line, or of what is there.

@@ -13,6 +13,8 @@ struct Rejection: Error, Equatable {
         case noAssistant = "no assistant message"
         case wrongOrder = "wrong role order"
         case template = "refused by the template"
+        case badTokens = "unusable token ids"
+        case tooLong = "too long"
         case tooFewLossTokens = "too few supervised tokens"
     }
 

@@ -1,13 +1,18 @@
 import Shared
 
-/// Makes a row into samples; each worker has one of its own.
-typealias SampleMaker = (SourceRow) throws(Rejection) -> MadeRow
-
-/// What a row was made into: a sample, or several where each turn is one.
-struct MadeRow {
+/// What a row was made into: a sample, or several where each turn is one or what is too long is split.
+struct MadeRow: Equatable {
+    /// At least one.
     var samples: [Sample]
     var repairs: [SourceRecord.Repair] = []
+    /// How many of them were cut to the most tokens.
+    var truncated = 0
+    /// How many others were left out, because too few of their tokens are supervised.
+    var leftOut = 0
 }
+
+/// Makes a row into samples; each worker has one of its own.
+typealias SampleMaker = (SourceRow) throws(Rejection) -> MadeRow
 
 /// From a dataset's files to its store: reader, workers, writer.
 ///
@@ -56,7 +61,7 @@ struct Pipeline {
             progress(batch.bytesRead, writer.counts)
         }
         try check(writer)
-        return try writer.finish(digests: reader.digests)
+        return try writer.finish(reader.ends)
     }
 
     /// The share of supervised tokens that datasets have; outside of it, the answers weren't found.
@@ -127,9 +132,9 @@ private final class BatchProcessor {
             let result = try makeSample(row)
             made.repairs = row.repairs + result.repairs
             let samples = result.samples.filter { !$0.inputIDs.isEmpty }
-            guard let first = samples.first else { throw Rejection(.empty, "is rendered to no tokens") }
-            made.outcome = .kept(first)
-            made.furtherSamples = Array(samples.dropFirst())
+            guard !samples.isEmpty else { throw Rejection(.empty, "is rendered to no tokens") }
+            made.outcome = .kept(samples)
+            (made.truncated, made.leftOut) = (result.truncated, result.leftOut)
         } catch {
             let isCutOff = record.isUnfinished && error.reason == .malformed
             let reason: Rejection.Reason = isCutOff ? .cutOff : error.reason

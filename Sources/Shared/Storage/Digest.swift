@@ -20,13 +20,17 @@ public struct Digest: Hashable, Sendable, CustomStringConvertible {
     public init(of text: String) { self.init(of: Array(text.utf8)) }
 
     /// The digest of a file's contents, read in blocks; `check` runs after each and may end it by throwing.
-    public init(ofFile path: String, check: () throws -> Void = {}) throws {
+    public init(ofFile path: String, first limit: Int = .max, check: () throws -> Void = {}) throws {
         let file = try InputFile(path)
         let stream = DigestStream()
         var block = [UInt8](repeating: 0, count: 1 << 20)
-        while true {
-            let count = try block.withUnsafeMutableBytes { try file.read(into: $0) }
+        var rest = limit
+        while rest > 0 {
+            let count = try block.withUnsafeMutableBytes { bytes in
+                try file.read(into: UnsafeMutableRawBufferPointer(rebasing: bytes.prefix(rest)))
+            }
             if count == 0 { break }
+            rest -= count
             block.withUnsafeBytes { stream.add(UnsafeRawBufferPointer(rebasing: $0[..<count])) }
             try check()
         }

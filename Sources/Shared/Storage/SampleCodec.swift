@@ -14,6 +14,11 @@ public struct SampleSource: Equatable, Sendable {
     }
 }
 
+extension SampleSource {
+    func isSameLine(as other: SampleSource) -> Bool { (file, line) == (other.file, other.line) }
+    func isBefore(_ other: SampleSource) -> Bool { (file, line) < (other.file, other.line) }
+}
+
 /// Samples being put together into one frame's content; Documentation/StoreFormat.md draws it.
 struct SampleGroupWriter {
     private var header = ByteWriter()

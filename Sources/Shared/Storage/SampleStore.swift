@@ -18,10 +18,10 @@ public final class SampleStore {
     public let manifest: StoreManifest
     private let transaction: LMDBReadTransaction
     private let decompressor = Decompressor()
-    private let ranks: TokenRanks
+    let ranks: TokenRanks
     private let lengths: [Int32]
     private let groups: [Group]
-    private let blockCount: Int
+    let blockCount: Int
     private var current: SampleGroup?
 
     /// Opens a store and reads its index.
@@ -32,7 +32,9 @@ public final class SampleStore {
         let transaction = try LMDBReadTransaction(LMDBEnvironment(path, .immutable))
         self.transaction = transaction
         let records = StoreRecords(path, transaction, decompressor)
-        manifest = try records.manifest()
+        var manifest = try records.manifest()
+        manifest.files = try StoreLink.files(of: path, builtFrom: manifest.files)
+        self.manifest = manifest
         guard manifest.state == .complete, manifest.counts.isReconciled else {
             throw StoreError(path, "isn't a finished store")
         }
@@ -41,7 +43,7 @@ public final class SampleStore {
         ranks = try records.read(StoreKey.ranks, limit: Self.contentLimit) { bytes throws(DecodingFailure) in
             try TokenRanks(decoding: bytes, vocabSize: vocabSize)
         }
-        let index = try records.index(samples: manifest.counts.kept, tokens: manifest.counts.tokens)
+        let index = try records.index(samples: manifest.counts.samples, tokens: manifest.counts.tokens)
         lengths = index.flatMap { $0.groups.flatMap(\.lengths) }
         groups = Self.groups(index)
         blockCount = index.count
@@ -133,6 +135,49 @@ public final class SampleStore {
         guard rejected == manifest.counts.rejected, repaired == manifest.counts.repaired else {
             throw StoreError(path, "its notes of rejected and repaired records aren't as many as its manifest says")
         }
+    }
+
+    /// A record as it is stored.
+    func value(of key: [UInt8]) throws -> UnsafeRawBufferPointer? { try transaction.value(of: key) }
+
+    func firstGroup(ofBlock block: Int) -> Int { groups.firstIndex { $0.block >= block } ?? groups.count }
+
+    /// What became of the dataset's records, from the first of a block on, as the store knows it.
+    ///
+    /// Each record must have a line of its own.
+    func sourceRecords(fromBlock block: Int) throws -> [SourceRecord] {
+        var kept = try keptRecords(fromBlock: block)[...]
+        var merged: [SourceRecord] = []
+        for note in try (block..<max(block, blockCount)).flatMap({ try records.notes(block: $0) }) {
+            let source = SampleSource(file: note.file, line: note.line, id: [])
+            while let next = kept.first, next.source.isBefore(source) { merged.append(kept.removeFirst()) }
+            switch note.kind {
+            case .rejected:
+                let outcome = SourceRecord.Outcome.rejected(reason: note.reason, detail: note.detail)
+                merged.append(SourceRecord(source: source, offset: note.offset, outcome: outcome))
+            case .repaired:
+                guard let next = kept.first, next.source.isSameLine(as: source) else {
+                    throw StoreError(path, "its notes tell of a record that it hasn't")
+                }
+                kept[kept.startIndex].offset = note.offset
+                kept[kept.startIndex].repairs.append(.init(note))
+            }
+        }
+        return merged + kept
+    }
+
+    private func keptRecords(fromBlock block: Int) throws -> [SourceRecord] {
+        var kept: [SourceRecord] = []
+        let group = firstGroup(ofBlock: block)
+        for index in (group < groups.count ? groups[group].firstSample : count)..<count {
+            let (source, sample) = (try source(of: index), try sample(at: index))
+            if let last = kept.last, case .kept(let others) = last.outcome, last.source.isSameLine(as: source) {
+                kept[kept.count - 1].outcome = .kept(others + [sample])
+            } else {
+                kept.append(SourceRecord(source: source, offset: 0, outcome: .kept([sample])))
+            }
+        }
+        return kept
     }
 
     private var records: StoreRecords { StoreRecords(path, transaction, decompressor) }

@@ -9,6 +9,8 @@ public final class SampleStoreWriter {
     private static let commitBytes = 2 << 20
     /// A block holds at most so many notes, and ranks are taken from at most so many records.
     private static let (blockNotes, rankRecords) = (4096, 65536)
+    /// Bytes that are copied from another store between two commits.
+    private static let copyBytes = 16 << 20
 
     public let path: String
     private let environment: LMDBEnvironment
@@ -22,12 +24,17 @@ public final class SampleStoreWriter {
     private var waitingTokens = 0
 
     private var group = SampleGroupWriter()
+    /// Samples in finished groups and in the current one.
+    private var samplesWritten = 0
     private var block: [UInt8] = []
     private var blockIndex = StoreBlockIndex(firstGroup: 0, firstSample: 0)
     private var notes: [SourceNote] = []
     private var records: [(key: [UInt8], value: [UInt8])] = []
     private var recordBytes = 0
     private var committable: StoreProgress
+    /// Records that must be in whole blocks for a commit: those of the store that was taken over, of which single ones
+    /// aren't known as well as all.
+    private var commitFrom = 0
 
     /// Opens `PATH.partial` and goes on with it if it was begun for the same manifest, or begins anew.
     ///
@@ -47,7 +54,8 @@ public final class SampleStoreWriter {
         progress = begun?.progress ?? StoreProgress(vocabSize: manifest.vocabSize)
         committable = progress
         begun = nil
-        blockIndex = StoreBlockIndex(firstGroup: progress.groups, firstSample: progress.counts.kept)
+        samplesWritten = progress.counts.samples
+        blockIndex = StoreBlockIndex(firstGroup: progress.groups, firstSample: progress.counts.samples)
     }
 
     /// What an unfinished store would be; its counts are those of the last commit.
@@ -77,8 +85,8 @@ public final class SampleStoreWriter {
     /// The dataset's files, as they were when the build began.
     public var files: [StoreManifest.DataFile] { manifest.files }
 
-    /// Records of the dataset that are in the store already; the first that `add` takes comes behind them.
-    public var recordsDone: Int { progress.counts.read }
+    /// Records of the dataset that the writer has; the next that `add` takes comes behind them.
+    public var recordsDone: Int { counts.read }
 
     /// What was added, committed or not.
     public private(set) lazy var counts = progress.counts
@@ -92,9 +100,43 @@ public final class SampleStoreWriter {
         if waitingTokens >= manifest.layout.rankTokens || waiting.count >= Self.rankRecords { try rank() }
     }
 
+    /// Takes all records of a finished store whose dataset has grown since.
+    ///
+    /// What follows is added behind them, and in the end all is as if the whole dataset had been added.
+    ///
+    /// Whole blocks are copied. The last one, which ended because the dataset did, is put together again; so are all if
+    /// there were too few tokens yet to rank them.
+    /// - Parameter old: A store of the same settings and layout, each of whose records has a line of its own.
+    public func takeOver(_ old: SampleStore) throws {
+        precondition(counts.read == 0 && old.manifest.fingerprint == manifest.fingerprint)
+        let total = old.manifest.counts
+        let isRanked = total.tokens >= manifest.layout.rankTokens || total.read >= Self.rankRecords
+        let blocks = isRanked ? max(0, old.blockCount - 1) : 0
+        if isRanked {
+            for key in [StoreKey.ranks] + (0..<blocks).flatMap(StoreKey.ofBlock) {
+                if let value = try old.value(of: key) { put(key, Array(value)) }
+                guard recordBytes >= Self.copyBytes else { continue }
+                try environment.write(records)
+                (records, recordBytes) = ([], 0)
+            }
+            ranks = old.ranks
+        }
+        let replayed = try old.sourceRecords(fromBlock: blocks)
+        progress.counts = total.without(replayed)
+        progress.tokenCounts = try old.tokenCounts()
+        guard progress.uncount(replayed.flatMap(\.samples)) else {
+            throw StoreError(old.path, "its token counts aren't those of its samples")
+        }
+        (progress.blocks, progress.groups) = (blocks, old.firstGroup(ofBlock: blocks))
+        samplesWritten = progress.counts.samples
+        blockIndex = StoreBlockIndex(firstGroup: progress.groups, firstSample: samplesWritten)
+        (committable, counts, commitFrom) = (progress, progress.counts, total.read)
+        for record in replayed { try add(record) }
+    }
+
     /// Commits all whole blocks.
     public func commit() throws {
-        guard !records.isEmpty else { return }
+        guard !records.isEmpty, committable.counts.read >= commitFrom else { return }
         var (commit, text) = (records, committable.counts.json)
         text = .object([("blocks", .int(committable.blocks)), ("groups", .int(committable.groups)), ("counts", text)])
         commit.append((StoreKey.progress, compressor.compress(Array(text.compact.utf8))))
@@ -105,16 +147,19 @@ public final class SampleStoreWriter {
         recordBytes = 0
     }
 
-    /// Writes what is left, completes the manifest with the files' digests and puts the store in its place.
-    public func finish(digests: [Digest]) throws -> StoreManifest {
+    /// Writes what is left, completes the manifest with what is known of the files now, and puts the store in its place.
+    public func finish(_ ends: [StoreManifest.FileEnd]) throws -> StoreManifest {
         if ranks == nil { try rank() }
         try endGroup()
         if !blockIndex.groups.isEmpty || !notes.isEmpty { try endBlock() }
-        precondition(digests.count == manifest.files.count && progress.counts == counts && counts.isReconciled)
+        precondition(ends.count == manifest.files.count && progress.counts == counts && counts.isReconciled)
         var complete = manifest
         complete.state = .complete
         complete.counts = progress.counts
-        for (i, digest) in digests.enumerated() { complete.files[i].digest = digest.hex }
+        for (i, end) in ends.enumerated() {
+            complete.files[i].digest = end.digest.hex
+            complete.files[i].isAppendable = end.isAppendable
+        }
         // The last commit, so that a build that is ended while the store is sealed has only that to do again.
         try commit()
         let manifestRecord = compressor.compress(Array(complete.json.compact.utf8))
@@ -141,10 +186,11 @@ public final class SampleStoreWriter {
     private func write(_ record: SourceRecord) throws {
         guard let ranks else { preconditionFailure("tokens are ranked first") }
         progress.counts.add(record)
+        progress.add(record.samples)
         notes += record.notes
         for sample in record.samples {
-            progress.add(sample)
             group.add(sample, record.source, ranks: ranks)
+            samplesWritten += 1
         }
         if group.tokenCount >= manifest.layout.groupTokens { try endGroup() }
         if block.count >= manifest.layout.blockBytes || notes.count >= Self.blockNotes {
@@ -156,7 +202,7 @@ public final class SampleStoreWriter {
     private func endGroup() throws {
         let lengths = group.lengths
         guard !lengths.isEmpty else { return }
-        let content = group.finish(number: progress.groups, firstSample: progress.counts.kept - lengths.count)
+        let content = group.finish(number: progress.groups, firstSample: samplesWritten - lengths.count)
         let size = compressor.compress(content, to: &block)
         blockIndex.groups.append(.init(size: size, lengths: lengths.map(Int32.init)))
         progress.groups += 1
@@ -172,7 +218,7 @@ public final class SampleStoreWriter {
         block.removeAll(keepingCapacity: true)
         notes.removeAll()
         progress.blocks += 1
-        blockIndex = StoreBlockIndex(firstGroup: progress.groups, firstSample: progress.counts.kept)
+        blockIndex = StoreBlockIndex(firstGroup: progress.groups, firstSample: progress.counts.samples)
         committable = progress
         if recordBytes >= Self.commitBytes { try commit() }
     }
@@ -205,10 +251,23 @@ struct StoreProgress {
         guard blocks >= 0, groups >= 0, counts.isReconciled else { throw StoreError(path, "its progress is damaged") }
     }
 
-    /// Counts a sample's supervised tokens.
-    mutating func add(_ sample: Sample) {
-        for (id, isSupervised) in zip(sample.inputIDs, sample.lossMask) where isSupervised {
-            tokenCounts[Int(id)] += 1
+    /// Takes the samples' supervised tokens off the counts; false if there are fewer.
+    mutating func uncount(_ samples: [Sample]) -> Bool {
+        for sample in samples {
+            for (id, isSupervised) in zip(sample.inputIDs, sample.lossMask) where isSupervised {
+                guard tokenCounts[Int(id)] > 0 else { return false }
+                tokenCounts[Int(id)] -= 1
+            }
+        }
+        return true
+    }
+
+    /// Counts the samples' supervised tokens.
+    mutating func add(_ samples: [Sample]) {
+        for sample in samples {
+            for (id, isSupervised) in zip(sample.inputIDs, sample.lossMask) where isSupervised {
+                tokenCounts[Int(id)] += 1
+            }
         }
     }
 }
@@ -217,14 +276,16 @@ extension StoreCounts {
     /// Counts one more record.
     mutating func add(_ record: SourceRecord) {
         read += 1
-        for sample in record.samples {
-            kept += 1
-            tokens += sample.inputIDs.count
-            for isSupervised in sample.lossMask where isSupervised { supervisedTokens += 1 }
-        }
         switch record.outcome {
-        case .kept:
-            further += record.furtherSamples.count
+        case .kept(let made):
+            kept += 1
+            samples += made.count
+            truncated += record.truncated
+            leftOut += record.leftOut
+            for sample in made {
+                tokens += sample.inputIDs.count
+                for isSupervised in sample.lossMask where isSupervised { supervisedTokens += 1 }
+            }
             for repair in record.repairs {
                 repaired[repair.reason, default: 0] += 1
                 droppedMessages += repair.droppedMessages
@@ -234,11 +295,28 @@ extension StoreCounts {
     }
 }
 
+extension StoreCounts {
+    /// The counts before these records were added.
+    ///
+    /// What a store doesn't know of single records stays: messages that were left out, samples that were cut or left out.
+    fileprivate func without(_ records: [SourceRecord]) -> StoreCounts {
+        var their = StoreCounts()
+        for record in records { their.add(record) }
+        var rest = self
+        rest.read -= their.read
+        rest.kept -= their.kept
+        rest.samples -= their.samples
+        rest.tokens -= their.tokens
+        rest.supervisedTokens -= their.supervisedTokens
+        rest.rejected = rejected.merging(their.rejected, uniquingKeysWith: -).filter { $0.value > 0 }
+        rest.repaired = repaired.merging(their.repaired, uniquingKeysWith: -).filter { $0.value > 0 }
+        return rest
+    }
+}
+
 extension SourceRecord {
-    /// What the record was made into.
     fileprivate var samples: [Sample] {
-        guard case .kept(let sample) = outcome else { return [] }
-        return furtherSamples.isEmpty ? [sample] : [sample] + furtherSamples
+        if case .kept(let samples) = outcome { samples } else { [] }
     }
 
     /// What the store remembers of the record besides its sample.
@@ -251,9 +329,7 @@ extension SourceRecord {
         case .rejected(let reason, let detail): return [note(.rejected, reason, detail)]
         case .kept:
             return repairs.map { repair in
-                let count = repair.droppedMessages
-                let detail = count == 0 ? "" : "\(count) \(count == 1 ? "message" : "messages") left out"
-                return note(.repaired, repair.reason, detail)
+                note(.repaired, repair.reason, repair.detail)
             }
         }
     }

@@ -11,7 +11,25 @@ public enum StoreLocation {
     }
 
     public static func key(_ dataPaths: [String]) -> String {
-        Digest(of: dataPaths.map(absolutePath).joined(separator: "\n")).hex
+        Digest(of: expand(dataPaths).map(absolutePath).joined(separator: "\n")).hex
+    }
+
+    /// The files that paths stand for.
+    ///
+    /// As for a shell, a path with `*`, `?` or `[` that is no file itself stands for all files that fit, in the order of
+    /// their names' bytes, and for itself if none does.
+    public static func expand(_ dataPaths: [String]) -> [String] {
+        dataPaths.flatMap { path in
+            path.utf8.contains(where: "*?[".utf8.contains) && !fileExists(path) ? matches(path) : [path]
+        }
+    }
+
+    private static func matches(_ pattern: String) -> [String] {
+        var result = glob_t()
+        defer { globfree(&result) }
+        guard glob(pattern, GLOB_NOSORT, nil, &result) == 0, let paths = result.gl_pathv else { return [pattern] }
+        let found = (0..<Int(result.gl_pathc)).compactMap { paths[$0].map { String(cString: $0) } }
+        return found.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
     }
 
     /// The finished stores in a cache directory, sorted by name.
@@ -26,7 +44,41 @@ public enum StoreLocation {
 
     /// The data files as they are now, without digests.
     public static func files(_ dataPaths: [String]) throws -> [StoreManifest.DataFile] {
-        try dataPaths.map { StoreManifest.DataFile(path: absolutePath($0), status: try FileStatus(of: $0)) }
+        try expand(dataPaths).map { StoreManifest.DataFile(path: absolutePath($0), status: try FileStatus(of: $0)) }
+    }
+
+    /// Whether a dataset is what a store was built from and more: records appended to its last file.
+    public static func isGrown(since manifest: StoreManifest, dataPaths: [String]) throws -> Bool {
+        let now = try files(dataPaths)
+        guard now.map(\.path) == manifest.files.map(\.path), manifest.files.allSatisfy(\.isAppendable),
+            let old = manifest.files.last, let new = now.last, new.status.size > old.status.size
+        else { return false }
+        for (old, new) in zip(manifest.files, now).dropLast() where old.status != new.status {
+            guard try old.digest == Digest(ofFile: new.path).hex else { return false }
+        }
+        return try Digest(ofFile: new.path, first: old.status.size).hex == old.digest
+    }
+
+    /// Another store of the cache that was built from the same contents in the same way, if there is one.
+    ///
+    /// - Parameter manifest: What a store of these files would say of itself.
+    /// - Returns: The store, and the files with their digests.
+    public static func twin(
+        of manifest: StoreManifest, in cacheDir: String, except path: String
+    ) throws -> (store: String, files: [StoreManifest.DataFile])? {
+        var files = manifest.files
+        for store in try stores(in: cacheDir) where store != path {
+            guard let other = try? SampleStore(reading: store).manifest, other.changes(to: manifest).isEmpty,
+                other.files.map(\.status.size) == files.map(\.status.size)
+            else { continue }
+            for i in files.indices where files[i].digest == nil {
+                files[i].digest = try Digest(ofFile: files[i].path).hex
+            }
+            guard other.files.map(\.digest) == files.map(\.digest) else { continue }
+            for i in files.indices { files[i].isAppendable = other.files[i].isAppendable }
+            return (store, files)
+        }
+        return nil
     }
 
     /// What has changed in the dataset since a store was built from it, in a sentence for people; nil if nothing has.

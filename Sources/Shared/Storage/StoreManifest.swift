@@ -1,7 +1,7 @@
 /// Everything that shaped a store, and what is in it.
 public struct StoreManifest: Equatable, Sendable {
     /// The version of Documentation/StoreFormat.md that the store follows.
-    public static let formatVersion = 1
+    public static let formatVersion = 2
 
     public enum State: String, Sendable { case building, complete }
 
@@ -12,11 +12,25 @@ public struct StoreManifest: Equatable, Sendable {
         public var status: FileStatus
         /// Of the whole contents; nil while the store is being built.
         public var digest: String?
+        /// Whether what is appended to the file is new records, and those before stay what they are: it has a record on
+        /// each line, and the last line has its end.
+        public var isAppendable = false
 
         public init(path: String, status: FileStatus, digest: String? = nil) {
             self.path = path
             self.status = status
             self.digest = digest
+        }
+    }
+
+    /// What is known of a file when it was read to its end.
+    public struct FileEnd: Equatable, Sendable {
+        public var digest: Digest
+        public var isAppendable: Bool
+
+        public init(digest: Digest, isAppendable: Bool = false) {
+            self.digest = digest
+            self.isAppendable = isAppendable
         }
     }
 
@@ -106,10 +120,14 @@ public struct StoreLayout: Equatable, Sendable {
 public struct StoreCounts: Equatable, Sendable {
     /// Records of the dataset.
     public var read = 0
-    /// Samples in the store.
+    /// Records that samples were made of.
     public var kept = 0
-    /// Samples of records that have one already.
-    public var further = 0
+    /// Samples in the store: one for each record that was kept, or several.
+    public var samples = 0
+    /// Samples that were cut to the most tokens.
+    public var truncated = 0
+    /// Samples that were left out of records that were kept, because too few of their tokens are supervised.
+    public var leftOut = 0
     /// Records that can't be used, by reason.
     public var rejected: [String: Int] = [:]
     /// Records that were used after a repair, by what was repaired.
@@ -122,10 +140,7 @@ public struct StoreCounts: Equatable, Sendable {
     public init() {}
 
     public var rejectedTotal: Int { rejected.values.reduce(0, +) }
-    /// The records that were kept, and how many samples they are if that is another number.
-    public var shownKept: String { further == 0 ? "\(kept)" : "\(kept - further) (\(kept) samples)" }
-
-    public var isReconciled: Bool { read + further == kept + rejectedTotal }
+    public var isReconciled: Bool { read == kept + rejectedTotal }
 
     /// Of all tokens, the share that the draft learns from.
     public var supervisedShare: Double { tokens > 0 ? Double(supervisedTokens) / Double(tokens) : 0 }
@@ -187,25 +202,28 @@ extension StoreManifest {
 }
 
 extension StoreManifest.DataFile {
-    fileprivate var json: JSONText {
+    var json: JSONText {
         .object([
             ("path", .string(path)), ("size", .int(status.size)), ("mtime_ns", .int(status.modifiedNanoseconds)),
             ("inode", .int(status.inode)), ("xxh128", digest.map(JSONText.string) ?? .null),
+            ("appendable", .bool(isAppendable)),
         ])
     }
 
-    fileprivate init(_ node: JSONNode) throws(JSONError) {
+    init(_ node: JSONNode) throws(JSONError) {
         path = try node.string("path")
         status = FileStatus(
             size: try node.int("size"), modifiedNanoseconds: try node.int("mtime_ns"), inode: try node.int("inode"))
         digest = try node["xxh128"]?.asString()
+        isAppendable = try node.bool("appendable")
     }
 }
 
 extension StoreCounts {
     public var json: JSONText {
         .object([
-            ("read", .int(read)), ("kept", .int(kept)), ("further", .int(further)), ("rejected", Self.json(rejected)),
+            ("read", .int(read)), ("kept", .int(kept)), ("samples", .int(samples)), ("truncated", .int(truncated)),
+            ("left_out", .int(leftOut)), ("rejected", Self.json(rejected)),
             ("repaired", Self.json(repaired)), ("dropped_messages", .int(droppedMessages)), ("tokens", .int(tokens)),
             ("supervised_tokens", .int(supervisedTokens)),
         ])
@@ -214,7 +232,9 @@ extension StoreCounts {
     init(_ node: JSONNode) throws(JSONError) {
         read = try node.int("read")
         kept = try node.int("kept")
-        further = try node.int("further", default: 0)
+        samples = try node.int("samples")
+        truncated = try node.int("truncated")
+        leftOut = try node.int("left_out")
         for (reason, count) in try node.required("rejected").members { rejected[reason] = try count.asInt() }
         for (reason, count) in try node.required("repaired").members { repaired[reason] = try count.asInt() }
         droppedMessages = try node.int("dropped_messages")

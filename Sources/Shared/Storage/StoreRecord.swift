@@ -1,7 +1,8 @@
 /// What became of one record of the dataset.
 public struct SourceRecord: Sendable {
     public enum Outcome: Sendable {
-        case kept(Sample)
+        /// The samples that the record was made into; at least one.
+        case kept([Sample])
         /// - reason: What is counted; detail: what exactly is wrong with this record.
         case rejected(reason: String, detail: String)
     }
@@ -11,9 +12,19 @@ public struct SourceRecord: Sendable {
         public var reason: String
         public var droppedMessages: Int
 
+        /// What the store's note says besides the reason.
+        public var detail: String
+
         public init(_ reason: String, droppedMessages: Int) {
             self.reason = reason
             self.droppedMessages = droppedMessages
+            let messages = droppedMessages == 1 ? "message" : "messages"
+            detail = droppedMessages == 0 ? "" : "\(droppedMessages) \(messages) left out"
+        }
+
+        /// A repair that a store tells of: how many messages it left out is counted there already.
+        init(_ note: SourceNote) {
+            (reason, detail, droppedMessages) = (note.reason, note.detail, 0)
         }
     }
 
@@ -21,15 +32,22 @@ public struct SourceRecord: Sendable {
     /// Where the record begins in its file, in bytes.
     public var offset: Int
     public var outcome: Outcome
-    /// What else the record was made into, as where each turn is a sample: none unless it is kept.
-    public var furtherSamples: [Sample] = []
     public var repairs: [Repair]
+    /// Samples of the record that were cut to the most tokens.
+    public var truncated: Int
+    /// Samples of the record that were left out, because too few of their tokens are supervised.
+    public var leftOut: Int
 
-    public init(source: SampleSource, offset: Int, outcome: Outcome, repairs: [Repair] = []) {
+    public init(
+        source: SampleSource, offset: Int, outcome: Outcome, repairs: [Repair] = [], truncated: Int = 0,
+        leftOut: Int = 0
+    ) {
         self.source = source
         self.offset = offset
         self.outcome = outcome
         self.repairs = repairs
+        self.truncated = truncated
+        self.leftOut = leftOut
     }
 }
 
@@ -91,6 +109,7 @@ enum StoreKey {
     static func block(_ number: Int) -> [UInt8] { numbered("block/", number) }
     static func index(_ number: Int) -> [UInt8] { numbered("index/", number) }
     static func notes(_ number: Int) -> [UInt8] { numbered("notes/", number) }
+    static func ofBlock(_ number: Int) -> [[UInt8]] { [block(number), index(number), notes(number)] }
 
     private static func numbered(_ prefix: String, _ number: Int) -> [UInt8] {
         let digits = String(number)

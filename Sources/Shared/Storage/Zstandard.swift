@@ -87,3 +87,32 @@ final class Decompressor {
         return content
     }
 }
+
+/// Unpacks a file of zstd frames piece by piece.
+final class ZstandardDecoder: StreamDecoder {
+    private let context: OpaquePointer
+    private(set) var isBetweenFrames = true
+
+    init() {
+        guard let context = ZSTD_createDCtx() else { fatalError("no memory for a zstd context") }
+        self.context = context
+        // As `zstd --long=31` may have packed it.
+        ZSTD_DCtx_setParameter(context, ZSTD_d_windowLogMax, 31)
+    }
+
+    deinit { ZSTD_freeDCtx(context) }
+
+    func decode(
+        _ input: UnsafeRawBufferPointer, into output: UnsafeMutableRawBufferPointer
+    ) throws(StreamDecoderError) -> (read: Int, written: Int) {
+        var source = ZSTD_inBuffer(src: input.baseAddress, size: input.count, pos: 0)
+        var target = ZSTD_outBuffer(dst: output.baseAddress, size: output.count, pos: 0)
+        let code = ZSTD_decompressStream(context, &target, &source)
+        guard ZSTD_isError(code) == 0 else {
+            throw StreamDecoderError(message: String(cString: ZSTD_getErrorName(code)))
+        }
+        // 0 says that a frame has ended; without input it says nothing.
+        if source.pos > 0 || target.pos > 0 { isBetweenFrames = code == 0 }
+        return (source.pos, target.pos)
+    }
+}
