@@ -44,6 +44,9 @@ let package = Package(
             name: "JinjaTests", dependencies: ["Jinja", "Preprocess", "TestSupport"], swiftSettings: swiftForCPU),
         .testTarget(name: "PreprocessTests", dependencies: ["Preprocess", "TestSupport"], swiftSettings: swiftForCPU),
         .testTarget(name: "TrainerTests", dependencies: ["Trainer", "TestSupport"], swiftSettings: swiftForCPU),
+        .testTarget(
+            name: "ExampleTests", dependencies: ["Trainer", "TestSupport"], path: "Examples/OwnTarget",
+            swiftSettings: swiftForCPU),
     ],
     swiftLanguageModes: [.v6],
     cxxLanguageStandard: .cxx17

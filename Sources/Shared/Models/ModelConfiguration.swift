@@ -27,10 +27,19 @@ public struct ModelConfiguration: Sendable {
     public let eosTokenIDs: [Int]
     public let padTokenID: Int?
 
-    /// Reads `config.json` of a model's directory.
+    /// Reads `config.json` of a model's directory, or the metadata of a GGUF file: the path itself, or the only one in
+    /// a directory without safetensors.
+    ///
     /// - Throws: `FileError`, or `JSONError` that names the key and what it should be.
     public init(directory: String) throws {
-        try self.init(JSONFile("\(directory)/config.json"))
+        let isSafetensors = ["model.safetensors", "model.safetensors.index.json"].contains { name in
+            fileExists("\(directory)/\(name)")
+        }
+        if !isSafetensors, let file = try GGUFModel.file(at: directory) {
+            try self.init(GGUFModel(file).configuration)
+        } else {
+            try self.init(JSONFile("\(directory)/config.json"))
+        }
     }
 
     public init(_ file: JSONFile) throws(JSONError) {

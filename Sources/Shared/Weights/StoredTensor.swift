@@ -43,6 +43,11 @@ public struct StoredTensor: Sendable {
     public let shape: [Int]
     let file: MappedFile
     let range: Range<Int>
+    /// How numbers are packed, if they are; the type is that of bytes then.
+    var quantization: BlockQuantization?
+
+    /// Whether it holds numbers that `widen` reads.
+    public var isFloatingPoint: Bool { quantization != nil || type.isFloatingPoint }
 
     public var path: String { file.path }
 
@@ -65,13 +70,17 @@ public struct StoredTensor: Sendable {
         let width = shape.last ?? 1
         let height = shape.dropLast().reduce(1, *)
         precondition(rows.upperBound <= height && columns.upperBound <= width)
-        guard type.isFloatingPoint else { throw error("is of type \(type.rawValue), should be F32, BF16 or F16") }
+        guard isFloatingPoint else { throw error("is of type \(type.rawValue), should be F32, BF16 or F16") }
         for (i, row) in rows.enumerated() { widen(row: row, columns: columns, into: target + i * stride) }
     }
 
     /// Copies some columns of a row of a floating-point matrix, converted to float32.
     public func widen(row: Int, columns: Range<Int>, into target: UnsafeMutablePointer<Float>) {
         guard let start = bytes.baseAddress else { return }
+        if let quantization {
+            let rowStart = start + row * (shape.last ?? 0) / quantization.size * quantization.byteCount
+            return quantization.unpack(rowStart, columns: columns, into: target)
+        }
         let source = start + (row * (shape.last ?? 1) + columns.lowerBound) * type.byteCount
         switch type {
         case .float32: UnsafeMutableRawPointer(target).copyMemory(from: source, byteCount: columns.count * 4)

@@ -1,4 +1,5 @@
-/// The weights of a Hugging Face directory: `model.safetensors`, or the files that `model.safetensors.index.json` names.
+/// The weights of a Hugging Face directory: `model.safetensors`, or the files that `model.safetensors.index.json` names;
+/// or those of a GGUF file.
 public struct WeightDirectory: Sendable {
     public let path: String
     private let tensors: [String: StoredTensor]
@@ -10,6 +11,8 @@ public struct WeightDirectory: Sendable {
             tensors = try SafetensorsFile(single).tensors
         } else if fileExists(index) {
             tensors = try Self.sharded(index, directory: path)
+        } else if let file = try GGUFModel.file(at: path) {
+            tensors = try GGUFModel(file).tensors
         } else {
             throw WeightsError(path, "has neither model.safetensors nor model.safetensors.index.json")
         }

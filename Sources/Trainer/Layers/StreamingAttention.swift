@@ -98,7 +98,8 @@ struct StreamingAttention {
             let scores = scratch.scores[rows: 0..<visible.count][columns: 0..<keys.count]
             BLAS.product(block.queries, transposed: block.keys[rows: keys], into: scores, scale: scale)
             for (row, count) in visible.enumerated() {
-                let seen = max(span.first(of: count), begin) - begin..<max(begin, min(count, keys.upperBound)) - begin
+                let from = min(max(span.first(of: count), begin), keys.upperBound) - begin
+                let seen = from..<max(from, min(count, keys.upperBound) - begin)
                 let shrink = exponentiate(scores.row(row), keys.count, seen, &largest[row], &sums[row])
                 if shrink != 1 { multiply(block.output.row(row), by: shrink) }
             }

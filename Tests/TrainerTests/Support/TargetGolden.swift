@@ -17,8 +17,12 @@ struct TargetGolden {
     let logits: GoldenTensor
 
     init(_ family: String) throws {
-        directory = Fixtures.goldens.appending(path: "targets/\(family)").path
-        let expected = try SafetensorsFile("\(directory)/expected.safetensors")
+        let directory = Fixtures.goldens.appending(path: "targets/\(family)").path
+        try self.init(directory: directory, expected: SafetensorsFile("\(directory)/expected.safetensors"))
+    }
+
+    init(directory: String, expected: SafetensorsFile) throws {
+        self.directory = directory
         ids = try expected.tensor("input_ids").integers().map { Int32($0) }
         states = try expected.golden("hidden_states")
         logits = try expected.golden("logits")

@@ -34,7 +34,7 @@ struct DecoderDescription {
 
     /// Whether q, k and v are one tensor, and gate and up another (Phi-3).
     var hasFusedProjections = false
-    /// Whether pairs of a head's rotation are neighbours, instead of its halves (Llama 4).
+    /// Whether pairs of a head's rotation are neighbours, instead of its halves (Llama 4, and Llama in GGUF).
     var hasInterleavedRotation = false
     /// The layer's feed-forward network: its name in the checkpoint.
     var feedForwardName = "mlp"

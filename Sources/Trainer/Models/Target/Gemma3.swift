@@ -10,7 +10,7 @@ enum Gemma3 {
         let text = configuration.text
         var description = try DecoderDescription(configuration)
         description.embeddingScale = Float(configuration.hiddenSize).squareRoot()
-        description.normOffset = 1
+        description.normOffset = try text.bool("norms_include_offset", default: false) ? 0 : 1
         description.hasOutputNorms = true
         description.gate = .geluTanh
         description.attentionScale = 1 / Float(try text.double("query_pre_attn_scalar", default: 256)).squareRoot()

@@ -8,6 +8,7 @@ enum Llama {
         description.hasQKVBias = configuration.attentionBias
         description.hasOutputBias = configuration.attentionBias
         description.hasMLPBias = configuration.mlpBias
+        description.hasInterleavedRotation = try configuration.text.bool("rope_interleave", default: false)
         return description
     }
 }

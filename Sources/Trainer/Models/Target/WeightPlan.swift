@@ -53,7 +53,7 @@ final class WeightPlan {
         named.insert(name)
         let tensor = try weights.tensor(name)
         try tensor.expect(shape)
-        let isRight = isPacked ? tensor.type == .uint8 : tensor.type.isFloatingPoint
+        let isRight = isPacked ? tensor.type == .uint8 : tensor.isFloatingPoint
         guard isRight else {
             throw tensor.error("is of type \(tensor.type.rawValue), should be \(isPacked ? "U8" : "of floating point")")
         }
