@@ -104,7 +104,7 @@ struct TokenizerRefusalTests {
         expect("key 'model.type' 'Unigram' is not supported behind the pre-tokenizer ByteLevel") {
             try Self.tokenizer(model: #"{"type": "Unigram", "vocab": []}"#)
         }
-        expect("key 'model.unk_id' is missing or null, should be the id of the unknown token") {
+        expect("tokenizer.json: key 'model.unk_id' is missing") {
             try Self.tokenizer(preTokenizer: "null", model: #"{"type": "Unigram", "vocab": [["a", 0.0]]}"#)
         }
         expect("key 'model.unk_id' is 1, but the vocabulary has 1 tokens") {
@@ -140,7 +140,7 @@ struct TokenizerRefusalTests {
         expect("key 'decoder' doesn't begin with ByteLevel, as the pre-tokenizer ByteLevel needs") {
             try Self.tokenizer(decoder: #"{"type": "Fuse"}"#)
         }
-        expect("key 'decoder' is missing") { try Self.tokenizer(decoder: "null") }
+        expect("tokenizer.json: key 'decoder' is missing") { try Self.tokenizer(decoder: "null") }
         expect("key 'decoder.type' 'WordPiece' is not supported; supported: ByteLevel, ByteFallback, Fuse, Meta") {
             try Self.tokenizer(decoder: #"{"type": "WordPiece"}"#)
         }

@@ -25,15 +25,14 @@ struct Decoder: Sendable {
     private let separator: [UInt8]
 
     /// - Parameters:
-    ///   - node: `decoder`, if there is one.
+    ///   - node: `decoder`, if there is one; a byte-level vocabulary needs it.
     ///   - isByteLevel: Whether the vocabulary is written in GPT-2's alphabet.
     init(_ node: JSONNode?, isByteLevel: Bool) throws(JSONError) {
         steps = try node.map { node throws(JSONError) in try Self.load(node) } ?? []
         separator = node == nil ? [UInt8(ascii: " ")] : []
-        guard isByteLevel else { return }
+        guard isByteLevel, let node else { return }
         guard case .byteLevel? = steps.first else {
-            throw node?.error("doesn't begin with ByteLevel, as the pre-tokenizer ByteLevel needs")
-                ?? JSONError("key 'decoder' is missing, which the pre-tokenizer ByteLevel needs")
+            throw node.error("doesn't begin with ByteLevel, as the pre-tokenizer ByteLevel needs")
         }
     }
 

@@ -45,7 +45,8 @@ final class Tokenizer: Sendable {
         normalizers = try root["normalizer"].map { node throws(JSONError) in try Normalizer.load(node) } ?? []
         splitter = try WordSplitter(root["pre_tokenizer"])
         model = try TokenModel(try root.required("model"), isByteLevel: splitter.isByteLevel)
-        decoder = try Decoder(root["decoder"], isByteLevel: splitter.isByteLevel)
+        let decoderNode = splitter.isByteLevel ? try root.required("decoder") : root["decoder"]
+        decoder = try Decoder(decoderNode, isByteLevel: splitter.isByteLevel)
 
         let added = try Self.loadAddedTokens(root, config, model.vocabulary)
         addedTokens = AddedTokenFinder(added.filter { !$0.isNormalized })

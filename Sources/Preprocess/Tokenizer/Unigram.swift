@@ -30,9 +30,8 @@ struct Unigram: Sendable {
             scores.append(score)
         }
         (self.vocabulary, self.trie, self.scores) = (vocabulary, trie, scores)
-        guard let unknown = node["unk_id"] else {
-            throw JSONError("key 'model.unk_id' is missing or null, should be the id of the unknown token")
-        }
+        // Without it, tokenizers fails at the first character it doesn't know.
+        let unknown = try node.required("unk_id")
         let id = try unknown.asInt()
         guard scores.indices.contains(id) else {
             throw unknown.error("is \(id), but the vocabulary has \(scores.count) tokens")
