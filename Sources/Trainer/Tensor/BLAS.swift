@@ -5,8 +5,8 @@ import Shared
 
 /// Matrix products: by OpenBLAS in float32, by oneDNN in bfloat16.
 ///
-/// A product is cut along its longer output side into one piece for each thread, and each piece is one
-/// single-threaded call. The libraries' own threads stay off: they would spin on the cores that other loops use.
+/// A product is cut along its longer output side into pieces for the threads, and each piece is one single-threaded
+/// call. The libraries' own threads stay off: they would spin on the cores that other loops use.
 enum BLAS {
     /// Turns OpenBLAS's own threads off: once, before the first product.
     static func prepare() { openblas_set_num_threads(1) }
@@ -121,12 +121,17 @@ func multiply(
     }
 }
 
-/// Cuts the longer side of an output into a piece for each thread.
+/// Cuts the longer side of an output into pieces, which threads take as they become free.
+///
+/// Four pieces for each thread where they are long enough: a thread that the system takes off its core then delays the
+/// others by a piece and not by half the product.
 private func split(_ c: Matrix, _ body: (_ rows: Range<Int>, _ columns: Range<Int>) -> Void) {
-    if c.rows >= c.columns {
-        Parallel.ranges(c.rows, atLeast: 32) { body($0, 0..<c.columns) }
-    } else {
-        Parallel.ranges(c.columns, atLeast: 32) { body(0..<c.rows, $0) }
+    let side = max(c.rows, c.columns)
+    let threads = Parallel.threads
+    let parts = threads == 1 ? 1 : max(min(threads, side / 32), min(4 * threads, side / 512), 1)
+    Parallel.forEach(parts) { part, _ in
+        let range = side * part / parts..<side * (part + 1) / parts
+        if c.rows >= c.columns { body(range, 0..<c.columns) } else { body(0..<c.rows, range) }
     }
 }
 
