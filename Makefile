@@ -1,5 +1,5 @@
 # The doors to everything. Each is a script of its own, for machines without make.
-.PHONY: demo test test-mpi test-tokenizers fuzz lint format bench bench-tokenize fixtures
+.PHONY: demo test test-mpi test-tokenizers fuzz lint format bench bench-preprocess bench-tokenize fixtures
 
 demo:     ; @scripts/demo.sh
 test:     ; @scripts/test.sh
@@ -9,5 +9,6 @@ fuzz:     ; @scripts/fuzz.sh
 lint:     ; @swift format lint --strict -r Sources Tests Package.swift && shellcheck scripts/*.sh Benchmarks/*.sh .ci/run
 format:   ; @swift format -i -r Sources Tests Package.swift
 bench:    ; @Benchmarks/preprocess.sh && Benchmarks/tokenize.sh && Benchmarks/train.sh
+bench-preprocess: ; @Benchmarks/preprocess.sh
 bench-tokenize: ; @Benchmarks/tokenize.sh
 fixtures: ; @scripts/fixtures.sh

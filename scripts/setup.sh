@@ -13,11 +13,14 @@ fail() {
     exit 1
 }
 
+# What the script that sources this needs besides.
+[ -n "${more_packages+set}" ] || more_packages=()
+
 install_packages() {
     local wanted=(
         liblmdb-dev libzstd-dev zlib1g-dev libxxhash-dev libpcre2-dev libutf8proc-dev libsimdjson-dev # text and store
         libopenblas-dev libdnnl-dev libopenmpi-dev openmpi-bin                            # trainer
-        pkg-config make
+        pkg-config make "${more_packages[@]}"
     )
     local installed missing=() as_root=()
     python=$(find_python) || wanted+=(python3 python3-numpy python3-pip)

@@ -9,7 +9,8 @@ struct PreprocessCommand {
         name: "Preprocess", summary: "turns conversations into the samples that the trainer reads.",
         commands: [
             BuildCommand.command, ListCommand.command, InspectCommand.command, VerifyCommand.command,
-            DumpCommand.command, TokenizeCommand.command, RenderCommand.command, CheckTemplateCommand.command,
+            DiffCommand.command, DumpCommand.command, TokenizeCommand.command, RenderCommand.command,
+            CheckTemplateCommand.command,
         ])
 
     static func main() {

@@ -3,17 +3,29 @@ import Shared
 
 /// `Preprocess inspect`: what is in a store.
 struct InspectOptions: Options {
-    static let summary = "Shows a sample with its supervised tokens marked, or a store's statistics."
+    static let summary =
+        "Shows a sample with its supervised tokens marked, a store's statistics, or what its dataset has in common with "
+        + "others."
 
     var store = StoreChoice()
     @Option("The number of the sample to show, from 0.") var sample: Int?
     @Flag("List the records that were rejected or repaired, with line and reason.") var rejected
+    @Option("Draft vocabulary sizes to say the coverage of.", value: "INT...") var draftVocabSize: [Int] = []
+    @Option(
+        "Other data, whose store is in the cache too: say how much of them draft vocabularies cover.", value: "FILE...")
+    var evalDataPath: [String] = []
+    @Option(
+        "List the dataset's records that are twice there, or whose question is one of these files'.", value: "FILE...")
+    var checkOverlap: [String] = []
+    @Option("Write the statistics and some samples as one HTML page.", value: "FILE") var html: String?
     @Option("Directory of the target model, if it isn't where it was when the store was built.", value: "DIR")
     var targetModelPath: String?
     @Flag("Write the statistics as one JSON object.") var json
 
     func validate() throws(OptionsError) {
         if sample != nil && (rejected || json) { throw .rule("--sample can't be combined with --rejected or --json") }
+        let shown = [sample != nil, rejected, html != nil, !checkOverlap.isEmpty].count(where: \.self)
+        if shown > 1 { throw .rule("only one of --sample, --rejected, --html and --check-overlap can be given") }
         if rejected && json { throw .rule("--rejected can't be combined with --json") }
     }
 }
@@ -27,8 +39,19 @@ enum InspectCommand {
             try show(number, of: store, options)
         } else if options.rejected {
             try list(try store.notes(), of: store)
+        } else if !options.checkOverlap.isEmpty {
+            let report = try OverlapReport(store.manifest, StoreLocation.expand(options.checkOverlap))
+            print(options.json ? report.json.compact : report.text)
         } else {
-            let statistics = try StoreStatistics(store)
+            let heldOut =
+                try options.evalDataPath.isEmpty
+                ? nil : StoreChoice.open(cacheDir: options.store.cacheDir, dataPaths: options.evalDataPath)
+            let statistics = try StoreStatistics(store, draftVocabSizes: options.draftVocabSize, heldOut: heldOut)
+            if let path = options.html {
+                let report = HTMLReport(store: store, statistics: statistics, tokenizer: try tokenizer(store, options))
+                try writeFile(path, report.page().utf8)
+                return Log.line("wrote \(path)")
+            }
             print(options.json ? statistics.json.compact : statistics.text)
         }
     }
@@ -38,10 +61,7 @@ enum InspectCommand {
         guard (0..<store.count).contains(number) else {
             throw StoreError(store.path, "has no sample \(number): it has \(store.count), from 0")
         }
-        let tokenizer = try Tokenizer(modelDirectory: options.targetModelPath ?? store.manifest.targetModelPath)
-        guard tokenizer.vocabSize <= store.manifest.vocabSize else {
-            throw StoreError(store.path, "was built with another tokenizer; give its --target-model-path")
-        }
+        let tokenizer = try tokenizer(store, options)
         let sample = try store.sample(at: number)
         let source = try store.source(of: number)
         let file = store.manifest.files.indices.contains(source.file) ? store.manifest.files[source.file].path : "?"
@@ -52,17 +72,21 @@ enum InspectCommand {
         let isColoured = isatty(STDOUT_FILENO) != 0 && getenv("NO_COLOR") == nil
         let (begin, end) = isColoured ? ("\u{1b}[32m", "\u{1b}[0m") : ("[[", "]]")
         var output = LineOutput()
-        var position = 0
-        while position < sample.inputIDs.count {
-            let mark = sample.lossMask[position]
-            let run = sample.lossMask[position...].prefix { $0 == mark }
-            if mark { output.append(begin) }
-            output.buffer += try tokenizer.decode(sample.inputIDs[run.indices].lazy.map(Int.init))
-            if mark { output.append(end) }
-            position = run.endIndex
+        for piece in try SampleText(sample, tokenizer).pieces {
+            if piece.isSupervised { output.append(begin) }
+            output.buffer += piece.utf8
+            if piece.isSupervised { output.append(end) }
         }
         try output.endLine()
         try output.flush()
+    }
+
+    private static func tokenizer(_ store: SampleStore, _ options: InspectOptions) throws -> Tokenizer {
+        let tokenizer = try Tokenizer(modelDirectory: options.targetModelPath ?? store.manifest.targetModelPath)
+        guard tokenizer.vocabSize <= store.manifest.vocabSize else {
+            throw StoreError(store.path, "was built with another tokenizer; give its --target-model-path")
+        }
+        return tokenizer
     }
 
     private static func list(_ notes: [SourceNote], of store: SampleStore) throws {

@@ -8,19 +8,27 @@ struct StoreChoice: Options {
 
     /// - Throws: `StoreError` if there is no such store, or several to choose from.
     func open() throws -> SampleStore {
-        guard trainDataPath.isEmpty else {
-            let path = StoreLocation.path(cacheDir: cacheDir, dataPaths: trainDataPath)
-            guard fileExists(path) else {
-                let dataset = trainDataPath.joined(separator: ", ")
-                throw StoreError(path, "the store of \(dataset) isn't there; Preprocess build makes it")
-            }
-            return try SampleStore(reading: path)
-        }
+        guard trainDataPath.isEmpty else { return try Self.open(cacheDir: cacheDir, dataPaths: trainDataPath) }
+        return try Self.only(in: cacheDir)
+    }
+
+    /// - Throws: `StoreError` if there is no store, or several to choose from.
+    static func only(in cacheDir: String) throws -> SampleStore {
         let stores = try StoreLocation.stores(in: cacheDir)
         guard let only = stores.first else { throw StoreError(cacheDir, "has no store") }
         guard stores.count == 1 else {
             throw StoreError(cacheDir, "has \(stores.count) stores; choose one by its --train-data-path")
         }
         return try SampleStore(reading: only)
+    }
+
+    /// - Throws: `StoreError` if the dataset has no store.
+    static func open(cacheDir: String, dataPaths: [String]) throws -> SampleStore {
+        let path = StoreLocation.path(cacheDir: cacheDir, dataPaths: dataPaths)
+        guard fileExists(path) else {
+            let dataset = dataPaths.joined(separator: ", ")
+            throw StoreError(path, "the store of \(dataset) isn't there; Preprocess build makes it")
+        }
+        return try SampleStore(reading: path)
     }
 }

@@ -1,0 +1,101 @@
+import Shared
+
+/// Records of a dataset that are in it twice, or whose question is one of other data's.
+///
+/// Questions are compared by their words: without case, and with one space for all that is between words. Of a record
+/// that is text or tokens, all of it is its question.
+struct OverlapReport {
+    /// A record, and the one that it is like.
+    struct Match: Equatable {
+        var record: String
+        var other: String
+    }
+
+    private static let shown = 20
+
+    private(set) var records = 0
+    private(set) var duplicates: [Match] = []
+    private(set) var overlaps: [Match] = []
+    /// Different questions of the other data.
+    let questions: Int
+
+    /// Reads both datasets.
+    init(_ manifest: StoreManifest, _ otherPaths: [String]) throws {
+        let isPreformatted = manifest.setting("preformatted") == "yes"
+        var asked: [Digest: String] = [:]
+        try Self.forEachRow(otherPaths, isPreformatted) { row, place in
+            if asked[row.questionDigest] == nil { asked[row.questionDigest] = place }
+        }
+        questions = asked.count
+        var seen: [Digest: String] = [:]
+        try Self.forEachRow(manifest.files.map(\.path), isPreformatted) { row, place in
+            records += 1
+            if let first = seen.updateValue(seen[row.contentDigest] ?? place, forKey: row.contentDigest) {
+                duplicates.append(Match(record: place, other: first))
+            }
+            if let other = asked[row.questionDigest] { overlaps.append(Match(record: place, other: other)) }
+        }
+    }
+
+    /// Every record that can be read, with its file and line.
+    private static func forEachRow(
+        _ paths: [String], _ isPreformatted: Bool, _ body: (SourceRow, String) -> Void
+    ) throws {
+        var reader = DatasetReader(paths)
+        let parser = ConversationParser(isPreformatted: isPreformatted)
+        while let batch = try reader.next() {
+            try Interrupt.check()
+            batch.bytes.withUnsafeBytes { bytes in
+                for record in batch.records where record.problem == nil {
+                    let text = UnsafeRawBufferPointer(rebasing: bytes[record.range])
+                    guard let row = try? parser.parse(padded: text) else { continue }
+                    body(row, "\(paths[batch.file]):\(record.line)")
+                }
+            }
+        }
+    }
+
+    var text: String {
+        func list(_ matches: [Match], _ relation: String) -> [String] {
+            let lines = matches.prefix(Self.shown).map { "  \($0.record) \(relation) \($0.other)" }
+            let more = matches.count - lines.count
+            return more > 0 ? lines + ["  and \(more) more, which --json lists"] : lines
+        }
+        let lines =
+            ["\(duplicates.count) of \(records) records are copies of earlier ones"] + list(duplicates, "is")
+            + ["\(overlaps.count) of \(records) records ask one of the \(questions) other questions"]
+            + list(overlaps, "asks")
+        return lines.joined(separator: "\n")
+    }
+
+    var json: JSONText {
+        func list(_ matches: [Match]) -> JSONText {
+            .array(matches.map { .object([("record", .string($0.record)), ("other", .string($0.other))]) })
+        }
+        return .object([
+            ("records", .int(records)), ("questions", .int(questions)), ("duplicates", list(duplicates)),
+            ("overlaps", list(overlaps)),
+        ])
+    }
+}
+
+extension SourceRow {
+    /// Of all that makes its sample, byte by byte.
+    fileprivate var contentDigest: Digest {
+        switch content {
+        case .preformatted(let text): Digest(of: text)
+        case .tokens(let sample): sample.inputIDs.withUnsafeBytes { Digest(of: $0) }
+        case .conversation(let conversation):
+            Digest(of: conversation.messages.flatMap { Array("\u{0}\($0.role.rawValue)\u{0}".utf8) + $0.content })
+        }
+    }
+
+    /// Of the words that the user begins with.
+    fileprivate var questionDigest: Digest {
+        guard case .conversation(let conversation) = content,
+            let first = conversation.messages.first(where: { $0.role == .user })
+        else { return contentDigest }
+        let words = String(decoding: first.content, as: UTF8.self).lowercased().split(whereSeparator: \.isWhitespace)
+        return Digest(of: words.joined(separator: " "))
+    }
+}

@@ -1,0 +1,50 @@
+import Foundation
+import Shared
+import TestSupport
+import Testing
+
+@testable import Preprocess
+
+/// Damaged datasets, packed or not: every record is found or said to be broken, in the order of the file, and nothing
+/// hangs.
+struct DatasetFuzzTests {
+    private static let forms = ["lines", "array", "indented", "gzip", "zstd"]
+
+    private static func content(_ form: String) -> [UInt8] {
+        let lines = conversationLines(30)
+        switch form {
+        case "array": return Array(("[" + lines.joined(separator: ", ") + "]").utf8)
+        case "indented": return Array(("[\n  " + lines.joined(separator: ",\n  ") + "\n]\n").utf8)
+        case "gzip": return Packed.gzip(Array(lines.joined(separator: "\n").utf8))
+        case "zstd": return Packed.zstd(Array(lines.joined(separator: "\n").utf8))
+        default: return Array((lines.joined(separator: "\n") + "\n").utf8)
+        }
+    }
+
+    @Test(arguments: forms) func recordsAreFoundOrSaidToBeBroken(form: String) throws {
+        let scratch = try ScratchDirectory()
+        let path = scratch.file("data")
+        let content = Self.content(form)
+        let parser = ConversationParser(isPreformatted: false)
+        try Fuzzing("dataset-\(form)", iterations: 300).run { generator in
+            let damaged = Mutator(words: ["{\"id\":", "}, {\"id\":", "\n", "]"]).mutate(content, using: &generator)
+            try Data(damaged).write(to: URL(filePath: path))
+            var reader = DatasetReader([path], blockSize: Int.random(in: 1...5000, using: &generator))
+            var end = 0
+            do {
+                while let batch = try reader.next() {
+                    for record in batch.records {
+                        #expect(record.offset >= end && record.line >= 1)
+                        end = record.offset
+                        guard record.problem == nil else { continue }
+                        batch.bytes.withUnsafeBytes { bytes in
+                            _ = try? parser.parse(padded: UnsafeRawBufferPointer(rebasing: bytes[record.range]))
+                        }
+                    }
+                }
+            } catch let error as PackedFileError {
+                #expect("\(error)".contains("data: packed data near byte "))
+            }
+        }
+    }
+}
