@@ -106,6 +106,25 @@ for file in "$scratch/train.jsonl" "$scratch/eval.jsonl"; do
         "$programs/Preprocess" build --train-data-path "$file" "${text[@]}" --draft-vocab-size 96
 done
 
+# --- A store is the same, however many ranks build it.
+
+# build_ranks RANKS CACHE
+build_ranks() {
+    local options=(--bind-to none --use-hwthread-cpus --oversubscribe)
+    if [ "$(id -u)" -eq 0 ]; then export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1; fi
+    mpirun "${options[@]}" -n "$1" "$programs/Preprocess" build --train-data-path "$scratch/many.jsonl" \
+        --target-model-path "$model" --cache-dir "$2" --chat-template chatml --max-length 256 --draft-vocab-size 96 \
+        --num-threads 1
+}
+same_store() { cmp "$1"/*.mdb "$2"/*.mdb && [ "$(find "$2" -name '*.ranks-*' | wc -l)" = 0 ]; }
+for _ in $(seq 12); do cat "$root/fixtures/conversations/sharegpt_smollm2.jsonl"; done >"$scratch/many.jsonl"
+check "build, 1 rank" build_ranks 1 "$scratch/store-1"
+for size in 2 3; do
+    check "build, $size ranks" build_ranks "$size" "$scratch/store-$size"
+    check "build, $size ranks: the store of 1 rank" same_store "$scratch/store-1" "$scratch/store-$size"
+done
+check "build, 3 ranks, up to date" build_ranks 3 "$scratch/store-3"
+
 # train RANKS OUTPUT OPTIONS...
 train() {
     local size=$1 output=$2

@@ -9,7 +9,8 @@ struct PreprocessCommand {
         name: "Preprocess", summary: "turns conversations into the samples that the trainer reads.",
         commands: [
             BuildCommand.command, ListCommand.command, InspectCommand.command, VerifyCommand.command,
-            DiffCommand.command, DumpCommand.command, TokenizeCommand.command, RenderCommand.command,
+            DiffCommand.command, PruneCommand.command, DumpCommand.command, TokenizeCommand.command,
+            RenderCommand.command,
             CheckTemplateCommand.command,
         ])
 

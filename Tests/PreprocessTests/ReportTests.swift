@@ -115,6 +115,29 @@ struct StoreCommandTests {
         let mask = try build(lines, "mask.jsonl", ["--ignore-token", "<|im_end|>"])
         #expect(try run(choice + [mask]).output.contains("mask from "))
     }
+
+    @Test func prunesWhatCannotBeUsed() throws {
+        let good = try build(conversationLines(20), "good.jsonl")
+        let stale = try build(conversationLines(30), "stale.jsonl")
+        let gone = try build(conversationLines(40), "gone.jsonl")
+        _ = try scratch.write("stale.jsonl", "{}\n")
+        try FileManager.default.removeItem(atPath: gone)
+        try Data("x".utf8).write(to: URL(filePath: cache + "/0123.mdb"))
+        let stores = [good, stale].map { StoreLocation.path(cacheDir: cache, dataPaths: [$0]) }
+        #expect(
+            try run(["prune", "--cache-dir", cache, "--dry-run"]).output.hasSuffix(
+                "2 stores, \(try sizes(stores[1]))\n"))
+        #expect(try StoreLocation.stores(in: cache).count == 4)
+        #expect(try run(["prune", "--cache-dir", cache]).code == 0)
+        #expect(try StoreLocation.stores(in: cache).count == 2)
+        #expect(try run(["prune", "--cache-dir", cache, "--missing"]).code == 0)
+        #expect(try StoreLocation.stores(in: cache) == [stores[0]])
+        #expect(try listDirectory(cache).count == 2)
+    }
+
+    private func sizes(_ store: String) throws -> String {
+        "\(shortNumber(Double(try FileStatus(of: store).size + 1)))B"
+    }
 }
 
 extension String {

@@ -274,7 +274,7 @@ struct SampleStoreTests {
         let store = StoreLocation.path(cacheDir: scratch.path, dataPaths: [data])
         #expect(store.hasSuffix("/\(Digest(of: absolutePath(data)).hex).mdb"))
         func open() throws -> SampleStore {
-            try .open(cacheDir: scratch.path, dataPaths: [data], buildCommand: "Preprocess build X")
+            try .open(cacheDir: scratch.path, dataPaths: [data], buildCommand: { _ in "Preprocess build X" })
         }
         #expect { try open() } throws: { "\($0)".contains("isn't there; build it with\n  Preprocess build X") }
         var manifest = storeManifest()

@@ -11,13 +11,19 @@ enum BuildCommand {
         let manifest = try options.manifest(target, format)
         let path = StoreLocation.path(cacheDir: options.cacheDir, dataPaths: options.trainDataPath)
         try makeDirectory(options.cacheDir)
+        let exchange = try LaunchedRank.current().map { RankExchange($0, store: path) }
+        if let exchange, exchange.place.rank > 0 { return try help(exchange, target, format, options) }
         let lock = try BuildLock(path) { Log.line("waiting for another build of \(path)") }
         defer { withExtendedLifetime(lock) {} }
 
         let reason = options.force ? "" : try reasonToBuild(path, manifest, options.trainDataPath)
         if let reason, !reason.isEmpty { Log.line("building again: \(reason)") }
         let isThere = try reason == nil || (!options.force && linked(path, manifest, options.cacheDir))
-        var report = try isThere ? BuildReport(isUpToDate: true) : build(path, manifest, target, format, options)
+        if isThere { try exchange?.begin(skip: nil) }
+        var report =
+            try isThere
+            ? BuildReport(isUpToDate: true) : build(path, manifest, target, format, options, with: exchange)
+        try exchange?.end()
         try report.add(SampleStore(reading: path), draftVocabSize: draftVocabSize)
         print(options.json ? report.json.compact : report.text)
     }
@@ -53,11 +59,19 @@ enum BuildCommand {
         return old
     }
 
-    private static func build(
-        _ path: String, _ manifest: StoreManifest, _ target: TargetText, _ format: ChatFormat,
-        _ options: BuildOptions
-    ) throws -> BuildReport {
-        try check(format, target, options)
+    /// Makes a part of the samples, for rank 0 to write.
+    private static func help(
+        _ exchange: RankExchange, _ target: TargetText, _ format: ChatFormat, _ options: BuildOptions
+    ) throws {
+        Log.setPrefix("[rank \(exchange.place.rank)] ")
+        Log.setQuiet(true)
+        guard let skip = try exchange.plan() else { return }
+        try pipeline(target, format, options).runShare(of: exchange, skip: skip)
+    }
+
+    private static func pipeline(
+        _ target: TargetText, _ format: ChatFormat, _ options: BuildOptions
+    ) throws -> Pipeline {
         let settings = SampleBuilder.Settings(
             maxLength: options.maxLength, overflow: options.overflow, trainsOnlyLastTurn: options.trainOnlyLastTurn,
             isRowPerTurn: options.rowPerTurn, minLossTokens: options.minLossTokens,
@@ -82,6 +96,16 @@ enum BuildCommand {
                 }
             }
         }
+        pipeline.takesAnyShare = options.ignoreTemplateCheck
+        return pipeline
+    }
+
+    private static func build(
+        _ path: String, _ manifest: StoreManifest, _ target: TargetText, _ format: ChatFormat,
+        _ options: BuildOptions, with exchange: RankExchange?
+    ) throws -> BuildReport {
+        try check(format, target, options)
+        let pipeline = try pipeline(target, format, options)
         let writer = try SampleStoreWriter(path: path, manifest: manifest, isFresh: options.force)
         if writer.recordsDone > 0 {
             Log.line("going on behind record \(writer.recordsDone) of an unfinished build")
@@ -89,12 +113,12 @@ enum BuildCommand {
             try writer.takeOver(old)
             Log.line("going on behind record \(writer.recordsDone) of the store, to which the dataset has grown")
         }
+        try exchange?.begin(skip: writer.recordsDone)
         let (before, start) = (writer.counts.tokens, ContinuousClock.now)
-        pipeline.takesAnyShare = options.ignoreTemplateCheck
         let size = manifest.files.map(\.status.size).reduce(0, +)
         let progress = Progress("reading", total: Double(size) / 1e6, unit: "MB")
         defer { progress.finish() }
-        let finished = try pipeline.run(into: writer) { bytesRead, counts in
+        let finished = try pipeline.run(into: writer, with: exchange) { bytesRead, counts in
             let seconds = (ContinuousClock.now - start).seconds
             let rate = Double(counts.tokens - before) / max(seconds, 1e-9)
             progress.update(

@@ -56,7 +56,7 @@ struct BuildOptions: Options {
                 .init(StoreSetting.maxLength, "\(maxLength)"), .init("preformatted", isPreformatted ? "yes" : "no"),
                 .init("train only last turn", trainOnlyLastTurn ? "yes" : "no"),
                 .init("row per turn", rowPerTurn ? "yes" : "no"),
-                .init("min loss tokens", "\(minLossTokens)"), .init("overflow", overflow.rawValue),
+                .init("min loss tokens", "\(minLossTokens)"), .init(StoreSetting.overflow, overflow.rawValue),
                 .init("ignored tokens", try ignoredTokens(target).sorted().map(String.init).joined(separator: " ")),
                 .init("pipeline", "\(Self.pipelineVersion)"),
             ], vocabSize: target.vocabSize, specialTokens: target.specialTokens)

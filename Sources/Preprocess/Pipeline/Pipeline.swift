@@ -34,34 +34,71 @@ struct Pipeline {
     /// Goes on where the writer is and finishes the store.
     ///
     /// - Parameter progress: Called after each batch, with the bytes that were read and the writer's counts.
+    /// - Parameter exchange: The other ranks that make a part of the batches, if there are any.
     /// - Throws: `Interrupted` after committing what is done, if a signal has come; else what reading or writing threw.
     func run(
-        into writer: SampleStoreWriter, progress: (_ bytesRead: Int, _ counts: StoreCounts) -> Void = { _, _ in }
+        into writer: SampleStoreWriter, with exchange: RankExchange? = nil,
+        progress: (_ bytesRead: Int, _ counts: StoreCounts) -> Void = { _, _ in }
     ) throws -> StoreManifest {
         var reader = DatasetReader(dataPaths, skip: writer.recordsDone, blockSize: blockSize)
-        let workers = try OrderedWorkers<RecordBatch, MadeBatch>(threads: threads) {
+        let others = exchange?.readers() ?? []
+        do {
+            try forEachBatch(&reader, { exchange?.isOwn($0) ?? true }) { number, bytesRead, own in
+                for record in try own ?? exchange?.take(number, from: others) ?? [] { try writer.add(record) }
+                progress(bytesRead, writer.counts)
+            }
+        } catch let interrupted as Interrupted {
+            try writer.commit()
+            throw interrupted
+        }
+        try check(writer)
+        return try writer.finish(reader.ends)
+    }
+
+    /// Makes this rank's part of the batches behind `skip` records, for rank 0 to write.
+    func runShare(of exchange: RankExchange, skip: Int) throws {
+        let writer = try exchange.writer()
+        do {
+            var reader = DatasetReader(dataPaths, skip: skip, blockSize: blockSize)
+            try forEachBatch(&reader, exchange.isOwn) { number, _, own in
+                if let own { try writer.append(own, number: number) }
+            }
+        } catch {
+            try writer.fail("rank \(exchange.place.rank): \(error)")
+            throw error
+        }
+    }
+
+    /// Reads batch by batch, has workers make those that `isOwn` says, and hands out all in order.
+    private func forEachBatch(
+        _ reader: inout DatasetReader, _ isOwn: (Int) -> Bool,
+        _ body: (_ number: Int, _ bytesRead: Int, _ own: [SourceRecord]?) throws -> Void
+    ) throws {
+        let workers = try OrderedWorkers<RecordBatch, [SourceRecord]>(threads: threads) {
             [isPreformatted, needsAnswer, makeSampleMaker] in
             let parser = ConversationParser(isPreformatted: isPreformatted, needsAnswer: needsAnswer)
             let processor = BatchProcessor(parser, makeSample: makeSampleMaker())
             return processor.process
         }
         defer { workers.close() }
-        var isAtEnd = false
-        while !isAtEnd || !workers.isEmpty {
-            if Interrupt.isRequested {
-                try writer.commit()
-                throw Interrupted()
+        // Batches that were read and not handed out yet: those of this rank are being made.
+        var ahead: [(number: Int, bytesRead: Int)] = []
+        var (read, isAtEnd) = (0, false)
+        while !isAtEnd || !ahead.isEmpty {
+            try Interrupt.check()
+            while !isAtEnd && workers.canSubmit && ahead.count < 1024 {
+                guard let batch = try reader.next() else {
+                    isAtEnd = true
+                    break
+                }
+                ahead.append((read, batch.bytesRead))
+                if isOwn(read) { workers.submit(batch) }
+                read += 1
             }
-            while !isAtEnd && workers.canSubmit {
-                if let batch = try reader.next() { workers.submit(batch) } else { isAtEnd = true }
-            }
-            guard !workers.isEmpty else { break }
-            let batch = workers.take()
-            for record in batch.records { try writer.add(record) }
-            progress(batch.bytesRead, writer.counts)
+            guard !ahead.isEmpty else { break }
+            let (number, bytesRead) = ahead.removeFirst()
+            try body(number, bytesRead, isOwn(number) ? workers.take() : nil)
         }
-        try check(writer)
-        return try writer.finish(reader.ends)
     }
 
     /// The share of supervised tokens that datasets have; outside of it, the answers weren't found.
@@ -98,12 +135,6 @@ struct DatasetError: Error, Equatable, CustomStringConvertible {
     var description: String { "\(path): \(message)" }
 }
 
-/// What became of a batch's records.
-private struct MadeBatch: Sendable {
-    var records: [SourceRecord]
-    var bytesRead: Int
-}
-
 /// A worker's own: its parser and its sample maker.
 private final class BatchProcessor {
     private let parser: ConversationParser
@@ -114,11 +145,8 @@ private final class BatchProcessor {
         self.makeSample = makeSample
     }
 
-    func process(_ batch: RecordBatch) -> MadeBatch {
-        let records = batch.bytes.withUnsafeBytes { bytes in
-            batch.records.map { process($0, bytes, file: batch.file) }
-        }
-        return MadeBatch(records: records, bytesRead: batch.bytesRead)
+    func process(_ batch: RecordBatch) -> [SourceRecord] {
+        batch.bytes.withUnsafeBytes { bytes in batch.records.map { process($0, bytes, file: batch.file) } }
     }
 
     private func process(_ record: RecordBatch.Record, _ bytes: UnsafeRawBufferPointer, file: Int) -> SourceRecord {

@@ -112,6 +112,16 @@ final class LMDBReadTransaction {
         return UnsafeRawBufferPointer(start: value.mv_data, count: value.mv_size)
     }
 
+    /// Takes a large value's pages out of this process's memory; who reads them again gets them from the file.
+    func release(_ value: UnsafeRawBufferPointer) {
+        let page = UInt(4096)
+        let start = (UInt(bitPattern: value.baseAddress) + page - 1) & ~(page - 1)
+        let end = (UInt(bitPattern: value.baseAddress) + UInt(value.count)) & ~(page - 1)
+        guard end > start, let pages = UnsafeMutableRawPointer(bitPattern: start) else { return }
+        // It is no more than advice: what can't be followed costs memory, nothing else.
+        madvise(pages, Int(end - start), MADV_DONTNEED)
+    }
+
     /// Every key and value, in the order of the keys.
     func forEach(_ body: (_ key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer) throws -> Void) throws {
         var cursor: OpaquePointer?

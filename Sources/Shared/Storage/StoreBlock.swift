@@ -50,10 +50,10 @@ struct StoreBlockIndex: Equatable {
         try reader.expectEnd()
     }
 
-    init(firstGroup: Int, firstSample: Int) {
+    init(firstGroup: Int, firstSample: Int, groups: [Group] = []) {
         self.firstGroup = firstGroup
         self.firstSample = firstSample
-        groups = []
+        self.groups = groups
     }
 }
 

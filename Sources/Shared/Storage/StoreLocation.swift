@@ -105,19 +105,24 @@ public enum StoreLocation {
 extension SampleStore {
     /// Opens the store of a dataset, which must be there and still fit it.
     ///
-    /// - Parameter buildCommand: The command line that builds it, as a user would type it.
+    /// - Parameter buildCommand: The command line that builds it, as a user would type it, from what a store that is there
+    ///   was built with.
     /// - Throws: `StoreError` that says what is missing or has changed and prints the command.
-    public static func open(cacheDir: String, dataPaths: [String], buildCommand: String) throws -> SampleStore {
+    public static func open(cacheDir: String, dataPaths: [String], buildCommand: (StoreManifest?) -> String) throws
+        -> SampleStore
+    {
         let path = StoreLocation.path(cacheDir: cacheDir, dataPaths: dataPaths)
         let dataset = dataPaths.joined(separator: ", ")
         guard fileExists(path) else {
             let state = fileExists(path + ".partial") ? "was begun but isn't finished" : "isn't there"
-            throw StoreError(path, "the store of \(dataset) \(state); build it with\n  \(buildCommand)")
+            throw StoreError(path, "the store of \(dataset) \(state); build it with\n  \(buildCommand(nil))")
         }
         let store = try SampleStore(reading: path)
         if let change = try StoreLocation.change(since: store.manifest, dataPaths: dataPaths) {
             throw StoreError(
-                path, "the store of \(dataset) is out of date (\(change)); build it again with\n  \(buildCommand)")
+                path,
+                "the store of \(dataset) is out of date (\(change)); build it again with\n  "
+                    + buildCommand(store.manifest))
         }
         return store
     }
@@ -133,8 +138,7 @@ public final class BuildLock {
     /// - Parameter willWait: Called once if there is such a process.
     public init(_ path: String, willWait: () -> Void) throws {
         let file = path + ".lock"
-        descriptor = open(file, O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
-        guard descriptor >= 0 else { throw FileError(file, "create it") }
+        descriptor = try Self.open(file)
         if flock(descriptor, LOCK_EX | LOCK_NB) == 0 { return }
         guard errno == EWOULDBLOCK else { throw FileError(file, "lock it") }
         willWait()
@@ -143,6 +147,21 @@ public final class BuildLock {
             try Interrupt.check()
             usleep(50_000)
         }
+    }
+
+    /// Takes the lock if no other process has it, else nil.
+    public init?(ifFree path: String) throws {
+        let file = path + ".lock"
+        descriptor = try Self.open(file)
+        guard flock(descriptor, LOCK_EX | LOCK_NB) != 0 else { return }
+        guard errno == EWOULDBLOCK else { throw FileError(file, "lock it") }
+        return nil
+    }
+
+    private static func open(_ file: String) throws(FileError) -> Int32 {
+        let descriptor = Glibc.open(file, O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
+        guard descriptor >= 0 else { throw FileError(file, "create it") }
+        return descriptor
     }
 
     deinit { close(descriptor) }

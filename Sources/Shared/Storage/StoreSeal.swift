@@ -20,6 +20,7 @@ enum StoreSeal {
                 guard key != StoreKey.progress else { return }
                 batch.append((key, key == StoreKey.manifest ? manifest : Array(value)))
                 batchBytes += value.count
+                source.release(value)
                 guard batchBytes >= 16 << 20 else { return }
                 try target.write(batch, isLast: true)
                 (batch, batchBytes) = ([], 0)

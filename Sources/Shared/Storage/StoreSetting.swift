@@ -2,4 +2,5 @@
 public enum StoreSetting {
     public static let chatTemplate = "chat template"
     public static let maxLength = "max length"
+    public static let overflow = "overflow"
 }

@@ -11,14 +11,15 @@ struct StoreSamples: TrainingSamples {
     /// - Parameter limit: The most samples to use; nil for all.
     /// - Throws: An error that says what is missing or doesn't fit, and the command that builds what does.
     init(_ paths: [String], _ options: StoreOptions, _ target: TargetOptions, limit: Int? = nil) throws {
-        let command = Self.buildCommand(paths, options, target)
+        func command(_ known: StoreManifest?) -> String { Self.buildCommand(paths, options, target, known) }
         store = try SampleStore.open(cacheDir: options.cacheDir, dataPaths: paths, buildCommand: command)
         for (name, wanted) in [
             (StoreSetting.chatTemplate, options.chatTemplate), (StoreSetting.maxLength, options.maxLength?.shown),
         ] {
             guard let wanted, let built = store.manifest.setting(name), built != wanted else { continue }
             throw StoreError(
-                store.path, "was built with \(name) \(built), not \(wanted); build it again with\n  \(command)")
+                store.path,
+                "was built with \(name) \(built), not \(wanted); build it again with\n  \(command(store.manifest))")
         }
         try Self.check(store, against: ModelConfiguration(directory: target.targetModelPath))
         count = min(limit ?? .max, store.count)
@@ -58,11 +59,19 @@ struct StoreSamples: TrainingSamples {
         }
     }
 
-    private static func buildCommand(_ paths: [String], _ options: StoreOptions, _ target: TargetOptions) -> String {
-        var words = ["Preprocess build --train-data-path"] + paths
+    /// The command with what the trainer was asked for, and else with what a known store was built with.
+    private static func buildCommand(
+        _ paths: [String], _ options: StoreOptions, _ target: TargetOptions, _ known: StoreManifest?
+    ) -> String {
+        var words = ["Preprocess", "build", "--train-data-path"] + paths
         words += ["--target-model-path", target.targetModelPath, "--cache-dir", options.cacheDir]
-        if let chatTemplate = options.chatTemplate { words += ["--chat-template", chatTemplate] }
-        if let maxLength = options.maxLength { words += ["--max-length", maxLength.shown] }
-        return words.joined(separator: " ")
+        for (name, value) in [
+            ("--chat-template", options.chatTemplate ?? known?.setting(StoreSetting.chatTemplate)),
+            ("--max-length", options.maxLength?.shown ?? known?.setting(StoreSetting.maxLength)),
+            ("--overflow", known?.setting(StoreSetting.overflow)),
+        ] {
+            if let value { words += [name, value] }
+        }
+        return words.map(shellQuoted).joined(separator: " ")
     }
 }
