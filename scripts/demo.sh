@@ -4,7 +4,7 @@ usage='usage: scripts/demo.sh [--data FILE] [--eval-data FILE] [--steps N] [--ra
 
   --data FILE       conversations to train on, ShareGPT JSONL (default: fixtures/conversations/sharegpt_smollm2.jsonl)
   --eval-data FILE  conversations whose prompts are decoded afterwards (default: 100 others of the same kind)
-  --steps N         optimizer steps, of 4 conversations each (default: 150)
+  --steps N         optimizer steps, of 4 conversations each (default: 120)
   --ranks N         processes to train with (default: 2)
   --output DIR      where the draft and its evaluation go (default: demo)
 
@@ -15,7 +15,7 @@ here=$(dirname "${BASH_SOURCE[0]}")
 fixtures=$(cd "$here/../fixtures/conversations" && pwd)
 data=$fixtures/sharegpt_smollm2.jsonl
 eval_data=$fixtures/eval_sharegpt_smollm2.jsonl
-steps=150
+steps=120
 rank_count=2
 output=demo
 
