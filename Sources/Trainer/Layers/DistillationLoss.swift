@@ -79,7 +79,7 @@ enum DistillationLoss {
         var acceptance = Vector.zero
         for i in stride(from: 0, to: count, by: 16) {
             let (q, p) = (z.load(i, of: count) * factor, p.load(i, of: count))
-            acceptance += pointwiseMin(p * coverage, q)
+            acceptance += smaller(p * coverage, q)
             z.store(weight * (q - p), i, of: count)
         }
         return Row(loss: logf(total) - cross.sum(), argmax: Int32(argmax), acceptance: acceptance.sum())

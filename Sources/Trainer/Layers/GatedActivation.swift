@@ -25,8 +25,8 @@ enum GatedActivation {
         case .clamped(let limit):
             let (most, least) = (Vector(repeating: limit), Vector(repeating: -limit))
             forward(gateUp, into: a) { g, u in
-                let g = pointwiseMin(g, most)
-                return g * sigmoid(1.702 * g) * (pointwiseMax(least, pointwiseMin(u, most)) + 1)
+                let g = smaller(g, most)
+                return g * sigmoid(1.702 * g) * (larger(smaller(u, most), least) + 1)
             }
         }
     }

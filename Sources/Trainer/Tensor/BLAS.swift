@@ -123,12 +123,12 @@ func multiply(
 
 /// Cuts the longer side of an output into pieces, which threads take as they become free.
 ///
-/// Four pieces for each thread where they are long enough: a thread that the system takes off its core then delays the
-/// others by a piece and not by half the product.
+/// Four pieces for each thread where they are long enough, so that a thread that the system takes off its core delays
+/// the others by a piece and not by half the product. Not where they are short: each packs the other operand anew.
 private func split(_ c: Matrix, _ body: (_ rows: Range<Int>, _ columns: Range<Int>) -> Void) {
     let side = max(c.rows, c.columns)
     let threads = Parallel.threads
-    let parts = threads == 1 ? 1 : max(min(threads, side / 32), min(4 * threads, side / 512), 1)
+    let parts = threads == 1 ? 1 : max(min(threads, side / 32), min(4 * threads, side / 2048), 1)
     Parallel.forEach(parts) { part, _ in
         let range = side * part / parts..<side * (part + 1) / parts
         if c.rows >= c.columns { body(range, 0..<c.columns) } else { body(0..<c.rows, range) }

@@ -20,12 +20,20 @@ extension UnsafeMutablePointer<Float> {
     }
 }
 
+/// The larger of each two elements; where one isn't a number, the first's.
+///
+/// By comparing and replacing, which are an instruction each; the library's `pointwiseMax` goes lane by lane.
+@inline(__always) func larger(_ a: Vector, _ b: Vector) -> Vector { a.replacing(with: b, where: b .> a) }
+
+/// The smaller of each two elements; where one isn't a number, the first's.
+@inline(__always) func smaller(_ a: Vector, _ b: Vector) -> Vector { a.replacing(with: b, where: b .< a) }
+
 /// eˣ for each element, to 2 units in the last place; x is held within [-87.3, 88.7].
 ///
 /// Range reduction by log 2 in two parts and a polynomial of degree 7: the constants of Cephes' expf.
 @inline(__always) func exp(_ x: Vector) -> Vector {
     let magic = Vector(repeating: 12_582_912)  // 1.5 · 2²³: adding it rounds to an integer in the low bits
-    let x = pointwiseMin(pointwiseMax(x, Vector(repeating: -87.3)), Vector(repeating: 88.7))
+    let x = smaller(larger(x, Vector(repeating: -87.3)), Vector(repeating: 88.7))
     let shifted = magic.addingProduct(x, Vector(repeating: 1.442_695_04))
     let n = shifted - magic
     let r = x.addingProduct(n, Vector(repeating: -0.693_359_375)).addingProduct(n, Vector(repeating: 2.121_944_40e-4))
@@ -73,7 +81,7 @@ extension UnsafeMutablePointer<Float> {
     var best = Vector(repeating: -.infinity)
     var i = 0
     while i + 16 <= count {
-        best = pointwiseMax(best, x.load(i, of: count))
+        best = larger(best, x.load(i, of: count))
         i += 16
     }
     var result = best.max()
