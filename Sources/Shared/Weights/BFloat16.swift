@@ -18,4 +18,12 @@ public enum BFloat16 {
     public static func round(_ source: UnsafePointer<Float>, into target: UnsafeMutablePointer<UInt16>, count: Int) {
         for i in 0..<count { target[i] = bits(source[i]) }
     }
+
+    /// Rounds `count` floats in place, into the first half of their memory.
+    public static func roundInPlace(_ memory: UnsafeMutableRawPointer, count: Int) {
+        for i in 0..<count {
+            let value = memory.loadUnaligned(fromByteOffset: 4 * i, as: Float.self)
+            memory.storeBytes(of: bits(value), toByteOffset: 2 * i, as: UInt16.self)
+        }
+    }
 }

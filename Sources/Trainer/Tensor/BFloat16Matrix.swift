@@ -40,6 +40,19 @@ struct BFloat16Matrix: @unchecked Sendable {
     }
 }
 
+extension Matrix {
+    /// Rounds one row in place: its numbers move together into the first half of its memory.
+    ///
+    /// For what is an operand of products and nothing else afterwards, like the gradient of logits.
+    func roundInPlace(_ row: Int) { BFloat16.roundInPlace(UnsafeMutableRawPointer(self.row(row)), count: columns) }
+
+    /// This matrix after `roundInPlace` of all rows.
+    var rounded: BFloat16Matrix {
+        let start = UnsafeMutableRawPointer(start).assumingMemoryBound(to: UInt16.self)
+        return BFloat16Matrix(start: start, rows: rows, columns: columns, stride: 2 * stride)
+    }
+}
+
 extension BLAS {
     /// c = op(a) op(b), or c += op(a) op(b), of bfloat16 in float32, by oneDNN on the calling thread.
     static func product(

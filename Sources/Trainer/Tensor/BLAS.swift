@@ -67,12 +67,20 @@ func multiply(_ a: Matrix, transposed b: Matrix, into c: Matrix, accumulate: Boo
 func multiply(_ a: Matrix, transposed b: BFloat16Matrix, into c: Matrix, accumulate: Bool = false) {
     precondition(a.columns == b.columns && c.rows == a.rows && c.columns == b.rows)
     guard c.rows > FewRows.most else { return FewRows.multiply(a, b, into: c, accumulate: accumulate) }
-    RoundedOperands.with(a) { a in
-        split(c) { rows, columns in
-            BLAS.product(
-                a[rows: rows], transposed: false, b[rows: columns], transposed: true,
-                into: c[rows: rows][columns: columns], accumulate: accumulate)
-        }
+    guard a.count > 0 else { return accumulate ? () : c.fill(0) }
+    RoundedOperands.with(a) { multiply($0, transposed: false, b, transposed: true, into: c, accumulate: accumulate) }
+}
+
+/// c = op(a) op(b), or c += op(a) op(b), of operands that are bfloat16 already.
+func multiply(
+    _ a: BFloat16Matrix, transposed isATransposed: Bool, _ b: BFloat16Matrix, transposed isBTransposed: Bool,
+    into c: Matrix, accumulate: Bool
+) {
+    split(c) { rows, columns in
+        BLAS.product(
+            isATransposed ? a[columns: rows] : a[rows: rows], transposed: isATransposed,
+            isBTransposed ? b[rows: columns] : b[columns: columns], transposed: isBTransposed,
+            into: c[rows: rows][columns: columns], accumulate: accumulate)
     }
 }
 
@@ -111,12 +119,8 @@ func multiply(
         }
     case .bfloat16:
         RoundedOperands.with(a, b) { a, b in
-            split(c) { rows, columns in
-                BLAS.product(
-                    isATransposed ? a[columns: rows] : a[rows: rows], transposed: isATransposed,
-                    isBTransposed ? b[rows: columns] : b[columns: columns], transposed: isBTransposed,
-                    into: c[rows: rows][columns: columns], accumulate: accumulate)
-            }
+            multiply(
+                a, transposed: isATransposed, b, transposed: isBTransposed, into: c, accumulate: accumulate)
         }
     }
 }

@@ -8,6 +8,8 @@ struct Parameter {
     let weight: Matrix
     /// As `weight`; no rows if the weight is frozen.
     let gradient: Matrix
+    /// As `weight`, where products are in bfloat16: what it was at `ParameterStore.round()`.
+    let rounded: BFloat16Matrix?
 
     struct Part {
         /// The tensor's name in a checkpoint.
@@ -22,18 +24,22 @@ struct Parameter {
         parts = []
         self.weight = weight
         gradient = Matrix(start: weight.start, rows: 0, columns: weight.columns)
+        rounded = nil
     }
 
     /// The rows in `range` of the weight and of its gradient.
     subscript(rows range: Range<Int>) -> Parameter {
         let isFrozen = gradient.rows == 0
-        return Parameter(parts: [], weight: weight[rows: range], gradient: isFrozen ? gradient : gradient[rows: range])
+        return Parameter(
+            parts: [], weight: weight[rows: range], gradient: isFrozen ? gradient : gradient[rows: range],
+            rounded: rounded?[rows: range])
     }
 
-    fileprivate init(parts: [Part], weight: Matrix, gradient: Matrix) {
+    fileprivate init(parts: [Part], weight: Matrix, gradient: Matrix, rounded: BFloat16Matrix?) {
         self.parts = parts
         self.weight = weight
         self.gradient = gradient
+        self.rounded = rounded
     }
 }
 
@@ -47,6 +53,9 @@ final class ParameterStore {
     /// [count], as `weights`.
     let gradients: UnsafeMutableBufferPointer<Float>
     private var used = 0
+    /// [matrices' elements]: bfloat16 copies of all matrices, if products are in bfloat16.
+    private let rounded: UnsafeMutableBufferPointer<UInt16>
+    private var usedRounded = 0
 
     /// What a parameter will be: its tensors' names and rows, below each other, and its columns.
     struct Declaration {
@@ -65,6 +74,7 @@ final class ParameterStore {
 
         fileprivate var rows: Int { parts.reduce(0) { $0 + $1.rows } }
         fileprivate var capacity: Int { (rows * columns + 15) & ~15 }
+        fileprivate var roundedCapacity: Int { isVector ? 0 : rows * BFloat16Matrix.stride(columns: columns) }
     }
 
     /// Makes all parameters at once, zero.
@@ -74,12 +84,17 @@ final class ParameterStore {
         gradients = UnsafeMutableBufferPointer(start: allocateFloats(count), count: count)
         weights.update(repeating: 0)
         gradients.update(repeating: 0)
+        let isRounded = MatrixPrecision.current == .bfloat16
+        let roundedCount = isRounded ? declarations.reduce(0) { $0 + $1.roundedCapacity } : 0
+        rounded = UnsafeMutableBufferPointer(start: allocateBFloat16(roundedCount), count: roundedCount)
+        rounded.update(repeating: 0)
         parameters = declarations.map(place)
     }
 
     deinit {
         free(weights.baseAddress)
         free(gradients.baseAddress)
+        free(rounded.baseAddress)
     }
 
     /// Numbers that are trained, without the gaps between parameters.
@@ -88,6 +103,14 @@ final class ParameterStore {
     func zeroGradients() {
         guard let start = gradients.baseAddress else { return }
         Matrix(start: start, rows: gradients.count / 16, columns: 16).fill(0)
+    }
+
+    /// Rounds all matrices for products in bfloat16, if they are.
+    ///
+    /// What a draft begins every computation with, so that no weight that has changed since is used: a fraction of a
+    /// percent of what a batch costs.
+    func round() {
+        for parameter in parameters { parameter.rounded?.round(parameter.weight) }
     }
 
     /// Every checkpoint tensor: its name, its shape and its place in the weights.
@@ -101,7 +124,10 @@ final class ParameterStore {
         guard let weight = weights.baseAddress, let gradient = gradients.baseAddress else {
             preconditionFailure("a parameter in a store of none")
         }
-        defer { used += declaration.capacity }
+        defer {
+            used += declaration.capacity
+            if !rounded.isEmpty { usedRounded += declaration.roundedCapacity }
+        }
         var row = 0
         let parts = declaration.parts.map { part in
             defer { row += part.rows }
@@ -111,6 +137,15 @@ final class ParameterStore {
         return Parameter(
             parts: parts,
             weight: Matrix(start: weight + used, rows: row, columns: declaration.columns),
-            gradient: Matrix(start: gradient + used, rows: row, columns: declaration.columns))
+            gradient: Matrix(start: gradient + used, rows: row, columns: declaration.columns),
+            rounded: rounded(declaration))
+    }
+
+    private func rounded(_ declaration: Declaration) -> BFloat16Matrix? {
+        guard !rounded.isEmpty, let start = rounded.baseAddress, !declaration.isVector else { return nil }
+        let columns = declaration.columns
+        return BFloat16Matrix(
+            start: start + usedRounded, rows: declaration.rows, columns: columns,
+            stride: BFloat16Matrix.stride(columns: columns))
     }
 }

@@ -2,29 +2,38 @@ import Glibc
 
 /// Scratch memory for one micro batch: activations are stacked in it on the way forward and dropped together.
 ///
-/// It grows by blocks, which never move, until it has seen the largest batch; `highWater` says how far that was.
+/// One range of addresses, as long as the machine has memory, of which only what was in use at a time becomes memory:
+/// so nothing ever moves, and the largest batch alone decides how much that is. `highWater` says it.
 final class Workspace {
-    private var blocks: [Block] = []
-    private var position = Position(block: 0, offset: 0)
-    private var usedBefore = 0
+    private let start: UnsafeMutablePointer<Float>
+    private let capacity: Int
+    /// Floats that have been made memory, from `start`.
+    private var committed = 0
+    private var used = 0
     /// The most floats that were in use at a time.
     private(set) var highWater = 0
 
-    private struct Block {
-        let start: UnsafeMutablePointer<Float>
-        let capacity: Int
+    /// Floats that become memory at a time: 16 MB.
+    private static let commitment = 1 << 22
+
+    init() {
+        var bytes = sysconf(Int32(_SC_PHYS_PAGES)) * sysconf(Int32(_SC_PAGESIZE))
+        // Less where a limit on addresses (ulimit -v) doesn't leave room for all of it.
+        while true {
+            if let memory = mmap(nil, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0),
+                memory != MAP_FAILED
+            {
+                start = memory.bindMemory(to: Float.self, capacity: bytes / 4)
+                capacity = bytes / 4
+                madvise(memory, bytes, MADV_HUGEPAGE)
+                return
+            }
+            bytes /= 2
+            guard bytes >= 4 * Self.commitment else { fatalError("no addresses for \(bytes) bytes") }
+        }
     }
 
-    private struct Position {
-        var block: Int
-        var offset: Int
-    }
-
-    private static let blockCapacity = 1 << 22
-
-    deinit {
-        for block in blocks { free(block.start) }
-    }
+    deinit { munmap(start, 4 * capacity) }
 
     /// A matrix whose elements are whatever was there before.
     func matrix(rows: Int, columns: Int) -> Matrix {
@@ -40,27 +49,25 @@ final class Workspace {
 
     /// Runs `body` and takes back everything it allocated.
     func scope<R, E: Error>(_ body: () throws(E) -> R) throws(E) -> R {
-        let (mark, used) = (position, usedBefore)
-        defer { (position, usedBefore) = (mark, used) }
+        let mark = used
+        defer { used = mark }
         return try body()
     }
 
     private func take(_ count: Int) -> UnsafeMutablePointer<Float> {
-        let count = (max(1, count) + 15) & ~15
-        while position.block < blocks.count, position.offset + count > blocks[position.block].capacity {
-            usedBefore += position.offset
-            position = Position(block: position.block + 1, offset: 0)
-        }
-        if position.block == blocks.count { blocks.append(Self.allocate(max(count, Self.blockCapacity))) }
-        let start = blocks[position.block].start + position.offset
-        position.offset += count
-        highWater = max(highWater, usedBefore + position.offset)
-        return start
+        let first = used
+        used += (max(1, count) + 15) & ~15
+        highWater = max(highWater, used)
+        if used > committed { commit() }
+        return start + first
     }
 
-    private static func allocate(_ capacity: Int) -> Block {
-        let start = allocateFloats(capacity)
-        return Block(start: start, capacity: capacity)
+    private func commit() {
+        let wanted = (used + Self.commitment - 1) / Self.commitment * Self.commitment
+        guard wanted <= capacity,
+            mprotect(start + committed, 4 * (wanted - committed), PROT_READ | PROT_WRITE) == 0
+        else { fatalError("no memory for activations of \(4 * used) bytes") }
+        committed = wanted
     }
 }
 
@@ -76,4 +83,9 @@ func allocateFloats(_ count: Int) -> UnsafeMutablePointer<Float> {
     }
     if alignment > 64 { madvise(memory, bytes, MADV_HUGEPAGE) }
     return memory.bindMemory(to: Float.self, capacity: max(16, count))
+}
+
+/// As `allocateFloats`, numbers of 16 bits.
+func allocateBFloat16(_ count: Int) -> UnsafeMutablePointer<UInt16> {
+    UnsafeMutableRawPointer(allocateFloats((count + 1) / 2)).bindMemory(to: UInt16.self, capacity: max(32, count))
 }

@@ -91,7 +91,7 @@ extension Eagle3DraftModel {
         let targetIndex = learnt.map { piece.targetIndex[$0 - piece.labels.lowerBound] }
         let gathered = workspace.matrix(rows: rows.count, columns: y.columns)
         gathered.gather(rows, from: y)
-        let z = workspace.matrix(rows: rows.count, columns: configuration.draftVocabSize)
+        let z = logits(rows: rows.count, in: workspace)
         lmHead.forward(gathered, into: z)
         let results = rowResults(z, learnt, targetIndex, target, plan, weights)
         for (i, label) in learnt.enumerated() {
@@ -100,9 +100,23 @@ extension Eagle3DraftModel {
         }
         guard weights != nil else { return }
         let dGathered = workspace.matrix(rows: rows.count, columns: y.columns)
-        lmHead.backward(z, x: gathered, into: dGathered)
+        if lmHead.weight.rounded == nil {
+            lmHead.backward(z, x: gathered, into: dGathered)
+        } else {
+            RoundedOperands.with(gathered) { lmHead.backward(z.rounded, x: $0, into: dGathered) }
+        }
         dGathered.scatter(rows, into: dY)
     }
+
+    /// Room for logits, whose rows are an odd number of cache lines apart, so that a column's numbers don't evict each
+    /// other from the cache.
+    private func logits(rows: Int, in workspace: Workspace) -> Matrix {
+        let count = configuration.draftVocabSize
+        let stride = (count + 15) / 16 * 16 | 16
+        return workspace.matrix(rows: rows, columns: stride)[columns: 0..<count]
+    }
+
+    /// Replaces logits by their gradient, which is rounded in place for products in bfloat16.
 
     private func rowResults(
         _ z: Matrix, _ learnt: [Int], _ targetIndex: [Int], _ target: CompactTeacher.Distributions,
@@ -121,6 +135,7 @@ extension Eagle3DraftModel {
                     probabilities: target.probabilities.row(targetIndex[i]), coverage: target.coverage[targetIndex[i]])
                 results[i] = DistillationLoss.forwardBackward(
                     z.row(i), z.columns, distribution, weight: rowWeights[i])
+                if weights != nil, lmHead.weight.rounded != nil { z.roundInPlace(i) }
             }
             count = learnt.count
         }

@@ -47,7 +47,8 @@ extension Eagle3DraftModel {
     func makeDecoder(
         draftToTarget: [Int32], capacity: Int, workspace: Workspace, embed: @escaping ([Int32], Matrix) throws -> Void
     ) -> any Drafting {
-        DraftDecoder(self, draftToTarget: draftToTarget, capacity: capacity, workspace: workspace, embed: embed)
+        parameters.round()
+        return DraftDecoder(self, draftToTarget: draftToTarget, capacity: capacity, workspace: workspace, embed: embed)
     }
 }
 

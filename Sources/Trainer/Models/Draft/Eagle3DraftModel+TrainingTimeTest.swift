@@ -3,7 +3,8 @@ extension Eagle3DraftModel {
     func learn(
         _ features: DraftFeatures, _ lesson: Lesson, weights: LossWeights?, in workspace: Workspace
     ) throws(CommunicationError) -> TrainingStatistics {
-        try workspace.scope { () throws(CommunicationError) in
+        parameters.round()
+        return try workspace.scope { () throws(CommunicationError) in
             let record = forward(features, lesson.plan, in: workspace)
             let (statistics, dHidden) = try head(record, lesson, weights: weights, in: workspace)
             if weights != nil { backward(dHidden, record, lesson.plan, in: workspace) }
