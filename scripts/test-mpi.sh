@@ -187,6 +187,14 @@ interrupted() {
 check "a rank that gets SIGTERM has all save and exit with 130; resumed, the draft equals that of an uninterrupted run" \
     interrupted
 
+profiled() {
+    train 2 "$scratch/profiled" --tp-size 2 --profile 2>&1 | tee "$scratch/profile.log"
+    for phase in loading data target draft communication optimizer checkpoint other all; do
+        grep -qE "^ +$phase +[0-9]" "$scratch/profile.log" || { echo "no $phase"; return 1; }
+    done
+}
+check "train --profile says how long each phase took" profiled
+
 # --- Speculative decoding gives the greedy text, and the same report on 1 and 2 ranks.
 
 evaluate() {

@@ -15,7 +15,16 @@ public enum Machine {
     /// The vector extensions that this program was compiled to use.
     public static var compiledFeatures: String {
         let text = String(cString: machine_compiled_features()).trimmingSuffix(while: { $0 == " " })
-        return text.isEmpty ? "baseline" : String(text)
+        return text.isEmpty ? "baseline" : text
+    }
+
+    /// The resident set of this process, in bytes.
+    public static var residentBytes: Int {
+        let fields = (try? readFile("/proc/self/statm")).map {
+            String(decoding: $0, as: UTF8.self).split(separator: " ")
+        }
+        guard let fields, fields.count > 1, let pages = Int(fields[1]) else { return 0 }
+        return pages * Int(getpagesize())
     }
 
     /// The largest resident set that this process has had, in bytes.
@@ -27,9 +36,10 @@ public enum Machine {
 }
 
 extension StringProtocol {
-    fileprivate func trimmingSuffix(while predicate: (Character) -> Bool) -> SubSequence {
+    /// The text without the characters at its end that fulfil a condition.
+    public func trimmingSuffix(while predicate: (Character) -> Bool) -> String {
         var end = endIndex
         while end > startIndex, predicate(self[index(before: end)]) { end = index(before: end) }
-        return self[..<end]
+        return String(self[..<end])
     }
 }

@@ -26,6 +26,7 @@ enum ProbeCommand {
             throw JSONError("token id \(id) is not below the target's vocab_size, \(vocabSize)", at: options.inputIds)
         }
         let (states, logits) = try run(target, ids)
+        try grid.logProfile(options.target)
         guard grid.world.rank == 0 else { return }
         let shape = target.configuration
         var writer = try SafetensorsWriter(

@@ -11,10 +11,12 @@ enum TrainCommand {
             try run.note(report)
             if report.isInterrupted {
                 try run.save()
+                try grid.logProfile(options.target)
                 throw Interrupted()
             }
         }
         try run.finish()
+        try grid.logProfile(options.target)
     }
 }
 
@@ -127,11 +129,13 @@ final class TrainingRun {
                 step: loop.step, epoch: loop.epoch, updates: loop.optimizer.updates, bestAcceptanceLength: best,
                 settings: fixedSettings, provenance: provenance)
             let name = loop.isEndOfEpoch ? "epoch_\(loop.epoch)" : "step_\(loop.step)"
-            try checkpoints.save(
-                Checkpoints.Contents(
-                    configuration: setup.configuration, parameters: setup.model.draft.parameters,
-                    optimizer: loop.optimizer, mapping: setup.mapping, state: state),
-                name: name, isBest: isBest)
+            try Profile.measure(.checkpoint) {
+                try checkpoints.save(
+                    Checkpoints.Contents(
+                        configuration: setup.configuration, parameters: setup.model.draft.parameters,
+                        optimizer: loop.optimizer, mapping: setup.mapping, state: state),
+                    name: name, isBest: isBest)
+            }
             Log.line("saved \(options.output.outputDir)/\(name)\(isBest ? ", the best so far" : "")")
         }
         try grid.world.barrier()

@@ -28,6 +28,7 @@ struct TargetOptions: Options {
     @Option("Threads of each rank; as many as it may use if left out.") var numThreads: Int?
     @Option("What matrix products round their operands to; sums, weights and all else are float32.")
     var dtype: MatrixPrecision = .float32
+    @Flag("Log at the end how long each part took: target, draft, communication and others.") var profile
 
     func validate() throws(OptionsError) {
         if tpSize < 1 { throw .rule("--tp-size must be at least 1") }

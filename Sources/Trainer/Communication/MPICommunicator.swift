@@ -105,7 +105,8 @@ struct MPICommunicator: Communicator, @unchecked Sendable {
         return count
     }
 
-    private static func check(_ code: Int32, _ operation: String) throws(CommunicationError) {
+    private static func check(_ call: @autoclosure () -> Int32, _ operation: String) throws(CommunicationError) {
+        let code = Profile.measure(.communication, call)
         guard code != MPI_SUCCESS else { return }
         var text = [CChar](repeating: 0, count: Int(MPI_MAX_ERROR_STRING) + 1)
         var length: Int32 = 0

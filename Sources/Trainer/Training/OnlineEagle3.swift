@@ -36,7 +36,9 @@ struct OnlineEagle3 {
                 ownSequences: samples[rank].count, sequencesBefore: samples[..<rank].reduce(0) { $0 + $1.count },
                 in: workspace)
             let lesson = Lesson(teacher: teacher, targetHidden: hidden, plans: plans, firstRow: firstRow)
-            return try draft.learn(features, lesson, weights: weights, in: workspace)
+            return try Profile.measure(.draft) { () throws(CommunicationError) in
+                try draft.learn(features, lesson, weights: weights, in: workspace)
+            }
         }
     }
 

@@ -67,7 +67,7 @@ final class TrainingLoop {
     /// Does the next step.
     func run() throws -> StepReport {
         let batch = sampler.batch(order(epoch: step / sampler.stepsPerEpoch), step: step)
-        let micro = try read(batch)
+        let micro = try Profile.measure(.data) { try read(batch) }
         let parameters = model.draft.parameters
         let own = micro.flatMap { $0[grid.tensorParallel.rank] }
         let count = try grid.world.sum([
@@ -81,12 +81,14 @@ final class TrainingLoop {
             statistics.add(try model.run(samples, weights: weights, in: workspace))
         }
         try grid.world.allReduceSum(parameters.gradients)
-        let norm = GradientClipping.norm(parameters.gradients)
+        let norm = Profile.measure(.optimizer) { GradientClipping.norm(parameters.gradients) }
         let learningRate = schedule.learningRate(at: step)
         if norm.isFinite {
-            optimizer.update(
-                parameters, learningRate: learningRate,
-                gradientFactor: GradientClipping.factor(norm: norm, limit: settings.maxGradNorm))
+            Profile.measure(.optimizer) {
+                optimizer.update(
+                    parameters, learningRate: learningRate,
+                    gradientFactor: GradientClipping.factor(norm: norm, limit: settings.maxGradNorm))
+            }
         }
         step += 1
         let isInterrupted = try grid.world.max([Interrupt.isRequested ? 1 : 0])[0] > 0
@@ -151,7 +153,7 @@ enum HeldOut {
         for (done, parts) in grid.groupParts(of: Array(0..<samples.count)[...], batchSize: batchSize, samples)
             .enumerated()
         {
-            let read = try parts.map { part in try part.map(samples.sample(at:)) }
+            let read = try Profile.measure(.data) { try parts.map { part in try part.map(samples.sample(at:)) } }
             statistics.add(try model.run(read, weights: nil, in: workspace))
             progress(min(samples.count, (done + 1) * batchSize * grid.world.size))
             try Interrupt.check()

@@ -52,6 +52,14 @@ struct CompactTeacher {
     func distributions(
         _ hidden: Matrix, rows: [[Int32]], in workspace: Workspace
     ) throws(CommunicationError) -> Distributions {
+        try Profile.measure(.target) { () throws(CommunicationError) in
+            try makeDistributions(hidden, rows: rows, in: workspace)
+        }
+    }
+
+    private func makeDistributions(
+        _ hidden: Matrix, rows: [[Int32]], in workspace: Workspace
+    ) throws(CommunicationError) -> Distributions {
         let (rank, joined) = (target.communicator.rank, rows.flatMap { $0 })
         let own = rows[rank].count
         let before = rows[..<rank].reduce(0) { $0 + $1.count }

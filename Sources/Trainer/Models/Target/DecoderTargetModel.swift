@@ -24,10 +24,20 @@ struct DecoderTargetModel: DistributedTargetModel {
     var vocabulary: Range<Int> { embedding.vocabulary }
 
     func embed(_ ids: [Int32], into embedding: Matrix) throws(CommunicationError) {
-        try self.embedding.forward(ids, into: embedding)
+        try Profile.measure(.target) { () throws(CommunicationError) in
+            try self.embedding.forward(ids, into: embedding)
+        }
     }
 
     func forward(
+        _ x: Matrix, _ rows: DecoderRows, in workspace: Workspace, capture: (_ layer: Int, _ input: Matrix) -> Void
+    ) throws(CommunicationError) {
+        try Profile.measure(.target) { () throws(CommunicationError) in
+            try run(x, rows, in: workspace, capture: capture)
+        }
+    }
+
+    private func run(
         _ x: Matrix, _ rows: DecoderRows, in workspace: Workspace, capture: (_ layer: Int, _ input: Matrix) -> Void
     ) throws(CommunicationError) {
         if description.embeddingScale != 1 {
@@ -43,7 +53,9 @@ struct DecoderTargetModel: DistributedTargetModel {
         rows.cache?.advance(x.rows)
     }
 
-    func logits(_ hidden: Matrix, into logits: Matrix) { head.forward(hidden, into: logits) }
+    func logits(_ hidden: Matrix, into logits: Matrix) {
+        Profile.measure(.target) { head.forward(hidden, into: logits) }
+    }
 
     func headRows(_ ids: [Int32], into rows: Matrix) throws(CommunicationError) {
         try VocabParallelEmbedding(vocabulary: vocabulary, weight: head.weight, communicator: communicator)
