@@ -8,9 +8,11 @@ import Testing
 struct StreamingAttentionTests {
     private let workspace = Workspace()
 
-    private func attention(_ span: AttentionSpan, hasSinks: Bool = false) -> StreamingAttention {
+    private func attention(
+        _ span: AttentionSpan, hasSinks: Bool = false, precision: MatrixPrecision = .float32
+    ) -> StreamingAttention {
         var attention = StreamingAttention(
-            numHeads: 4, headDim: 24, keyValueHead: [0, 0, 1, 1], scale: 0.3, span: span)
+            numHeads: 4, headDim: 24, keyValueHead: [0, 0, 1, 1], scale: 0.3, span: span, precision: precision)
         if hasSinks { attention.sinks = random(1, 4, seed: 9) }
         return attention
     }
@@ -43,7 +45,18 @@ struct StreamingAttentionTests {
         arguments: [AttentionSpan.full, .sliding(1), .sliding(70), .sliding(400), .chunked(64), .chunked(300)],
         [false, true])
     func equalsSumsInDouble(span: AttentionSpan, hasSinks: Bool) {
-        let attention = attention(span, hasSinks: hasSinks)
+        expectSums(attention(span, hasSinks: hasSinks), tolerance: 2e-6)
+    }
+
+    /// With operands of eight bits.
+    @Test(
+        .enabled(if: Machine.hasBFloat16), arguments: [AttentionSpan.full, .sliding(70), .chunked(300)], [false, true])
+    func inBFloat16ItDiffersByItsRounding(span: AttentionSpan, hasSinks: Bool) {
+        expectSums(attention(span, hasSinks: hasSinks, precision: .bfloat16), tolerance: 2e-2)
+    }
+
+    private func expectSums(_ attention: StreamingAttention, tolerance: Double) {
+        let span = attention.span
         let sequences = [0..<531, 531..<536, 536..<700]
         let q = random(700, 96, seed: 1)
         let keyValue = Attention.KeyValue(keys: random(700, 48, seed: 2), values: random(700, 48, seed: 3))
@@ -67,7 +80,7 @@ struct StreamingAttentionTests {
                     let wanted = expected(attention, q, keyValue, row: row, head: head, keys: keys)
                     let found = (0..<24).map { Double(o[row, head * 24 + $0]) }
                     let worst = zip(found, wanted).reduce(0) { max($0, abs($1.0 - $1.1)) }
-                    #expect(worst < 2e-6, "row \(row), head \(head): off by \(worst)")
+                    #expect(worst < tolerance, "row \(row), head \(head): off by \(worst)")
                 }
             }
         }

@@ -8,7 +8,7 @@ import Glibc
 ///
 /// Blocks of keys come one after another, with the largest score so far and the sums relative to it (Milakov and
 /// Gimelshein 2018; Dao and others 2022). So memory doesn't depend on the sequence's length, and blocks that no row
-/// sees are never touched.
+/// sees are never touched. The query heads that share a key/value head are rows of the same products.
 struct StreamingAttention {
     let numHeads: Int
     let headDim: Int
@@ -18,9 +18,12 @@ struct StreamingAttention {
     var span = AttentionSpan.full
     /// [1, numHeads]: each head's sink.
     var sinks: Matrix?
+    /// What queries, keys, values and eˢ are rounded to; sums are float32.
+    var precision = MatrixPrecision.float32
 
-    private static let queryBlock = 128
-    private static let keyBlock = 256
+    /// Rows of a block's queries, those of all its heads together.
+    static let queryBlock = 256
+    static let keyBlock = 256
     /// Rows up to which each is computed by itself, so that a row's numbers don't depend on those beside it.
     private static let fewRows = 8
 
@@ -35,78 +38,120 @@ struct StreamingAttention {
         _ q: Matrix, _ keyValue: Attention.KeyValue, visible: [Int32], segments: [Attention.Segment], into o: Matrix,
         in workspace: Workspace
     ) {
-        let tasks = segments.flatMap(tasks)
+        let few = segments.filter { $0.queries.count <= Self.fewRows }
+        let many = segments.filter { $0.queries.count > Self.fewRows }
+        if !few.isEmpty { forwardRows(q, keyValue, visible: visible, segments: few, into: o, in: workspace) }
+        if !many.isEmpty { forwardBlocks(q, keyValue, visible: visible, segments: many, into: o, in: workspace) }
+    }
+
+    // MARK: - Blocks of rows, by matrix products
+
+    /// Some rows of the query heads that share a key/value head.
+    private struct Task {
+        let rows: Range<Int>
+        let keys: Range<Int>
+        let heads: Range<Int>
+    }
+
+    private func forwardBlocks(
+        _ q: Matrix, _ keyValue: Attention.KeyValue, visible: [Int32], segments: [Attention.Segment], into o: Matrix,
+        in workspace: Workspace
+    ) {
+        let tasks = segments.flatMap { segment in
+            groups.flatMap { heads in
+                let size = Self.blockRows(heads.count)
+                return stride(from: segment.queries.lowerBound, to: segment.queries.upperBound, by: size).map { first in
+                    Task(
+                        rows: first..<min(first + size, segment.queries.upperBound), keys: segment.keys, heads: heads)
+                }
+            }
+        }
         workspace.scope {
+            let operands = AttentionOperands(keyValue, precision, in: workspace)
+            let largest = tasks.map { $0.rows.count * $0.heads.count }.max() ?? 0
             let scratch = (0..<Parallel.threads).map { _ in
-                Scratch(
-                    scores: workspace.matrix(rows: Self.queryBlock, columns: Self.keyBlock),
-                    state: workspace.matrix(rows: 2, columns: Self.queryBlock))
+                AttentionScratch(rows: largest, headDim: headDim, keys: Self.keyBlock, precision, in: workspace)
             }
-            Parallel.forEach(tasks.count * numHeads) { index, worker in
-                let (task, head) = (tasks[index / numHeads], index % numHeads)
-                let columns = head * headDim..<(head + 1) * headDim
-                let kvColumns = keyValueHead[head] * headDim..<(keyValueHead[head] + 1) * headDim
-                let block = Block(
-                    queries: q[rows: task.queries][columns: columns],
-                    keys: keyValue.keys[rows: task.keys][columns: kvColumns],
-                    values: keyValue.values[rows: task.keys][columns: kvColumns],
-                    visible: visible[task.queries], output: o[rows: task.queries][columns: columns],
-                    sink: sinks.map { $0[0, head] } ?? -.infinity)
-                task.queries.count == 1 ? row(block, scratch[worker]) : rows(block, scratch[worker])
+            // The last blocks see the most keys: they come first, so that threads end together.
+            let order = tasks.sorted {
+                $0.rows.lowerBound - $0.keys.lowerBound > $1.rows.lowerBound - $1.keys.lowerBound
+            }
+            Parallel.forEach(order.count) { index, worker in
+                run(order[index], q, operands, visible, o, scratch[worker])
             }
         }
     }
 
-    /// Some rows of one head.
-    private struct Block {
-        let queries: Matrix
-        let keys: Matrix
-        let values: Matrix
-        let visible: ArraySlice<Int32>
-        let output: Matrix
-        let sink: Float
+    /// Rows of a block of so many heads.
+    private static func blockRows(_ heads: Int) -> Int { max(16, queryBlock / heads) }
+
+    /// Floats that `forward` takes of its workspace, for a sequence of so many tokens among `rows`.
+    func scratchCount(longest: Int, rows: Int, keyValueWidth: Int) -> Int {
+        let block = groups.map { min(longest, Self.blockRows($0.count)) * $0.count }.max() ?? 0
+        let floats = Parallel.threads * block * (Self.keyBlock + 2 * headDim + 2)
+        guard precision == .bfloat16 else { return floats }
+        return floats + Parallel.threads * block * (Self.keyBlock + headDim) / 2 + rows * keyValueWidth
     }
 
-    /// A thread's memory: a block of scores; each row's largest score and its sum of exponentials.
-    private struct Scratch {
-        let scores: Matrix
-        let state: Matrix
-    }
-
-    /// A sequence's rows in blocks; few of them one by one.
-    private func tasks(_ segment: Attention.Segment) -> [Attention.Segment] {
-        let size = segment.queries.count <= Self.fewRows ? 1 : Self.queryBlock
-        return stride(from: segment.queries.lowerBound, to: segment.queries.upperBound, by: size).map { first in
-            .init(queries: first..<min(first + size, segment.queries.upperBound), keys: segment.keys)
+    /// Neighbouring query heads that share a key/value head.
+    private var groups: [Range<Int>] {
+        var groups: [Range<Int>] = []
+        for head in 0..<numHeads {
+            if let last = groups.last, keyValueHead[last.lowerBound] == keyValueHead[head] {
+                groups[groups.count - 1] = last.lowerBound..<head + 1
+            } else {
+                groups.append(head..<head + 1)
+            }
         }
+        return groups
     }
 
-    // MARK: - A block of rows, by matrix products
-
-    private func rows(_ block: Block, _ scratch: Scratch) {
-        let (largest, sums) = (scratch.state.row(0), scratch.state.row(1))
-        let hasSink = block.sink > -.infinity
-        largest.update(repeating: block.sink, count: block.queries.rows)
-        sums.update(repeating: hasSink ? 1 : 0, count: block.queries.rows)
-        for row in 0..<block.output.rows { block.output.row(row).update(repeating: 0, count: headDim) }
-        let visible = block.visible.map { Int($0) }
-        guard let first = visible.first, let last = visible.last else { return }
-        precondition(last <= block.keys.rows)
+    private func run(
+        _ task: Task, _ q: Matrix, _ operands: AttentionOperands, _ visible: [Int32], _ o: Matrix,
+        _ scratch: AttentionScratch
+    ) {
+        let (rows, count) = (task.rows.count, task.rows.count * task.heads.count)
+        let head = keyValueHead[task.heads.lowerBound]
+        let columns = head * headDim..<(head + 1) * headDim
+        let block = scratch[rows: count]
+        for (place, head) in task.heads.enumerated() {
+            let sink = sinks.map { $0[0, head] } ?? -.infinity
+            for row in 0..<rows {
+                let query = q.row(task.rows.lowerBound + row) + head * headDim
+                let index = place * rows + row
+                scale(query, into: block.queries.row(index), by: scale)
+                block.largest[index] = sink
+                block.sums[index] = sink > -.infinity ? 1 : 0
+                block.output.row(index).update(repeating: 0, count: headDim)
+            }
+        }
+        block.roundQueries()
+        let (first, last) = (Int(visible[task.rows.lowerBound]), Int(visible[task.rows.upperBound - 1]))
+        precondition(last <= task.keys.count)
         var begin = span.first(of: first) / Self.keyBlock * Self.keyBlock
         while begin < last {
             let keys = begin..<min(begin + Self.keyBlock, last)
-            let scores = scratch.scores[rows: 0..<visible.count][columns: 0..<keys.count]
-            BLAS.product(block.queries, transposed: block.keys[rows: keys], into: scores, scale: scale)
-            for (row, count) in visible.enumerated() {
-                let from = min(max(span.first(of: count), begin), keys.upperBound) - begin
-                let seen = from..<max(from, min(count, keys.upperBound) - begin)
-                let shrink = exponentiate(scores.row(row), keys.count, seen, &largest[row], &sums[row])
-                if shrink != 1 { multiply(block.output.row(row), by: shrink) }
+            let places = task.keys.lowerBound + keys.lowerBound..<task.keys.lowerBound + keys.upperBound
+            let scores = block.scores[columns: 0..<keys.count]
+            operands.scores(block, keys: places, columns: columns, into: scores)
+            for index in 0..<count {
+                let visibleKeys = Int(visible[task.rows.lowerBound + index % rows])
+                let from = min(max(span.first(of: visibleKeys), begin), keys.upperBound) - begin
+                let seen = from..<max(from, min(visibleKeys, keys.upperBound) - begin)
+                let shrink = exponentiate(
+                    scores.row(index), keys.count, seen, &block.largest[index], &block.sums[index])
+                if shrink != 1 { scale(block.output.row(index), into: block.output.row(index), by: shrink) }
             }
-            BLAS.product(scores, block.values[rows: keys], into: block.output, accumulate: true)
+            operands.addValues(scores, block, keys: places, columns: columns)
             begin += Self.keyBlock
         }
-        for row in visible.indices { multiply(block.output.row(row), by: 1 / sums[row]) }
+        for (place, head) in task.heads.enumerated() {
+            for row in 0..<rows {
+                let index = place * rows + row
+                let target = o.row(task.rows.lowerBound + row) + head * headDim
+                scale(block.output.row(index), into: target, by: 1 / block.sums[index])
+            }
+        }
     }
 
     /// Replaces scores by their exponentials relative to the largest so far, and by 0 where the row doesn't see them.
@@ -131,27 +176,48 @@ struct StreamingAttention {
 
     // MARK: - One row, by dot products
 
-    private func row(_ block: Block, _ scratch: Scratch) {
-        guard let visible = block.visible.first.map({ Int($0) }) else { return }
-        let (query, output, scores) = (block.queries.row(0), block.output.row(0), scratch.scores.start)
-        var (largest, sum) = (block.sink, block.sink > -.infinity ? Float(1) : 0)
+    private func forwardRows(
+        _ q: Matrix, _ keyValue: Attention.KeyValue, visible: [Int32], segments: [Attention.Segment], into o: Matrix,
+        in workspace: Workspace
+    ) {
+        let rows = segments.flatMap { segment in segment.queries.map { (row: $0, keys: segment.keys) } }
+        workspace.scope {
+            let scratch = workspace.matrix(rows: Parallel.threads, columns: Self.keyBlock)
+            Parallel.forEach(rows.count * numHeads) { index, worker in
+                let ((row, keys), head) = (rows[index / numHeads], index % numHeads)
+                let columns = keyValueHead[head] * headDim..<(keyValueHead[head] + 1) * headDim
+                attend(
+                    q.row(row) + head * headDim, keyValue.keys[rows: keys][columns: columns],
+                    keyValue.values[rows: keys][columns: columns], visible: Int(visible[row]),
+                    sink: sinks.map { $0[0, head] } ?? -.infinity, into: o.row(row) + head * headDim,
+                    scores: scratch.row(worker))
+            }
+        }
+    }
+
+    private func attend(
+        _ query: UnsafeMutablePointer<Float>, _ keys: Matrix, _ values: Matrix, visible: Int, sink: Float,
+        into output: UnsafeMutablePointer<Float>, scores: UnsafeMutablePointer<Float>
+    ) {
+        precondition(visible <= keys.rows)
+        var (largest, sum) = (sink, sink > -.infinity ? Float(1) : 0)
         output.update(repeating: 0, count: headDim)
         var begin = span.first(of: visible)
         while begin < visible {
             let count = min(Self.keyBlock, visible - begin)
-            for i in 0..<count { scores[i] = scale * dot(query, block.keys.row(begin + i), headDim) }
+            for i in 0..<count { scores[i] = scale * dot(query, keys.row(begin + i), headDim) }
             let shrink = exponentiate(scores, count, 0..<count, &largest, &sum)
-            if shrink != 1 { multiply(output, by: shrink) }
-            for i in 0..<count { add(scores[i], block.values.row(begin + i), to: output, headDim) }
+            if shrink != 1 { scale(output, into: output, by: shrink) }
+            for i in 0..<count { add(scores[i], values.row(begin + i), to: output, headDim) }
             begin += count
         }
-        multiply(output, by: 1 / sum)
+        scale(output, into: output, by: 1 / sum)
     }
 
-    @inline(__always) private func multiply(_ x: UnsafeMutablePointer<Float>, by factor: Float) {
-        for i in stride(from: 0, to: headDim, by: 16) {
-            x.store(x.load(i, of: headDim) * factor, i, of: headDim)
-        }
+    @inline(__always) private func scale(
+        _ x: UnsafeMutablePointer<Float>, into y: UnsafeMutablePointer<Float>, by factor: Float
+    ) {
+        for i in stride(from: 0, to: headDim, by: 16) { y.store(x.load(i, of: headDim) * factor, i, of: headDim) }
     }
 }
 

@@ -56,6 +56,8 @@ final class ParameterStore {
     /// [matrices' elements]: bfloat16 copies of all matrices, if products are in bfloat16.
     private let rounded: UnsafeMutableBufferPointer<UInt16>
     private var usedRounded = 0
+    /// What the three are in; zero until it is written.
+    private let memory = (weights: ReservedMemory(), gradients: ReservedMemory(), rounded: ReservedMemory())
 
     /// What a parameter will be: its tensors' names and rows, below each other, and its columns.
     struct Declaration {
@@ -80,22 +82,15 @@ final class ParameterStore {
     /// Makes all parameters at once, zero.
     init(_ declarations: [Declaration]) {
         let count = declarations.reduce(0) { $0 + $1.capacity }
-        weights = UnsafeMutableBufferPointer(start: allocateFloats(count), count: count)
-        gradients = UnsafeMutableBufferPointer(start: allocateFloats(count), count: count)
-        weights.update(repeating: 0)
-        gradients.update(repeating: 0)
+        weights = memory.weights.numbers(count)
+        gradients = memory.gradients.numbers(count)
         let isRounded = MatrixPrecision.current == .bfloat16
-        let roundedCount = isRounded ? declarations.reduce(0) { $0 + $1.roundedCapacity } : 0
-        rounded = UnsafeMutableBufferPointer(start: allocateBFloat16(roundedCount), count: roundedCount)
-        rounded.update(repeating: 0)
+        rounded = memory.rounded.numbers(isRounded ? declarations.reduce(0) { $0 + $1.roundedCapacity } : 0)
         parameters = declarations.map(place)
     }
 
-    deinit {
-        free(weights.baseAddress)
-        free(gradients.baseAddress)
-        free(rounded.baseAddress)
-    }
+    /// Bytes of the rounded copies.
+    var roundedByteCount: Int { 2 * rounded.count }
 
     /// Numbers that are trained, without the gaps between parameters.
     var parameterCount: Int { parameters.reduce(0) { $0 + $1.weight.count } }

@@ -1,33 +1,27 @@
-import Glibc
-
 /// Memory for weights that aren't trained.
+///
+/// It is zero, and takes none of the machine's, until it is written: so a model can be laid out for its size alone.
 final class FrozenWeights: @unchecked Sendable {
-    private var blocks: [UnsafeMutablePointer<Float>] = []
-    /// Bytes of all of them.
+    private let memory = ReservedMemory()
+    /// Bytes of all matrices.
     private(set) var byteCount = 0
 
-    deinit { blocks.forEach { free($0) } }
-
     func matrix(rows: Int, columns: Int) -> Matrix {
-        Matrix(start: allocate(rows * columns), rows: rows, columns: columns)
+        let start = take(4 * rows * columns).bindMemory(to: Float.self, capacity: rows * columns)
+        return Matrix(start: start, rows: rows, columns: columns)
     }
 
     /// A weight of linear maps or an embedding, in the precision of products; bfloat16 rows end in zeros.
     func weight(rows: Int, columns: Int, _ precision: MatrixPrecision) -> FrozenWeight {
         guard precision == .bfloat16 else { return .float32(matrix(rows: rows, columns: columns)) }
         let stride = BFloat16Matrix.stride(columns: columns)
-        let start = UnsafeMutableRawPointer(allocate((rows * stride + 1) / 2))
-        if stride > columns { start.initializeMemory(as: UInt16.self, repeating: 0, count: rows * stride) }
-        return .bfloat16(
-            BFloat16Matrix(
-                start: start.bindMemory(to: UInt16.self, capacity: rows * stride), rows: rows, columns: columns,
-                stride: stride))
+        let start = take(2 * rows * stride).bindMemory(to: UInt16.self, capacity: rows * stride)
+        return .bfloat16(BFloat16Matrix(start: start, rows: rows, columns: columns, stride: stride))
     }
 
-    private func allocate(_ floats: Int) -> UnsafeMutablePointer<Float> {
-        let start = allocateFloats(floats)
-        blocks.append(start)
-        byteCount += 4 * floats
-        return start
+    private func take(_ bytes: Int) -> UnsafeMutableRawPointer {
+        let bytes = (max(1, bytes) + 63) & ~63
+        defer { byteCount += bytes }
+        return memory.bytes(at: byteCount, count: bytes)
     }
 }
