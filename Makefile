@@ -1,5 +1,5 @@
 # The doors to everything. Each is a script of its own, for machines without make.
-.PHONY: demo test test-mpi test-tokenizers fuzz lint format bench bench-preprocess bench-tokenize fixtures
+.PHONY: demo test test-mpi test-tokenizers fuzz lint format bench bench-preprocess bench-tokenize bench-target bench-plan bench-8b fixtures
 
 demo:     ; @scripts/demo.sh
 test:     ; @scripts/test.sh
@@ -11,4 +11,7 @@ format:   ; @swift format -i -r Sources Tests Package.swift
 bench:    ; @Benchmarks/preprocess.sh && Benchmarks/tokenize.sh && Benchmarks/train.sh
 bench-preprocess: ; @Benchmarks/preprocess.sh
 bench-tokenize: ; @Benchmarks/tokenize.sh
+bench-target: ; @Benchmarks/target.sh
+bench-plan: ; @Benchmarks/plan.sh
+bench-8b: ; @Benchmarks/large_target.sh
 fixtures: ; @scripts/fixtures.sh

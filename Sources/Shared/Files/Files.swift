@@ -58,6 +58,14 @@ public final class MappedFile: @unchecked Sendable {
         bytes = UnsafeRawBufferPointer(start: start, count: status.st_size)
     }
 
+    /// Lets go of whole pages within a range: they are read anew if they are looked at again.
+    public func release(_ range: Range<Int>) {
+        let page = Int(getpagesize())
+        let (first, last) = ((range.lowerBound + page - 1) / page * page, range.upperBound / page * page)
+        guard let start = bytes.baseAddress, first < last else { return }
+        madvise(UnsafeMutableRawPointer(mutating: start + first), last - first, MADV_DONTNEED)
+    }
+
     deinit {
         if let start = bytes.baseAddress { munmap(UnsafeMutableRawPointer(mutating: start), bytes.count) }
     }

@@ -54,6 +54,25 @@ public struct StoredTensor: Sendable {
     /// The bytes as they are stored, valid while this tensor is.
     public var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(rebasing: file.bytes[range]) }
 
+    /// Bytes that a number takes in the file, on average.
+    public var bytesPerNumber: Double {
+        quantization.map { Double($0.byteCount) / Double($0.size) } ?? Double(type.byteCount)
+    }
+
+    /// Whether it stands before another one: in the same file, or in one of a lesser name.
+    public func precedes(_ other: StoredTensor) -> Bool {
+        (path, range.lowerBound) < (other.path, other.range.lowerBound)
+    }
+
+    /// Lets go of the pages of some rows, of the product of all axes but the last: they are read again if they are
+    /// asked for.
+    public func release(rows: Range<Int>) {
+        let height = shape.dropLast().reduce(1, *)
+        precondition(rows.upperBound <= max(1, height))
+        let rowBytes = range.count / max(1, height)
+        file.release(range.lowerBound + rows.lowerBound * rowBytes..<range.lowerBound + rows.upperBound * rowBytes)
+    }
+
     /// Checks the shape.
     public func expect(_ shape: [Int]) throws(WeightsError) {
         guard self.shape == shape else { throw error("has shape \(self.shape), should have \(shape)") }

@@ -15,13 +15,7 @@ struct DraftSetup {
         mapping: (Int) throws -> VocabularyMapping
     ) throws {
         let targetConfiguration = try ModelConfiguration(directory: options.targetModelPath)
-        if let path = draftOptions.draftModelConfig {
-            configuration = try Eagle3Configuration(JSONFile(path), target: targetConfiguration)
-        } else {
-            configuration = try Eagle3Configuration(
-                target: targetConfiguration,
-                draftVocabSize: draftOptions.draftVocabSize ?? Eagle3Configuration.defaultDraftVocabSize)
-        }
+        configuration = try Eagle3Configuration(draftOptions, target: targetConfiguration)
         self.mapping = try mapping(configuration.shape.draftVocabSize)
         let positions = positions + draftOptions.tttLength
         target = try TargetModelRegistry.load(
@@ -48,6 +42,17 @@ struct DraftSetup {
         let smallest = try world.max(own.map { -$0 }).map { -$0 }
         guard largest == smallest else {
             throw CommunicationError(operation: "the draft's first weights", message: "differ between ranks")
+        }
+    }
+}
+
+extension Eagle3Configuration {
+    /// The draft's configuration that the options ask for.
+    init(_ options: DraftOptions, target: ModelConfiguration) throws {
+        if let path = options.draftModelConfig {
+            try self.init(JSONFile(path), target: target)
+        } else {
+            try self.init(target: target, draftVocabSize: options.draftVocabSize ?? Self.defaultDraftVocabSize)
         }
     }
 }

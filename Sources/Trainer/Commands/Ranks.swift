@@ -9,6 +9,24 @@ enum Ranks {
 
     /// Starts MPI, names the rank in the log and sets the number of threads.
     static func start(_ options: TargetOptions) throws -> ProcessGrid {
+        let grid = try ProcessGrid(world: startWorld(options), tpSize: options.tpSize)
+        Log.line(
+            "\(grid.world.size) rank\(grid.world.size == 1 ? "" : "s") = \(grid.dpSize) data parallel x "
+                + "\(grid.tpSize) tensor parallel, \(Parallel.threads) thread\(Parallel.threads == 1 ? "" : "s") each, "
+                + "\(MatrixPrecision.current) by \(BLAS.name), compiled for \(Machine.compiledFeatures)")
+        return grid
+    }
+
+    /// The same for a command that isn't run by several ranks.
+    static func startAlone(_ options: TargetOptions) throws {
+        let world = try startWorld(options)
+        guard world.size == 1 else {
+            throw CommunicationError(
+                operation: "mpirun", message: "this command runs by itself; start it without mpirun")
+        }
+    }
+
+    private static func startWorld(_ options: TargetOptions) throws -> MPICommunicator {
         let world = try MPICommunicator.start()
         started.store(world.size, ordering: .relaxed)
         if world.size > 1 {
@@ -28,12 +46,7 @@ enum Ranks {
         if !MatrixPrecision.set(options.dtype) {
             Log.line("note: this CPU has no bfloat16 products; they are computed in float32")
         }
-        let grid = try ProcessGrid(world: world, tpSize: options.tpSize)
-        Log.line(
-            "\(world.size) rank\(world.size == 1 ? "" : "s") = \(grid.dpSize) data parallel x \(grid.tpSize) tensor "
-                + "parallel, \(Parallel.threads) thread\(Parallel.threads == 1 ? "" : "s") each, "
-                + "\(MatrixPrecision.current) by \(BLAS.name), compiled for \(Machine.compiledFeatures)")
-        return grid
+        return world
     }
 
     /// Ends this process: in order when all ranks come here, at once for all of them when this one failed.

@@ -35,10 +35,11 @@ struct TargetGolden {
     }
 
     func load(
-        _ communicator: any Communicator, precision: MatrixPrecision = .float32, expertParallel: Bool = false
+        _ communicator: any Communicator, precision: MatrixPrecision = .float32, expertParallel: Bool = false,
+        positions: Int? = nil
     ) throws -> DecoderTargetModel {
         try TargetModelRegistry.load(
-            directory, communicator: communicator, positions: ids.count, precision: precision,
+            directory, communicator: communicator, positions: positions ?? ids.count, precision: precision,
             expertParallel: expertParallel)
     }
 

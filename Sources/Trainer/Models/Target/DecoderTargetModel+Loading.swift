@@ -1,21 +1,21 @@
 import Shared
 
-/// Loading a decoder's weights: each rank reads and converts its own part and nothing else.
+/// Laying out a decoder's weights: each rank plans to read and convert its own part and nothing else.
 extension DecoderTargetModel {
+    /// A model of zeros, which `plan` fills.
+    ///
     /// - Parameters:
     ///   - positions: The longest sequence that will be asked for, in rows.
-    ///   - precision: What linear maps and the embedding are held and multiplied in.
     ///   - expertParallel: Whether ranks have whole experts, instead of a part of each.
     init(
-        _ description: DecoderDescription, weights: WeightDirectory, communicator: any Communicator, positions: Int,
-        precision: MatrixPrecision, expertParallel: Bool = false
+        _ description: DecoderDescription, _ plan: WeightPlan, communicator: any Communicator, positions: Int,
+        expertParallel: Bool = false
     ) throws {
         guard communicator.size <= description.numAttentionHeads else {
             throw CommunicationError(
                 operation: "--tp-size \(communicator.size)",
                 message: "is more than the target's \(description.numAttentionHeads) attention heads")
         }
-        let plan = WeightPlan(weights, precision: precision)
         let shard = DecoderShard(description, plan, communicator, expertParallel: expertParallel)
         self.description = description
         self.communicator = communicator
@@ -32,7 +32,6 @@ extension DecoderTargetModel {
             bias: nil)
         let (names, isTied) = (shard.names, description.tiesWordEmbeddings)
         try plan.expectNoOthers { names.isIgnored($0) || isTied && $0 == names.head }
-        plan.fill()
     }
 }
 

@@ -33,6 +33,32 @@ enum TargetModelRegistry {
         _ directory: String, communicator: any Communicator, positions: Int, precision: MatrixPrecision = .current,
         expertParallel: Bool = false, architectures: [String: Describe] = architectures
     ) throws -> DecoderTargetModel {
+        try Profile.measure(.loading) {
+            let start = ContinuousClock.now
+            let (model, plan) = try lay(
+                directory, communicator, positions, precision, expertParallel, architectures)
+            plan.fill()
+            let (bytes, seconds) = (Double(plan.storedByteCount), (ContinuousClock.now - start).seconds)
+            Log.line(
+                "target: loaded \(fixed(bytes / 1e9, 2)) GB in \(fixed(seconds, 2)) s, "
+                    + "\(fixed(bytes / 1e9 / seconds, 2)) GB/s")
+            return model
+        }
+    }
+
+    /// This rank's part of a target as `load` would make it, all of whose weights are zero: its tensors are checked,
+    /// and no number is read.
+    static func layOut(
+        _ directory: String, communicator: any Communicator, positions: Int, precision: MatrixPrecision = .current,
+        expertParallel: Bool = false
+    ) throws -> DecoderTargetModel {
+        try lay(directory, communicator, positions, precision, expertParallel, architectures).model
+    }
+
+    private static func lay(
+        _ directory: String, _ communicator: any Communicator, _ positions: Int, _ precision: MatrixPrecision,
+        _ expertParallel: Bool, _ architectures: [String: Describe]
+    ) throws -> (model: DecoderTargetModel, plan: WeightPlan) {
         let configuration = try ModelConfiguration(directory: directory)
         guard let name = configuration.architectures.first else {
             throw JSONError("key 'architectures' is missing", at: configuration.path)
@@ -43,9 +69,11 @@ enum TargetModelRegistry {
                 "key 'architectures' is '\(name)', which isn't supported; supported: \(known)", at: configuration.path)
         }
         try refuseQuantization(configuration)
-        return try DecoderTargetModel(
-            describe(configuration), weights: WeightDirectory(directory), communicator: communicator,
-            positions: positions, precision: precision, expertParallel: expertParallel)
+        let plan = WeightPlan(try WeightDirectory(directory), precision: precision)
+        let model = try DecoderTargetModel(
+            describe(configuration), plan, communicator: communicator, positions: positions,
+            expertParallel: expertParallel)
+        return (model, plan)
     }
 
     /// Refuses packed weights other than gpt-oss's.

@@ -95,10 +95,21 @@ final class WeightPlan {
         }
     }
 
-    /// Reads everything.
+    /// Bytes of the files that hold what is read.
+    var storedByteCount: Int {
+        pieces.reduce(0) { $0 + Int(Double($1.outputs.count * $1.inputs.count) * $1.tensor.bytesPerNumber) }
+    }
+
+    /// Reads everything, in the order of the files, and lets go of their pages.
+    ///
+    /// Pages of a mapped file count as this process's memory while they are mapped, so that a rank would seem to need
+    /// its weights twice.
     func fill() {
-        let pieces = pieces
-        Parallel.forEach(pieces.count) { index, _ in pieces[index].fill() }
+        let pieces = pieces.sorted { $0.tensor.precedes($1.tensor) }
+        Parallel.forEach(pieces.count) { index, _ in
+            pieces[index].fill()
+            pieces[index].release()
+        }
         for (offset, target) in offsets {
             for row in 0..<target.rows { for column in 0..<target.columns { target[row, column] += offset } }
         }
@@ -119,6 +130,21 @@ extension WeightPlan.Piece {
             for (row, output) in outputs.enumerated() {
                 MXFP4.unpack(tensor, scales, row: expert * rows + output, columns: inputs) { target.set(row, $0, $1) }
             }
+        }
+    }
+
+    /// Lets go of the pages of the rows that were read.
+    fileprivate func release() {
+        let (first, last) = (outputs.min() ?? 0, outputs.max() ?? 0)
+        switch layout {
+        case .matrix: tensor.release(rows: first..<last + 1)
+        case .row(let row): tensor.release(rows: row..<row + 1)
+        case .transposed(let expert):
+            let rows = tensor.shape[1]
+            tensor.release(rows: expert * rows..<(expert + 1) * rows)
+        case .mxfp4(let expert, let scales):
+            let rows = tensor.shape[1]
+            for tensor in [tensor, scales] { tensor.release(rows: expert * rows + first..<expert * rows + last + 1) }
         }
     }
 

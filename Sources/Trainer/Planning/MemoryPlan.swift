@@ -1,0 +1,126 @@
+import Shared
+
+/// The memory of a rank that trains: what it will have in use when it has the most.
+struct MemoryPlan {
+    /// What takes memory, and how many bytes.
+    let parts: [(name: String, bytes: Int)]
+
+    var bytes: Int { parts.reduce(0) { $0 + $1.bytes } }
+
+    /// - Parameters:
+    ///   - process: What a process takes that has read nothing yet.
+    ///   - target: This rank's part, laid out.
+    ///   - parameters: The draft's.
+    init(
+        process: Int, _ target: DecoderTargetModel, _ shape: Eagle3DraftModel.Shape, _ parameters: ParameterStore,
+        _ sizes: StepSizes
+    ) {
+        let parameterCount = parameters.weights.count
+        let activations = ActivationPlan(target, shape, sizes)
+        var parts = [
+            ("the program", process), ("the target's weights", target.memory.byteCount),
+            ("the draft's weights", 4 * parameterCount), ("its gradients", 4 * parameterCount),
+            ("the optimizer's moments", 8 * parameterCount), ("activations", 4 * activations.floats),
+        ]
+        if MatrixPrecision.current == .bfloat16 {
+            parts.append(("rounded weights of the draft", parameters.roundedByteCount))
+            parts.append(("other rounded operands", 2 * activations.roundedNumbers))
+        }
+        self.parts = parts
+    }
+}
+
+/// What `Workspace` holds when it holds the most: the matrices of `OnlineEagle3.run` and what it calls, in floats.
+struct ActivationPlan {
+    private let target: DecoderTargetModel
+    private let shape: Eagle3DraftModel.Shape
+    private let sizes: StepSizes
+
+    init(_ target: DecoderTargetModel, _ shape: Eagle3DraftModel.Shape, _ sizes: StepSizes) {
+        (self.target, self.shape, self.sizes) = (target, shape, sizes)
+    }
+
+    var floats: Int { features + max(targetLayers, record + max(head, dHidden + backward)) }
+
+    private var h: Int { shape.hiddenSize }
+    private var active: Int { sizes.activeRows }
+    private var tttLength: Int { sizes.plan.tttLength }
+    private var length: Int { sizes.samples.map(\.inputIDs.count).max() ?? 0 }
+
+    /// The target's embedding, hidden states and the three layers that the draft sees.
+    private var features: Int {
+        let extended = sizes.groupRows + sizes.tpSize * sizes.samples.count
+        return (extended + sizes.groupRows + 3 * sizes.rows) * target.configuration.hiddenSize
+    }
+
+    /// What the target's layer takes that takes the most.
+    private var targetLayers: Int {
+        target.layers.map { layer in
+            let (attention, rows) = (layer.attention, sizes.groupRows)
+            let norms = (layer.attentionNorms.output == nil ? 1 : 2) * target.configuration.hiddenSize
+            let attended = rows * (attention.qkv.weight.rows + attention.output.weight.columns)
+            let scratch = attention.attention.scratchCount(
+                longest: length, rows: rows, keyValueWidth: attention.keyValueWidth)
+            guard case .dense(let mlp) = layer.feedForward else {
+                return rows * norms + max(attended + scratch, rows * expertWidth(layer))
+            }
+            return rows * norms + max(attended + scratch, rows * (mlp.gateUp.weight.rows + mlp.down.weight.columns))
+        }.max() ?? 0
+    }
+
+    /// What experts take for a row on average.
+    private func expertWidth(_ layer: DecoderLayer) -> Int {
+        guard case .experts(let mixture) = layer.feedForward, let one = mixture.experts.values.first else { return 0 }
+        let each = 2 * one.gateUp.weight.columns + one.gateUp.weight.rows + one.down.weight.columns
+        return mixture.router.rows + max(1, each * mixture.expertsPerToken / mixture.router.rows)
+    }
+
+    /// What the steps keep for the way back.
+    private var record: Int {
+        let (q, kv) = (shape.queryWidth, shape.keyValueWidth)
+        let each = active * (q + shape.numAttentionHeads + 2 * h + 2 * shape.intermediateSize)
+        let first = sizes.rows * (2 * h + 2 * kv) + active * (q + h)
+        let later = active * (q + 2 * kv + 2 * h)
+        return sizes.rows * h + first + (tttLength - 1) * later + tttLength * each
+    }
+
+    /// The gradients of all steps' hidden states.
+    private var dHidden: Int { tttLength * active * h }
+
+    /// The head's input and its gradient, and the largest piece.
+    private var head: Int {
+        let pieces = Eagle3DraftModel.pieces(sizes.plan).map { piece in
+            let (labels, rows) = (piece.labels.count, piece.targetRows.count)
+            let group = sizes.tpSize * rows
+            let columns = shape.draftVocabSize / sizes.tpSize
+            let teacher = group * (target.vocabulary.count + columns) + rows * shape.draftVocabSize
+            return rows * shape.draftVocabSize + max(teacher, labels * (2 * h + shape.draftVocabSize))
+        }
+        return 3 * dHidden + (pieces.max() ?? 0)
+    }
+
+    /// The gradients of keys and values, and the largest of a step's.
+    private var backward: Int {
+        let (q, kv) = (shape.queryWidth, shape.keyValueWidth)
+        let keyValues = 2 * kv * (sizes.rows + (tttLength - 1) * active)
+        let feedForward = active * (2 * shape.intermediateSize + 2 * h)
+        let first = sizes.rows * 2 * h + max(4 * active * h, 2 * sizes.rows * h)
+        let later = 3 * active * h
+        let scores = 2 * Parallel.threads * min(128, active) * (length + tttLength)
+        return keyValues + active * q + max(feedForward, active * q + max(scores, tttLength > 1 ? later : 0, first))
+    }
+
+    /// Numbers of the largest operands of a product that are rounded for it alone: an input, and a gradient.
+    var roundedNumbers: Int {
+        let labels = Eagle3DraftModel.pieces(sizes.plan).map(\.labels.count).max() ?? 0
+        let inputs = target.layers.map { layer in
+            guard case .dense(let mlp) = layer.feedForward else { return layer.attention.output.weight.columns }
+            return max(layer.attention.output.weight.columns, mlp.down.weight.columns)
+        }
+        let first = max(
+            2 * active * shape.intermediateSize, 3 * sizes.rows * h, labels * h,
+            sizes.groupRows * max(h, inputs.max() ?? 0))
+        let second = max(3 * sizes.rows * h, active * shape.intermediateSize)
+        return first + second
+    }
+}

@@ -1,0 +1,81 @@
+import Shared
+
+/// What one micro batch of a rank comes to: rows, labels and arithmetic.
+struct StepSizes {
+    /// The sequences of a rank's micro batch.
+    let samples: [Sample]
+    let plan: TrainingTimeTestPlan
+    /// Ranks that share the target, each with as many rows.
+    let tpSize: Int
+
+    /// - Parameters:
+    ///   - supervised: The share of each sequence's tokens that is learnt, at its end.
+    init(sequences: Int, length: Int, supervised: Double, draft: DraftOptions, tpSize: Int, tttLength: Int? = nil) {
+        let first = length - min(length, max(1, Int((supervised * Double(length)).rounded())))
+        samples = [Sample](
+            repeating: Sample(
+                inputIDs: [Int32](repeating: 0, count: length), lossMask: (0..<length).map { $0 >= first }),
+            count: sequences)
+        plan = TrainingTimeTestPlan(
+            Batch(samples), tttLength: tttLength ?? draft.tttLength, alignment: draft.lossMaskAlignment)
+        self.tpSize = tpSize
+    }
+
+    /// Rows of a rank, and of all ranks that share the target.
+    var rows: Int { plan.allPositions.count }
+    var groupRows: Int { tpSize * rows }
+    var activeRows: Int { plan.activeRows.count }
+    var targetRows: Int { Set(plan.labels.compactMap(\.targetRow)).count }
+
+    /// FLOP of one layer of the target, on this rank.
+    func operations(_ layer: DecoderLayer) -> Double {
+        let attention = layer.attention
+        let pairs = plan.allPositions.reduce(0.0) { sum, position in
+            sum + Double(Int(position) + 1 - attention.attention.span.first(of: Int(position) + 1))
+        }
+        let width = Double(attention.attention.numHeads * attention.attention.headDim)
+        return 2 * Double(groupRows) * layer.multipliedWeights + Double(tpSize) * 4 * pairs * width
+    }
+
+    /// FLOP of the logits that are learnt from, on this rank.
+    func teacherOperations(_ target: DecoderTargetModel) -> Double {
+        2 * Double(tpSize * targetRows) * Double(target.vocabulary.count) * Double(target.configuration.hiddenSize)
+    }
+
+    /// FLOP of the draft, forward and backward: three products for each weight and row, two where nobody needs the
+    /// gradient of the input.
+    func operations(_ shape: Eagle3DraftModel.Shape) -> Double {
+        let (r, a, t) = (Double(rows), Double(activeRows), Double(plan.tttLength))
+        let (h, wide) = (Double(shape.hiddenSize), Double(shape.intermediateSize))
+        let (q, kv) = (Double(shape.queryWidth), Double(shape.keyValueWidth))
+        let fc = 2 * 2 * r * 3 * Double(shape.targetHiddenSize) * h
+        let qkv = 6 * 2 * h * (r * 2 * kv + a * q + (t - 1) * a * (q + 2 * kv))
+        let rest = 6 * t * a * (q * h + 3 * h * wide)
+        let head = 6 * Double(plan.labels.count) * h * Double(shape.draftVocabSize)
+        let visible = plan.visible.reduce(0.0) { $0 + Double($1) }
+        let attention = 14 * q * t * (visible + a * (t - 1) / 2)
+        return fc + qkv + rest + head + attention
+    }
+}
+
+extension DecoderLayer {
+    /// This rank's weights that a row is multiplied with; of experts, as many as a row goes to on average.
+    fileprivate var multipliedWeights: Double {
+        let own = attention.qkv.weight.count + attention.output.weight.count
+        switch feedForward {
+        case .dense(let mlp): return Double(own + mlp.weightCount)
+        case .experts(let mixture):
+            let all = mixture.experts.values.reduce(0) { $0 + $1.weightCount }
+            let share = Double(mixture.expertsPerToken) / Double(mixture.router.rows)
+            return Double(own + mixture.router.count + (mixture.shared?.weightCount ?? 0)) + share * Double(all)
+        }
+    }
+}
+
+extension GatedMLP {
+    fileprivate var weightCount: Int { gateUp.weight.count + down.weight.count }
+}
+
+extension FrozenWeight {
+    fileprivate var count: Int { rows * columns }
+}

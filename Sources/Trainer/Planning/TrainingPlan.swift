@@ -1,0 +1,71 @@
+import Shared
+
+/// What a training run will need: the memory of the rank that needs the most, and the time of a step.
+struct TrainingPlan {
+    let memory: MemoryPlan
+    let time: TimePlan
+    /// Sequences of a step and tokens of each.
+    let sequences: Int
+    let length: Int
+    private let title: String
+
+    /// Reads `config.json` and the headers of the weights, and nothing else.
+    init(_ options: PlanCommand.Options) throws {
+        let process = Machine.residentBytes
+        let (tpSize, ranks) = (options.target.tpSize, options.ranks ?? options.target.tpSize)
+        let threads = options.target.numThreads ?? max(1, Machine.availableCPUs / ranks)
+        let targetConfiguration = try ModelConfiguration(directory: options.target.targetModelPath)
+        let configuration = try Eagle3Configuration(options.draft, target: targetConfiguration)
+        let positions = options.maxLength + options.draft.tttLength
+        let parts = try (0..<tpSize).map { rank in
+            try TargetModelRegistry.layOut(
+                options.target.targetModelPath, communicator: AbsentRanks(rank: rank, size: tpSize),
+                positions: positions, expertParallel: options.target.expertParallel)
+        }
+        // The rank that has the most.
+        let target = parts.dropFirst().reduce(parts[0]) { $1.memory.byteCount > $0.memory.byteCount ? $1 : $0 }
+        let draft = try configuration.makeDraft(positions: positions)
+        let sizes = StepSizes(
+            sequences: options.batchSize, length: options.maxLength, supervised: Double(options.supervisedShare),
+            draft: options.draft, tpSize: tpSize)
+        sequences = options.draftGlobalBatchSize
+        length = options.maxLength
+        Parallel.setThreads(threads)
+        memory = MemoryPlan(
+            process: process, target, configuration.shape, draft.parameters, sizes)
+        let own = (sequences + ranks - 1) / ranks
+        time = try TimePlan(
+            TimePlan.Job(
+                target: target, configuration: configuration, draft: draft, sizes: sizes, options: options.draft,
+                ranks: ranks, threads: threads, microBatches: Double(own) / Double(options.batchSize)))
+        title =
+            "\(ranks) rank\(ranks == 1 ? "" : "s"), \(threads) thread\(threads == 1 ? "" : "s") each, tensor parallel "
+            + "\(tpSize), \(MatrixPrecision.current)"
+    }
+
+    var tokensPerSecond: Double { Double(sequences * length) / time.seconds }
+
+    var text: String {
+        let row = { (name: String, value: String) in
+            let dots = String(repeating: " ", count: max(1, 28 - name.count))
+            return "  \(name)\(dots)\(String(repeating: " ", count: max(0, 10 - value.count)))\(value)"
+        }
+        let megabytes = { (bytes: Int) in fixed(Double(bytes) / 1e6, 1) }
+        let lines =
+            [title, "memory of a rank, MB"] + memory.parts.map { row($0.name, megabytes($0.bytes)) }
+            + [row("all", megabytes(memory.bytes)), "a step of \(sequences) sequences of \(length) tokens, seconds"]
+            + time.parts.map { row($0.name, fixed($0.seconds, 3)) }
+            + [row("all", fixed(time.seconds, 3)), row("tokens/s", fixed(tokensPerSecond, 1))]
+        return lines.joined(separator: "\n")
+    }
+
+    var json: JSONText {
+        .object([
+            ("memory_bytes", .int(memory.bytes)),
+            ("memory", .object(memory.parts.map { ($0.name, .int($0.bytes)) })),
+            ("step_seconds", .number(time.seconds)),
+            ("seconds", .object(time.parts.map { ($0.name, .number($0.seconds)) })),
+            ("tokens_per_second", .number(tokensPerSecond)),
+        ])
+    }
+}

@@ -1,0 +1,91 @@
+import Shared
+import TestSupport
+import Testing
+
+@testable import Trainer
+
+/// What is planned is what is then taken.
+struct TrainingPlanTests {
+    private let draft: DraftOptions
+
+    init() throws { draft = try DraftOptions.parse(["--ttt-length", "5", "--draft-vocab-size", "96"]) }
+
+    @Test(arguments: ["llama", "qwen3", "gemma3-text"], [(1, 1, 90, 1.0), (1, 2, 60, 0.4), (2, 1, 40, 1.0)])
+    func activationsAreThoseOfAStep(family: String, run: (tpSize: Int, sequences: Int, length: Int, share: Double))
+        throws
+    {
+        let golden = try TargetGolden(family)
+        let options = draft
+        let sizes = StepSizes(
+            sequences: run.sequences, length: run.length, supervised: run.share, draft: options, tpSize: run.tpSize)
+        let pairs = try ThreadCommunicator.run(run.tpSize) { communicator in
+            let target = try golden.load(communicator, positions: run.length)
+            let configuration = try Eagle3Configuration(
+                options, target: ModelConfiguration(directory: golden.directory))
+            let draft = try configuration.makeDraft(positions: run.length + options.tttLength)
+            draft.initialize(seed: 1)
+            let model = OnlineEagle3(
+                target: target, draft: draft, teacher: CompactTeacher(target, draftToTarget: (0..<96).map { $0 }),
+                auxiliaryLayers: configuration.auxiliaryLayers, tttLength: options.tttLength,
+                alignment: options.lossMaskAlignment)
+            let workspace = Workspace()
+            _ = try model.run(
+                [[Sample]](repeating: sizes.samples, count: run.tpSize),
+                weights: LossWeights(decay: 0.8, sequences: sizes.samples.map { _ in 1 }), in: workspace)
+            let planned = ActivationPlan(target, configuration.shape, sizes).floats
+            return Double(planned) / Double(workspace.highWater)
+        }
+        for ratio in pairs { #expect(0.87...1.15 ~= ratio, "planned \(ratio) of what was taken") }
+    }
+
+    /// A part that is laid out takes what a loaded one takes, and no number of it is read.
+    @Test(arguments: TargetGolden.families, [1, 3])
+    func aLaidOutTargetIsAsLargeAsALoadedOne(family: String, tpSize: Int) throws {
+        let golden = try TargetGolden(family)
+        let loaded = try ThreadCommunicator.run(tpSize) { try golden.load($0).memory.byteCount }
+        let laid = try (0..<tpSize).map { rank in
+            try TargetModelRegistry.layOut(
+                golden.directory, communicator: AbsentRanks(rank: rank, size: tpSize), positions: 8
+            ).memory.byteCount
+        }
+        #expect(laid == loaded)
+    }
+
+    @Test func arithmeticIsThatOfTheProducts() throws {
+        let golden = try TargetGolden("llama")
+        let target = try golden.load(SingleProcess())
+        let sizes = StepSizes(sequences: 1, length: 10, supervised: 1, draft: draft, tpSize: 1)
+        // hidden 32, intermediate 96, 4 heads and 2 key/value heads of 8; row i sees i + 1 keys.
+        let weights = (32 + 2 * 16) * 32 + 32 * 32 + 3 * 32 * 96
+        #expect(sizes.operations(target.layers[0]) == Double(2 * 10 * weights + 4 * 55 * 32))
+    }
+}
+
+/// The command, as a user runs it.
+struct PlanCommandTests {
+    private let target = Fixtures.folder.appending(path: "targets/llama").path
+
+    @Test func itSaysMemoryAndTime() throws {
+        let run = try ProgramRun(
+            "Trainer",
+            ["plan", "--target-model-path", target, "--ranks", "4", "--tp-size", "2", "--max-length", "64", "--json"]
+        ).finish()
+        #expect(run.code == 0, "\(run.errors)")
+        let plan = try JSONFile(contents: Array(run.output.utf8), path: "plan").root
+        #expect(try plan.int("memory_bytes") > 1_000_000)
+        let parts = try plan.required("memory").members.map { try $0.value.asInt() }
+        #expect(try parts.reduce(0, +) == plan.int("memory_bytes"))
+        let times = try plan.required("seconds").members.map { try $0.value.asDouble() }
+        #expect(times.count == 4 && times.allSatisfy { $0 > 0 })
+    }
+
+    @Test(arguments: [
+        (["--ranks", "3", "--tp-size", "2"], "--ranks 3 must be a multiple of --tp-size 2"),
+        (["--supervised-share", "2"], "--supervised-share must be between 0 and 1"),
+        (["--tp-size", "9"], "--tp-size 9: is more than the target's 4 attention heads"),
+    ])
+    func whatCanNotBeIsRefused(arguments: [String], message: String) throws {
+        let run = try ProgramRun("Trainer", ["plan", "--target-model-path", target] + arguments).finish()
+        #expect(run.code != 0 && run.errors.contains(message), "\(run.errors)")
+    }
+}
