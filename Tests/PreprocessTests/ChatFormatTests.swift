@@ -34,14 +34,14 @@ struct ChatFormatTests {
     }
 
     private func template(_ text: String) throws -> ChatFormat {
-        try ChatFormat(try scratch.write("t.jinja", text), modelDirectory: scratch.path, settings())
+        try ChatFormat(try scratch.write("t.jinja", text), ModelFiles(scratch.path), settings())
     }
 
     /// Every published template's turns are found without rendering twice, and are what rendering up to each turn gives
     /// wherever the template lets that be told.
     @Test(arguments: templates)
     func turnsAreWhatTheyAddToTheText(path: String) throws {
-        let format = try ChatFormat(path, modelDirectory: scratch.path, settings())
+        let format = try ChatFormat(path, ModelFiles(scratch.path), settings())
         let (text, spans) = try render(format)
         #expect(spans.count == 2)
         for (span, answer) in zip(spans, TurnProbe.answers) {
@@ -93,22 +93,22 @@ struct ChatFormatTests {
     }
 
     @Test func aDirectorysTemplateIsFound() throws {
-        #expect(try ModelTemplate(modelDirectory: scratch.path) == nil)
+        #expect(try ModelTemplate(ModelFiles(scratch.path)) == nil)
         #expect(throws: TemplateError.self) {
-            try ChatFormat("auto", modelDirectory: scratch.path, settings())
+            try ChatFormat("auto", ModelFiles(scratch.path), settings())
         }
         _ = try scratch.write(
             "tokenizer_config.json",
             #"{"pad_token": {"content": "<p>"}, "chat_template": [{"name": "default", "template": "{{ pad_token }}{% for m in messages %}{{ m.content }}{% endfor %}"}, {"name": "tool_use", "template": "{{ tools|tojson }}"}]}"#
         )
-        let named = try ChatFormat("auto", modelDirectory: scratch.path, settings())
+        let named = try ChatFormat("auto", ModelFiles(scratch.path), settings())
         #expect(try render(named).text == "<p>HiCertainlyReally?Indeed")
         var talk = TurnProbe.conversation()
         talk.tools = .array([.object([("name", .string("é"))])])
         #expect(try render(named, talk).text == #"[{"name": "é"}]"#)
 
         _ = try scratch.write("chat_template.jinja", "{% for m in messages %}[{{ m.content }}]{% endfor %}")
-        let file = try ChatFormat("auto", modelDirectory: scratch.path, settings())
+        let file = try ChatFormat("auto", ModelFiles(scratch.path), settings())
         #expect(try render(file).text == "[Hi][Certainly][Really?][Indeed]")
         #expect(named.digest != file.digest)
     }
@@ -116,7 +116,7 @@ struct ChatFormatTests {
     @Test func namesWithoutADefaultAreRefused() throws {
         _ = try scratch.write("tokenizer_config.json", #"{"chat_template": [{"name": "rag", "template": "x"}]}"#)
         #expect {
-            try ModelTemplate(modelDirectory: scratch.path)
+            try ModelTemplate(ModelFiles(scratch.path))
         } throws: {
             "\($0)".contains("names none of its templates 'default', but rag")
         }
@@ -130,7 +130,7 @@ struct ChatFormatTests {
         func start(_ date: String?, _ variables: String?) throws -> String {
             let settings = try RenderSettings(
                 dateString: date, variables: variables, bosToken: nil, eosToken: nil)
-            return try render(ChatFormat(path, modelDirectory: scratch.path, settings)).text
+            return try render(ChatFormat(path, ModelFiles(scratch.path), settings)).text
         }
         #expect(try start(nil, nil).hasPrefix("26 Jul 2024  Hi"))
         #expect(try start("01 Feb 2025", #"{"enable_thinking": false}"#).hasPrefix("01 Feb 2025 01 Feb 2025 FalseHi"))

@@ -21,7 +21,7 @@ struct MaskTests {
             let settings = try RenderSettings(
                 dateString: nil, variables: nil, bosToken: model["bos_token"]?.asString(),
                 eosToken: model["eos_token"]?.asString())
-            let format = try ChatFormat(name, modelDirectory: scratch.path, settings)
+            let format = try ChatFormat(name, ModelFiles(scratch.path), settings)
             let renderer = try format.makeRenderer()
             for row in try model.required("rows").elements {
                 var conversation = try ConversationParser.conversation(row.value)

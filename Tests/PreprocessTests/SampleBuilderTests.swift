@@ -132,7 +132,7 @@ struct SampleBuilderTests {
         let model = Fixtures.folder.appending(path: "tokenizers/smollm2").path(percentEncoded: false)
         let rendering = try RenderSettings(
             dateString: nil, variables: nil, bosToken: tokenizer.bosToken, eosToken: tokenizer.eosToken)
-        let format = try ChatFormat(entry.name, modelDirectory: model, rendering)
+        let format = try ChatFormat(entry.name, ModelFiles(model), rendering)
         return SampleBuilder(tokenizer, try format.makeRenderer(), entry: format.entry, settings)
     }
 }

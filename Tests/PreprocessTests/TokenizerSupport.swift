@@ -6,7 +6,7 @@ import TestSupport
 
 /// A tokenizer of `fixtures/tokenizers`.
 func fixtureTokenizer(_ name: String) throws -> Tokenizer {
-    try Tokenizer(modelDirectory: Fixtures.folder.appending(path: "tokenizers/\(name)").path(percentEncoded: false))
+    try Tokenizer(ModelFiles(Fixtures.folder.appending(path: "tokenizers/\(name)").path(percentEncoded: false)))
 }
 
 extension TokenEncoder {

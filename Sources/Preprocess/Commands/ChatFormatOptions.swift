@@ -4,7 +4,7 @@ import Shared
 struct ChatFormatOptions: Options {
     static let summary = "A model and its chat template."
 
-    @Option("Directory of the target model, with tokenizer.json and config.json.", value: "DIR")
+    @Option("The target model: a directory with tokenizer.json and config.json, or a GGUF file.", value: "DIR|GGUF")
     var targetModelPath: String
     @Option(
         "How conversations are written: auto (the model's own template), a built-in template's name, or a file.",
@@ -17,13 +17,13 @@ struct ChatFormatOptions: Options {
 
     /// - Throws: An error that names the file, or says what the template or the model lacks.
     func load(bosToken: String? = nil, eosToken: String? = nil) throws -> (ChatFormat, TargetText) {
-        let tokenizer = try Tokenizer(modelDirectory: targetModelPath)
+        let model = try ModelFiles(targetModelPath)
+        let tokenizer = try Tokenizer(model)
         let settings = try RenderSettings(
             dateString: dateString, variables: chatTemplateKwargs, bosToken: bosToken ?? tokenizer.bosToken,
             eosToken: eosToken ?? tokenizer.eosToken)
-        let format = try ChatFormat(chatTemplate, modelDirectory: targetModelPath, settings)
-        let target = try TargetText(
-            modelDirectory: targetModelPath, tokenizer, endOfTurn: try format.endOfTurnText())
+        let format = try ChatFormat(chatTemplate, model, settings)
+        let target = try TargetText(model, tokenizer, endOfTurn: try format.endOfTurnText())
         return (format, target)
     }
 }

@@ -18,7 +18,7 @@ struct InspectOptions: Options {
         "List the dataset's records that are twice there, or whose question is one of these files'.", value: "FILE...")
     var checkOverlap: [String] = []
     @Option("Write the statistics and some samples as one HTML page.", value: "FILE") var html: String?
-    @Option("Directory of the target model, if it isn't where it was when the store was built.", value: "DIR")
+    @Option("The target model, if it isn't where it was when the store was built.", value: "DIR|GGUF")
     var targetModelPath: String?
     @Flag("Write the statistics as one JSON object.") var json
 
@@ -74,15 +74,23 @@ enum InspectCommand {
         var output = LineOutput()
         for piece in try SampleText(sample, tokenizer).pieces {
             if piece.isSupervised { output.append(begin) }
-            output.buffer += piece.utf8
+            output.buffer += isColoured ? harmless(piece.utf8) : piece.utf8
             if piece.isSupervised { output.append(end) }
         }
         try output.endLine()
         try output.flush()
     }
 
+    /// Text without what a terminal would obey: control characters as their pictures, U+241B for an escape.
+    private static func harmless(_ text: [UInt8]) -> [UInt8] {
+        text.flatMap { byte in
+            byte >= 0x20 || byte == UInt8(ascii: "\n") || byte == UInt8(ascii: "\t")
+                ? [byte] : [0xE2, 0x90, 0x80 + byte]
+        }
+    }
+
     private static func tokenizer(_ store: SampleStore, _ options: InspectOptions) throws -> Tokenizer {
-        let tokenizer = try Tokenizer(modelDirectory: options.targetModelPath ?? store.manifest.targetModelPath)
+        let tokenizer = try Tokenizer(ModelFiles(options.targetModelPath ?? store.manifest.targetModelPath))
         guard tokenizer.vocabSize <= store.manifest.vocabSize else {
             throw StoreError(store.path, "was built with another tokenizer; give its --target-model-path")
         }

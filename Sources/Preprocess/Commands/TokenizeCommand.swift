@@ -1,4 +1,3 @@
-@preconcurrency import Glibc
 import Shared
 
 /// `Preprocess tokenize`: texts in, ids out; or the way back.
@@ -6,7 +5,8 @@ struct TokenizeOptions: Options {
     static let summary =
         "Reads a JSON string a line and writes its token ids, a JSON array a line; no special tokens are added."
 
-    @Option("Directory of the target model, with tokenizer.json.", value: "DIR") var targetModelPath: String
+    @Option("The target model: a directory with tokenizer.json, or a GGUF file.", value: "DIR|GGUF")
+    var targetModelPath: String
     @Flag("Read arrays of ids and write strings.") var decode
     @Flag("Write how many texts, bytes and tokens there were and the CPU's seconds for encoding, instead of ids.")
     var measure
@@ -20,7 +20,7 @@ enum TokenizeCommand {
     static let command = Command("tokenize", TokenizeOptions.self, body: run)
 
     @Sendable private static func run(_ options: TokenizeOptions) throws {
-        let tokenizer = try Tokenizer(modelDirectory: options.targetModelPath)
+        let tokenizer = try Tokenizer(ModelFiles(options.targetModelPath))
         if options.decode {
             try decode(tokenizer)
         } else if options.measure {
@@ -47,9 +47,9 @@ enum TokenizeCommand {
         var (texts, bytes, tokens, seconds) = (0, 0, 0, 0.0)
         try JSONLines.read { value in
             guard let text = value.utf8 else { throw LineInputError(message: "is no JSON string") }
-            let start = cpuSeconds
+            let start = threadSeconds
             try encoder.encode(text, into: encoded)
-            seconds += cpuSeconds - start
+            seconds += threadSeconds - start
             (texts, bytes, tokens) = (texts + 1, bytes + text.count, tokens + encoded.count)
         }
         var output = LineOutput()
@@ -57,13 +57,6 @@ enum TokenizeCommand {
         output.append("{\(counts), \"cpu_seconds\": \(seconds)}")
         try output.endLine()
         try output.flush()
-    }
-
-    /// How long the CPU was at work for this thread.
-    private static var cpuSeconds: Double {
-        var time = timespec()
-        clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time)
-        return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
     }
 
     private static func decode(_ tokenizer: Tokenizer) throws {

@@ -1,6 +1,6 @@
 import Shared
 
-/// What a target model's directory says of its texts: its tokenizer, its vocabulary and its special tokens.
+/// What a target model says of its texts: its tokenizer, its vocabulary and its special tokens.
 struct TargetText: Sendable {
     let tokenizer: Tokenizer
     /// The length of the target's logits, which may be more than the tokenizer's tokens.
@@ -11,29 +11,27 @@ struct TargetText: Sendable {
     /// - Parameter endOfTurn: The text of the token that ends a turn; nil if that isn't known.
     /// - Throws: `JSONError` or `FileError` that name the file and the key; `StoreError` if the tokenizer's ids don't
     ///   fit the model's vocabulary.
-    init(modelDirectory: String, _ tokenizer: Tokenizer, endOfTurn: String?) throws {
+    init(_ model: ModelFiles, _ tokenizer: Tokenizer, endOfTurn: String?) throws {
         self.tokenizer = tokenizer
-        let path = "\(modelDirectory)/config.json"
-        let config = fileExists(path) ? try JSONFile(path).root : nil
+        let config = try model.json("config.json")?.root
         // Models that also see or hear keep the language model's part apart.
         let language = config?["text_config"] ?? config
         vocabSize = try language.map { try $0.int("vocab_size") } ?? tokenizer.vocabSize
         guard tokenizer.vocabSize <= vocabSize else {
             throw StoreError(
-                path,
+                model.name(of: "config.json"),
                 "key 'vocab_size' is \(vocabSize), should be at least \(tokenizer.vocabSize), the tokenizer's")
         }
-        let generation = "\(modelDirectory)/generation_config.json"
         var ends = tokenizer.eosID.map { [Int($0)] } ?? []
         ends += try Self.ids(language?["eos_token_id"])
-        ends += try Self.ids(fileExists(generation) ? JSONFile(generation).root["eos_token_id"] : nil)
+        ends += try Self.ids(model.json("generation_config.json")?.root["eos_token_id"])
         var tokens = tokenizer.bosID.map { [("bos", Int($0))] } ?? []
         for id in ends where !tokens.contains(where: { $0.0 != "bos" && $0.1 == id }) {
             let count = tokens.count { $0.0 != "bos" }
             tokens.append((count == 0 ? "eos" : "eos \(count + 1)", id))
         }
         if let endOfTurn, let id = tokenizer.id(of: endOfTurn) { tokens.append(("end of turn", Int(id))) }
-        specialTokens = try Self.checked(tokens, vocabSize, modelDirectory)
+        specialTokens = try Self.checked(tokens, vocabSize, model.path)
     }
 
     private static func checked(

@@ -21,20 +21,20 @@ struct ChatFormat: Sendable {
 
     /// - Parameter argument: `auto`, a `.jinja` file, a registry entry's name or a JSON file.
     /// - Throws: An error that says what is known, or what is wrong with a template.
-    init(_ argument: String, modelDirectory: String, _ settings: RenderSettings) throws {
+    init(_ argument: String, _ model: ModelFiles, _ settings: RenderSettings) throws {
         self.settings = settings
         if argument == Self.automatic {
-            guard let template = try ModelTemplate(modelDirectory: modelDirectory) else {
+            guard let template = try ModelTemplate(model) else {
                 throw TemplateError(
-                    "\(modelDirectory) has no chat template of its own; name one of "
+                    "\(model.path) has no chat template of its own; name one of "
                         + "\(TemplateRegistry.names.joined(separator: ", ")), or a file, with --chat-template")
             }
             text = .own(template)
         } else if argument.hasSuffix(".jinja") {
-            text = .own(try ModelTemplate(file: argument, modelDirectory: modelDirectory))
+            text = .own(try ModelTemplate(file: argument, model))
         } else {
             let entry = try TemplateRegistry.resolve(argument)
-            if let template = try ModelTemplate(modelDirectory: modelDirectory) {
+            if let template = try ModelTemplate(model) {
                 text = .marked(template, by: entry)
             } else {
                 text = .entry(entry)

@@ -1,7 +1,7 @@
 import Jinja
 import Shared
 
-/// A chat template in Jinja: the one that a model's directory has, or a file.
+/// A chat template in Jinja: the one that a model has, or a file.
 struct ModelTemplate: Sendable {
     let name: String
     let source: [UInt8]
@@ -10,22 +10,19 @@ struct ModelTemplate: Sendable {
     /// The special tokens that templates know by their names, as `bos_token`.
     let specialTokens: [(name: String, text: String)]
 
-    /// The template of a model's directory; nil if it has none.
+    /// The template of a model; nil if it has none.
     ///
     /// As in transformers: `chat_template.jinja` and `additional_chat_templates/NAME.jinja`, else `chat_template` of
     /// `tokenizer_config.json`, which is a string or a list of named ones. Of several, `default` is used, and `tool_use`
     /// for conversations with tools.
     /// - Throws: An error that names the file and the key.
-    init?(modelDirectory: String) throws {
-        let file = "\(modelDirectory)/chat_template.jinja"
-        let configPath = "\(modelDirectory)/tokenizer_config.json"
-        let config = fileExists(configPath) ? try JSONFile(configPath).root : nil
+    init?(_ model: ModelFiles) throws {
+        let config = try model.json("tokenizer_config.json")?.root
         specialTokens = try Self.specialTokens(config)
-        if fileExists(file) {
+        if let text = try model.contents("chat_template.jinja") {
             name = "chat_template.jinja"
-            source = try readFile(file)
-            let tools = "\(modelDirectory)/additional_chat_templates/tool_use.jinja"
-            toolSource = fileExists(tools) ? try readFile(tools) : nil
+            source = text
+            toolSource = try model.contents("additional_chat_templates/tool_use.jinja")
         } else if let node = config?["chat_template"] {
             name = "tokenizer_config.json's chat_template"
             let named = try Self.named(node)
@@ -40,13 +37,12 @@ struct ModelTemplate: Sendable {
         }
     }
 
-    /// A template in a file, with the special tokens of a model's directory.
-    init(file path: String, modelDirectory: String) throws {
+    /// A template in a file, with the special tokens of a model.
+    init(file path: String, _ model: ModelFiles) throws {
         name = path.split(separator: "/").last.map(String.init) ?? path
         source = try readFile(path)
         toolSource = nil
-        let configPath = "\(modelDirectory)/tokenizer_config.json"
-        specialTokens = try Self.specialTokens(fileExists(configPath) ? JSONFile(configPath).root : nil)
+        specialTokens = try Self.specialTokens(model.json("tokenizer_config.json")?.root)
     }
 
     private static func named(_ node: JSONNode) throws(JSONError) -> [String: [UInt8]] {

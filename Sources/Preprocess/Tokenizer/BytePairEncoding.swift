@@ -46,7 +46,13 @@ struct BytePairEncoding: Sendable {
             throw try node.unsupported("byte_fallback", "true behind the pre-tokenizer ByteLevel", supported: "false")
         }
         unknownToken = try Self.loadUnknownToken(node, vocabulary, isNeeded: !knowsEveryByte)
-        let merges = try Self.loadMerges(try node.required("merges"), vocabulary, isByteLevel, prefix: prefix)
+        let merges: [MergeTable.Rule]
+        if let scores = node[ScoredMerges.key] {
+            guard byteFallback != nil else { throw scores.error("need a token for each byte: <0x00> to <0xFF>") }
+            merges = try ScoredMerges.rules(scores, vocabulary)
+        } else {
+            merges = try Self.loadMerges(try node.required("merges"), vocabulary, isByteLevel, prefix: prefix)
+        }
         self.merges = MergeTable(merges)
         lengths = Self.lengths(vocabulary, byteFallback, prefix: prefix, suffix: suffix)
         wordBoundary = Self.wordBoundary(vocabulary, merges, byteFallback, unknownToken, isByteLevel, prefix + suffix)
@@ -107,7 +113,7 @@ struct BytePairEncoding: Sendable {
             guard let left, let right, let merged = id(0..<bytes.count) else {
                 throw error("of which a part or the whole isn't in the vocabulary")
             }
-            merges.append((left, right, merged))
+            merges.append((left, right, merged, UInt32(merges.count)))
         }
         return merges
     }

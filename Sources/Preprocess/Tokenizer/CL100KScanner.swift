@@ -3,15 +3,20 @@
 ///     (?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|
 ///     \s*[\r\n]+|\s+(?!\S)|\s+
 ///
-/// Qwen3.5 counts marks among the letters.
+/// Qwen3.5 counts marks among the letters. llama.cpp has contractions in ASCII's letters alone.
 struct CL100KScanner: WordScanner {
     let maximumDigits: Int
     let word: ScalarClass
+    private let contractions: ContractionCase
 
     /// The scanner of `pattern`, if it is one of these.
     init?(pattern: String) {
+        let anyCase = "(?i:'s|'t|'re|'ve|'m|'ll|'d)"
+        let ascii = "(?:'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD])"
+        let isASCII = pattern.hasPrefix(ascii)
+        contractions = isASCII ? .ascii : .any
         func written(digits: String, letters: String, others: String) -> String {
-            #"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?"# + letters + "+|" + digits + "| ?" + others
+            (isASCII ? ascii : anyCase) + #"|[^\r\n\p{L}\p{N}]?"# + letters + "+|" + digits + "| ?" + others
                 + #"+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"#
         }
         let letters = written(digits: #"\p{N}"#, letters: #"\p{L}"#, others: #"[^\s\p{L}\p{N}]"#)
@@ -41,7 +46,7 @@ struct CL100KScanner: WordScanner {
             return min(next, end)
         }
         if text.bytes[start] == UInt8(ascii: "'"),
-            let contraction = text.endOfContraction(at: start, upTo: end, ignoringCase: true)
+            let contraction = text.endOfContraction(at: start, upTo: end, contractions)
         {
             return contraction
         }

@@ -44,7 +44,7 @@ struct GPT2Scanner: WordScanner {
             }
         }
         if text.bytes[start] == UInt8(ascii: "'"),
-            let contraction = text.endOfContraction(at: start, upTo: end, ignoringCase: false)
+            let contraction = text.endOfContraction(at: start, upTo: end, .small)
         {
             return contraction
         }

@@ -3,8 +3,8 @@ struct MergeTable: @unchecked Sendable {
     /// A merge as one word that sorts by rank: the rank above the id of the merged token.
     typealias Merge = UInt64
     static let none = Merge.max
-    /// Two tokens and what they merge to.
-    typealias Rule = (left: Int32, right: Int32, merged: Int32)
+    /// Two tokens, what they merge to, and how early: the lowest rank first, of equals the leftmost.
+    typealias Rule = (left: Int32, right: Int32, merged: Int32, rank: UInt32)
 
     private struct Entry {
         var pair = UInt64.max
@@ -26,17 +26,17 @@ struct MergeTable: @unchecked Sendable {
         deinit { start.deallocate() }
     }
 
-    /// - Parameter merges: In the order of their ranks; of a pair that is there twice, the last counts.
+    /// - Parameter merges: Of a pair that is there twice, the last counts.
     init(_ merges: [Rule]) {
         var size = 16
         while size < 2 * merges.count { size *= 2 }
         mask = size - 1
         entries = Storage(capacity: size)
-        for (rank, merge) in merges.enumerated() {
+        for merge in merges {
             let pair = Self.pair(merge.left, merge.right)
             var slot = Self.slot(pair, mask)
             while entries.start[slot].pair != .max, entries.start[slot].pair != pair { slot = (slot + 1) & mask }
-            entries.start[slot] = Entry(pair: pair, merge: UInt64(rank) << 32 | UInt64(merge.merged))
+            entries.start[slot] = Entry(pair: pair, merge: UInt64(merge.rank) << 32 | UInt64(merge.merged))
         }
     }
 
@@ -53,6 +53,10 @@ struct MergeTable: @unchecked Sendable {
             slot = (slot &+ 1) & mask
         }
     }
+
+    /// The lowest word of a merge's rank, to compare by rank alone.
+    @inline(__always)
+    static func rank(_ merge: Merge) -> Merge { merge & ~0xFFFF_FFFF }
 
     /// The id of the token that a merge makes.
     @inline(__always)

@@ -44,7 +44,7 @@ struct O200KScanner: WordScanner {
         }
         if let letters = endOfLetters(at: start, first, next, in: text, upTo: end) {
             guard hasContractions, letters < end, text.bytes[letters] == UInt8(ascii: "'") else { return letters }
-            return text.endOfContraction(at: letters, upTo: end, ignoringCase: true) ?? letters
+            return text.endOfContraction(at: letters, upTo: end, .any) ?? letters
         }
         if text.bytes[start] == UInt8(ascii: " "), next < end {
             let (second, secondLength) = text.scalar(at: next)

@@ -1,6 +1,6 @@
 import Shared
 
-/// A tokenizer of Hugging Face: `tokenizer.json`, and `tokenizer_config.json` beside it.
+/// A tokenizer of Hugging Face: `tokenizer.json`, and `tokenizer_config.json` beside it; or a GGUF file's, as these.
 ///
 /// Text is normalized, split at added tokens and into words, and each word encoded by the model, as `tokenizers` does
 /// it; the ids are the same or the tokenizer is refused. The post-processor isn't applied: templates write the
@@ -28,15 +28,13 @@ final class Tokenizer: Sendable {
     private let addedContents: [Int32: [UInt8]]
 
     /// - Throws: `JSONError` or `FileError` that name the file, the key and what is wrong with it or not supported.
-    convenience init(modelDirectory: String) throws {
-        let directory = modelDirectory.hasSuffix("/") ? String(modelDirectory.dropLast()) : modelDirectory
-        let path = "\(directory)/tokenizer.json"
-        let configPath = "\(directory)/tokenizer_config.json"
-        let contents = try readFile(path)
-        let config = fileExists(configPath) ? try readFile(configPath) : nil
+    convenience init(_ model: ModelFiles) throws {
+        let (file, configFile) = ("tokenizer.json", "tokenizer_config.json")
+        let contents = try model.required(file)
+        let config = try model.contents(configFile)
         try self.init(
-            tokenizer: JSONFile(contents: contents, path: path).root,
-            config: config.map { try JSONFile(contents: $0, path: configPath).root },
+            tokenizer: JSONFile(contents: contents, path: model.name(of: file)).root,
+            config: config.map { try JSONFile(contents: $0, path: model.name(of: configFile)).root },
             digest: Digest(of: Digest(of: contents).hex + Digest(of: config ?? []).hex))
     }
 

@@ -67,9 +67,11 @@ final class WordMerger: WordEncoder {
         for i in 0..<count &- 1 { pairs[i] = merges.merge(tokens[i], tokens[i &+ 1]) }
         while count > 1 {
             var best = MergeTable.none
+            var bestRank = MergeTable.none
             var place = 0
-            for i in 0..<count &- 1 where pairs[i] < best {
+            for i in 0..<count &- 1 where pairs[i] < bestRank {
                 best = pairs[i]
+                bestRank = MergeTable.rank(best)
                 place = i
             }
             guard best != MergeTable.none else { break }
@@ -183,12 +185,17 @@ extension WordMerger {
 private struct MergeHeap {
     private var items: [(pair: MergeTable.Merge, place: Int)] = []
 
+    private func isBefore(_ a: Int, _ b: Int) -> Bool {
+        let (a, b) = (items[a], items[b])
+        return (MergeTable.rank(a.pair), a.place) < (MergeTable.rank(b.pair), b.place)
+    }
+
     mutating func removeAll() { items.removeAll(keepingCapacity: true) }
 
     mutating func push(_ pair: MergeTable.Merge, at place: Int) {
         items.append((pair, place))
         var child = items.count - 1
-        while child > 0, items[child] < items[(child - 1) / 2] {
+        while child > 0, isBefore(child, (child - 1) / 2) {
             items.swapAt(child, (child - 1) / 2)
             child = (child - 1) / 2
         }
@@ -201,8 +208,8 @@ private struct MergeHeap {
         var parent = 0
         while 2 * parent + 1 < items.count {
             var child = 2 * parent + 1
-            if child + 1 < items.count, items[child + 1] < items[child] { child += 1 }
-            guard items[child] < items[parent] else { break }
+            if child + 1 < items.count, isBefore(child + 1, child) { child += 1 }
+            guard isBefore(child, parent) else { break }
             items.swapAt(child, parent)
             parent = child
         }

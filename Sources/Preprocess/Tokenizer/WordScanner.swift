@@ -6,6 +6,11 @@ protocol WordScanner {
     func endOfWord(at start: Int, in text: ScannedText, upTo end: Int) -> Int
 }
 
+/// Which letters a contraction may have: small ones, those of ASCII, or also U+017F, an s when case is ignored.
+enum ContractionCase {
+    case small, ascii, any
+}
+
 /// UTF-8 and the classes of its scalars: what scanners read.
 struct ScannedText {
     let bytes: UnsafePointer<UInt8>
@@ -100,16 +105,15 @@ struct ScannedText {
 
     /// The end of a contraction ('s 't 're 've 'm 'll 'd) whose apostrophe is at `i`, or nil.
     @inline(__always)
-    func endOfContraction(at i: Int, upTo end: Int, ignoringCase: Bool) -> Int? {
+    func endOfContraction(at i: Int, upTo end: Int, _ casing: ContractionCase) -> Int? {
         guard i &+ 1 < end else { return nil }
-        let fold: UInt8 = ignoringCase ? 0x20 : 0
+        let fold: UInt8 = casing == .small ? 0 : 0x20
         let second = i &+ 2 < end ? bytes[i &+ 2] : 0
         switch bytes[i &+ 1] | fold {
         case UInt8(ascii: "s"), UInt8(ascii: "t"), UInt8(ascii: "m"), UInt8(ascii: "d"): return i &+ 2
         case UInt8(ascii: "r"), UInt8(ascii: "v"): return second | fold == UInt8(ascii: "e") ? i &+ 3 : nil
         case UInt8(ascii: "l"): return second | fold == UInt8(ascii: "l") ? i &+ 3 : nil
-        // U+017F, the long s, is an s when case is ignored.
-        case 0xC5 | fold where bytes[i &+ 1] == 0xC5 && second == 0xBF: return ignoringCase ? i &+ 3 : nil
+        case 0xC5 | fold where bytes[i &+ 1] == 0xC5 && second == 0xBF: return casing == .any ? i &+ 3 : nil
         default: return nil
         }
     }

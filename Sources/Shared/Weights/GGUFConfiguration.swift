@@ -34,7 +34,8 @@ struct GGUFConfiguration {
             ("max_position_embeddings", .int(try int("context_length"))),
             ("rms_norm_eps", .number(try double("attention.layer_norm_rms_epsilon"))),
             ("tie_word_embeddings", .bool(file.tensors["output.weight"] == nil)),
-            ("bos_token_id", token("bos")), ("eos_token_id", token("eos")), ("pad_token_id", token("padding")),
+            ("bos_token_id", token("bos")), ("eos_token_id", .array(file.endTokenIDs.map(JSONText.int))),
+            ("pad_token_id", token("padding")),
         ]
         if let theta = value("rope.freq_base")?.double { members.append(("rope_theta", .number(theta))) }
         if let turned = value("rope.dimension_count")?.int, turned != headDim {
@@ -100,7 +101,5 @@ struct GGUFConfiguration {
         return JSONError("key '\(architecture).\(key)' \(problem)", at: file.path)
     }
 
-    private func token(_ name: String) -> JSONText {
-        file.metadata["tokenizer.ggml.\(name)_token_id"]?.int.map(JSONText.int) ?? .null
-    }
+    private func token(_ name: String) -> JSONText { file.tokenID(name).map(JSONText.int) ?? .null }
 }

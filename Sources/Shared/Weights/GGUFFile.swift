@@ -40,6 +40,16 @@ public struct GGUFFile: Sendable {
         }
         self.tensors = tensors
     }
+
+    /// The id of a special token: "bos", "eos", "padding".
+    public func tokenID(_ name: String) -> Int? { metadata["tokenizer.ggml.\(name)_token_id"]?.int }
+
+    /// The ids that end a text, a turn or a message, each once.
+    public var endTokenIDs: [Int] {
+        var ids: [Int] = []
+        for id in ["eos", "eot", "eom"].compactMap(tokenID) where !ids.contains(id) { ids.append(id) }
+        return ids
+    }
 }
 
 /// What a GGUF file says of one tensor.

@@ -33,7 +33,7 @@ public struct GGUFModel: Sendable {
 
     /// The GGUF file that a path names, itself or as the directory of this one; nil if it is none of it.
     /// - Throws: `WeightsError` if a directory has several.
-    static func file(at path: String) throws -> String? {
+    public static func file(at path: String) throws -> String? {
         if path.hasSuffix(".gguf") { return path }
         let files = try listDirectory(path).filter { $0.hasSuffix(".gguf") }
         guard files.count <= 1 else {

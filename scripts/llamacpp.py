@@ -1,0 +1,33 @@
+"""llama.cpp behind the PyPI package xllamacpp: what it makes of texts with a GGUF file."""
+import json
+import urllib.request
+
+import xllamacpp
+
+
+class LlamaCpp:
+    """A model that llama.cpp serves on this machine."""
+
+    def __init__(self, model, context=512):
+        parameters = xllamacpp.CommonParams()
+        parameters.model.path = str(model)
+        parameters.n_ctx, parameters.n_parallel, parameters.warmup = context, 1, False
+        parameters.cpuparams.n_threads = 2
+        parameters.verbosity = -1
+        self.server = xllamacpp.Server(parameters)
+
+    def post(self, path, body):
+        request = urllib.request.Request(
+            f"{self.server.listening_address}{path}", json.dumps(body).encode(), {"Content-Type": "application/json"})
+        with urllib.request.urlopen(request) as response:
+            return json.load(response)
+
+    def tokenize(self, text):
+        """The ids of a text, special tokens in it found, none added."""
+        return self.post("/tokenize", {"content": text, "add_special": False, "parse_special": True})["tokens"]
+
+    def next_tokens(self, ids, count):
+        """The most likely next tokens of ids and the logarithms of their probabilities, the likeliest first."""
+        answer = self.post("/completion", {
+            "prompt": ids, "n_predict": 1, "n_probs": count, "temperature": 0.0, "cache_prompt": False})
+        return [(entry["id"], entry["logprob"]) for entry in answer["completion_probabilities"][0]["top_logprobs"]]
