@@ -34,7 +34,8 @@ say "Eyrie, $threads threads"
 eyrie some "$some"
 eyrie whole "$whole"
 eyrie ten "$scratch/ten.jsonl"
-"$root/.build/release/Preprocess" verify --cache-dir "$scratch/store-whole" --train-data-path "$whole" >&2
+"$root/.build/release/Preprocess" verify --cache-dir "$scratch/store-whole" --train-data-path "$whole" --measure \
+    >"$scratch/verify.txt"
 
 say "Hugging Face's tokenizers, $threads threads, only encoding"
 RAYON_NUM_THREADS=$threads "$python" "$here/encode_peers.py" "$scratch/encode.json" "$target" "$some"
@@ -72,4 +73,5 @@ whole = runs[1][1]
 print(f"\nThe whole command on the whole file: {rate(whole) / rate(specforge):.0f} times SpecForge, "
       f"{rate(whole) / rate(encode):.1f} times tokenizers' encoding alone, "
       f"{specforge['store_bytes'] / specforge['tokens'] / (whole['store_bytes'] / whole['tokens']):.1f} times less to store")
+print("The whole file's store" + (scratch / "verify.txt").read_text().splitlines()[-1])
 END

@@ -198,6 +198,8 @@ import Testing
         #expect(try run(["list", "--cache-dir", cache]).output.contains("unfinished"))
         #expect(try run(arguments([data])).code == 0)
         #expect(try run(["verify", "--cache-dir", cache]).output.hasPrefix("whole: "))
+        let measured = try run(["verify", "--cache-dir", cache, "--measure"]).output
+        #expect(measured.contains(" tokens/s in order, ") && measured.contains("in random order"))
     }
 
     @Test func letsOneOfTwoBuildsWait() throws {

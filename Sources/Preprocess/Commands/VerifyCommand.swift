@@ -7,6 +7,7 @@ struct VerifyOptions: Options {
     @Option("Directory of the sample stores.", value: "DIR") var cacheDir: String
     @Option("The dataset whose store is checked; all are without it.", value: "FILE...") var trainDataPath: [String] =
         []
+    @Flag("Say also how fast a thread reads the samples, in the store's order and in random order.") var measure
 }
 
 enum VerifyCommand {
@@ -22,7 +23,7 @@ enum VerifyCommand {
         var damaged = 0
         for path in paths {
             do {
-                try verify(path)
+                try verify(path, measure: options.measure)
             } catch let error as Interrupted {
                 throw error
             } catch {
@@ -35,7 +36,7 @@ enum VerifyCommand {
         }
     }
 
-    private static func verify(_ path: String) throws {
+    private static func verify(_ path: String, measure: Bool) throws {
         let store = try SampleStore(reading: path)
         let progress = Progress("verifying", total: Double(store.count), unit: "samples")
         defer { progress.finish() }
@@ -45,5 +46,19 @@ enum VerifyCommand {
         }
         let counts = store.manifest.counts
         print("whole: \(path): \(counts.samples) samples of \(counts.tokens) tokens in \(store.groupCount) groups")
+        guard measure else { return }
+        let (ordered, random) = (try rate(store, 0..<store.count), try rate(store, (0..<store.count).shuffled()))
+        print("  read by a thread: \(shortNumber(ordered)) tokens/s in order, \(shortNumber(random)) in random order")
+    }
+
+    /// The tokens that a thread reads in a second of the CPU's time.
+    private static func rate(_ store: SampleStore, _ order: some Sequence<Int>) throws -> Double {
+        let start = threadSeconds
+        var tokens = 0
+        for (count, index) in order.enumerated() {
+            if count.isMultiple(of: 1024) { try Interrupt.check() }
+            tokens += try store.sample(at: index).inputIDs.count
+        }
+        return Double(tokens) / max(threadSeconds - start, .leastNonzeroMagnitude)
     }
 }
