@@ -1,22 +1,35 @@
 import Shared
 
-/// Charts as SVG, drawn in the page's colours.
-enum HTMLChart {
-    private static let (width, height) = (640.0, 220.0)
-    private static let (left, right, top, bottom) = (52.0, 12.0, 12.0, 30.0)
-    private static var plotWidth: Double { width - left - right }
-    private static var plotHeight: Double { height - top - bottom }
+/// A chart as SVG, drawn in the page's colours.
+///
+/// Its size is what the page gives it on a usual screen, so that its text is as large as it says.
+struct HTMLChart {
+    /// Beside another one, and as wide as the page.
+    static let half = HTMLChart(width: 488, height: 200)
+    static let full = HTMLChart(width: 1030, height: 280)
+
+    private let width: Double
+    private let height: Double
+    /// What axes and their labels take on each side.
+    private let left = 44.0
+    private let right = 8.0
+    private let top = 10.0
+    private let bottom = 26.0
+    private var plotWidth: Double { width - left - right }
+    private var plotHeight: Double { height - top - bottom }
+
+    private init(width: Double, height: Double) { (self.width, self.height) = (width, height) }
 
     /// Bars, one for each bin.
     /// - Parameter label: What a bound is called, under the axis and in the bars' titles.
-    static func bars(_ histogram: Histogram, name: String, label: (Double) -> String) -> String {
-        let top = niceLimit(Double(histogram.counts.max() ?? 0))
+    func bars(_ histogram: Histogram, name: String, label: (Double) -> String) -> String {
+        let limit = Self.niceLimit(Double(histogram.counts.max() ?? 0))
         let step = plotWidth / Double(histogram.counts.count)
-        var body = horizontalLines(top) { shortNumber($0) }
+        var body = horizontalLines(limit) { shortNumber($0) }
         for (i, count) in histogram.counts.enumerated() where count > 0 {
-            let tall = max(1, plotHeight * Double(count) / top)
+            let tall = max(1, plotHeight * Double(count) / limit)
             let x = left + Double(i) * step + 0.75
-            let y = Self.top + plotHeight - tall
+            let y = top + plotHeight - tall
             let range = "\(label(histogram.bounds[i])) to \(label(histogram.bounds[i + 1]))"
             body += """
                 <rect class="bar" x="\(fixed(x, 1))" y="\(fixed(y, 1))" width="\(fixed(step - 1.5, 1))" \
@@ -29,7 +42,7 @@ enum HTMLChart {
     }
 
     /// A curve through points whose coordinates are shares of the axes, or several.
-    static func curves(
+    func curves(
         _ curves: [(name: String, points: [(x: Double, y: Double, title: String)])], name: String,
         xLabels: [(at: Double, text: String)], yLabel: (Double) -> String
     ) -> String {
@@ -49,7 +62,7 @@ enum HTMLChart {
         return svg(body, name)
     }
 
-    private static func horizontalLines(_ limit: Double, _ label: (Double) -> String) -> String {
+    private func horizontalLines(_ limit: Double, _ label: (Double) -> String) -> String {
         (0...4).map { tick in
             let y = top + plotHeight * (1 - Double(tick) / 4)
             return """
@@ -60,7 +73,7 @@ enum HTMLChart {
         }.joined()
     }
 
-    private static func xLabel(_ share: Double, _ text: String) -> String {
+    private func xLabel(_ share: Double, _ text: String) -> String {
         let anchor = share < 0.02 ? "start" : share > 0.98 ? "end" : "middle"
         return """
             <text class="axis" x="\(fixed(left + share * plotWidth, 1))" y="\(height - 8)" \
@@ -68,7 +81,7 @@ enum HTMLChart {
             """
     }
 
-    private static func svg(_ body: String, _ name: String) -> String {
+    private func svg(_ body: String, _ name: String) -> String {
         """
         <svg viewBox="0 0 \(Int(width)) \(Int(height))" role="img" aria-label="\(htmlEscaped(name))">\(body)</svg>
         """

@@ -59,11 +59,12 @@ struct HTMLReport {
     private var lengths: String {
         let longest = Double(statistics.lengths.last ?? 1)
         let limit = store.manifest.setting(StoreSetting.maxLength).flatMap { Double($0) } ?? longest
-        let histogram = Histogram(statistics.lengths.lazy.map(Double.init), limit: min(limit, longest), bins: 32)
+        let axis = min(limit, HTMLChart.niceLimit(longest))
+        let histogram = Histogram(statistics.lengths.lazy.map(Double.init), limit: axis, bins: 32)
         let cut = store.manifest.counts.truncated
         return card(
             "Lengths", "Samples by their number of tokens; \(grouped(cut)) were cut to \(Int(limit)).",
-            HTMLChart.bars(histogram, name: "Histogram of lengths") { grouped(Int($0.rounded())) })
+            HTMLChart.half.bars(histogram, name: "Histogram of lengths") { grouped(Int($0.rounded())) })
     }
 
     private func maskShares() throws -> String {
@@ -74,7 +75,7 @@ struct HTMLReport {
         let histogram = Histogram(shares, limit: 1, bins: 32)
         return card(
             "Supervised shares", "Samples by the share of their tokens that is trained on.",
-            HTMLChart.bars(histogram, name: "Histogram of supervised shares") { "\(Int(($0 * 100).rounded()))%" })
+            HTMLChart.half.bars(histogram, name: "Histogram of supervised shares") { "\(Int(($0 * 100).rounded()))%" })
     }
 
     private var coverage: String {
@@ -99,10 +100,16 @@ struct HTMLReport {
         if coverage.heldOutShare(draftVocabSize: coverage.vocabSize) != nil {
             curves.append(curve("held-out data") { coverage.heldOutShare(draftVocabSize: $0) ?? 0 })
         }
+        // The axis' ends too, where they aren't beside another size.
+        let marked = statistics.draftVocabSizes
+        let ends = [Int(exp2(first)), coverage.vocabSize].filter { end in
+            marked.allSatisfy { abs(at($0) - at(end)) > 0.08 }
+        }
+        let labels = marked + ends
         let keys = curves.enumerated().map { "<span class=\"key key\($0)\">\($1.0)</span>" }.joined()
-        let chart = HTMLChart.curves(
+        let chart = HTMLChart.full.curves(
             curves, name: "Coverage of draft vocabularies",
-            xLabels: statistics.draftVocabSizes.map { (at($0), shortNumber(Double($0))) }
+            xLabels: labels.map { (at($0), grouped($0)) }
         ) { "\(Int(($0 * 100).rounded()))%" }
         return card(
             "Draft vocabulary",
@@ -118,7 +125,7 @@ struct HTMLReport {
             ].compactMap { $0.map { "<td class=\"number\">\(fixed(100 * $0, 3))%</td>" } }
             return "<tr><td>\(grouped(size)) tokens</td>\(shares.joined())</tr>"
         }
-        return "<table>\(rows.joined())</table>"
+        return "<table class=\"narrow\">\(rows.joined())</table>"
     }
 
     private func records() throws -> String {

@@ -23,14 +23,14 @@ enum HTMLStyle {
         p { margin: 0 0 12px; }
         .soft, figcaption { color: var(--soft); font-size: 13px; }
         .tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(150px, 1fr)); gap: 12px; margin: 28px 0 12px; }
-        .grid2 { display: grid; grid-template-columns: repeat(auto-fit, minmax(420px, 1fr)); gap: 12px; }
+        .grid2 { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(420px, 100%), 1fr)); gap: 12px; }
         .card {
           background: var(--card); border: 1px solid var(--line); border-radius: 10px; padding: 18px 20px; margin: 0 0 12px;
-          min-width: 0;
+          min-width: 0; overflow-x: auto;
         }
         .tile { margin: 0; }
         .tile b { display: block; font-size: 24px; line-height: 1.2; font-weight: 600; font-variant-numeric: tabular-nums; }
-        svg { display: block; width: 100%; height: auto; margin-top: 10px; }
+        svg { display: block; width: 100%; min-width: 480px; height: auto; margin-top: 10px; }
         .grid { stroke: var(--line); stroke-width: 1; }
         .axis { fill: var(--soft); font-size: 11.5px; font-variant-numeric: tabular-nums; }
         .bar { fill: var(--accent); } .bar:hover { fill: var(--second); }
@@ -39,6 +39,7 @@ enum HTMLStyle {
         .key::before { content: ""; display: inline-block; width: 18px; height: 3px; margin: 0 6px 3px 0; background: var(--accent); }
         .key.key1::before { background: var(--second); } .key { margin-right: 18px; }
         table { width: 100%; border-collapse: collapse; margin-top: 10px; font-size: 14px; }
+        .narrow { max-width: 420px; }
         th { text-align: left; font-weight: 500; color: var(--soft); }
         th, td { padding: 6px 10px 6px 0; border-top: 1px solid var(--line); vertical-align: top; overflow-wrap: anywhere; }
         tr:first-child > * { border-top: 0; }
