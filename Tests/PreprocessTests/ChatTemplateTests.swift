@@ -74,6 +74,31 @@ struct ChatTemplateTests {
         }
     }
 
+    private static let spans = Result { try Gzip.json(Fixtures.folder.appending(path: "text/registry-spans.json.gz")) }
+
+    /// Of texts with an entry's headers, what SpecForge supervises of them.
+    @Test(arguments: TemplateRegistry.templates.filter { $0.name != "chatml" })
+    func spansInOtherTextAreSpecForges(_ template: ChatTemplate) throws {
+        let rows = try #require(Self.spans.get().root[template.name], "fixtures/generate/registry_spans.py lacks it")
+            .elements
+        for row in rows {
+            var text = RenderedText()
+            text.bytes = Array(try row.string("text").utf8)
+            AssistantSpanFinder(template).findSpans(in: &text)
+            func string(_ range: Range<Int>) -> String { String(decoding: text.bytes[range], as: UTF8.self) }
+            let expected = try row.required("spans").elements.map { ends in
+                let ends = ends.elements.compactMap(\.value.int)
+                let span = string(ends[0]..<ends[1])
+                // SpecForge's turns of LongCat reach into the next header.
+                return span.hasSuffix("[Round 1] USER:") ? String(span.dropLast("[Round 1] USER:".count)) : span
+            }
+            #expect(
+                text.supervisedSpans(onlyLastTurn: false).filter { !$0.isEmpty }.map(string) == expected,
+                "\(string(0..<text.bytes.count))")
+        }
+        #expect(rows.count >= 5)
+    }
+
     @Test func missingTokensAndRolesAreErrors() throws {
         #expect(
             throws: TemplateError(

@@ -1,12 +1,18 @@
 /// Finds the assistant's turns in text that was rendered elsewhere, by a template's headers.
 ///
-/// A turn begins behind an assistant's header. It ends with the first end-of-turn token that another header or the
-/// text's end follows: what else is said about end-of-turn tokens is content. If none is followed so, other turns are
-/// written in a way that the template doesn't know, and the turn ends with its first. The last turn may lack one.
+/// A turn begins behind an assistant's header, and ends before the next of these. It ends with the first end-of-turn
+/// token that another's header or the text's end follows: what else is said about end-of-turn tokens is content. If none
+/// is followed so, other turns are written in a way that the template doesn't know, and the turn ends with its first. The
+/// last turn may lack one. Where turns have no such token of their own, they end before the next header.
 struct AssistantSpanFinder: Sendable {
     private let assistantHeader: [UInt8]
     private let endOfTurn: [UInt8]
+    /// What the turns of others begin with.
     private let headers: [[UInt8]]
+    /// Whether a turn ends where a header begins.
+    private let endsAtHeader: Bool
+    /// Whether a turn may be several messages: gpt-oss's.
+    private let joinsMessages: Bool
     private let skipped: [UInt8]
     private let ignored: [[UInt8]]
 
@@ -15,8 +21,21 @@ struct AssistantSpanFinder: Sendable {
         endOfTurn = Array(template.endOfTurnToken.utf8)
         skipped = Array(template.skippedPrefix.utf8)
         ignored = template.ignoredTexts.map { Array($0.utf8) }
-        headers = [template.userHeader, template.assistantHeader, template.systemHeader, template.toolHeader]
-            .compactMap { $0.map { Array($0.utf8) } }.filter { !$0.isEmpty }
+        endsAtHeader = template.endOfTurnToken.isEmpty || template.endOfTurnToken == template.userHeader
+        joinsMessages = template.parserType == .harmony
+        headers = Self.headers(template).filter { !$0.isEmpty }.map { Array($0.utf8) }
+    }
+
+    /// Without space at their ends, which SpecForge's headers may lack.
+    private static func headers(_ template: ChatTemplate) -> [String] {
+        if template.parserType == .harmony {
+            return [template.userHeader] + ["system", "developer", "functions."].map { "<|start|>\($0)" }
+        }
+        // Some of what isn't supervised are headers.
+        let more = template.assistantPattern == .inkling ? template.ignoredTexts : []
+        return ([template.userHeader, template.systemHeader, template.toolHeader].compactMap(\.self) + more).map {
+            String($0.reversed().drop(while: \.isWhitespace).reversed())
+        }
     }
 
     /// Leaves the spans of `text.bytes` in `text`.
@@ -35,19 +54,17 @@ struct AssistantSpanFinder: Sendable {
     }
 
     private func endOfSpan(from start: Int, in text: [UInt8]) -> Int {
+        let next = joinsMessages ? nil : ByteSearch.first(assistantHeader, in: text, start..<text.count)
+        let limit = next ?? text.count
+        if endsAtHeader { return headers.compactMap { ByteSearch.first($0, in: text, start..<limit) }.min() ?? limit }
         var position = start
         var first: Int?
-        while !endOfTurn.isEmpty, let found = ByteSearch.first(endOfTurn, in: text, position..<text.count) {
+        while let found = ByteSearch.first(endOfTurn, in: text, position..<limit) {
             let end = found + endOfTurn.count
             if end == text.count || headers.contains(where: { text[end...].starts(with: $0) }) { return end }
             first = first ?? end
             position = end
         }
-        let next = ByteSearch.first(assistantHeader, in: text, start..<text.count)
-        if let next, endOfTurn.isEmpty {
-            // Without a token for it, a turn ends where another header begins.
-            return headers.compactMap { ByteSearch.first($0, in: text, start..<text.count) }.min() ?? next
-        }
-        return next == nil ? text.count : first ?? text.count
+        return first ?? limit
     }
 }
