@@ -28,12 +28,17 @@ struct Eagle3GoldenTests {
             // SpecForge's loss is the mean over all rows, divided by the number of micro batches of a step; its
             // gradients of the first one are written down before that division.
             let weight = 1 / Float(sample.inputIDs.count) / Float(run.expected.accumulation)
-            let weights = LossWeights(decay: 0.8, sequences: [weight])
+            let weights = LossWeights(
+                decay: 0.8, sequences: [weight], objective: run.objective,
+                acceptanceRows: [Float(sample.inputIDs.count)])
             let statistics = try trainer.run([[sample]], weights: weights, in: workspace)
             let rows = Double(sample.inputIDs.count)
             expectClose(
-                statistics.steps.map { Float($0.loss / rows) }, micro.losses.map { Float($0) }, tolerance: 1e-4,
+                statistics.steps.map { Float($0.objective / rows) }, micro.losses.map { Float($0) }, tolerance: 1e-4,
                 "losses of micro batch \(index)")
+            expectClose(
+                statistics.steps.map { Float($0.acceptance / max(1, $0.learnt)) }, micro.acceptanceRates.map { Float($0) },
+                tolerance: 1e-4, "acceptance rates of micro batch \(index)")
             #expect(statistics.steps.map(\.correct) == micro.correct, "correct rows of micro batch \(index)")
             if index == 0 { try compare(draft.parameters, run, "grads_0", Float(run.expected.accumulation)) }
             guard (index + 1).isMultiple(of: run.expected.accumulation) else { continue }
@@ -73,6 +78,7 @@ struct GoldenRun {
     struct Expected: Decodable {
         struct MicroBatch: Decodable {
             let losses: [Double]
+            let acceptanceRates: [Double]
             let correct: [Double]
         }
         struct OptimizerStep: Decodable {
@@ -112,11 +118,19 @@ struct GoldenRun {
 
     func path(_ file: String) -> String { "\(directory)/\(file).safetensors" }
 
-    /// Whether the target's family and the loss are built.
+    /// Whether the target's family is built.
     var isSupported: Bool {
         let configuration = try? ModelConfiguration(directory: targetDirectory)
-        return expected.lkLossType == nil
-            && TargetModelRegistry.architectures[configuration?.architectures.first ?? ""] != nil
+        return TargetModelRegistry.architectures[configuration?.architectures.first ?? ""] != nil
+    }
+
+    /// What the run minimised, with SpecForge's defaults of `kl_scale` and `kl_decay`.
+    var objective: DraftObjective {
+        switch expected.lkLossType {
+        case "alpha": .alpha
+        case "lambda": .lambda(scale: 1, decay: 1)
+        default: .crossEntropy
+        }
     }
 
     private var targetDirectory: String { Fixtures.goldens.appending(path: "targets/\(expected.target)").path }

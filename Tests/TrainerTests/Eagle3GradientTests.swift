@@ -9,8 +9,13 @@ struct Eagle3GradientTests {
         hiddenSize: 20, targetHiddenSize: 12, intermediateSize: 24, numAttentionHeads: 4, numKeyValueHeads: 2,
         headDim: 6, draftVocabSize: 30, rmsNormEpsilon: 1e-5)
 
-    @Test(arguments: [TrainingTimeTestPlan.LossMaskAlignment.label, .eagle])
-    func everyGradientIsTheDerivativeOfTheLoss(alignment: TrainingTimeTestPlan.LossMaskAlignment) throws {
+    // λ is held where it is in the derivative, so it must not move with the weights here.
+    @Test(
+        arguments: [TrainingTimeTestPlan.LossMaskAlignment.label, .eagle],
+        [DraftObjective.crossEntropy, .alpha, .lambda(scale: 0.4, decay: 0)])
+    func everyGradientIsTheDerivativeOfTheLoss(
+        alignment: TrainingTimeTestPlan.LossMaskAlignment, objective: DraftObjective
+    ) throws {
         let workspace = Workspace()
         var random = RandomNumbers(seed: 3)
         let samples = [11, 7].map { length in
@@ -35,7 +40,9 @@ struct Eagle3GradientTests {
         random.fill(hidden)
         target.embed(TrainingTimeTestPlan.extendedIDs(batch), into: embedding)
         let features = DraftFeatures(auxiliary: auxiliary, embedding: embedding)
-        let weights = LossWeights(decay: 0.8, sequences: [0.25, 0.5])
+        let weights = LossWeights(
+            decay: 0.8, sequences: [0.25, 0.5], objective: objective,
+            acceptanceRows: alignment == .eagle ? [11, 7] : nil)
 
         func lesson(_ plan: TrainingTimeTestPlan) -> Lesson {
             Lesson(teacher: teacher, targetHidden: hidden, plans: [plan], firstRow: [0])
@@ -66,17 +73,22 @@ struct Eagle3GradientTests {
                 try workspace.scope {
                     let record = draft.forward(features, plan, in: workspace)
                     let (statistics, _) = try draft.head(
-                        record, lesson(plan), weights: nil, in: workspace)
+                        record, lesson(plan), weights: weights, in: workspace)
                     for (k, step) in statistics.steps.enumerated() {
                         var weight = Double(weights.sequences[sequence])
                         for _ in 0..<k { weight *= 0.8 }
-                        total += weight * step.loss
+                        total += weight * step.objective
                     }
                 }
             }
             return total
         }
-        let checked = draft.parameters.parameters.map { ($0.parts[0].name, $0.weight, $0.gradient) }
+        // The loss is that of a step, which adds to the gradients, so what they are now is kept.
+        let checked = draft.parameters.parameters.map { parameter in
+            let gradient = workspace.matrix(rows: parameter.gradient.rows, columns: parameter.gradient.columns)
+            gradient.copy(from: parameter.gradient)
+            return (parameter.parts[0].name, parameter.weight, gradient)
+        }
         try expectGradients(checked, step: 1e-2, tolerance: 1e-2, loss: loss)
     }
 }

@@ -51,6 +51,14 @@ struct DraftOptions: Options {
     @Option("What the loss is a mean over: supervised tokens, or all rows as EAGLE and SpecForge do.")
     var lossNormalization: TrainingSettings.LossNormalization = .tokens
 
+    @Option("What is minimised: cross-entropy, or what is accepted: its negative log, or both by how much is accepted.")
+    var lkLossType: LKLossType = .none
+    @Option("With --lk-loss-type lambda, what cross-entropy weighs where nothing is accepted.") var klScale: Float = 1
+    @Option("With --lk-loss-type lambda, how fast cross-entropy's weight falls with what is accepted.")
+    var klDecay: Float = 1
+
+    enum LKLossType: String, CaseIterable, OptionValue { case none, alpha, lambda }
+
     enum LMHeadInit: String, CaseIterable, OptionValue { case target, random }
 
     func validate() throws(OptionsError) {
@@ -58,6 +66,19 @@ struct DraftOptions: Options {
         if let draftVocabSize, draftVocabSize < 1 { throw .rule("--draft-vocab-size must be at least 1") }
         if draftVocabSize != nil, draftModelConfig != nil {
             throw .rule("--draft-vocab-size has no effect beside --draft-model-config, whose draft_vocab_size counts")
+        }
+        if !(0...1 ~= klScale) { throw .rule("--kl-scale must be between 0 and 1") }
+        if klDecay < 0 { throw .rule("--kl-decay must be at least 0") }
+        if lkLossType != .lambda, klScale != 1 || klDecay != 1 {
+            throw .rule("--kl-scale and --kl-decay have an effect with --lk-loss-type lambda alone")
+        }
+    }
+
+    var objective: DraftObjective {
+        switch lkLossType {
+        case .none: .crossEntropy
+        case .alpha: .alpha
+        case .lambda: .lambda(scale: klScale, decay: klDecay)
         }
     }
 }
@@ -138,7 +159,8 @@ struct TrainOptions: Options {
             numEpochs: optimizer.numEpochs, totalSteps: optimizer.totalSteps, batchSize: optimizer.batchSize,
             globalBatchSize: optimizer.draftGlobalBatchSize, learningRate: optimizer.learningRate,
             warmupRatio: optimizer.warmupRatio, maxGradNorm: optimizer.maxGradNorm,
-            tttLossDecay: draft.tttLossDecay, normalization: draft.lossNormalization, seed: optimizer.seed,
+            tttLossDecay: draft.tttLossDecay, normalization: draft.lossNormalization, objective: draft.objective,
+            seed: optimizer.seed,
             adam: AdamW.Settings(
                 beta1: optimizer.adamBeta1, beta2: optimizer.adamBeta2, weightDecay: optimizer.weightDecay))
     }
@@ -156,6 +178,8 @@ struct TrainOptions: Options {
             "--loss-normalization": draft.lossNormalization.shown, "--adam-beta1": optimizer.adamBeta1.shown,
             "--adam-beta2": optimizer.adamBeta2.shown, "--weight-decay": optimizer.weightDecay.shown,
             "--dtype": target.dtype.shown, "--lm-head-init": draft.lmHeadInit.shown,
+            "--lk-loss-type": draft.lkLossType.shown, "--kl-scale": draft.klScale.shown,
+            "--kl-decay": draft.klDecay.shown,
         ]
     }
 }

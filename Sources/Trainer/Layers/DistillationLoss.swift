@@ -9,11 +9,16 @@ import Glibc
 ///     dz   = weight (q − p)
 ///
 /// The expected acceptance of one drafted token is α = Σ min(p', q) with p' the target's probabilities as they are,
-/// not renormalised (Leviathan et al. 2023).
+/// not renormalised (Leviathan et al. 2023). What α weighs in the loss is a `RowObjective`'s; its derivative is
+///
+///     dα/dz = q ([q < p'] − S), with S the sum of q where q < p'
 enum DistillationLoss {
     /// What one row says of itself.
     struct Row {
+        /// Soft cross-entropy.
         var loss: Float
+        /// What the row's `RowObjective` minimises, before its weight.
+        var objective: Float
         /// The draft's most likely entry, in draft ids.
         var argmax: Int32
         var acceptance: Float
@@ -55,10 +60,11 @@ enum DistillationLoss {
     /// Replaces the draft's logits by their gradient, and says what the row lost and would have had accepted.
     ///
     /// - Parameters:
-    ///   - z: [count]: the draft's logits on entry, weight (q − p) on return.
+    ///   - z: [count]: the draft's logits on entry, the gradient on return.
     ///   - weight: The row's weight in the loss of the whole step.
     static func forwardBackward(
-        _ z: UnsafeMutablePointer<Float>, _ count: Int, _ target: Target, weight: Float
+        _ z: UnsafeMutablePointer<Float>, _ count: Int, _ target: Target, weight: Float,
+        objective: RowObjective = .crossEntropy
     ) -> Row {
         let argmax = indexOfMaximum(z, count)
         let largest = z[argmax]
@@ -74,15 +80,55 @@ enum DistillationLoss {
             z.store(e, i, of: count)
         }
         let total = sum.sum()
-        let (factor, coverage) = (Vector(repeating: 1 / total), Vector(repeating: target.coverage))
+        let loss = logf(total) - cross.sum()
+        if case .crossEntropy = objective {
+            let acceptance = crossEntropyGradient(z, count, target, factor: 1 / total, weight: weight)
+            return Row(loss: loss, objective: loss, argmax: Int32(argmax), acceptance: acceptance)
+        }
+        let acceptance = acceptanceGradient(z, count, target, factor: 1 / total, weight: weight, objective)
+        return Row(
+            loss: loss, objective: objective.value(crossEntropy: loss, acceptance: acceptance), argmax: Int32(argmax),
+            acceptance: acceptance)
+    }
+
+    /// Replaces e^(z − max) by weight (q − p) and returns α; q is `factor` times what stands there.
+    @inline(__always) private static func crossEntropyGradient(
+        _ z: UnsafeMutablePointer<Float>, _ count: Int, _ target: Target, factor: Float, weight: Float
+    ) -> Float {
+        let (factor, coverage) = (Vector(repeating: factor), Vector(repeating: target.coverage))
         let weight = Vector(repeating: weight)
         var acceptance = Vector.zero
         for i in stride(from: 0, to: count, by: 16) {
-            let (q, p) = (z.load(i, of: count) * factor, p.load(i, of: count))
+            let (q, p) = (z.load(i, of: count) * factor, target.probabilities.load(i, of: count))
             acceptance += smaller(p * coverage, q)
             z.store(weight * (q - p), i, of: count)
         }
-        return Row(loss: logf(total) - cross.sum(), argmax: Int32(argmax), acceptance: acceptance.sum())
+        return acceptance.sum()
+    }
+
+    /// The same for an objective that weighs α, whose gradient needs α first.
+    private static func acceptanceGradient(
+        _ z: UnsafeMutablePointer<Float>, _ count: Int, _ target: Target, factor: Float, weight: Float,
+        _ objective: RowObjective
+    ) -> Float {
+        let (factor, coverage) = (Vector(repeating: factor), Vector(repeating: target.coverage))
+        var (acceptance, below) = (Vector.zero, Vector.zero)
+        for i in stride(from: 0, to: count, by: 16) {
+            let (q, p) = (z.load(i, of: count) * factor, target.probabilities.load(i, of: count) * coverage)
+            acceptance += smaller(p, q)
+            below += Vector.zero.replacing(with: q, where: q .< p)
+            z.store(q, i, of: count)
+        }
+        let alpha = acceptance.sum()
+        let share = Vector(repeating: below.sum())
+        let factors = objective.factors(acceptance: alpha)
+        let (a, b) = (Vector(repeating: weight * factors.crossEntropy), Vector(repeating: weight * factors.acceptance))
+        for i in stride(from: 0, to: count, by: 16) {
+            let (q, p) = (z.load(i, of: count), target.probabilities.load(i, of: count))
+            let isBelow = Vector.zero.replacing(with: Vector(repeating: 1), where: q .< p * coverage)
+            z.store(a * (q - p) - b * q * (isBelow - share), i, of: count)
+        }
+        return alpha
     }
 
     /// Zero in the lanes past the end, which hold no logits.

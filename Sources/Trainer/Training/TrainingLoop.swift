@@ -114,7 +114,9 @@ final class TrainingLoop {
                 case .tokens: Float(1 / max(1, labels))
                 case .rows: Float(1 / Double(sample.inputIDs.count) / Double(sequences))
                 }
-            })
+            },
+            objective: settings.objective,
+            acceptanceRows: settings.normalization == .rows ? own.map { Float($0.inputIDs.count) } : nil)
     }
 
     /// For each micro batch, for each rank of this tensor-parallel group, its samples.

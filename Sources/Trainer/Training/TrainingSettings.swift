@@ -20,6 +20,7 @@ struct TrainingSettings: Equatable {
     var maxGradNorm: Float = 0.5
     var tttLossDecay: Float = 0.8
     var normalization = LossNormalization.tokens
+    var objective = DraftObjective.crossEntropy
     var seed = 0
     var adam = AdamW.Settings()
 }

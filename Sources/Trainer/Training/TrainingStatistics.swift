@@ -10,6 +10,8 @@ struct TrainingStatistics {
         var learnt = 0.0
         /// Σ soft cross-entropy of the learnt rows.
         var loss = 0.0
+        /// Σ of what the learnt rows minimise, which is `loss` unless α is weighed.
+        var objective = 0.0
         /// Rows whose most likely draft token is the target's.
         var correct = 0.0
         /// Σ of the learnt rows' expected acceptance.
@@ -43,7 +45,7 @@ struct TrainingStatistics {
     func weightedLoss(decay: Double) -> Double {
         var (sum, weight) = (0.0, 1.0)
         for step in steps {
-            sum += weight * step.loss
+            sum += weight * step.objective
             weight *= decay
         }
         return sum / Swift.max(1, steps[0].labels)
@@ -73,15 +75,17 @@ struct TrainingStatistics {
     private var numbers: [Double] {
         get {
             steps.flatMap {
-                [$0.labels, $0.learnt, $0.loss, $0.correct, $0.acceptance, $0.prefixes, $0.prefixHits]
+                [
+                    $0.labels, $0.learnt, $0.loss, $0.objective, $0.correct, $0.acceptance, $0.prefixes, $0.prefixHits,
+                ]
             }
         }
         set {
             for k in steps.indices {
-                let n = newValue[k * 7..<(k + 1) * 7].map { $0 }
+                let n = newValue[k * 8..<(k + 1) * 8].map { $0 }
                 steps[k] = Step(
-                    labels: n[0], learnt: n[1], loss: n[2], correct: n[3], acceptance: n[4], prefixes: n[5],
-                    prefixHits: n[6])
+                    labels: n[0], learnt: n[1], loss: n[2], objective: n[3], correct: n[4], acceptance: n[5],
+                    prefixes: n[6], prefixHits: n[7])
             }
         }
     }

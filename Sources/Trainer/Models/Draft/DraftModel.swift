@@ -72,4 +72,16 @@ struct LossWeights {
     let decay: Float
     /// Of each sequence of the batch: one over the number of labels or rows that the loss is a mean of.
     let sequences: [Float]
+    /// What is minimised.
+    var objective = DraftObjective.crossEntropy
+    /// Of each sequence, how many rows its mean acceptance stands for in the loss: all, if the loss is a mean over
+    /// rows as SpecForge's; nil if each learnt row stands for itself.
+    var acceptanceRows: [Float]?
+
+    /// What each step of each sequence minimises.
+    func rowObjectives(_ sums: AcceptanceSums) -> [[RowObjective]] {
+        sums.steps.enumerated().map { sequence, steps in
+            steps.map { objective.rowObjective($0, rows: acceptanceRows?[sequence]) }
+        }
+    }
 }

@@ -49,7 +49,7 @@ extension Eagle3DraftModel {
     func head(
         _ record: Record, _ lesson: Lesson, weights: LossWeights?, in workspace: Workspace
     ) throws(CommunicationError) -> (statistics: TrainingStatistics, dHidden: [Matrix]) {
-        let (teacher, plan) = (lesson.teacher, lesson.plan)
+        let plan = lesson.plan
         let (active, h) = (plan.activeRows.count, configuration.hiddenSize)
         let dHidden = record.steps.map { _ in workspace.matrix(rows: weights == nil ? 0 : active, columns: h) }
         var outcomes = LabelOutcomes(plan)
@@ -59,18 +59,9 @@ extension Eagle3DraftModel {
                 norm.forward(step.hidden, into: y[rows: k * active..<(k + 1) * active])
             }
             let dY = workspace.zeros(rows: weights == nil ? 0 : y.rows, columns: h)
-            let pieces = lesson.plans.map { Self.pieces($0) }
-            for index in 0..<(pieces.map(\.count).max() ?? 0) {
-                try workspace.scope { () throws(CommunicationError) in
-                    let rows = pieces.enumerated().map { rank, pieces in
-                        index < pieces.count
-                            ? pieces[index].targetRows.map { $0 < 0 ? $0 : $0 + Int32(lesson.firstRow[rank]) } : []
-                    }
-                    let target = try teacher.distributions(lesson.targetHidden, rows: rows, in: workspace)
-                    let own = pieces[teacher.target.communicator.rank]
-                    guard index < own.count else { return }
-                    piece(own[index], target, plan, weights, y: y, dY: dY, &outcomes, in: workspace)
-                }
+            let objectives = try weights?.rowObjectives(sums(lesson, weights, y: y, in: workspace))
+            try forEachPiece(lesson, in: workspace) { piece, target in
+                self.piece(piece, target, plan, weights, objectives, y: y, dY: dY, &outcomes, in: workspace)
             }
             guard weights != nil else { return }
             for (k, step) in record.steps.enumerated() {
@@ -81,31 +72,87 @@ extension Eagle3DraftModel {
         return (outcomes.statistics, dHidden)
     }
 
-    private func piece(
-        _ piece: Piece, _ target: CompactTeacher.Distributions, _ plan: TrainingTimeTestPlan, _ weights: LossWeights?,
-        y: Matrix, dY: Matrix, _ outcomes: inout LabelOutcomes, in workspace: Workspace
-    ) {
+    /// Calls `body` with each piece of this rank and what it learns from; the ranks of the group come here together.
+    private func forEachPiece(
+        _ lesson: Lesson, in workspace: Workspace, _ body: (Piece, CompactTeacher.Distributions) -> Void
+    ) throws(CommunicationError) {
+        let pieces = lesson.plans.map { Self.pieces($0) }
+        for index in 0..<(pieces.map(\.count).max() ?? 0) {
+            try workspace.scope { () throws(CommunicationError) in
+                let rows = pieces.enumerated().map { rank, pieces in
+                    index < pieces.count
+                        ? pieces[index].targetRows.map { $0 < 0 ? $0 : $0 + Int32(lesson.firstRow[rank]) } : []
+                }
+                let target = try lesson.teacher.distributions(lesson.targetHidden, rows: rows, in: workspace)
+                let own = pieces[lesson.teacher.target.communicator.rank]
+                if index < own.count { body(own[index], target) }
+            }
+        }
+    }
+
+    /// What would have been accepted, by a pass over all pieces of its own if the objective depends on it.
+    private func sums(
+        _ lesson: Lesson, _ weights: LossWeights?, y: Matrix, in workspace: Workspace
+    ) throws(CommunicationError) -> AcceptanceSums {
+        var sums = AcceptanceSums(lesson.plan)
+        guard let weights, weights.objective.needsSums(rows: weights.acceptanceRows) else { return sums }
+        try forEachPiece(lesson, in: workspace) { piece, target in
+            let rows = learntRows(piece, target, lesson.plan, y: y, in: workspace)
+            let results = results(rows, target, lesson.plan, nil, nil)
+            for (label, result) in zip(rows.labels, results) { sums.add(lesson.plan.labels[label], result) }
+        }
+        return sums
+    }
+
+    /// A piece's rows that learn.
+    private struct LearntRows {
+        /// Their labels' places in the plan.
+        let labels: [Int]
+        /// Their places among the rows of all steps.
+        let rows: [Int32]
+        /// Their places among the piece's target rows.
+        let targetIndex: [Int]
+        /// What the head was given, [rows, hidden].
+        let y: Matrix
+        /// Logits [rows, draftVocabSize].
+        let z: Matrix
+    }
+
+    private func learntRows(
+        _ piece: Piece, _ target: CompactTeacher.Distributions, _ plan: TrainingTimeTestPlan, y: Matrix,
+        in workspace: Workspace
+    ) -> LearntRows {
         // Rows whose most likely token the draft doesn't know learn nothing.
         let learnt = piece.labels.filter { target.argmax[piece.targetIndex[$0 - piece.labels.lowerBound]] >= 0 }
         let rows = learnt.map { Int32(plan.labels[$0].step * plan.activeRows.count + plan.labels[$0].row) }
-        let targetIndex = learnt.map { piece.targetIndex[$0 - piece.labels.lowerBound] }
         let gathered = workspace.matrix(rows: rows.count, columns: y.columns)
         gathered.gather(rows, from: y)
         let z = logits(rows: rows.count, in: workspace)
         lmHead.forward(gathered, into: z)
-        let results = rowResults(z, learnt, targetIndex, target, plan, weights)
-        for (i, label) in learnt.enumerated() {
+        return LearntRows(
+            labels: learnt, rows: rows, targetIndex: learnt.map { piece.targetIndex[$0 - piece.labels.lowerBound] },
+            y: gathered, z: z)
+    }
+
+    private func piece(
+        _ piece: Piece, _ target: CompactTeacher.Distributions, _ plan: TrainingTimeTestPlan, _ weights: LossWeights?,
+        _ objectives: [[RowObjective]]?, y: Matrix, dY: Matrix, _ outcomes: inout LabelOutcomes,
+        in workspace: Workspace
+    ) {
+        let learnt = learntRows(piece, target, plan, y: y, in: workspace)
+        let results = results(learnt, target, plan, weights, objectives)
+        for (i, label) in learnt.labels.enumerated() {
             outcomes.record(
-                plan.labels[label], results[i], isCorrect: results[i].argmax == target.argmax[targetIndex[i]])
+                plan.labels[label], results[i], isCorrect: results[i].argmax == target.argmax[learnt.targetIndex[i]])
         }
         guard weights != nil else { return }
-        let dGathered = workspace.matrix(rows: rows.count, columns: y.columns)
+        let dGathered = workspace.matrix(rows: learnt.rows.count, columns: y.columns)
         if lmHead.weight.rounded == nil {
-            lmHead.backward(z, x: gathered, into: dGathered)
+            lmHead.backward(learnt.z, x: learnt.y, into: dGathered)
         } else {
-            RoundedOperands.with(gathered) { lmHead.backward(z.rounded, x: $0, into: dGathered) }
+            RoundedOperands.with(learnt.y) { lmHead.backward(learnt.z.rounded, x: $0, into: dGathered) }
         }
-        dGathered.scatter(rows, into: dY)
+        dGathered.scatter(learnt.rows, into: dY)
     }
 
     /// Room for logits, whose rows are an odd number of cache lines apart, so that a column's numbers don't evict each
@@ -116,28 +163,26 @@ extension Eagle3DraftModel {
         return workspace.matrix(rows: rows, columns: stride)[columns: 0..<count]
     }
 
-    /// Replaces logits by their gradient, which is rounded in place for products in bfloat16.
-
-    private func rowResults(
-        _ z: Matrix, _ learnt: [Int], _ targetIndex: [Int], _ target: CompactTeacher.Distributions,
-        _ plan: TrainingTimeTestPlan, _ weights: LossWeights?
+    /// What each row lost; its logits become their gradient, which is rounded in place for products in bfloat16.
+    private func results(
+        _ learnt: LearntRows, _ target: CompactTeacher.Distributions, _ plan: TrainingTimeTestPlan,
+        _ weights: LossWeights?, _ objectives: [[RowObjective]]?
     ) -> [DistillationLoss.Row] {
         var stepWeights: [Float] = [1]
         for _ in 1..<max(2, plan.tttLength) { stepWeights.append((stepWeights.last ?? 1) * (weights?.decay ?? 1)) }
-        let rowWeights = learnt.map { label -> Float in
-            let label = plan.labels[label]
-            return (weights?.sequences[label.sequence] ?? 0) * stepWeights[label.step]
-        }
-        return [DistillationLoss.Row](unsafeUninitializedCapacity: learnt.count) { results, count in
+        return [DistillationLoss.Row](unsafeUninitializedCapacity: learnt.labels.count) { results, count in
             nonisolated(unsafe) let results = results
-            Parallel.forEach(learnt.count) { i, _ in
-                let distribution = DistillationLoss.Target(
-                    probabilities: target.probabilities.row(targetIndex[i]), coverage: target.coverage[targetIndex[i]])
+            Parallel.forEach(learnt.labels.count) { i, _ in
+                let (label, row) = (plan.labels[learnt.labels[i]], learnt.targetIndex[i])
                 results[i] = DistillationLoss.forwardBackward(
-                    z.row(i), z.columns, distribution, weight: rowWeights[i])
-                if weights != nil, lmHead.weight.rounded != nil { z.roundInPlace(i) }
+                    learnt.z.row(i), learnt.z.columns,
+                    DistillationLoss.Target(
+                        probabilities: target.probabilities.row(row), coverage: target.coverage[row]),
+                    weight: (weights?.sequences[label.sequence] ?? 0) * stepWeights[label.step],
+                    objective: objectives?[label.sequence][label.step] ?? .crossEntropy)
+                if weights != nil, lmHead.weight.rounded != nil { learnt.z.roundInPlace(i) }
             }
-            count = learnt.count
+            count = learnt.labels.count
         }
     }
 }
@@ -163,6 +208,7 @@ private struct LabelOutcomes {
         if isCorrect { outcomes[label.row * tttLength + label.step] = .correct }
         sums.steps[label.step].learnt += 1
         sums.steps[label.step].loss += Double(row.loss)
+        sums.steps[label.step].objective += Double(row.objective)
         sums.steps[label.step].correct += isCorrect ? 1 : 0
         sums.steps[label.step].acceptance += Double(row.acceptance)
     }
