@@ -67,7 +67,7 @@ struct TrainingLoopTests {
             let checkpoints = Checkpoints(directory: directory)
             let first = try Self.loop(SingleProcess(), tpSize: 1)
             let begun = try Self.train(first, steps: stop)
-            try checkpoints.save(contents(first), name: "step_\(stop)", isBest: false)
+            try checkpoints.save(checkpointContents(first), name: "step_\(stop)", isBest: false)
             let second = try Self.loop(SingleProcess(), tpSize: 1)
             let (path, state) = try #require(try checkpoints.newest())
             try Checkpoints.restore(path, into: second.model.draft.parameters, second.optimizer)
@@ -79,26 +79,13 @@ struct TrainingLoopTests {
         }
     }
 
-    private func contents(_ loop: TrainingLoop) throws -> Checkpoints.Contents {
-        let run = try GoldenRun("llama")
-        let target = try ModelConfiguration(
-            directory: Fixtures.goldens.appending(path: "targets/\(run.expected.target)").path)
-        let known = try SafetensorsFile(run.path("vocab_mapping")).tensor("t2d").integers().map { UInt64($0) }
-        return Checkpoints.Contents(
-            configuration: try Eagle3Configuration(JSONFile("\(run.directory)/config.json"), target: target),
-            parameters: loop.model.draft.parameters, optimizer: loop.optimizer,
-            mapping: try .derive(counts: known, draftVocabSize: Int(known.reduce(0, +)), always: []),
-            state: CheckpointState(
-                step: loop.step, epoch: loop.epoch, updates: loop.optimizer.updates, settings: [:], provenance: [:]))
-    }
-
     @Test func aDamagedCheckpointIsPassedOverForTheOneBefore() throws {
         try withTemporaryDirectory { directory in
             let checkpoints = Checkpoints(directory: directory)
             let loop = try Self.loop(SingleProcess(), tpSize: 1)
             for step in 1...3 {
                 _ = try loop.run()
-                try checkpoints.save(contents(loop), name: "step_\(step)", isBest: step == 1)
+                try checkpoints.save(checkpointContents(loop), name: "step_\(step)", isBest: step == 1)
             }
             for name in ["model.safetensors", "training_state.safetensors"] {
                 let file = "\(directory)/step_\(name.hasPrefix("m") ? 3 : 2)/\(name)"
@@ -121,7 +108,7 @@ struct TrainingLoopTests {
             let loop = try Self.loop(SingleProcess(), tpSize: 1)
             for step in 1...5 {
                 _ = try loop.run()
-                try checkpoints.save(contents(loop), name: "step_\(step)", isBest: step == 2)
+                try checkpoints.save(checkpointContents(loop), name: "step_\(step)", isBest: step == 2)
             }
             #expect(try listDirectory(directory) == ["best", "latest", "step_2", "step_4", "step_5"])
         }
@@ -131,7 +118,7 @@ struct TrainingLoopTests {
         try withTemporaryDirectory { directory in
             let loop = try Self.loop(SingleProcess(), tpSize: 1)
             _ = try loop.run()
-            try Checkpoints(directory: directory).save(contents(loop), name: "step_1", isBest: false)
+            try Checkpoints(directory: directory).save(checkpointContents(loop), name: "step_1", isBest: false)
             let file = try SafetensorsFile("\(directory)/latest/model.safetensors")
             let golden = try SafetensorsFile(GoldenRun("llama").path("step_1"))
             #expect(Set(file.tensors.keys) == Set(golden.tensors.keys).union(["d2t", "t2d"]))
@@ -142,4 +129,18 @@ struct TrainingLoopTests {
             #expect(try file.tensor("t2d").integers().reduce(0, +) == file.tensor("d2t").shape[0])
         }
     }
+}
+
+/// What a checkpoint of a run on the golden `llama` is made of.
+func checkpointContents(_ loop: TrainingLoop) throws -> Checkpoints.Contents {
+    let run = try GoldenRun("llama")
+    let target = try ModelConfiguration(
+        directory: Fixtures.goldens.appending(path: "targets/\(run.expected.target)").path)
+    let known = try SafetensorsFile(run.path("vocab_mapping")).tensor("t2d").integers().map { UInt64($0) }
+    return Checkpoints.Contents(
+        configuration: try Eagle3Configuration(JSONFile("\(run.directory)/config.json"), target: target),
+        parameters: loop.model.draft.parameters, optimizer: loop.optimizer,
+        mapping: try .derive(counts: known, draftVocabSize: Int(known.reduce(0, +)), always: []),
+        state: CheckpointState(
+            step: loop.step, epoch: loop.epoch, updates: loop.optimizer.updates, settings: [:], provenance: [:]))
 }

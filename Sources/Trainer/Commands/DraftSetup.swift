@@ -21,7 +21,7 @@ struct DraftSetup {
         target = try TargetModelRegistry.load(
             options.targetModelPath, communicator: grid.tensorParallel, positions: positions,
             expertParallel: options.expertParallel)
-        let draft = try configuration.makeDraft(positions: positions)
+        let draft = try configuration.makeDraft(positions: positions, freezesHead: draftOptions.freezeLmHead)
         draft.initialize(seed: UInt64(bitPattern: Int64(seed)))
         if draftOptions.lmHeadInit == .target {
             try draft.initializeHead(target, draftToTarget: self.mapping.draftToTarget)

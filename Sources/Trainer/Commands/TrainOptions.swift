@@ -44,6 +44,7 @@ struct DraftOptions: Options {
     var draftVocabSize: Int?
     @Option("What the draft's lm_head begins with: the target's rows, scaled, or random numbers.")
     var lmHeadInit: LMHeadInit = .target
+    @Flag("Keep the target's head as the draft's, without training it.") var freezeLmHead
     @Option("Steps of training-time test.") var tttLength: Int = 7
     @Option("How much less each step of training-time test counts than the one before.") var tttLossDecay: Float = 0.8
     @Option("Which tokens are learnt: those a draft is asked for, or those that EAGLE and SpecForge learn.")
@@ -66,6 +67,9 @@ struct DraftOptions: Options {
         if let draftVocabSize, draftVocabSize < 1 { throw .rule("--draft-vocab-size must be at least 1") }
         if draftVocabSize != nil, draftModelConfig != nil {
             throw .rule("--draft-vocab-size has no effect beside --draft-model-config, whose draft_vocab_size counts")
+        }
+        if freezeLmHead, lmHeadInit == .random {
+            throw .rule("--freeze-lm-head needs --lm-head-init target: a random head that isn't trained says nothing")
         }
         if !(0...1 ~= klScale) { throw .rule("--kl-scale must be between 0 and 1") }
         if klDecay < 0 { throw .rule("--kl-decay must be at least 0") }
@@ -178,7 +182,8 @@ struct TrainOptions: Options {
             "--loss-normalization": draft.lossNormalization.shown, "--adam-beta1": optimizer.adamBeta1.shown,
             "--adam-beta2": optimizer.adamBeta2.shown, "--weight-decay": optimizer.weightDecay.shown,
             "--dtype": target.dtype.shown, "--lm-head-init": draft.lmHeadInit.shown,
-            "--lk-loss-type": draft.lkLossType.shown, "--kl-scale": draft.klScale.shown,
+            "--freeze-lm-head": "\(draft.freezeLmHead)", "--lk-loss-type": draft.lkLossType.shown,
+            "--kl-scale": draft.klScale.shown,
             "--kl-decay": draft.klDecay.shown,
         ]
     }

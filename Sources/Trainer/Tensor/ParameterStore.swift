@@ -27,10 +27,12 @@ struct Parameter {
         rounded = nil
     }
 
+    /// Whether it isn't trained.
+    var isFrozen: Bool { gradient.rows == 0 }
+
     /// The rows in `range` of the weight and of its gradient.
     subscript(rows range: Range<Int>) -> Parameter {
-        let isFrozen = gradient.rows == 0
-        return Parameter(
+        Parameter(
             parts: [], weight: weight[rows: range], gradient: isFrozen ? gradient : gradient[rows: range],
             rounded: rounded?[rows: range])
     }
@@ -43,14 +45,15 @@ struct Parameter {
     }
 }
 
-/// All trained weights in one flat buffer and their gradients in another, with named views into both.
+/// All weights in one flat buffer and the gradients of those that are trained in another, with named views into both.
 ///
-/// So the optimizer is one loop, the gradients' all-reduce one call over one buffer, and zeroing one fill.
+/// So the optimizer is one loop, the gradients' all-reduce one call over one buffer, and zeroing one fill. Weights that
+/// aren't trained stand behind those that are, so that a weight and its gradient have the same place.
 final class ParameterStore {
     private(set) var parameters: [Parameter] = []
     /// [count]: every weight, each parameter from a multiple of 16 on; what lies between is zero.
     let weights: UnsafeMutableBufferPointer<Float>
-    /// [count], as `weights`.
+    /// [trained count], as the first of `weights`.
     let gradients: UnsafeMutableBufferPointer<Float>
     private var used = 0
     /// [matrices' elements]: bfloat16 copies of all matrices, if products are in bfloat16.
@@ -64,10 +67,13 @@ final class ParameterStore {
         let parts: [(name: String, rows: Int)]
         let columns: Int
         let isVector: Bool
+        var isFrozen = false
 
         /// A matrix of one or more tensors below each other.
-        static func matrix(_ parts: [(name: String, rows: Int)], columns: Int) -> Declaration {
-            Declaration(parts: parts, columns: columns, isVector: false)
+        static func matrix(
+            _ parts: [(name: String, rows: Int)], columns: Int, isFrozen: Bool = false
+        ) -> Declaration {
+            Declaration(parts: parts, columns: columns, isVector: false, isFrozen: isFrozen)
         }
 
         static func vector(_ name: String, count: Int) -> Declaration {
@@ -79,11 +85,13 @@ final class ParameterStore {
         fileprivate var roundedCapacity: Int { isVector ? 0 : rows * BFloat16Matrix.stride(columns: columns) }
     }
 
-    /// Makes all parameters at once, zero.
+    /// Makes all parameters at once, zero; those that aren't trained come last.
     init(_ declarations: [Declaration]) {
+        let trained = declarations.prefix { !$0.isFrozen }
+        precondition(declarations[trained.count...].allSatisfy(\.isFrozen), "a trained parameter behind a frozen one")
         let count = declarations.reduce(0) { $0 + $1.capacity }
         weights = memory.weights.numbers(count)
-        gradients = memory.gradients.numbers(count)
+        gradients = memory.gradients.numbers(trained.reduce(0) { $0 + $1.capacity })
         let isRounded = MatrixPrecision.current == .bfloat16
         rounded = memory.rounded.numbers(isRounded ? declarations.reduce(0) { $0 + $1.roundedCapacity } : 0)
         parameters = declarations.map(place)
@@ -93,7 +101,7 @@ final class ParameterStore {
     var roundedByteCount: Int { 2 * rounded.count }
 
     /// Numbers that are trained, without the gaps between parameters.
-    var parameterCount: Int { parameters.reduce(0) { $0 + $1.weight.count } }
+    var parameterCount: Int { parameters.reduce(0) { $0 + $1.gradient.count } }
 
     func zeroGradients() {
         guard let start = gradients.baseAddress else { return }
@@ -109,7 +117,14 @@ final class ParameterStore {
     }
 
     /// Every checkpoint tensor: its name, its shape and its place in the weights.
-    var tensors: [(name: String, shape: [Int], values: Matrix)] {
+    var tensors: [(name: String, shape: [Int], values: Matrix)] { Self.tensors(parameters) }
+
+    /// Those of them that are trained.
+    var trainedTensors: [(name: String, shape: [Int], values: Matrix)] {
+        Self.tensors(parameters.filter { !$0.isFrozen })
+    }
+
+    private static func tensors(_ parameters: [Parameter]) -> [(name: String, shape: [Int], values: Matrix)] {
         parameters.flatMap { parameter in
             parameter.parts.map { ($0.name, $0.shape, parameter.weight[rows: $0.rows]) }
         }
@@ -132,7 +147,9 @@ final class ParameterStore {
         return Parameter(
             parts: parts,
             weight: Matrix(start: weight + used, rows: row, columns: declaration.columns),
-            gradient: Matrix(start: gradient + used, rows: row, columns: declaration.columns),
+            gradient: declaration.isFrozen
+                ? Matrix(start: gradient, rows: 0, columns: declaration.columns)
+                : Matrix(start: gradient + used, rows: row, columns: declaration.columns),
             rounded: rounded(declaration))
     }
 

@@ -15,7 +15,7 @@ final class AdamW {
     }
 
     let settings: Settings
-    /// First and second moments, one for each weight of the store.
+    /// First and second moments, one for each trained weight of the store.
     let m: UnsafeMutableBufferPointer<Float>
     let v: UnsafeMutableBufferPointer<Float>
     /// Updates so far.
@@ -34,10 +34,10 @@ final class AdamW {
         free(v.baseAddress)
     }
 
-    /// Moves every weight of the store along its gradient times `gradientFactor`.
+    /// Moves every trained weight of the store along its gradient times `gradientFactor`.
     func update(_ parameters: ParameterStore, learningRate: Float, gradientFactor: Float) {
         updates += 1
-        let count = parameters.weights.count
+        let count = parameters.gradients.count
         guard let w0 = parameters.weights.baseAddress, let g0 = parameters.gradients.baseAddress,
             let m0 = m.baseAddress, let v0 = v.baseAddress
         else { return }

@@ -76,9 +76,9 @@ struct Checkpoints {
     /// Restores weights and moments from a checkpoint.
     static func restore(_ path: String, into parameters: ParameterStore, _ optimizer: AdamW) throws(any Error) {
         let file = try SafetensorsFile("\(path)/training_state.safetensors")
-        for (prefix, buffer) in buffers(parameters, optimizer) {
+        for (prefix, buffer, tensors) in buffers(parameters, optimizer) {
             guard let start = buffer.baseAddress, let weights = parameters.weights.baseAddress else { continue }
-            for (name, shape, values) in parameters.tensors {
+            for (name, shape, values) in tensors {
                 let tensor = try file.tensor(prefix + name)
                 try tensor.expect(shape)
                 try tensor.copy(
@@ -117,13 +117,12 @@ struct Checkpoints {
     }
 
     private func writeState(_ contents: Contents, to path: String) throws(FileError) {
-        let tensors = contents.parameters.tensors
         let buffers = Self.buffers(contents.parameters, contents.optimizer)
-        let entries = buffers.flatMap { prefix, _ in
+        let entries = buffers.flatMap { prefix, _, tensors in
             tensors.map { SafetensorsWriter.Entry(name: prefix + $0.name, type: .float32, shape: $0.shape) }
         }
         var writer = try SafetensorsWriter(path, entries)
-        for (_, buffer) in buffers {
+        for (_, buffer, tensors) in buffers {
             guard let start = buffer.baseAddress, let weights = contents.parameters.weights.baseAddress else {
                 continue
             }
@@ -135,12 +134,18 @@ struct Checkpoints {
         try writer.finish()
     }
 
-    /// The flat buffers that resuming needs, and what stands before their tensors' names.
-    private static func buffers(
-        _ parameters: ParameterStore, _ optimizer: AdamW
-    ) -> [(prefix: String, buffer: UnsafeMutableBufferPointer<Float>)] {
-        [("", parameters.weights), ("adam.m.", optimizer.m), ("adam.v.", optimizer.v)]
+    /// The flat buffers that resuming needs, what stands before their tensors' names, and which those are.
+    private static func buffers(_ parameters: ParameterStore, _ optimizer: AdamW) -> [StateBuffer] {
+        [
+            ("", parameters.weights, parameters.tensors), ("adam.m.", optimizer.m, parameters.trainedTensors),
+            ("adam.v.", optimizer.v, parameters.trainedTensors),
+        ]
     }
+
+    private typealias StateBuffer = (
+        prefix: String, buffer: UnsafeMutableBufferPointer<Float>,
+        tensors: [(name: String, shape: [Int], values: Matrix)]
+    )
 
     // MARK: - Links and pruning
 

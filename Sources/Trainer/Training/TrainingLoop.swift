@@ -51,7 +51,7 @@ final class TrainingLoop {
         totalSteps = settings.totalSteps ?? settings.numEpochs * sampler.stepsPerEpoch
         schedule = LearningRateSchedule(
             peak: settings.learningRate, warmupRatio: settings.warmupRatio, totalSteps: totalSteps)
-        optimizer = AdamW(count: model.draft.parameters.weights.count, settings.adam)
+        optimizer = AdamW(count: model.draft.parameters.gradients.count, settings.adam)
     }
 
     var isDone: Bool { step >= totalSteps }

@@ -4,7 +4,7 @@ import Shared
 ///
 /// Every architecture is a file that conforms and a line in `DraftModelRegistry`.
 protocol DraftModel {
-    /// All trained weights, by their names in a checkpoint.
+    /// All weights, by their names in a checkpoint.
     var parameters: ParameterStore { get }
 
     /// Runs all steps over a batch and, if `weights` are given, adds to every gradient.
@@ -19,7 +19,7 @@ protocol DraftModel {
     /// Writes first weights: by a seed, the same on every rank.
     func initialize(seed: UInt64)
 
-    /// Takes the head from the target's, with numbers as large as `initialize` gives.
+    /// Takes the head from the target's: as it is if it isn't trained, or with numbers as large as `initialize` gives.
     func initializeHead(
         _ target: any DistributedTargetModel, draftToTarget: [Int32]
     ) throws(CommunicationError)

@@ -4,22 +4,26 @@ import Shared
 ///
 /// To add one: a file that conforms to `DraftModel`, and a line here.
 enum DraftModelRegistry {
-    /// Makes a draft of zeros for sequences of some many positions.
-    typealias Make = @Sendable (Eagle3Configuration, _ positions: Int) throws(JSONError) -> any DraftModel
+    /// Makes a draft of zeros for sequences of so many positions, whose head is trained or not.
+    typealias Make =
+        @Sendable (
+            Eagle3Configuration, _ positions: Int, _ freezesHead: Bool
+        ) throws(JSONError) -> any DraftModel
 
     static let architectures: [String: Make] = [
-        "LlamaForCausalLMEagle3": { (configuration, positions) throws(JSONError) in
-            Eagle3DraftModel(configuration.shape, rotary: try configuration.rotary(positions: positions))
+        "LlamaForCausalLMEagle3": { (configuration, positions, freezesHead) throws(JSONError) in
+            Eagle3DraftModel(
+                configuration.shape, rotary: try configuration.rotary(positions: positions), freezesHead: freezesHead)
         }
     ]
 }
 
 extension Eagle3Configuration {
     /// The draft that the configuration describes, all zeros.
-    func makeDraft(positions: Int) throws(JSONError) -> any DraftModel {
+    func makeDraft(positions: Int, freezesHead: Bool = false) throws(JSONError) -> any DraftModel {
         guard let make = DraftModelRegistry.architectures[architecture] else {
             preconditionFailure("a configuration of an architecture that isn't registered")
         }
-        return try make(self, positions)
+        return try make(self, positions, freezesHead)
     }
 }

@@ -28,12 +28,14 @@ extension Eagle3DraftModel {
     /// Takes the rows of the target's head that the draft vocabulary has, in the size of `initialize`'s numbers.
     ///
     /// So the draft begins with a head that knows which tokens are alike. In the target's own scale its logits would
-    /// be as decided as the target's from the first step on, which costs hundreds of steps to unlearn.
+    /// be as decided as the target's from the first step on, which costs hundreds of steps to unlearn. A head that
+    /// isn't trained keeps that scale, or it could never be as decided as the target.
     func initializeHead(
         _ target: any DistributedTargetModel, draftToTarget: [Int32]
     ) throws(CommunicationError) {
         let head = lmHead.weight.weight
         try target.headRows(draftToTarget, into: head)
+        if lmHead.weight.isFrozen { return }
         var squares = 0.0
         for row in 0..<head.rows { squares += Double(dot(head.row(row), head.row(row), head.columns)) }
         guard squares > 0 else { return }

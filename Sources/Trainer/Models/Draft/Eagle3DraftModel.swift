@@ -46,8 +46,10 @@ struct Eagle3DraftModel: DraftModel {
 
     /// A model of zeros.
     ///
-    /// - Parameter rotary: Prepared for all positions that will occur: the longest sequence and the steps behind it.
-    init(_ shape: Shape, rotary: RotaryEmbedding) {
+    /// - Parameters:
+    ///   - rotary: Prepared for all positions that will occur: the longest sequence and the steps behind it.
+    ///   - freezesHead: Whether `lm_head` isn't trained.
+    init(_ shape: Shape, rotary: RotaryEmbedding, freezesHead: Bool = false) {
         configuration = shape
         let (h, d) = (shape.hiddenSize, shape.headDim)
         let (heads, kvHeads) = (shape.numAttentionHeads, shape.numKeyValueHeads)
@@ -69,7 +71,7 @@ struct Eagle3DraftModel: DraftModel {
                 ], columns: h),
             .matrix([("midlayer.mlp.down_proj.weight", h)], columns: shape.intermediateSize),
             .vector("norm.weight", count: h),
-            .matrix([("lm_head.weight", shape.draftVocabSize)], columns: h),
+            .matrix([("lm_head.weight", shape.draftVocabSize)], columns: h, isFrozen: freezesHead),
         ])
         let all = parameters.parameters
         let norm = { (index: Int) in RMSNorm(weight: all[index], epsilon: shape.rmsNormEpsilon) }

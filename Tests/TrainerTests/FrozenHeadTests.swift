@@ -1,0 +1,71 @@
+import Foundation
+import Shared
+import TestSupport
+import Testing
+
+@testable import Trainer
+
+/// A draft whose head isn't trained: the head stays, all else learns as it would, and no moments are kept for it.
+struct FrozenHeadTests {
+    private func trainer(freezesHead: Bool) throws -> OnlineEagle3 {
+        try GoldenRun("llama").trainer(SingleProcess(), freezesHead: freezesHead)
+    }
+
+    @Test func theOtherGradientsAreThoseOfADraftWhoseHeadIsTrained() throws {
+        let samples = try GoldenRun("llama").samples
+        let gradients = try [false, true].map { freezesHead in
+            let trainer = try trainer(freezesHead: freezesHead)
+            _ = try trainer.run(
+                [[samples[0]]], weights: LossWeights(decay: 0.8, sequences: [0.1]), in: Workspace())
+            return Array(trainer.draft.parameters.gradients)
+        }
+        #expect(gradients[1].count < gradients[0].count)
+        #expect(Array(gradients[0].prefix(gradients[1].count)) == gradients[1])
+    }
+
+    @Test func aCheckpointHasTheHeadAndNoMomentsOfIt() throws {
+        try withTemporaryDirectory { directory in
+            let run = try GoldenRun("llama")
+            let grid = try ProcessGrid(world: SingleProcess(), tpSize: 1)
+            let make = {
+                try TrainingLoop(
+                    grid: grid, model: trainer(freezesHead: true), samples: run.samples,
+                    settings: TrainingSettings(globalBatchSize: 4, learningRate: 1e-3))
+            }
+            let loop = try make()
+            let first = try #require(loop.model.draft.parameters.parameters.last).weight.elements
+            let norm = loop.model.draft.parameters.parameters[8].weight.elements
+            for _ in 0..<2 { _ = try loop.run() }
+            let head = try #require(loop.model.draft.parameters.parameters.last)
+            #expect(head.parts[0].name == "lm_head.weight" && head.weight.elements == first)
+            #expect(loop.model.draft.parameters.parameters[8].weight.elements != norm)
+            try Checkpoints(directory: directory).save(
+                checkpointContents(loop), name: "step_2", isBest: false)
+            let model = try SafetensorsFile("\(directory)/latest/model.safetensors")
+            #expect(try model.tensor("lm_head.weight").shape == [head.weight.rows, head.weight.columns])
+            let state = try SafetensorsFile("\(directory)/latest/training_state.safetensors")
+            #expect(state.tensors["lm_head.weight"] != nil && state.tensors["adam.m.lm_head.weight"] == nil)
+            #expect(state.tensors["adam.m.norm.weight"] != nil)
+            let second = try make()
+            head.weight.fill(7)
+            try Checkpoints.restore(
+                "\(directory)/step_2", into: second.model.draft.parameters, second.optimizer)
+            #expect(try #require(second.model.draft.parameters.parameters.last).weight.elements == first)
+            #expect(Array(second.optimizer.v) == Array(loop.optimizer.v))
+        }
+    }
+
+    @Test func theTargetsHeadKeepsItsSize() throws {
+        let directory = Fixtures.goldens.appending(path: "targets/llama").path
+        let ids: [Int32] = [2, 3, 5, 60]
+        let configuration = try Eagle3Configuration(
+            target: ModelConfiguration(directory: directory), draftVocabSize: ids.count)
+        let target = try TargetModelRegistry.load(directory, communicator: SingleProcess(), positions: 8)
+        let draft = Eagle3DraftModel(
+            configuration.shape, rotary: try configuration.rotary(positions: 8), freezesHead: true)
+        try draft.initializeHead(target, draftToTarget: ids)
+        let rows = Workspace().matrix(rows: ids.count, columns: configuration.shape.hiddenSize)
+        try target.headRows(ids, into: rows)
+        #expect(draft.lmHead.weight.weight.elements == rows.elements)
+    }
+}
