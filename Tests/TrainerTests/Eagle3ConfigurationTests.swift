@@ -40,6 +40,27 @@ struct Eagle3ConfigurationTests {
         #expect(Eagle3Configuration.defaultLayers(count) == layers)
     }
 
+    @Test(arguments: DraftVariant.allCases)
+    func everyFormOfDraftIsReadFromItsKeys(variant: DraftVariant) throws {
+        let plain = try Eagle3Configuration(target: target(), draftVocabSize: 96)
+        let configuration = try variant.configuration(target: target(), draftVocabSize: 96)
+        #expect(configuration.shape == variant.applied(to: plain.shape))
+        // All of it is named in a checkpoint, each tensor once, and first weights are the same every time.
+        let drafts = try (0..<2).map { _ in try configuration.makeDraft(positions: 8) }
+        for draft in drafts { draft.initialize(seed: 4) }
+        let names = drafts[0].parameters.tensors.map(\.name)
+        #expect(Set(names).count == names.count)
+        #expect(names.contains("fc_norm.2.weight") == configuration.shape.fcNorm)
+        #expect(names.contains("input_norm.weight") == configuration.shape.normBeforeFC)
+        #expect(names.contains("layers.1.mlp.down_proj.weight") == (configuration.shape.numHiddenLayers > 1))
+        #expect(drafts[0].parameters.digest == drafts[1].parameters.digest)
+        withExtendedLifetime(drafts) {
+            for parameter in drafts[0].parameters.parameters {
+                #expect((parameter.weight.rows == 1) == parameter.weight.elements.allSatisfy { $0 == 1 })
+            }
+        }
+    }
+
     @Test func theDraftVocabularyIsAtMostTheTargets() throws {
         #expect(try Eagle3Configuration(target: target()).shape.draftVocabSize == 256)
     }
@@ -47,9 +68,11 @@ struct Eagle3ConfigurationTests {
     @Test(arguments: [
         ("hidden_size", "64", "should be the target's 32"), ("vocab_size", "300", "should be the target's 256"),
         ("draft_vocab_size", "257", "should be between 1 and vocab_size, 256"),
-        ("num_hidden_layers", "2", "supported is 1"), ("fc_norm", "true", "isn't supported"),
-        ("norm_output", "true", "isn't supported"), ("tie_word_embeddings", "true", "isn't supported"),
-        ("norm_before_residual", "true", "isn't supported"), ("hidden_act", "\"gelu\"", "supported is silu"),
+        ("num_hidden_layers", "0", "should be"), ("fc_norm", "1", "true or false"),
+        ("use_aux_norm", "true", "isn't supported"), ("tie_word_embeddings", "true", "isn't supported"),
+        ("attention_bias", "true", "isn't supported"), ("num_aux_hidden_states", "2", "should be 3"),
+        ("eagle_config", #"{"norm_before_fc": true}"#, "belongs beside eagle_config"),
+        ("hidden_act", "\"gelu\"", "supported is silu"),
         ("architectures", "[\"Other\"]", "supported: LlamaForCausalLMEagle3"),
         ("eagle_config", #"{"eagle_aux_hidden_state_layer_ids": [1, 2]}"#, "should be three layers"),
         ("eagle_config", #"{"eagle_aux_hidden_state_layer_ids": [1, 2, 6]}"#, "should be three layers"),
@@ -66,7 +89,8 @@ struct Eagle3ConfigurationTests {
         let file = try JSONFile(contents: Array(text.utf8), path: "draft.json")
         let error = #expect(throws: JSONError.self) { try Eagle3Configuration(file, target: target) }
         let description = "\(try #require(error))"
-        let named = key == "eagle_config" ? "eagle_aux_hidden_state_layer_ids" : key
+        let named =
+            key == "eagle_config" ? value.contains("norm") ? "norm_before_fc" : "eagle_aux_hidden_state_layer_ids" : key
         #expect(description.contains("draft.json") && description.contains(named) && description.contains(message))
     }
 }

@@ -136,7 +136,10 @@ struct GoldenRun {
 
     private var targetDirectory: String { Fixtures.goldens.appending(path: "targets/\(expected.target)").path }
 
-    func trainer(_ communicator: any Communicator, freezesHead: Bool = false) throws -> OnlineEagle3 {
+    /// - Parameter variant: The form of draft; what the plain one lacks is random.
+    func trainer(
+        _ communicator: any Communicator, freezesHead: Bool = false, variant: DraftVariant = .plain
+    ) throws -> OnlineEagle3 {
         let target = try TargetModelRegistry.load(targetDirectory, communicator: communicator, positions: 128)
         let configuration = try ModelConfiguration(JSONFile("\(directory)/config.json"))
         let mapping = try SafetensorsFile(path("vocab_mapping")).tensor("d2t").integers()
@@ -147,9 +150,10 @@ struct GoldenRun {
             draftVocabSize: mapping.count, rmsNormEpsilon: Float(configuration.rmsNormEpsilon))
         let rotary = try RotaryScaling(configuration.rope, headDim: configuration.headDim)
         let draft = Eagle3DraftModel(
-            shape, rotary: rotary.embedding(positions: 128, length: 128), freezesHead: freezesHead)
+            variant.applied(to: shape), rotary: rotary.embedding(positions: 128, length: 128), freezesHead: freezesHead)
         let initial = try SafetensorsFile(path("draft_init"))
-        for tensor in draft.parameters.tensors {
+        draft.parameters.fillRandomly(scale: 0.1)
+        for tensor in draft.parameters.tensors where initial.tensors[tensor.name] != nil {
             let values = try initial.golden(tensor.name).values
             for (i, value) in values.enumerated() { tensor.values.start[i] = value }
         }

@@ -16,6 +16,18 @@ struct Eagle3GradientTests {
     func everyGradientIsTheDerivativeOfTheLoss(
         alignment: TrainingTimeTestPlan.LossMaskAlignment, objective: DraftObjective
     ) throws {
+        try check(shape, alignment, objective)
+    }
+
+    @Test(arguments: DraftVariant.allCases)
+    func soItIsOfEveryDraft(variant: DraftVariant) throws {
+        try check(variant.applied(to: shape), .label, .crossEntropy)
+    }
+
+    private func check(
+        _ shape: Eagle3DraftModel.Shape, _ alignment: TrainingTimeTestPlan.LossMaskAlignment,
+        _ objective: DraftObjective
+    ) throws {
         let workspace = Workspace()
         var random = RandomNumbers(seed: 3)
         let samples = [11, 7].map { length in
@@ -29,10 +41,7 @@ struct Eagle3GradientTests {
         let teacher = CompactTeacher(target, draftToTarget: (0..<30).map { Int32($0 + $0 / 3) })
         let frequencies = (0..<3).map { 1 / Double($0 + 1) }
         let draft = Eagle3DraftModel(shape, rotary: RotaryEmbedding(frequencies: frequencies, positions: 20))
-        for parameter in draft.parameters.parameters {
-            let isNorm = parameter.weight.rows == 1
-            random.fill(parameter.weight, scale: isNorm ? 0.3 : 0.4, around: isNorm ? 1 : 0)
-        }
+        draft.parameters.fillRandomly(scale: 0.25)
         let auxiliary = workspace.matrix(rows: batch.rows, columns: 36)
         let hidden = workspace.matrix(rows: batch.rows, columns: 20)
         let embedding = workspace.matrix(rows: batch.rows + 2, columns: 20)
@@ -58,7 +67,7 @@ struct Eagle3GradientTests {
             }
         }
         let statistics = try run(weights)
-        #expect(statistics.steps[0].learnt > 5 && statistics.steps[0].learnt < statistics.steps[0].labels)
+        #expect(statistics.steps[0].learnt > 3 && statistics.steps[0].learnt < statistics.steps[0].labels)
 
         // The loss with weights of its own for each sequence, by one sequence at a time being left out of the mask.
         func loss() throws -> Double {
@@ -89,6 +98,9 @@ struct Eagle3GradientTests {
             gradient.copy(from: parameter.gradient)
             return (parameter.parts[0].name, parameter.weight, gradient)
         }
-        try expectGradients(checked, step: 1e-2, tolerance: 1e-2, loss: loss)
+        // α has a kink wherever the draft gives a token what the target gives it, and differences straddle some.
+        let hasKinks = objective != .crossEntropy
+        try expectGradients(
+            checked, step: hasKinks ? 3e-3 : 1e-2, tolerance: hasKinks ? 8e-2 : 1e-2, loss: loss)
     }
 }

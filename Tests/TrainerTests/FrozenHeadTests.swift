@@ -64,8 +64,11 @@ struct FrozenHeadTests {
         let draft = Eagle3DraftModel(
             configuration.shape, rotary: try configuration.rotary(positions: 8), freezesHead: true)
         try draft.initializeHead(target, draftToTarget: ids)
-        let rows = Workspace().matrix(rows: ids.count, columns: configuration.shape.hiddenSize)
+        let workspace = Workspace()
+        let rows = workspace.matrix(rows: ids.count, columns: configuration.shape.hiddenSize)
         try target.headRows(ids, into: rows)
-        #expect(draft.lmHead.weight.weight.elements == rows.elements)
+        withExtendedLifetime((draft, workspace)) {
+            #expect(draft.lmHead.weight.weight.elements == rows.elements)
+        }
     }
 }

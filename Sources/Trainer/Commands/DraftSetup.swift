@@ -16,6 +16,11 @@ struct DraftSetup {
     ) throws {
         let targetConfiguration = try ModelConfiguration(directory: options.targetModelPath)
         configuration = try Eagle3Configuration(draftOptions, target: targetConfiguration)
+        for engine in InferenceEngine.allCases {
+            let lacking = engine.lackingOptions(of: configuration.shape)
+            guard !lacking.isEmpty else { continue }
+            Log.warning("\(engine.rawValue) can't serve this draft: it doesn't know \(lacking.joined(separator: ", "))")
+        }
         self.mapping = try mapping(configuration.shape.draftVocabSize)
         let positions = positions + draftOptions.tttLength
         target = try TargetModelRegistry.load(

@@ -3,7 +3,7 @@
 /// Row i of the cache holds the target's features of token i and the embedding of token i + 1, as row i of step 0 in
 /// training. Drafting goes on from the last of them with the draft's own hidden state in place of features, at
 /// positions of its own, as later steps do; when the target has verified, those rows are replaced by true ones. The
-/// layer, the attention and the rotation are the training's.
+/// layers, the attention and the rotation are the training's.
 final class DraftDecoder: Drafting {
     private let draft: Eagle3DraftModel
     private let draftToTarget: [Int32]
@@ -23,7 +23,8 @@ final class DraftDecoder: Drafting {
         self.draftToTarget = draftToTarget
         self.embed = embed
         self.workspace = workspace
-        cache = KeyValueCache(layers: 1, width: draft.configuration.keyValueWidth, capacity: capacity)
+        cache = KeyValueCache(
+            layers: draft.layers.count, width: draft.configuration.keyValueWidth, capacity: capacity)
         hidden = memory.matrix(rows: 1, columns: draft.configuration.hiddenSize)
     }
 
@@ -46,7 +47,7 @@ final class DraftDecoder: Drafting {
         cache.truncate(to: verifiedRows)
         try workspace.scope {
             let projected = workspace.matrix(rows: features.rows, columns: draft.configuration.hiddenSize)
-            draft.fc.forward(features, into: projected)
+            draft.fusion.forward(features, into: projected, in: workspace)
             let output = try step(projected, next)
             hidden.copy(from: output[rows: output.rows - 1..<output.rows])
         }
@@ -68,7 +69,7 @@ final class DraftDecoder: Drafting {
     /// Adds a row for a token behind those drafted.
     func continueDraft(with token: Int32) throws {
         try workspace.scope {
-            let output = try step(hidden, [token])
+            let output = try step(draft.output(hidden, in: workspace), [token])
             hidden.copy(from: output)
         }
     }
@@ -86,29 +87,35 @@ final class DraftDecoder: Drafting {
         }
     }
 
-    /// Runs the layer over rows that continue the cache, and returns their h.
+    /// Runs the layers over rows that continue the cache, and returns their h.
     private func step(_ hidden: Matrix, _ next: [Int32]) throws -> Matrix {
         let (shape, rows) = (draft.configuration, DecoderRows(continuing: cache, count: hidden.rows))
         let embedding = workspace.matrix(rows: hidden.rows, columns: shape.hiddenSize)
         try embed(next, embedding)
-        let x = workspace.matrix(rows: hidden.rows, columns: 2 * shape.hiddenSize)
-        draft.layerInput(embedding: embedding, hidden: hidden, into: x)
-        let joined = workspace.matrix(rows: hidden.rows, columns: shape.queryWidth + 2 * shape.keyValueWidth)
-        draft.qkvProjection.forward(x, into: joined)
-        let q = joined[columns: 0..<shape.queryWidth]
-        let new = draft.keyValue(joined[columns: shape.queryWidth..<joined.columns])
-        draft.rotary.apply(q, positionOf: rows.positions)
-        draft.rotary.apply(new.keys, positionOf: rows.positions)
-        let all = cache.append(new, layer: 0)
+        var hidden = hidden
+        for (index, layer) in draft.layers.enumerated() {
+            let x = workspace.matrix(rows: hidden.rows, columns: layer.inputWidth)
+            layer.input(embedding: embedding, hidden: hidden, into: x)
+            let joined = workspace.matrix(rows: hidden.rows, columns: shape.queryWidth + 2 * shape.keyValueWidth)
+            layer.qkvProjection.forward(x, into: joined)
+            let q = joined[columns: 0..<shape.queryWidth]
+            let new = draft.keyValue(joined[columns: shape.queryWidth..<joined.columns])
+            draft.rotary.apply(q, positionOf: rows.positions)
+            draft.rotary.apply(new.keys, positionOf: rows.positions)
+            let all = cache.append(new, layer: index)
+            let output = workspace.matrix(rows: hidden.rows, columns: shape.queryWidth)
+            let logSumExp = workspace.matrix(rows: shape.numAttentionHeads, columns: hidden.rows)
+            draft.attention.forward(
+                q, prefix: all, visible: rows.visible,
+                segments: [Attention.Segment(queries: 0..<hidden.rows, keys: 0..<all.keys.rows)], into: output,
+                logSumExp: logSumExp, in: workspace)
+            hidden =
+                layer.finish(
+                    input: hidden, x: x, rows: nil, q: q, keyValue: new, attentionOutput: output,
+                    logSumExp: logSumExp, in: workspace
+                ).hidden
+        }
         cache.advance(hidden.rows)
-        let output = workspace.matrix(rows: hidden.rows, columns: shape.queryWidth)
-        let logSumExp = workspace.matrix(rows: shape.numAttentionHeads, columns: hidden.rows)
-        draft.attention.forward(
-            q, prefix: all, visible: rows.visible,
-            segments: [Attention.Segment(queries: 0..<hidden.rows, keys: 0..<all.keys.rows)], into: output,
-            logSumExp: logSumExp, in: workspace)
-        return draft.finishStep(
-            x: x, residual: hidden, q: q, keyValue: new, attentionOutput: output, logSumExp: logSumExp, in: workspace
-        ).hidden
+        return hidden
     }
 }

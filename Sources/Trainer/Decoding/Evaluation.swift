@@ -165,8 +165,10 @@ final class Evaluation {
 }
 
 extension Eagle3Configuration {
-    /// The target's id of each draft id, by a checkpoint's `d2t`, which is checked.
+    /// The target's id of each draft id, by a checkpoint's `d2t`, which is checked; a draft of the whole vocabulary has
+    /// none.
     func draftToTarget(_ file: SafetensorsFile) throws(WeightsError) -> [Int32] {
+        if shape.draftVocabSize == vocabSize, file.tensors["d2t"] == nil { return (0..<Int32(vocabSize)).map { $0 } }
         let tensor = try file.tensor("d2t")
         try tensor.expect([shape.draftVocabSize])
         let ids = try tensor.integers().enumerated().map { Int32(truncatingIfNeeded: $0 + $1) }

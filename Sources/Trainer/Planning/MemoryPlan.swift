@@ -15,12 +15,12 @@ struct MemoryPlan {
         process: Int, _ target: DecoderTargetModel, _ shape: Eagle3DraftModel.Shape, _ parameters: ParameterStore,
         _ sizes: StepSizes
     ) {
-        let parameterCount = parameters.weights.count
+        let (count, trainedCount) = (parameters.weights.count, parameters.gradients.count)
         let activations = ActivationPlan(target, shape, sizes)
         var parts = [
             ("the program", process), ("the target's weights", target.memory.byteCount),
-            ("the draft's weights", 4 * parameterCount), ("its gradients", 4 * parameterCount),
-            ("the optimizer's moments", 8 * parameterCount), ("activations", 4 * activations.floats),
+            ("the draft's weights", 4 * count), ("its gradients", 4 * trainedCount),
+            ("the optimizer's moments", 8 * trainedCount), ("activations", 4 * activations.floats),
         ]
         if MatrixPrecision.current == .bfloat16 {
             parts.append(("rounded weights of the draft", parameters.roundedByteCount))
@@ -78,10 +78,16 @@ struct ActivationPlan {
     /// What the steps keep for the way back.
     private var record: Int {
         let (q, kv) = (shape.queryWidth, shape.keyValueWidth)
-        let each = active * (q + shape.numAttentionHeads + 2 * h + 2 * shape.intermediateSize)
-        let first = sizes.rows * (2 * h + 2 * kv) + active * (q + h)
-        let later = active * (q + 2 * kv + 2 * h)
-        return sizes.rows * h + first + (tttLength - 1) * later + tttLength * each
+        let each = 2 * q + shape.numAttentionHeads + 2 * h + 2 * shape.intermediateSize
+        let layers = (0..<shape.numHiddenLayers).map { layer in
+            let inputs = layer == 0 ? 2 * h : h
+            // Every layer but the last computes all rows in step 0.
+            let computed = layer == shape.numHiddenLayers - 1 ? active : sizes.rows
+            let first = sizes.rows * (inputs + 2 * kv) + computed * each
+            return first + (tttLength - 1) * active * (inputs + 2 * kv + each)
+        }
+        let outputs = shape.normOutput ? (tttLength - 1) * active * h : 0
+        return sizes.rows * h + outputs + layers.reduce(0, +)
     }
 
     /// The gradients of all steps' hidden states.
@@ -102,12 +108,17 @@ struct ActivationPlan {
     /// The gradients of keys and values, and the largest of a step's.
     private var backward: Int {
         let (q, kv) = (shape.queryWidth, shape.keyValueWidth)
-        let keyValues = 2 * kv * (sizes.rows + (tttLength - 1) * active)
-        let feedForward = active * (2 * shape.intermediateSize + 2 * h)
-        let first = sizes.rows * 2 * h + max(4 * active * h, 2 * sizes.rows * h)
-        let later = 3 * active * h
+        let keyValues = 2 * kv * (sizes.rows + (tttLength - 1) * active) * shape.numHiddenLayers
         let scores = 2 * Parallel.threads * min(128, active) * (length + tttLength)
-        return keyValues + active * q + max(feedForward, active * q + max(scores, tttLength > 1 ? later : 0, first))
+        func layer(computed: Int, given: Int, inputs: Int) -> Int {
+            let gathered = computed < given ? 2 * inputs * computed : 0
+            let input = given * inputs + max(computed * q + max(scores, gathered), given * h)
+            return computed * q + max(computed * (2 * shape.intermediateSize + 2 * h), input)
+        }
+        let isOne = shape.numHiddenLayers == 1
+        let last = sizes.rows * h + layer(computed: active, given: sizes.rows, inputs: isOne ? 2 * h : h)
+        let others = isOne ? 0 : sizes.rows * h + layer(computed: sizes.rows, given: sizes.rows, inputs: 2 * h)
+        return keyValues + max(last, others)
     }
 
     /// Numbers of the largest operands of a product that are rounded for it alone: an input, and a gradient.

@@ -46,14 +46,18 @@ struct StepSizes {
     /// gradient of the input.
     func operations(_ shape: Eagle3DraftModel.Shape) -> Double {
         let (r, a, t) = (Double(rows), Double(activeRows), Double(plan.tttLength))
-        let (h, wide) = (Double(shape.hiddenSize), Double(shape.intermediateSize))
+        let (h, wide, layers) = (
+            Double(shape.hiddenSize), Double(shape.intermediateSize), Double(shape.numHiddenLayers)
+        )
         let (q, kv) = (Double(shape.queryWidth), Double(shape.keyValueWidth))
         let fc = 2 * 2 * r * 3 * Double(shape.targetHiddenSize) * h
-        let qkv = 6 * 2 * h * (r * 2 * kv + a * q + (t - 1) * a * (q + 2 * kv))
-        let rest = 6 * t * a * (q * h + 3 * h * wide)
+        // The first layer's inputs are twice as wide; all but the last compute all rows in step 0.
+        let first = ((layers - 1) * r + a) / layers
+        let qkv = 6 * (layers + 1) * h * (r * 2 * kv + first * q + (t - 1) * a * (q + 2 * kv))
+        let rest = 6 * layers * (first + (t - 1) * a) * (q * h + 3 * h * wide)
         let head = 6 * Double(plan.labels.count) * h * Double(shape.draftVocabSize)
         let visible = plan.visible.reduce(0.0) { $0 + Double($1) }
-        let attention = 14 * q * t * (visible + a * (t - 1) / 2)
+        let attention = layers * 14 * q * t * (visible + a * (t - 1) / 2)
         return fc + qkv + rest + head + attention
     }
 }

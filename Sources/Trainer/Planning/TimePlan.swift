@@ -37,7 +37,7 @@ struct TimePlan {
         let sampler = StepSampler(job, operations: Self.sampleSeconds * StepSampler.productRate())
         let target = try sampler.targetSeconds() * slowness * job.microBatches
         let draft = try sampler.draftSeconds() * slowness * job.microBatches
-        let count = job.draft.parameters.weights.count
+        let count = job.draft.parameters.gradients.count
         var parts = [
             ("target", target), ("draft", draft), ("optimizer", StepSampler.optimizerSeconds(count) * slowness),
         ]

@@ -24,7 +24,8 @@ struct TrainingPlan {
         }
         // The rank that has the most.
         let target = parts.dropFirst().reduce(parts[0]) { $1.memory.byteCount > $0.memory.byteCount ? $1 : $0 }
-        let draft = try configuration.makeDraft(positions: positions)
+        let draft = try configuration.makeDraft(
+            positions: positions, freezesHead: options.draft.freezeLmHead)
         let sizes = StepSizes(
             sequences: options.batchSize, length: options.maxLength, supervised: Double(options.supervisedShare),
             draft: options.draft, tpSize: tpSize)

@@ -76,11 +76,12 @@ final class ParameterStore {
             Declaration(parts: parts, columns: columns, isVector: false, isFrozen: isFrozen)
         }
 
-        static func vector(_ name: String, count: Int) -> Declaration {
-            Declaration(parts: [(name, 1)], columns: count, isVector: true)
+        /// A vector, saved under one name or under several.
+        static func vector(_ names: String..., count: Int) -> Declaration {
+            Declaration(parts: names.map { ($0, 1) }, columns: count, isVector: true)
         }
 
-        fileprivate var rows: Int { parts.reduce(0) { $0 + $1.rows } }
+        fileprivate var rows: Int { isVector ? 1 : parts.reduce(0) { $0 + $1.rows } }
         fileprivate var capacity: Int { (rows * columns + 15) & ~15 }
         fileprivate var roundedCapacity: Int { isVector ? 0 : rows * BFloat16Matrix.stride(columns: columns) }
     }
@@ -140,16 +141,19 @@ final class ParameterStore {
         }
         var row = 0
         let parts = declaration.parts.map { part in
+            guard !declaration.isVector else {
+                return Parameter.Part(name: part.name, rows: 0..<1, shape: [declaration.columns])
+            }
             defer { row += part.rows }
-            let shape = declaration.isVector ? [declaration.columns] : [part.rows, declaration.columns]
-            return Parameter.Part(name: part.name, rows: row..<row + part.rows, shape: shape)
+            return Parameter.Part(
+                name: part.name, rows: row..<row + part.rows, shape: [part.rows, declaration.columns])
         }
         return Parameter(
             parts: parts,
-            weight: Matrix(start: weight + used, rows: row, columns: declaration.columns),
+            weight: Matrix(start: weight + used, rows: declaration.rows, columns: declaration.columns),
             gradient: declaration.isFrozen
                 ? Matrix(start: gradient, rows: 0, columns: declaration.columns)
-                : Matrix(start: gradient + used, rows: row, columns: declaration.columns),
+                : Matrix(start: gradient + used, rows: declaration.rows, columns: declaration.columns),
             rounded: rounded(declaration))
     }
 

@@ -105,14 +105,20 @@ struct Checkpoints {
         let tensors = contents.parameters.tensors
         let mapping = contents.mapping
         var entries = tensors.map { SafetensorsWriter.Entry(name: $0.name, type: type, shape: $0.shape) }
-        entries.append(.init(name: "d2t", type: .int64, shape: [mapping.draftVocabSize]))
-        entries.append(.init(name: "t2d", type: .bool, shape: [mapping.vocabSize]))
+        // A draft of the whole vocabulary has no mapping: vLLM refuses one.
+        let isMapped = mapping.draftVocabSize < mapping.vocabSize
+        if isMapped {
+            entries.append(.init(name: "d2t", type: .int64, shape: [mapping.draftVocabSize]))
+            entries.append(.init(name: "t2d", type: .bool, shape: [mapping.vocabSize]))
+        }
         var writer = try SafetensorsWriter(path, entries)
         for tensor in tensors {
             try writer.append(UnsafeBufferPointer(start: tensor.values.start, count: tensor.values.count))
         }
-        try writer.append(mapping.draftToTargetOffsets)
-        try writer.append(mapping.targetHasDraft.map { UInt8($0 ? 1 : 0) })
+        if isMapped {
+            try writer.append(mapping.draftToTargetOffsets)
+            try writer.append(mapping.targetHasDraft.map { UInt8($0 ? 1 : 0) })
+        }
         try writer.finish()
     }
 

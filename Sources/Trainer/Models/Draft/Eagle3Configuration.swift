@@ -89,7 +89,11 @@ struct Eagle3Configuration {
             hiddenSize: configuration.hiddenSize, targetHiddenSize: targetHiddenSize,
             intermediateSize: configuration.intermediateSize, numAttentionHeads: configuration.numAttentionHeads,
             numKeyValueHeads: configuration.numKeyValueHeads, headDim: configuration.headDim,
-            draftVocabSize: draftVocabSize, rmsNormEpsilon: Float(configuration.rmsNormEpsilon))
+            draftVocabSize: draftVocabSize, rmsNormEpsilon: Float(configuration.rmsNormEpsilon),
+            numHiddenLayers: configuration.numHiddenLayers, fcNorm: try root.bool("fc_norm", default: false),
+            normBeforeFC: try root.bool("norm_before_fc", default: false),
+            normBeforeResidual: try root.bool("norm_before_residual", default: false),
+            normOutput: try root.bool("norm_output", default: false))
         architecture = configuration.architectures.first ?? Self.defaultArchitecture
         guard DraftModelRegistry.architectures[architecture] != nil else {
             let known = DraftModelRegistry.architectures.keys.sorted().joined(separator: ", ")
@@ -117,7 +121,7 @@ struct Eagle3Configuration {
             return defaultLayers(target.numHiddenLayers)
         }
         let layers = try node.elements.map { (element: JSONNode) throws(JSONError) -> Int in try element.asInt() }
-        guard layers.count == 3, layers.allSatisfy({ 0..<target.numHiddenLayers ~= $0 }) else {
+        guard layers.count == FeatureFusion.featureCount, layers.allSatisfy({ 0..<target.numHiddenLayers ~= $0 }) else {
             throw node.error("is \(layers), should be three layers of the target's \(target.numHiddenLayers)")
         }
         return layers
@@ -134,17 +138,19 @@ struct Eagle3Configuration {
     private static func refuseUnsupported(
         _ root: JSONNode, _ configuration: ModelConfiguration
     ) throws(JSONError) {
-        for key in [
-            "fc_norm", "norm_output", "norm_before_residual", "norm_before_fc", "tie_word_embeddings",
-            "attention_bias", "mlp_bias",
-        ] where try root.bool(key, default: false) {
+        for key in ["tie_word_embeddings", "attention_bias", "mlp_bias", "use_aux_norm"]
+        where try root.bool(key, default: false) {
             throw try root.required(key).error("is true, which isn't supported")
         }
         if try root["eagle_config"]?.bool("use_aux_hidden_state", default: true) == false {
             throw try root.required("eagle_config").error("has use_aux_hidden_state false, which isn't supported")
         }
-        guard configuration.numHiddenLayers == 1 else {
-            throw try root.required("num_hidden_layers").error("is \(configuration.numHiddenLayers), supported is 1")
+        if let node = root["eagle_config"]?["norm_before_fc"] {
+            throw node.error("belongs beside eagle_config, where all engines read it")
+        }
+        guard try root.int("num_aux_hidden_states", default: FeatureFusion.featureCount) == FeatureFusion.featureCount
+        else {
+            throw try root.required("num_aux_hidden_states").error("should be \(FeatureFusion.featureCount)")
         }
         guard configuration.hiddenActivation == "silu" else {
             throw try root.required("hidden_act").error("is '\(configuration.hiddenActivation)', supported is silu")

@@ -55,8 +55,8 @@ extension Eagle3DraftModel {
         var outcomes = LabelOutcomes(plan)
         try workspace.scope { () throws(CommunicationError) in
             let y = workspace.matrix(rows: plan.tttLength * active, columns: h)
-            for (k, step) in record.steps.enumerated() {
-                norm.forward(step.hidden, into: y[rows: k * active..<(k + 1) * active])
+            for (k, hidden) in record.hidden.enumerated() {
+                norm.forward(hidden, into: y[rows: k * active..<(k + 1) * active])
             }
             let dY = workspace.zeros(rows: weights == nil ? 0 : y.rows, columns: h)
             let objectives = try weights?.rowObjectives(sums(lesson, weights, y: y, in: workspace))
@@ -64,9 +64,9 @@ extension Eagle3DraftModel {
                 self.piece(piece, target, plan, weights, objectives, y: y, dY: dY, &outcomes, in: workspace)
             }
             guard weights != nil else { return }
-            for (k, step) in record.steps.enumerated() {
+            for (k, hidden) in record.hidden.enumerated() {
                 norm.backward(
-                    dY[rows: k * active..<(k + 1) * active], x: step.hidden, into: dHidden[k], in: workspace)
+                    dY[rows: k * active..<(k + 1) * active], x: hidden, into: dHidden[k], in: workspace)
             }
         }
         return (outcomes.statistics, dHidden)

@@ -1,4 +1,7 @@
-/// Training-time test: the decoder layer applied `tttLength` times, each step to what the step before made.
+/// Training-time test: the layers applied `tttLength` times, each step to what the step before made.
+///
+/// Each layer has keys and values of its own, of which a row sees what `Attention` says. Step 0 makes them for all rows
+/// of a batch, and so every layer but the last computes all rows in it; all else is computed for active rows alone.
 extension Eagle3DraftModel {
     func learn(
         _ features: DraftFeatures, _ lesson: Lesson, weights: LossWeights?, in workspace: Workspace
@@ -15,9 +18,16 @@ extension Eagle3DraftModel {
     /// All steps of a batch.
     struct Record {
         let features: DraftFeatures
-        /// h₋₁ of all rows: [rows, hidden].
-        let projected: Matrix
-        let steps: [Step]
+        /// [step][layer].
+        fileprivate(set) var steps: [[Eagle3DecoderLayer.Step]] = []
+
+        /// h_k of each step, of active rows.
+        var hidden: [Matrix] { steps.map { $0[$0.count - 1].hidden } }
+
+        /// The keys and values that a layer has made in steps 1…k, of active rows.
+        func own(_ layer: Int, upTo k: Int) -> [Attention.KeyValue] {
+            steps[0...k].dropFirst().map { $0[layer].keyValue }
+        }
     }
 
     /// Runs all steps.
@@ -25,160 +35,174 @@ extension Eagle3DraftModel {
     /// What is returned lives in `workspace`.
     func forward(_ features: DraftFeatures, _ plan: TrainingTimeTestPlan, in workspace: Workspace) -> Record {
         let projected = workspace.matrix(rows: features.auxiliary.rows, columns: configuration.hiddenSize)
-        fc.forward(features.auxiliary, into: projected)
-        var steps: [Step] = []
+        fusion.forward(features.auxiliary, into: projected, in: workspace)
+        var record = Record(features: features)
         for k in 0..<plan.tttLength {
-            steps.append(
-                k == 0
-                    ? firstStep(features, projected, plan, in: workspace)
-                    : laterStep(features, steps, plan, in: workspace))
+            var hidden = k == 0 ? projected : output(record.hidden[k - 1], in: workspace)
+            var steps: [Eagle3DecoderLayer.Step] = []
+            for layer in layers.indices {
+                steps.append(step(k, layer, hidden, record, plan, in: workspace))
+                hidden = steps[layer].hidden
+            }
+            record.steps.append(steps)
         }
-        return Record(features: features, projected: projected, steps: steps)
+        return record
     }
 
-    /// Walks all steps back, the last one first, and adds to every gradient but `norm`'s and `lm_head`'s.
+    /// Walks all steps back, the last one first, and adds to every gradient but those of the head, whose `norm` gets
+    /// its share here with `norm_output`.
     ///
     /// - Parameter dHidden: The gradient of each step's h_k from its loss; overwritten.
     func backward(_ dHidden: [Matrix], _ record: Record, _ plan: TrainingTimeTestPlan, in workspace: Workspace) {
         workspace.scope {
-            let gradients = record.steps.map { step in
-                let joined = workspace.zeros(rows: step.keyValue.keys.rows, columns: 2 * configuration.keyValueWidth)
-                return (joined: joined, keyValue: keyValue(joined))
+            let dKeyValue = record.steps.map { layers in
+                layers.map { workspace.zeros(rows: $0.x.rows, columns: 2 * configuration.keyValueWidth) }
             }
             for k in record.steps.indices.reversed() {
                 workspace.scope {
-                    let step = record.steps[k]
-                    let dAttention = backwardToAttention(dHidden[k], step, in: workspace)
-                    let dQ = workspace.matrix(rows: dAttention.rows, columns: dAttention.columns)
-                    attention.backward(
-                        dAttention, q: step.q, o: step.attentionOutput, logSumExp: step.logSumExp,
-                        prefix: record.steps[0].keyValue, visible: plan.visible,
-                        own: record.steps[0..<k + 1].dropFirst().map(\.keyValue), segments: plan.segments, into: dQ,
-                        dPrefix: gradients[0].keyValue, dOwn: gradients[0..<k + 1].dropFirst().map(\.keyValue),
-                        in: workspace)
-                    rotary.apply(dQ, positionOf: plan.positions, offset: k, .backward)
-                    if k > 0 {
-                        backwardLater(
-                            k, record, plan, dQ: dQ, dKeyValue: gradients[k].joined, dResidual: dHidden[k],
-                            dPrevious: dHidden[k - 1], in: workspace)
+                    var gradient = dHidden[k]
+                    for layer in layers.indices.reversed() {
+                        gradient = backward(k, layer, gradient, record, dKeyValue, plan, in: workspace)
+                    }
+                    if k == 0 {
+                        fusion.backward(gradient, features: record.features.auxiliary, in: workspace)
+                    } else if configuration.normOutput {
+                        norm.backward(
+                            gradient, x: record.hidden[k - 1], into: dHidden[k - 1], accumulate: true, in: workspace)
                     } else {
-                        backwardFirst(
-                            record, plan, dQ: dQ, dKeyValue: gradients[0].joined, dResidual: dHidden[0], in: workspace)
+                        dHidden[k - 1].add(gradient)
                     }
                 }
             }
         }
     }
 
-    // MARK: - Step 0: keys and values of all rows, the rest of active rows
+    // MARK: - One layer of one step
 
-    private func firstStep(
-        _ features: DraftFeatures, _ projected: Matrix, _ plan: TrainingTimeTestPlan, in workspace: Workspace
-    ) -> Step {
-        let (rows, active, h) = (projected.rows, plan.activeRows.count, configuration.hiddenSize)
-        let x = workspace.matrix(rows: rows, columns: 2 * h)
-        workspace.scope {
-            let embedding = workspace.matrix(rows: rows, columns: h)
-            embedding.gather(plan.allEmbeddingRows, from: features.embedding)
-            layerInput(embedding: embedding, hidden: projected, into: x)
-        }
-        let joined = workspace.matrix(rows: rows, columns: 2 * configuration.keyValueWidth)
-        keyValueProjection.forward(x, into: joined)
-        let keyValue = keyValue(joined)
-        rotary.apply(keyValue.keys, positionOf: plan.allPositions)
+    /// Whether a layer makes keys and values of more rows than it computes.
+    private func isPartial(_ k: Int, _ layer: Int) -> Bool { k == 0 && layer == layers.count - 1 }
 
-        let q = workspace.matrix(rows: active, columns: configuration.queryWidth)
-        workspace.scope {
-            let activeX = workspace.matrix(rows: active, columns: 2 * h)
-            activeX.gather(plan.activeRows, from: x)
-            queryProjection.forward(activeX, into: q)
-        }
-        rotary.apply(q, positionOf: plan.positions)
-        let residual = workspace.matrix(rows: active, columns: h)
-        residual.gather(plan.activeRows, from: projected)
-        let (output, logSumExp) = attend(q, keyValue, [], plan, in: workspace)
-        return finishStep(
-            x: x, residual: residual, q: q, keyValue: keyValue, attentionOutput: output, logSumExp: logSumExp,
-            in: workspace)
-    }
-
-    private func backwardFirst(
-        _ record: Record, _ plan: TrainingTimeTestPlan, dQ: Matrix, dKeyValue: Matrix, dResidual: Matrix,
+    private func step(
+        _ k: Int, _ index: Int, _ hidden: Matrix, _ record: Record, _ plan: TrainingTimeTestPlan,
         in workspace: Workspace
-    ) {
-        let (step, h) = (record.steps[0], configuration.hiddenSize)
-        rotary.apply(keyValue(dKeyValue).keys, positionOf: plan.allPositions, .backward)
-        let dX = workspace.matrix(rows: step.x.rows, columns: 2 * h)
-        keyValueProjection.backward(dKeyValue, x: step.x, into: dX)
+    ) -> Eagle3DecoderLayer.Step {
+        let (layer, given) = (layers[index], k == 0 ? plan.all : plan.active)
+        let computed = isPartial(k, index) ? plan.active : given
+        let x = workspace.matrix(rows: hidden.rows, columns: layer.inputWidth)
         workspace.scope {
-            let activeX = workspace.matrix(rows: dQ.rows, columns: 2 * h)
-            let dActiveX = workspace.matrix(rows: dQ.rows, columns: 2 * h)
-            activeX.gather(plan.activeRows, from: step.x)
-            dActiveX.gather(plan.activeRows, from: dX)
-            queryProjection.backward(dQ, x: activeX, into: dActiveX, accumulate: true)
-            dActiveX.scatter(plan.activeRows, into: dX)
+            layer.input(
+                embedding: embedding(k, index, record.features, plan, in: workspace), hidden: hidden, into: x)
         }
-        let embedding = workspace.matrix(rows: step.x.rows, columns: h)
-        embedding.gather(plan.allEmbeddingRows, from: record.features.embedding)
-        inputLayerNorm.backward(dX[columns: 0..<h], x: embedding, into: nil, in: workspace)
-        let dProjected = workspace.zeros(rows: step.x.rows, columns: h)
-        dResidual.scatter(plan.activeRows, into: dProjected)
-        hiddenNorm.backward(
-            dX[columns: h..<2 * h], x: record.projected, into: dProjected, accumulate: true, in: workspace)
-        fc.backward(dProjected, x: record.features.auxiliary, into: nil)
-    }
-
-    // MARK: - Later steps: active rows alone
-
-    private func laterStep(
-        _ features: DraftFeatures, _ steps: [Step], _ plan: TrainingTimeTestPlan, in workspace: Workspace
-    ) -> Step {
-        let (k, previous, width) = (steps.count, steps[steps.count - 1].hidden, configuration.queryWidth)
-        let joined = workspace.matrix(rows: previous.rows, columns: width + 2 * configuration.keyValueWidth)
-        let x = workspace.matrix(rows: previous.rows, columns: 2 * configuration.hiddenSize)
-        workspace.scope {
-            let embedding = workspace.matrix(rows: previous.rows, columns: configuration.hiddenSize)
-            embedding.gather(plan.embeddingRows[k], from: features.embedding)
-            layerInput(embedding: embedding, hidden: previous, into: x)
+        let q: Matrix
+        let keyValue: Attention.KeyValue
+        if isPartial(k, index) {
+            let joined = workspace.matrix(rows: x.rows, columns: 2 * configuration.keyValueWidth)
+            layer.keyValueProjection.forward(x, into: joined)
+            keyValue = self.keyValue(joined)
+            q = workspace.matrix(rows: plan.activeRows.count, columns: configuration.queryWidth)
+            workspace.scope {
+                let activeX = workspace.matrix(rows: q.rows, columns: x.columns)
+                activeX.gather(plan.activeRows, from: x)
+                layer.queryProjection.forward(activeX, into: q)
+            }
+        } else {
+            let joined = workspace.matrix(
+                rows: x.rows, columns: configuration.queryWidth + 2 * configuration.keyValueWidth)
+            layer.qkvProjection.forward(x, into: joined)
+            q = joined[columns: 0..<configuration.queryWidth]
+            keyValue = self.keyValue(joined[columns: configuration.queryWidth..<joined.columns])
         }
-        qkvProjection.forward(x, into: joined)
-        let q = joined[columns: 0..<width]
-        let keyValue = keyValue(joined[columns: width..<joined.columns])
-        rotary.apply(q, positionOf: plan.positions, offset: k)
-        rotary.apply(keyValue.keys, positionOf: plan.positions, offset: k)
-        let own = steps.dropFirst().map(\.keyValue) + [keyValue]
-        let (output, logSumExp) = attend(q, steps[0].keyValue, own, plan, in: workspace)
-        return finishStep(
-            x: x, residual: previous, q: q, keyValue: keyValue, attentionOutput: output, logSumExp: logSumExp,
-            in: workspace)
-    }
-
-    private func backwardLater(
-        _ k: Int, _ record: Record, _ plan: TrainingTimeTestPlan, dQ: Matrix, dKeyValue: Matrix, dResidual: Matrix,
-        dPrevious: Matrix, in workspace: Workspace
-    ) {
-        let (step, h) = (record.steps[k], configuration.hiddenSize)
-        rotary.apply(keyValue(dKeyValue).keys, positionOf: plan.positions, offset: k, .backward)
-        let dX = workspace.matrix(rows: step.x.rows, columns: 2 * h)
-        queryProjection.backward(dQ, x: step.x, into: dX)
-        keyValueProjection.backward(dKeyValue, x: step.x, into: dX, accumulate: true)
-        let embedding = workspace.matrix(rows: step.x.rows, columns: h)
-        embedding.gather(plan.embeddingRows[k], from: record.features.embedding)
-        inputLayerNorm.backward(dX[columns: 0..<h], x: embedding, into: nil, in: workspace)
-        hiddenNorm.backward(
-            dX[columns: h..<2 * h], x: step.residual, into: dPrevious, accumulate: true, in: workspace)
-        dPrevious.add(dResidual)
-    }
-
-    private func attend(
-        _ q: Matrix, _ prefix: Attention.KeyValue, _ own: [Attention.KeyValue], _ plan: TrainingTimeTestPlan,
-        in workspace: Workspace
-    ) -> (output: Matrix, logSumExp: Matrix) {
+        rotary.apply(q, positionOf: computed.positions, offset: k)
+        rotary.apply(keyValue.keys, positionOf: given.positions, offset: k)
         let output = workspace.matrix(rows: q.rows, columns: configuration.queryWidth)
         let logSumExp = workspace.matrix(rows: configuration.numAttentionHeads, columns: q.rows)
         attention.forward(
-            q, prefix: prefix, visible: plan.visible, own: own, segments: plan.segments, into: output,
+            q, prefix: k == 0 ? keyValue : record.steps[0][index].keyValue, visible: computed.visible,
+            own: k == 0 ? [] : record.own(index, upTo: k - 1) + [keyValue], segments: computed.segments, into: output,
             logSumExp: logSumExp, in: workspace)
-        return (output, logSumExp)
+        return layer.finish(
+            input: hidden, x: x, rows: isPartial(k, index) ? plan.activeRows : nil, q: q, keyValue: keyValue,
+            attentionOutput: output, logSumExp: logSumExp, in: workspace)
+    }
+
+    /// - Parameters:
+    ///   - dHidden: The gradient of the layer's output; overwritten.
+    ///   - dKeyValue: The gradients of all keys and values, [step][layer], each complete when the walk reaches it.
+    /// - Returns: The gradient of the layer's input, in `workspace` or in place of `dHidden`.
+    private func backward(
+        _ k: Int, _ index: Int, _ dHidden: Matrix, _ record: Record, _ dKeyValue: [[Matrix]],
+        _ plan: TrainingTimeTestPlan, in workspace: Workspace
+    ) -> Matrix {
+        let (layer, step) = (layers[index], record.steps[k][index])
+        let isPartial = isPartial(k, index)
+        let dInput = isPartial ? workspace.zeros(rows: step.x.rows, columns: dHidden.columns) : dHidden
+        workspace.scope {
+            let dAttention = layer.backwardToAttention(dHidden, step, in: workspace)
+            let dX = workspace.matrix(rows: step.x.rows, columns: step.x.columns)
+            attentionBackward(k, index, dAttention, record, dKeyValue, plan, into: dX, in: workspace)
+            if isPartial { dHidden.scatter(plan.activeRows, into: dInput) }
+            layer.inputBackward(
+                dX, embedding: embedding(k, index, record.features, plan, in: workspace), hidden: step.input,
+                into: dInput, in: workspace)
+        }
+        return dInput
+    }
+
+    /// From the gradient of the attention's output to that of x.
+    private func attentionBackward(
+        _ k: Int, _ index: Int, _ dAttention: Matrix, _ record: Record, _ dKeyValue: [[Matrix]],
+        _ plan: TrainingTimeTestPlan, into dX: Matrix, in workspace: Workspace
+    ) {
+        let (layer, step, given) = (layers[index], record.steps[k][index], k == 0 ? plan.all : plan.active)
+        let computed = isPartial(k, index) ? plan.active : given
+        workspace.scope {
+            let dQ = workspace.matrix(rows: dAttention.rows, columns: dAttention.columns)
+            attention.backward(
+                dAttention, q: step.q, o: step.attentionOutput, logSumExp: step.logSumExp,
+                prefix: record.steps[0][index].keyValue, visible: computed.visible, own: record.own(index, upTo: k),
+                segments: computed.segments, into: dQ, dPrefix: keyValue(dKeyValue[0][index]),
+                dOwn: dKeyValue[0...k].dropFirst().map { keyValue($0[index]) }, in: workspace)
+            rotary.apply(dQ, positionOf: computed.positions, offset: k, .backward)
+            rotary.apply(keyValue(dKeyValue[k][index]).keys, positionOf: given.positions, offset: k, .backward)
+            layer.keyValueProjection.backward(dKeyValue[k][index], x: step.x, into: dX)
+            if isPartial(k, index) {
+                let activeX = workspace.matrix(rows: dQ.rows, columns: dX.columns)
+                let dActiveX = workspace.matrix(rows: dQ.rows, columns: dX.columns)
+                activeX.gather(plan.activeRows, from: step.x)
+                dActiveX.gather(plan.activeRows, from: dX)
+                layer.queryProjection.backward(dQ, x: activeX, into: dActiveX, accumulate: true)
+                dActiveX.scatter(plan.activeRows, into: dX)
+            } else {
+                layer.queryProjection.backward(dQ, x: step.x, into: dX, accumulate: true)
+            }
+        }
+    }
+
+    /// What the first layer reads beside the hidden state in a step; nothing for the others.
+    private func embedding(
+        _ k: Int, _ layer: Int, _ features: DraftFeatures, _ plan: TrainingTimeTestPlan, in workspace: Workspace
+    ) -> Matrix {
+        let rows = k == 0 ? plan.allEmbeddingRows : plan.embeddingRows[k]
+        let embedding = workspace.matrix(rows: layer == 0 ? rows.count : 0, columns: configuration.hiddenSize)
+        if layer == 0 { embedding.gather(rows, from: features.embedding) }
+        return embedding
+    }
+}
+
+extension TrainingTimeTestPlan {
+    /// Rows as attention sees them.
+    struct Rows {
+        let positions: [Int32]
+        let visible: [Int32]
+        let segments: [Attention.Segment]
+    }
+
+    var active: Rows { Rows(positions: positions, visible: visible, segments: segments) }
+
+    /// All rows of the batch.
+    var all: Rows {
+        Rows(
+            positions: allPositions, visible: allPositions.map { $0 + 1 },
+            segments: segments.map { Attention.Segment(queries: $0.keys, keys: $0.keys) })
     }
 }

@@ -1,35 +1,28 @@
 import Shared
 
-/// The EAGLE-3 draft, `LlamaForCausalLMEagle3`: one decoder layer over the target's features and the next token.
+/// The EAGLE-3 draft, `LlamaForCausalLMEagle3`: a decoder layer, or a few, over the target's features and the next
+/// token.
 ///
-///     h₋₁ = fc [f_low | f_mid | f_high]                    the target's hidden states, once
-///     x_k = [input_layernorm(e_k) | hidden_norm(h_{k−1})]  e_k: embedding of the token of step k
-///     r_k = h_{k−1} + o_proj attention(x_k)                rows see step 0's prefix and their own steps
-///     h_k = r_k + mlp(post_attention_layernorm(r_k))
-///     z_k = lm_head norm(h_k)                              logits over the draft vocabulary
+///     h₋₁ = fc [f_low | f_mid | f_high]    the target's hidden states, once (`FeatureFusion`)
+///     h_k = layers(e_k, h_{k−1})           e_k: embedding of the token of step k (`Eagle3DecoderLayer`)
+///     z_k = lm_head norm(h_k)              logits over the draft vocabulary
 ///
-/// The next step's input is h_k before `norm` (Li et al. 2025, EAGLE-3; SpecForge's llama3_eagle.py, SGLang's
-/// llama_eagle3.py). Weights have SpecForge's names; the embedding is the target's and is neither trained nor saved.
+/// The next step's input is h_k before `norm`, or with `norm_output` behind it (Li et al. 2025, EAGLE-3; SpecForge's
+/// llama3_eagle.py; SGLang's and vLLM's llama_eagle3.py, whose names of options these are). Weights have SpecForge's
+/// names; the embedding is the target's and is neither trained nor saved.
 struct Eagle3DraftModel: DraftModel {
     let configuration: Shape
     let parameters: ParameterStore
 
-    let fc: Linear
-    let inputLayerNorm: RMSNorm
-    let hiddenNorm: RMSNorm
-    /// q_proj, k_proj and v_proj below each other: [(numHeads + 2 numKeyValueHeads) · headDim, 2 hidden].
-    let qkvProjection: Linear
-    let outputProjection: Linear
-    let postAttentionLayerNorm: RMSNorm
-    /// gate_proj and up_proj below each other: [2 intermediate, hidden].
-    let gateUpProjection: Linear
-    let downProjection: Linear
+    let fusion: FeatureFusion
+    /// The first of them reads the embedding.
+    let layers: [Eagle3DecoderLayer]
     let norm: RMSNorm
     let lmHead: Linear
     let rotary: RotaryEmbedding
     let attention: Attention
 
-    /// The sizes that the model's weights follow from.
+    /// What the model's weights follow from, and what is computed with them.
     struct Shape: Equatable, Sendable {
         var hiddenSize: Int
         var targetHiddenSize: Int
@@ -39,6 +32,15 @@ struct Eagle3DraftModel: DraftModel {
         var headDim: Int
         var draftVocabSize: Int
         var rmsNormEpsilon: Float
+        var numHiddenLayers = 1
+        /// Each of the three features has a norm of its own before `fc`.
+        var fcNorm = false
+        /// All three together have a norm before `fc`.
+        var normBeforeFC = false
+        /// The first layer's residual is its hidden state behind `hidden_norm`.
+        var normBeforeResidual = false
+        /// A step hands h_k to the next behind `norm`.
+        var normOutput = false
 
         var queryWidth: Int { numAttentionHeads * headDim }
         var keyValueWidth: Int { numKeyValueHeads * headDim }
@@ -51,55 +53,41 @@ struct Eagle3DraftModel: DraftModel {
     ///   - freezesHead: Whether `lm_head` isn't trained.
     init(_ shape: Shape, rotary: RotaryEmbedding, freezesHead: Bool = false) {
         configuration = shape
-        let (h, d) = (shape.hiddenSize, shape.headDim)
-        let (heads, kvHeads) = (shape.numAttentionHeads, shape.numKeyValueHeads)
-        parameters = ParameterStore([
-            .matrix([("fc.weight", h)], columns: 3 * shape.targetHiddenSize),
-            .vector("midlayer.input_layernorm.weight", count: h),
-            .vector("midlayer.hidden_norm.weight", count: h),
-            .matrix(
-                [
-                    ("midlayer.self_attn.q_proj.weight", heads * d), ("midlayer.self_attn.k_proj.weight", kvHeads * d),
-                    ("midlayer.self_attn.v_proj.weight", kvHeads * d),
-                ], columns: 2 * h),
-            .matrix([("midlayer.self_attn.o_proj.weight", h)], columns: heads * d),
-            .vector("midlayer.post_attention_layernorm.weight", count: h),
-            .matrix(
-                [
-                    ("midlayer.mlp.gate_proj.weight", shape.intermediateSize),
-                    ("midlayer.mlp.up_proj.weight", shape.intermediateSize),
-                ], columns: h),
-            .matrix([("midlayer.mlp.down_proj.weight", h)], columns: shape.intermediateSize),
-            .vector("norm.weight", count: h),
-            .matrix([("lm_head.weight", shape.draftVocabSize)], columns: h, isFrozen: freezesHead),
-        ])
-        let all = parameters.parameters
-        let norm = { (index: Int) in RMSNorm(weight: all[index], epsilon: shape.rmsNormEpsilon) }
-        fc = Linear(weight: all[0])
-        inputLayerNorm = norm(1)
-        hiddenNorm = norm(2)
-        qkvProjection = Linear(weight: all[3])
-        outputProjection = Linear(weight: all[4])
-        postAttentionLayerNorm = norm(5)
-        gateUpProjection = Linear(weight: all[6])
-        downProjection = Linear(weight: all[7])
-        self.norm = norm(8)
-        lmHead = Linear(weight: all[9])
+        let layerDeclarations = (0..<shape.numHiddenLayers).map { Eagle3DecoderLayer.declarations(shape, layer: $0) }
+        parameters = ParameterStore(
+            FeatureFusion.declarations(shape) + layerDeclarations.flatMap { $0 } + [
+                .vector("norm.weight", count: shape.hiddenSize),
+                .matrix([("lm_head.weight", shape.draftVocabSize)], columns: shape.hiddenSize, isFrozen: freezesHead),
+            ])
+        var rest = parameters.parameters[...]
+        func take(_ count: Int) -> [Parameter] {
+            defer { rest = rest.dropFirst(count) }
+            return Array(rest.prefix(count))
+        }
+        fusion = FeatureFusion(shape, take(FeatureFusion.declarations(shape).count))
+        layers = layerDeclarations.enumerated().map { Eagle3DecoderLayer(shape, layer: $0, take($1.count)) }
+        let last = take(2)
+        norm = RMSNorm(weight: last[0], epsilon: shape.rmsNormEpsilon)
+        lmHead = Linear(weight: last[1])
         self.rotary = rotary
+        let groups = shape.numAttentionHeads / shape.numKeyValueHeads
         attention = Attention(
-            numHeads: heads, headDim: d, keyValueHead: (0..<heads).map { $0 / (heads / kvHeads) },
-            scale: 1 / Float(d).squareRoot())
+            numHeads: shape.numAttentionHeads, headDim: shape.headDim,
+            keyValueHead: (0..<shape.numAttentionHeads).map { $0 / groups },
+            scale: 1 / Float(shape.headDim).squareRoot())
     }
 
-    /// The rows of `qkvProjection` that make queries.
-    var queryProjection: Linear { rows(of: qkvProjection, 0..<configuration.queryWidth) }
-
-    /// The rows of `qkvProjection` that make keys and values.
-    var keyValueProjection: Linear {
-        rows(of: qkvProjection, configuration.queryWidth..<qkvProjection.weight.weight.rows)
+    /// Splits [rows, 2 keyValueWidth] into keys and values.
+    func keyValue(_ joined: Matrix) -> Attention.KeyValue {
+        let width = configuration.keyValueWidth
+        return Attention.KeyValue(keys: joined[columns: 0..<width], values: joined[columns: width..<2 * width])
     }
 
-    private func rows(of linear: Linear, _ range: Range<Int>) -> Linear {
-        Linear(weight: linear.weight[rows: range])
+    /// What a step hands to the next: h_k, or its norm in `workspace`.
+    func output(_ hidden: Matrix, in workspace: Workspace) -> Matrix {
+        guard configuration.normOutput else { return hidden }
+        let normalized = workspace.matrix(rows: hidden.rows, columns: hidden.columns)
+        norm.forward(hidden, into: normalized)
+        return normalized
     }
 }

@@ -1,0 +1,168 @@
+/// A decoder layer of the draft: the first reads an embedding beside the hidden state, others are ordinary ones.
+///
+///     x  = [input_layernorm(e) | hidden_norm(h)]    of the first; norm(h) of the others
+///     r  = h + o_proj attention(x)                  with `norm_before_residual` the first's hidden_norm(h) for h
+///     h' = r + mlp(post_attention_layernorm(r))
+///
+/// The norm of a later layer is `hidden_norm` to SGLang and `input_layernorm` to vLLM, which both have a weight of each
+/// name in every layer; it is saved under both.
+struct Eagle3DecoderLayer {
+    let shape: Eagle3DraftModel.Shape
+    /// Of the embedding; nil but in the first layer.
+    let embeddingNorm: RMSNorm?
+    let hiddenNorm: RMSNorm
+    /// q_proj, k_proj and v_proj below each other: [(numHeads + 2 numKeyValueHeads) · headDim, inputWidth].
+    let qkvProjection: Linear
+    let outputProjection: Linear
+    let postAttentionLayerNorm: RMSNorm
+    /// gate_proj and up_proj below each other: [2 intermediate, hidden].
+    let gateUpProjection: Linear
+    let downProjection: Linear
+
+    /// The columns of x.
+    var inputWidth: Int { qkvProjection.weight.weight.columns }
+
+    /// The rows of `qkvProjection` that make queries.
+    var queryProjection: Linear { Linear(weight: qkvProjection.weight[rows: 0..<shape.queryWidth]) }
+
+    /// The rows of `qkvProjection` that make keys and values.
+    var keyValueProjection: Linear {
+        Linear(weight: qkvProjection.weight[rows: shape.queryWidth..<qkvProjection.weight.weight.rows])
+    }
+
+    static func declarations(_ shape: Eagle3DraftModel.Shape, layer: Int) -> [ParameterStore.Declaration] {
+        let name = { (part: String) in "\(layer == 0 ? "midlayer" : "layers.\(layer)").\(part).weight" }
+        let (h, d) = (shape.hiddenSize, shape.headDim)
+        let norms: [ParameterStore.Declaration] =
+            layer == 0
+            ? [.vector(name("input_layernorm"), count: h), .vector(name("hidden_norm"), count: h)]
+            : [.vector(name("input_layernorm"), name("hidden_norm"), count: h)]
+        return norms + [
+            .matrix(
+                [
+                    (name("self_attn.q_proj"), shape.numAttentionHeads * d),
+                    (name("self_attn.k_proj"), shape.numKeyValueHeads * d),
+                    (name("self_attn.v_proj"), shape.numKeyValueHeads * d),
+                ], columns: layer == 0 ? 2 * h : h),
+            .matrix([(name("self_attn.o_proj"), h)], columns: shape.queryWidth),
+            .vector(name("post_attention_layernorm"), count: h),
+            .matrix(
+                [(name("mlp.gate_proj"), shape.intermediateSize), (name("mlp.up_proj"), shape.intermediateSize)],
+                columns: h),
+            .matrix([(name("mlp.down_proj"), h)], columns: shape.intermediateSize),
+        ]
+    }
+
+    /// - Parameter parameters: As `declarations` has them.
+    init(_ shape: Eagle3DraftModel.Shape, layer: Int, _ parameters: [Parameter]) {
+        let norm = { (parameter: Parameter) in RMSNorm(weight: parameter, epsilon: shape.rmsNormEpsilon) }
+        let own = parameters.suffix(6).map { $0 }
+        self.shape = shape
+        embeddingNorm = layer == 0 ? norm(parameters[0]) : nil
+        hiddenNorm = norm(own[0])
+        qkvProjection = Linear(weight: own[1])
+        outputProjection = Linear(weight: own[2])
+        postAttentionLayerNorm = norm(own[3])
+        gateUpProjection = Linear(weight: own[4])
+        downProjection = Linear(weight: own[5])
+    }
+
+    /// What a step keeps for its backward pass: rows are those that the layer computes in this step, unless said
+    /// otherwise.
+    struct Step {
+        /// h of all rows that make keys and values, [rows, hidden].
+        let input: Matrix
+        /// What the projections were given, of those rows: [rows, inputWidth].
+        let x: Matrix
+        /// Rotated queries [rows, queryWidth].
+        let q: Matrix
+        /// Rotated keys and values of x's rows, [rows, keyValueWidth].
+        let keyValue: Attention.KeyValue
+        let attentionOutput: Matrix
+        let logSumExp: Matrix
+        /// r, what the MLP's norm was given.
+        let afterAttention: Matrix
+        /// [rows, 2 intermediate].
+        let gateUp: Matrix
+        /// h': [rows, hidden].
+        let hidden: Matrix
+    }
+
+    /// The columns of x that the hidden state has.
+    private var hiddenColumns: Range<Int> { inputWidth - shape.hiddenSize..<inputWidth }
+
+    /// Writes x.
+    ///
+    /// - Parameter embedding: e; read by the first layer alone.
+    func input(embedding: Matrix, hidden: Matrix, into x: Matrix) {
+        embeddingNorm?.forward(embedding, into: x[columns: 0..<shape.hiddenSize])
+        hiddenNorm.forward(hidden, into: x[columns: hiddenColumns])
+    }
+
+    /// The way back from x to h.
+    ///
+    /// - Parameters:
+    ///   - dX: The gradient of x; overwritten.
+    ///   - dHidden: The residual's gradient; on return that of h.
+    func inputBackward(_ dX: Matrix, embedding: Matrix, hidden: Matrix, into dHidden: Matrix, in workspace: Workspace) {
+        embeddingNorm?.backward(dX[columns: 0..<shape.hiddenSize], x: embedding, into: nil, in: workspace)
+        let dNormalized = dX[columns: hiddenColumns]
+        if residualIsNormalized { dNormalized.add(dHidden) }
+        hiddenNorm.backward(dNormalized, x: hidden, into: dHidden, accumulate: !residualIsNormalized, in: workspace)
+    }
+
+    private var residualIsNormalized: Bool { embeddingNorm != nil && shape.normBeforeResidual }
+
+    /// From the attention's output to h'.
+    ///
+    /// - Parameter rows: Which of x's rows are computed; nil for all.
+    func finish(
+        input: Matrix, x: Matrix, rows: [Int32]?, q: Matrix, keyValue: Attention.KeyValue, attentionOutput: Matrix,
+        logSumExp: Matrix, in workspace: Workspace
+    ) -> Step {
+        let (count, h) = (q.rows, shape.hiddenSize)
+        let afterAttention = workspace.matrix(rows: count, columns: h)
+        let gateUp = workspace.matrix(rows: count, columns: 2 * shape.intermediateSize)
+        let hidden = workspace.matrix(rows: count, columns: h)
+        let residual = residualIsNormalized ? x[columns: hiddenColumns] : input
+        if let rows { afterAttention.gather(rows, from: residual) } else { afterAttention.copy(from: residual) }
+        outputProjection.forward(attentionOutput, into: afterAttention, accumulate: true)
+        workspace.scope {
+            let normalized = workspace.matrix(rows: count, columns: h)
+            postAttentionLayerNorm.forward(afterAttention, into: normalized)
+            gateUpProjection.forward(normalized, into: gateUp)
+            let activation = workspace.matrix(rows: count, columns: shape.intermediateSize)
+            GatedActivation.forward(gateUp, into: activation)
+            hidden.copy(from: afterAttention)
+            downProjection.forward(activation, into: hidden, accumulate: true)
+        }
+        return Step(
+            input: input, x: x, q: q, keyValue: keyValue, attentionOutput: attentionOutput, logSumExp: logSumExp,
+            afterAttention: afterAttention, gateUp: gateUp, hidden: hidden)
+    }
+
+    /// The way back from h' to the attention's output.
+    ///
+    /// - Parameter dHidden: The gradient of h'; on return that of r, and so of the residual.
+    /// - Returns: The gradient of the attention's output.
+    func backwardToAttention(_ dHidden: Matrix, _ step: Step, in workspace: Workspace) -> Matrix {
+        let (rows, h) = (dHidden.rows, shape.hiddenSize)
+        let dAttention = workspace.matrix(rows: rows, columns: shape.queryWidth)
+        workspace.scope {
+            let activation = workspace.matrix(rows: rows, columns: shape.intermediateSize)
+            let dActivation = workspace.matrix(rows: rows, columns: shape.intermediateSize)
+            GatedActivation.forward(step.gateUp, into: activation)
+            downProjection.backward(dHidden, x: activation, into: dActivation)
+            // The gradient takes the place of the gate's and up's outputs, which nobody reads again.
+            GatedActivation.backward(dActivation, gateUp: step.gateUp, into: step.gateUp)
+            let normalized = workspace.matrix(rows: rows, columns: h)
+            let dNormalized = workspace.matrix(rows: rows, columns: h)
+            postAttentionLayerNorm.forward(step.afterAttention, into: normalized)
+            gateUpProjection.backward(step.gateUp, x: normalized, into: dNormalized)
+            postAttentionLayerNorm.backward(
+                dNormalized, x: step.afterAttention, into: dHidden, accumulate: true, in: workspace)
+        }
+        outputProjection.backward(dHidden, x: step.attentionOutput, into: dAttention)
+        return dAttention
+    }
+}
