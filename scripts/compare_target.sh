@@ -7,5 +7,5 @@ set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=venv.sh
 source "$here/venv.sh"
-swift build --package-path "$root" -c release --product Trainer >&2
-"$python" "$here/compare_target.py" "$root/.build/release" "$@"
+[ -n "${programs:-}" ] || { swift build --package-path "$root" -c release --product Trainer >&2 && programs=$root/.build/release; }
+"$python" "$here/compare_target.py" "$programs" "$@"

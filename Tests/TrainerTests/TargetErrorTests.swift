@@ -40,11 +40,12 @@ struct TargetErrorTests {
         ),
         (
             #""num_hidden_layers": 6"#, #""num_hidden_layers": 7"#,
-            "tensor 'model.layers.6.self_attn.q_proj.weight' is missing"
+            "/model.safetensors: tensor 'model.layers.6.self_attn.q_proj.weight' is missing, should be there in shape "
+                + "[32, 32]"
         ),
         (
             #""num_hidden_layers": 6"#, #""num_hidden_layers": 5"#,
-            "model.safetensors: tensor 'model.layers.5.input_layernorm.weight' is no part of the model"
+            "model.safetensors: tensor 'model.layers.5.input_layernorm.weight' of shape [32] is no part of the model"
         ),
         (
             #""dtype": "float32""#, #""quantization_config": {"quant_method": "gptq"}"#,
@@ -147,6 +148,22 @@ struct TargetErrorTests {
             try writeFile(path, try readFile(path).dropLast(1000))
         }
         #expect(truncated.contains("TARGET/model.safetensors: tensor") && truncated.contains("truncated"))
+    }
+
+    @Test func aTensorOfAnotherTypeIsNamed() throws {
+        let text = try error { directory in
+            let path = "\(directory)/model.safetensors"
+            let bytes = try readFile(path)
+            let count = 8 + Int(bytes.withUnsafeBytes { $0.loadUnaligned(as: UInt64.self) })
+            let header = String(decoding: bytes[8..<count], as: UTF8.self)
+            let name = #""model.layers.2.mlp.up_proj.weight":{"dtype":"F32""#
+            #expect(header.contains(name))
+            let changed = header.replacingOccurrences(of: name, with: name.replacingOccurrences(of: "F32", with: "I32"))
+            try writeFile(path, bytes[..<8] + Array(changed.utf8) + bytes[count...])
+        }
+        #expect(
+            text == "TARGET/model.safetensors: tensor 'model.layers.2.mlp.up_proj.weight' is of type I32, should be of "
+                + "floating point")
     }
 
     @Test func shardedDirectoriesLoadAndAMissingShardIsNamed() throws {

@@ -18,15 +18,6 @@ public enum Machine {
         return text.isEmpty ? "baseline" : text
     }
 
-    /// The resident set of this process, in bytes.
-    public static var residentBytes: Int {
-        let fields = (try? readFile("/proc/self/statm")).map {
-            String(decoding: $0, as: UTF8.self).split(separator: " ")
-        }
-        guard let fields, fields.count > 1, let pages = Int(fields[1]) else { return 0 }
-        return pages * Int(getpagesize())
-    }
-
     /// The largest resident set that this process has had, in bytes.
     public static var peakResidentBytes: Int {
         var usage = rusage()

@@ -2,17 +2,19 @@
 /// or those of a GGUF file.
 public struct WeightDirectory: Sendable {
     public let path: String
+    /// The file that names all tensors: the weights themselves, or the index of their files.
+    public let source: String
     private let tensors: [String: StoredTensor]
 
     public init(_ path: String) throws {
         self.path = path
         let (single, index) = ("\(path)/model.safetensors", "\(path)/model.safetensors.index.json")
         if fileExists(single) {
-            tensors = try SafetensorsFile(single).tensors
+            (source, tensors) = (single, try SafetensorsFile(single).tensors)
         } else if fileExists(index) {
-            tensors = try Self.sharded(index, directory: path)
+            (source, tensors) = (index, try Self.sharded(index, directory: path))
         } else if let file = try GGUFModel.file(at: path) {
-            tensors = try GGUFModel(file).tensors
+            (source, tensors) = (file, try GGUFModel(file).tensors)
         } else {
             throw WeightsError(path, "has neither model.safetensors nor model.safetensors.index.json")
         }
@@ -21,9 +23,9 @@ public struct WeightDirectory: Sendable {
     public var names: [String] { tensors.keys.sorted() }
 
     /// The tensor of a name.
-    /// - Throws: `WeightsError` that names the directory and the tensor, if there is none.
+    /// - Throws: `WeightsError` that names the file and the tensor, if there is none.
     public func tensor(_ name: String) throws(WeightsError) -> StoredTensor {
-        guard let tensor = tensors[name] else { throw WeightsError(path, tensor: name, "is missing") }
+        guard let tensor = tensors[name] else { throw WeightsError(source, tensor: name, "is missing") }
         return tensor
     }
 

@@ -3,9 +3,11 @@ import Shared
 /// `Trainer train`.
 enum TrainCommand {
     static let command = Command("train", TrainOptions.self) { options in
+        let began = ContinuousClock.now
         let grid = try Ranks.start(options.target)
         let run = try TrainingRun(options, grid)
         try run.start()
+        Log.line("ready for the first step after \(fixed((ContinuousClock.now - began).seconds, 2)) s")
         while !run.loop.isDone {
             let report = try run.loop.run()
             try run.note(report)

@@ -12,13 +12,22 @@ struct StepSizes {
     ///   - supervised: The share of each sequence's tokens that is learnt, at its end.
     init(sequences: Int, length: Int, supervised: Double, draft: DraftOptions, tpSize: Int, tttLength: Int? = nil) {
         let first = length - min(length, max(1, Int((supervised * Double(length)).rounded())))
-        samples = [Sample](
-            repeating: Sample(
-                inputIDs: [Int32](repeating: 0, count: length), lossMask: (0..<length).map { $0 >= first }),
-            count: sequences)
-        plan = TrainingTimeTestPlan(
-            Batch(samples), tttLength: tttLength ?? draft.tttLength, alignment: draft.lossMaskAlignment)
+        let sample = Sample(
+            inputIDs: [Int32](repeating: 0, count: length), lossMask: (0..<length).map { $0 >= first })
+        self.init(
+            samples: [Sample](repeating: sample, count: sequences), draft: draft, tpSize: tpSize,
+            tttLength: tttLength ?? draft.tttLength)
+    }
+
+    /// The same sequences with another number of steps of training-time test.
+    func with(_ draft: DraftOptions, tttLength: Int) -> StepSizes {
+        StepSizes(samples: samples, draft: draft, tpSize: tpSize, tttLength: tttLength)
+    }
+
+    private init(samples: [Sample], draft: DraftOptions, tpSize: Int, tttLength: Int) {
+        self.samples = samples
         self.tpSize = tpSize
+        plan = TrainingTimeTestPlan(Batch(samples), tttLength: tttLength, alignment: draft.lossMaskAlignment)
     }
 
     /// Rows of a rank, and of all ranks that share the target.

@@ -3,7 +3,7 @@ import Shared
 /// The time of a training step: parts of it are run on the spot, and stand for the whole by their arithmetic.
 ///
 /// What is run is the program's own code on a model of the right shapes whose weights were never read: a layer of each
-/// kind of the target's, and two steps of training-time test, with as many rows as take about a second. So the rate is
+/// kind of the target's, and one and three steps of training-time test, with as many rows as take about a second. So the rate is
 /// that of this machine, this precision and these shapes, norms and softmax included.
 struct TimePlan {
     /// What takes time in a step of the whole world, and how many seconds.
@@ -73,11 +73,9 @@ struct StepSampler {
             let sample = sizes(whole: whole, budget: operations / Double(kinds.count))
             let rows = DecoderRows(Batch(sample.samples))
             let rotations = job.target.rotations.map { tables in rows.lengths.map { tables.embedding(length: $0) } }
-            let time = try Self.time {
-                try workspace.scope {
-                    let x = noise(rows: sample.rows, columns: job.target.configuration.hiddenSize)
-                    try layer.forward(x, rows, rotations, layer: index, in: workspace)
-                }
+            let time = try workspace.scope {
+                let x = noise(rows: sample.rows, columns: job.target.configuration.hiddenSize)
+                return try Self.time { try layer.forward(x, rows, rotations, layer: index, in: workspace) }
             }
             seconds += Double(layers.count) * time * whole / sample.operations(layer)
         }
@@ -85,36 +83,49 @@ struct StepSampler {
     }
 
     /// The draft, forward and backward, and the distributions that it learns.
+    ///
+    /// What the first step of training-time test takes with the distributions, and what later ones take each.
     func draftSeconds() throws -> Double {
+        let steps = job.options.tttLength
+        let few = min(3, steps)
+        let whole = operations(job.sizes)
+        let sample = sizes(whole: whole * Double(few) / Double(steps), budget: operations, tttLength: few)
+        let first = try draftSeconds(sample.with(job.options, tttLength: 1))
+        let later = few > 1 ? (try draftSeconds(sample) - first) / Double(few - 1) : 0
+        let all = operations(sample.with(job.options, tttLength: steps))
+        return (first + Double(steps - 1) * later) * whole / all
+    }
+
+    private func operations(_ sizes: StepSizes) -> Double {
+        sizes.operations(job.configuration.shape) + sizes.teacherOperations(job.target)
+    }
+
+    private func draftSeconds(_ sample: StepSizes) throws -> Double {
         let shape = job.configuration.shape
-        let whole = job.sizes.operations(shape) + job.sizes.teacherOperations(job.target)
-        let perStep = whole * Double(min(2, job.options.tttLength)) / Double(job.options.tttLength)
-        let sample = sizes(whole: perStep, budget: operations)
         let teacher = CompactTeacher(job.target, draftToTarget: (0..<Int32(shape.draftVocabSize)).map { $0 })
-        let time = try Self.time {
-            try workspace.scope {
-                let features = DraftFeatures(
-                    auxiliary: noise(rows: sample.rows, columns: 3 * shape.targetHiddenSize),
-                    embedding: noise(rows: sample.rows + 1, columns: shape.hiddenSize))
-                let hidden = noise(rows: sample.groupRows, columns: job.target.configuration.hiddenSize)
-                let lesson = Lesson(
-                    teacher: teacher, targetHidden: hidden,
-                    plans: [TrainingTimeTestPlan](repeating: sample.plan, count: sample.tpSize),
-                    firstRow: (0..<sample.tpSize).map { $0 * sample.rows })
+        return try workspace.scope {
+            let features = DraftFeatures(
+                auxiliary: noise(rows: sample.rows, columns: 3 * shape.targetHiddenSize),
+                embedding: noise(rows: sample.rows + 1, columns: shape.hiddenSize))
+            let hidden = noise(rows: sample.groupRows, columns: job.target.configuration.hiddenSize)
+            let lesson = Lesson(
+                teacher: teacher, targetHidden: hidden,
+                plans: [TrainingTimeTestPlan](repeating: sample.plan, count: sample.tpSize),
+                firstRow: (0..<sample.tpSize).map { $0 * sample.rows })
+            return try Self.time {
                 _ = try job.draft.learn(
                     features, lesson, weights: LossWeights(decay: 1, sequences: [1e-6]), in: workspace)
             }
         }
-        return time * whole / (sample.operations(shape) + sample.teacherOperations(job.target))
     }
 
-    /// One sequence of so many tokens that its arithmetic is within the budget, and two steps of training-time test.
-    private func sizes(whole: Double, budget: Double) -> StepSizes {
+    /// One sequence of so many tokens that its arithmetic is within the budget.
+    private func sizes(whole: Double, budget: Double, tttLength: Int = 1) -> StepSizes {
         let longest = job.sizes.samples.map(\.inputIDs.count).max() ?? 1
         let rows = Int(budget / whole * Double(job.sizes.rows))
         return StepSizes(
             sequences: 1, length: min(longest, max(16, rows)), supervised: 1, draft: job.options,
-            tpSize: job.sizes.tpSize, tttLength: min(2, job.options.tttLength))
+            tpSize: job.sizes.tpSize, tttLength: tttLength)
     }
 
     private func noise(rows: Int, columns: Int) -> Matrix {
@@ -141,15 +152,17 @@ struct StepSampler {
 }
 
 extension StepSampler {
-    /// The shorter of two times, after a first run that finds memory cold.
+    /// The mean time of as many runs as take a third of a second, after a first one that finds memory cold.
     private static func time(_ body: () throws -> Void) rethrows -> Double {
-        var shortest = Double.infinity
-        for run in 0..<3 {
-            let start = ContinuousClock.now
+        try body()
+        let start = ContinuousClock.now
+        var (runs, seconds) = (0, 0.0)
+        while runs == 0 || seconds < 0.3 {
             try body()
-            if run > 0 { shortest = min(shortest, (ContinuousClock.now - start).seconds) }
+            runs += 1
+            seconds = (ContinuousClock.now - start).seconds
         }
-        return shortest
+        return seconds / Double(runs)
     }
 
     /// FLOP a second of a product of ordinary shape.

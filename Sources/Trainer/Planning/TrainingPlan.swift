@@ -11,7 +11,7 @@ struct TrainingPlan {
 
     /// Reads `config.json` and the headers of the weights, and nothing else.
     init(_ options: PlanCommand.Options) throws {
-        let process = Machine.residentBytes
+        let process = Machine.peakResidentBytes
         let (tpSize, ranks) = (options.target.tpSize, options.ranks ?? options.target.tpSize)
         let threads = options.target.numThreads ?? max(1, Machine.availableCPUs / ranks)
         let targetConfiguration = try ModelConfiguration(directory: options.target.targetModelPath)

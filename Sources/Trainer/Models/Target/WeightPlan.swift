@@ -51,6 +51,9 @@ final class WeightPlan {
     /// The tensor of a name, which must have this shape.
     func tensor(_ name: String, _ shape: [Int], isPacked: Bool = false) throws(WeightsError) -> StoredTensor {
         named.insert(name)
+        guard weights.contains(name) else {
+            throw WeightsError(weights.source, tensor: name, "is missing, should be there in shape \(shape)")
+        }
         let tensor = try weights.tensor(name)
         try tensor.expect(shape)
         let isRight = isPacked ? tensor.type == .uint8 : tensor.isFloatingPoint
@@ -91,7 +94,8 @@ final class WeightPlan {
     /// Checks that all tensors have been named, apart from those to ignore.
     func expectNoOthers(_ isIgnored: (String) -> Bool) throws(WeightsError) {
         for name in weights.names where !named.contains(name) && !isIgnored(name) {
-            throw try weights.tensor(name).error("is no part of the model that config.json describes")
+            let tensor = try weights.tensor(name)
+            throw tensor.error("of shape \(tensor.shape) is no part of the model that config.json describes")
         }
     }
 
