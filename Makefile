@@ -4,6 +4,7 @@
 demo:     ; @scripts/demo.sh
 test:     ; @scripts/test.sh
 test-mpi: ; @scripts/test-mpi.sh
+test-tensorboard: ; @scripts/test-tensorboard.sh
 test-tokenizers: ; @scripts/test-tokenizers.sh
 test-gguf: ; @scripts/test-gguf.sh
 fuzz:     ; @scripts/fuzz.sh

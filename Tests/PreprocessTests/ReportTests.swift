@@ -30,7 +30,6 @@ struct HTMLTests {
     @Test func histogramsCountEveryValue() {
         let histogram = Histogram([0, 0.1, 0.5, 0.99, 1], limit: 1, bins: 4)
         #expect(histogram.counts == [2, 0, 1, 2] && histogram.bounds == [0, 0.25, 0.5, 0.75, 1])
-        #expect([3, 5, 11, 97, 100, 1234].map { HTMLChart.niceLimit($0) } == [4, 6, 12, 100, 100, 1600])
     }
 }
 

@@ -23,7 +23,21 @@ private struct Example: Options {
     }
 }
 
+private struct Positional: Options {
+    @Option("Directories.", value: "DIR...", isPositional: true) var outputDir: [String]
+    @Option("A page.", value: "FILE") var html: String?
+}
+
 struct OptionsTests {
+    @Test func valuesWithoutANameBelongToThePositionalOption() throws {
+        for arguments in [["a", "b", "--html", "p"], ["--html", "p", "a", "b"], ["a", "--output-dir=b", "--html=p"]] {
+            let options = try Positional.parse(arguments)
+            #expect(options.outputDir == ["a", "b"] && options.html == "p")
+        }
+        #expect(throws: OptionsError.missingOption("--output-dir")) { try Positional.parse([]) }
+        #expect(Positional.help.hasPrefix("  DIR..., --output-dir DIR...\n"))
+    }
+
     @Test func readsEveryKindOfValue() throws {
         let options = try Example.parse([
             "--cache-dir", "cache", "--learning-rate=0.5", "--train-data-path", "a", "b", "--train-data-path", "c",

@@ -10,31 +10,12 @@ struct HTMLReport {
     let tokenizer: Tokenizer
 
     func page() throws -> String {
-        """
-        <!doctype html>
-        <html lang="en">
-        <meta charset="utf-8">
-        <meta name="viewport" content="width=device-width, initial-scale=1">
-        <title>\(htmlEscaped(title))</title>
-        <style>
-        \(HTMLStyle.css)
-        </style>
-        <main>
-        <h1>\(htmlEscaped(title))</h1>
-        <p class="soft"><code>\(htmlEscaped(statistics.path))</code></p>
-        \(tiles)
-        <div class="grid2">
-        \(lengths)
-        \(try maskShares())
-        </div>
-        \(coverage)
-        \(try records())
-        \(try samples())
-        \(settings)
-        </main>
-        </html>
-
-        """
+        HTMLPage(
+            title, subtitle: "<code>\(htmlEscaped(statistics.path))</code>",
+            [
+                tiles, HTMLPage.grid([lengths, try maskShares()]), coverage, try records(), try samples(), settings,
+            ].joined(separator: "\n")
+        ).html
     }
 
     private var title: String {
@@ -51,20 +32,20 @@ struct HTMLReport {
             (fixed(statistics.bytesPerToken, 2), "bytes a token on the disk"),
             (grouped(counts.rejectedTotal), "of \(grouped(counts.read)) records rejected"),
         ]
-        return "<div class=\"tiles\">"
-            + tiles.map { "<div class=\"card tile\"><b>\($0.0)</b><span class=\"soft\">\($0.1)</span></div>" }.joined()
-            + "</div>"
+        return HTMLPage.tiles(tiles)
     }
 
     private var lengths: String {
         let longest = Double(statistics.lengths.last ?? 1)
         let limit = store.manifest.setting(StoreSetting.maxLength).flatMap { Double($0) } ?? longest
-        let axis = min(limit, HTMLChart.niceLimit(longest))
+        let axis = min(limit, Axis.linear([longest], includesZero: true).range.upperBound)
         let histogram = Histogram(statistics.lengths.lazy.map(Double.init), limit: axis, bins: 32)
         let cut = store.manifest.counts.truncated
-        return card(
+        return HTMLPage.card(
             "Lengths", "Samples by their number of tokens; \(grouped(cut)) were cut to \(Int(limit)).",
-            HTMLChart.half.bars(histogram, name: "Histogram of lengths") { grouped(Int($0.rounded())) })
+            BarChart("Histogram of lengths", bounds: histogram.bounds, counts: histogram.counts) {
+                grouped(Int($0.rounded()))
+            }.html)
     }
 
     private func maskShares() throws -> String {
@@ -73,49 +54,48 @@ struct HTMLReport {
             return Double(sample.supervisedCount) / Double(max(1, sample.inputIDs.count))
         }
         let histogram = Histogram(shares, limit: 1, bins: 32)
-        return card(
+        return HTMLPage.card(
             "Supervised shares", "Samples by the share of their tokens that is trained on.",
-            HTMLChart.half.bars(histogram, name: "Histogram of supervised shares") { "\(Int(($0 * 100).rounded()))%" })
+            BarChart("Histogram of supervised shares", bounds: histogram.bounds, counts: histogram.counts) {
+                "\(Int(($0 * 100).rounded()))%"
+            }.html)
     }
 
     private var coverage: String {
         let coverage = statistics.coverage
         // Sizes are on a logarithmic axis, from the power of two below the smallest that says something.
-        let (first, last) = (log2(Double(max(256, coverage.smallest))), log2(Double(max(512, coverage.vocabSize))))
-        func at(_ size: Int) -> Double { min(1, max(0, (log2(Double(size)) - first) / (last - first))) }
-        func curve(_ name: String, _ share: (Int) -> Double) -> (String, [(x: Double, y: Double, title: String)]) {
-            let steps = (0...96).map { Int(exp2(first + (last - first) * Double($0) / 96).rounded()) }
-            let marked = Set(statistics.draftVocabSizes)
-            let sizes = Set(steps).union(marked).filter { $0 <= coverage.vocabSize && $0 >= coverage.smallest }.sorted()
-            return (
-                name,
-                sizes.map { size in
-                    let value = share(size)
-                    let title = marked.contains(size) ? "\(grouped(size)): \(fixed(100 * value, 2))%, \(name)" : ""
-                    return (at(size), value, title)
-                }
-            )
+        let first = log2(Double(max(256, coverage.smallest)))
+        let last = log2(Double(max(512, coverage.vocabSize)))
+        let steps = (0...96).map { Int(exp2(first + (last - first) * Double($0) / 96).rounded()) }
+        let marked = statistics.draftVocabSizes.filter { $0 <= coverage.vocabSize && $0 >= coverage.smallest }
+        let sizes = Set(steps + marked).filter { $0 <= coverage.vocabSize && $0 >= coverage.smallest }.sorted()
+        func curves(_ name: String, _ color: String, _ share: (Int) -> Double) -> [LineChart.Curve] {
+            [
+                LineChart.Curve(name, color: color, .line, sizes.map { (Double($0), share($0)) }),
+                LineChart.Curve(
+                    name, color: color, .dots, marked.sorted().map { (Double($0), share($0)) }, isInLegend: false),
+            ]
         }
-        var curves = [curve("this dataset") { coverage.share(draftVocabSize: $0) }]
+        var all = curves("this dataset", "var(--accent)") { coverage.share(draftVocabSize: $0) }
         if coverage.heldOutShare(draftVocabSize: coverage.vocabSize) != nil {
-            curves.append(curve("held-out data") { coverage.heldOutShare(draftVocabSize: $0) ?? 0 })
+            all += curves("held-out data", "var(--second)") { coverage.heldOutShare(draftVocabSize: $0) ?? 0 }
         }
-        // The axis' ends too, where they aren't beside another size.
-        let marked = statistics.draftVocabSizes
-        let ends = [Int(exp2(first)), coverage.vocabSize].filter { end in
-            marked.allSatisfy { abs(at($0) - at(end)) > 0.08 }
+        // The axis' ends are named too, where they aren't beside another size.
+        let named = statistics.draftVocabSizes.map { Double($0) }
+        let ends = [exp2(first).rounded(), Double(coverage.vocabSize)].filter { end in
+            named.allSatisfy { abs(log2($0) - log2(end)) > 0.08 * (last - first) }
         }
-        let labels = marked + ends
-        let keys = curves.enumerated().map { "<span class=\"key key\($0)\">\($1.0)</span>" }.joined()
-        let chart = HTMLChart.full.curves(
-            curves, name: "Coverage of draft vocabularies",
-            xLabels: labels.map { (at($0), grouped($0)) }
-        ) { "\(Int(($0 * 100).rounded()))%" }
-        return card(
+        let chart = LineChart(
+            "Coverage of draft vocabularies",
+            x: Axis(exp2(first)...exp2(last), ticks: named + ends, isLogarithmic: true),
+            y: Axis(0...1, ticks: [0, 0.25, 0.5, 0.75, 1]), all, xName: "vocabulary of",
+            xText: { grouped(Int($0.rounded())) },
+            yText: { "\(fixed(100 * $0, 1))%" })
+        return HTMLPage.card(
             "Draft vocabulary",
             "Share of the supervised tokens that a draft vocabulary of a size has; "
                 + "\(grouped(coverage.distinctTokens)) of \(grouped(coverage.vocabSize)) tokens are supervised somewhere.",
-            chart + "<p class=\"soft\">\(keys)</p>" + coverageTable)
+            chart.html + coverageTable)
     }
 
     private var coverageTable: String {
@@ -134,7 +114,7 @@ struct HTMLReport {
             (counts.rejected.map { ($0.key, $0.value, "rejected") }
             + counts.repaired.map { ($0.key, $0.value, "repaired") }).sorted { ($1.1, $0.0) < ($0.1, $1.0) }
         guard let most = reasons.first?.1 else {
-            return card("Records", "All \(grouped(counts.read)) records were used as they are.", "")
+            return HTMLPage.card("Records", "All \(grouped(counts.read)) records were used as they are.", "")
         }
         let rows = reasons.map { reason, count, kind in
             let width = fixed(100 * Double(count) / Double(most), 1)
@@ -152,7 +132,7 @@ struct HTMLReport {
                 <td class="soft">\(htmlEscaped(note.detail))</td></tr>
                 """
         }
-        return card(
+        return HTMLPage.card(
             "Records",
             "\(grouped(counts.read)) were read, \(grouped(counts.kept)) used, \(grouped(counts.rejectedTotal)) rejected.",
             """
@@ -178,7 +158,7 @@ struct HTMLReport {
                 \(grouped(sample.supervisedCount)) supervised</span></summary><div class="text">\(pieces.joined())</div></details>
                 """
         }
-        return card("Samples", "What is <mark>marked</mark> is trained on.", shown.joined(separator: "\n"))
+        return HTMLPage.card("Samples", "What is <mark>marked</mark> is trained on.", shown.joined(separator: "\n"))
     }
 
     private var settings: String {
@@ -186,11 +166,7 @@ struct HTMLReport {
             store.manifest.files.map { ("dataset", "\($0.path), \(grouped($0.status.size)) bytes, \($0.digest ?? "")") }
             + [("model", store.manifest.targetModelPath)] + store.manifest.settings.map { ($0.name, $0.value) }
         let lines = rows.map { "<tr><th>\(htmlEscaped($0.0))</th><td><code>\(htmlEscaped($0.1))</code></td></tr>" }
-        return card(
+        return HTMLPage.card(
             "What it was built from", "Other values would be another store.", "<table>\(lines.joined())</table>")
-    }
-
-    private func card(_ heading: String, _ note: String, _ body: String) -> String {
-        "<section class=\"card\"><h2>\(heading)</h2><p class=\"soft\">\(note)</p>\(body)</section>"
     }
 }

@@ -38,7 +38,15 @@ extension Options {
         while let argument = remaining.popFirst() {
             let parts = argument.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
             let name = parts[0]
-            guard name.hasPrefix("--") else { throw .unexpectedArgument(argument) }
+            guard name.hasPrefix("--") else {
+                guard let slot = declared.first(where: { $0.slot.isPositional })?.slot else {
+                    throw .unexpectedArgument(argument)
+                }
+                guard slot.read(argument) else {
+                    throw .invalidValue(argument, for: slot.expected, expected: slot.expected)
+                }
+                continue
+            }
             guard let slot = declared.first(where: { $0.name == name })?.slot else {
                 throw .unknownOption(name, nearest: nearest(to: name, among: declared.map(\.name)))
             }
@@ -72,7 +80,8 @@ extension Options {
     /// The options, their defaults and what they mean, a line or two each.
     public static var help: String {
         declarations(of: Self()).map { name, slot in
-            let head = slot.takesValue ? "\(name) \(slot.expected)" : name
+            let option = slot.takesValue ? "\(name) \(slot.expected)" : name
+            let head = slot.isPositional ? "\(slot.expected), \(option)" : option
             let note = slot.note.isEmpty ? "" : " (\(slot.note))"
             return "  \(head)\n      \(slot.help)\(note)"
         }.joined(separator: "\n")
@@ -90,8 +99,10 @@ public struct Option<Value: OptionValue>: Sendable {
     }
 
     /// A required option, or an optional one if its type is.
-    public init(_ help: String, value: String? = nil) {
-        slot = Slot(help: help, expected: value, value: Value.absent as? Value)
+    ///
+    /// - Parameter isPositional: Whether values without an option's name before them are its own too.
+    public init(_ help: String, value: String? = nil, isPositional: Bool = false) {
+        slot = Slot(help: help, expected: value, value: Value.absent as? Value, isPositional: isPositional)
     }
 
     /// An option with a default.
@@ -143,11 +154,13 @@ private final class Slot<Value: Sendable>: AnySlot, @unchecked Sendable {
     let help: String
     let expectedName: String?
     var value: Value?
+    let isPositional: Bool
     private let hasDefault: Bool
     private var isFirstValue = true
 
-    init(help: String, expected: String?, value: Value?) {
+    init(help: String, expected: String?, value: Value?, isPositional: Bool = false) {
         self.help = help
+        self.isPositional = isPositional
         expectedName = expected
         self.value = value
         hasDefault = value != nil
@@ -189,6 +202,7 @@ private protocol AnySlot {
     var takesValue: Bool { get }
     var takesMany: Bool { get }
     var isMissing: Bool { get }
+    var isPositional: Bool { get }
     var valueDescription: String { get }
     func read(_ argument: String) -> Bool
 }

@@ -26,6 +26,18 @@ public indirect enum JSONText: Equatable, Sendable {
         }
     }
 
+    /// The number, if it is one.
+    public var double: Double? {
+        switch self {
+        case .int(let value): Double(value)
+        case .number(let value): value
+        default: nil
+        }
+    }
+
+    /// A string as it is, anything else on one line: for people.
+    public var plain: String { if case .string(let text) = self { text } else { compact } }
+
     /// On one line.
     public var compact: String {
         var text = ""

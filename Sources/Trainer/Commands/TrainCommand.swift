@@ -12,6 +12,7 @@ enum TrainCommand {
             let report = try run.loop.run()
             try run.note(report)
             if report.isInterrupted {
+                try run.metrics.write(report)
                 try run.save()
                 try grid.logProfile(options.target)
                 throw Interrupted()
@@ -34,20 +35,12 @@ final class TrainingRun {
     private var best: Double?
     private var savedStep = -1
     private var evaluatedStep = -1
-    private var sinceLog: Interval
     private var skippedInARow = 0
-    private var metrics: MetricsFile?
+    let metrics: RunMetrics
     private let progress: Progress
 
     /// Steps in a row that may be skipped for a gradient that isn't finite.
     private static let mostSkipped = 10
-
-    /// What was measured since the last line of the log.
-    private struct Interval {
-        var statistics: TrainingStatistics
-        var tokens = 0.0
-        var start = ContinuousClock.now
-    }
 
     init(_ options: TrainOptions, _ grid: ProcessGrid) throws {
         self.options = options
@@ -64,7 +57,7 @@ final class TrainingRun {
         checkpoints = Checkpoints(
             directory: options.output.outputDir, keepLast: options.output.keepLast,
             type: options.output.saveDtype.type)
-        sinceLog = Interval(statistics: TrainingStatistics(tttLength: options.draft.tttLength))
+        metrics = RunMetrics(options, grid, stepsPerEpoch: loop.sampler.stepsPerEpoch)
         progress = Progress("training", total: Double(loop.totalSteps), unit: "steps")
         Log.line(
             "draft: \(shortNumber(Double(setup.model.draft.parameters.parameterCount))) trained parameters, "
@@ -91,23 +84,15 @@ final class TrainingRun {
                 "\(found.path) is there already: give --resume to continue it, or another --output-dir")
         }
         try grid.world.barrier()
-        if grid.world.rank == 0 {
-            metrics = try MetricsFile(directory: options.output.outputDir, after: loop.step)
-        }
-        sinceLog.start = .now
+        try metrics.start(after: loop.step, description)
     }
 
     /// Logs, evaluates and saves what is due after a step.
     func note(_ report: TrainingLoop.StepReport) throws {
-        sinceLog.statistics.add(report.statistics)
-        sinceLog.tokens += report.tokens
+        metrics.add(report)
         try noteSkipped(report)
-        let seconds = (ContinuousClock.now - sinceLog.start).seconds
-        progress.update(Double(report.step), note: sinceLog.statistics.line)
-        if report.step.isMultiple(of: options.output.logSteps) || loop.isDone {
-            try log(report, seconds: seconds)
-            sinceLog = Interval(statistics: TrainingStatistics(tttLength: options.draft.tttLength))
-        }
+        progress.update(Double(report.step), note: metrics.line)
+        if report.step.isMultiple(of: options.output.logSteps) || loop.isDone { try metrics.write(report) }
         let isEnd = loop.isEndOfEpoch || loop.isDone
         if isEnd || options.output.evalInterval.map(report.step.isMultiple(of:)) ?? false { try evaluate() }
         if isEnd || options.output.saveInterval.map(report.step.isMultiple(of:)) ?? false { try save() }
@@ -126,6 +111,10 @@ final class TrainingRun {
     func save(isBest: Bool = false) throws {
         guard savedStep != loop.step || isBest else { return }
         savedStep = loop.step
+        try metrics.apart(isSaving: true) { try write(isBest: isBest) }
+    }
+
+    private func write(isBest: Bool) throws {
         if grid.world.rank == 0 {
             let state = CheckpointState(
                 step: loop.step, epoch: loop.epoch, updates: loop.optimizer.updates, bestAcceptanceLength: best,
@@ -148,32 +137,18 @@ final class TrainingRun {
     private func evaluate() throws {
         guard let evaluation, evaluatedStep != loop.step else { return }
         evaluatedStep = loop.step
-        let statistics = try loop.evaluate(evaluation)
-        Log.line("step \(loop.step) | held out: \(statistics.line)")
-        try metrics?.append(.object([("step", .int(loop.step)), ("held_out", .object(statistics.json))]))
+        let clock = ContinuousClock.now
+        let statistics = try metrics.apart { try loop.evaluate(evaluation) }
+        let seconds = (ContinuousClock.now - clock).seconds
+        Log.line("step \(loop.step) | held out: \(statistics.line) | \(shortTime(seconds))")
+        try metrics.append(
+            .heldOut, step: loop.step,
+            [("samples", .int(evaluation.count)), ("evaluation_seconds", .number(seconds))] + statistics.values)
         let length = statistics.simulatedAcceptanceLength
         if length > best ?? 0 {
             best = length
             try save(isBest: true)
         }
-        sinceLog.start = .now
-    }
-
-    private func log(_ report: TrainingLoop.StepReport, seconds: Double) throws {
-        let tokensPerSecond = sinceLog.tokens / seconds
-        Log.line(
-            "step \(report.step) | \(sinceLog.statistics.line) | lr \(report.learningRate) | |g| "
-                + "\(fixed(report.gradNorm, 3)) | \(shortNumber(tokensPerSecond)) tokens/s")
-        let line: [(String, JSONText)] =
-            [
-                ("step", .int(report.step)),
-                ("epoch", .number(Double(report.step) / Double(loop.sampler.stepsPerEpoch))),
-                ("learning_rate", .number(Double(report.learningRate))), ("grad_norm", .number(report.gradNorm)),
-                ("loss", .number(sinceLog.statistics.weightedLoss(decay: Double(options.draft.tttLossDecay)))),
-                ("seconds", .number(seconds)), ("tokens", .int(Int(sinceLog.tokens))),
-                ("tokens_per_second", .number(tokensPerSecond)),
-            ] + sinceLog.statistics.json
-        try metrics?.append(.object(line))
     }
 
     private func noteSkipped(_ report: TrainingLoop.StepReport) throws {
@@ -198,6 +173,21 @@ final class TrainingRun {
                 "\(path) belongs to another run: \(list.joined(separator: "; ")); use its settings, or another --output-dir"
             )
         }
+    }
+
+    /// What was loaded, and how it is run: the run's own record in the metrics.
+    private var description: [(String, JSONText)] {
+        let shape = setup.configuration.shape
+        return provenance.sorted { $0.key < $1.key }.map { ($0.key, .string($0.value)) } + [
+            (
+                "products",
+                .string("\(MatrixPrecision.current) by \(BLAS.name), compiled for \(Machine.compiledFeatures)")
+            ),
+            ("samples", .int(loop.samples.count)), ("held-out samples", .int(evaluation?.count ?? 0)),
+            ("total steps", .int(loop.totalSteps)), ("steps an epoch", .int(loop.sampler.stepsPerEpoch)),
+            ("trained parameters", .int(setup.model.draft.parameters.parameterCount)),
+            ("draft vocabulary", .string("\(shape.draftVocabSize) of \(setup.configuration.vocabSize)")),
+        ]
     }
 
     private var provenance: [String: String] {

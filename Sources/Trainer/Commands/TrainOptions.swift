@@ -121,7 +121,11 @@ struct OutputOptions: Options {
     @Option("Checkpoints to keep, beside the best one; all if left out.") var keepLast: Int?
     @Option("Steps between evaluations, beside those at the end of each epoch.") var evalInterval: Int?
     @Option("How a checkpoint's model.safetensors stores weights.") var saveDtype: SaveType = .bfloat16
+    @Option("Where metrics go beside metrics.jsonl: event files in the output directory's tensorboard folder.")
+    var reportTo: ReportTarget = .none
     @Flag("Continue from the newest intact checkpoint in the output directory.") var resume
+
+    enum ReportTarget: String, CaseIterable, OptionValue { case none, tensorboard }
 
     enum SaveType: String, CaseIterable, OptionValue {
         case bfloat16, float32

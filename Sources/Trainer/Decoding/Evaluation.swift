@@ -141,7 +141,7 @@ final class Evaluation {
                 ("plain_tokens_per_second", .number(plainTokensPerSecond)),
                 ("speedup", .number(tokensPerSecond / plainTokensPerSecond)),
                 ("identical_output", .bool(differing.isEmpty)),
-                ("differing_samples", .array(differing.map(JSONText.int))), ("held_out", .object(heldOut.json)),
+                ("differing_samples", .array(differing.map(JSONText.int))), ("held_out", .object(heldOut.values)),
             ])
         }
 

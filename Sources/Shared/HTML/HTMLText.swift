@@ -1,5 +1,5 @@
 /// A text as HTML shows it.
-func htmlEscaped(_ text: some StringProtocol) -> String {
+public func htmlEscaped(_ text: some StringProtocol) -> String {
     var escaped = ""
     for scalar in text.unicodeScalars {
         switch scalar {
@@ -16,7 +16,7 @@ func htmlEscaped(_ text: some StringProtocol) -> String {
 }
 
 /// A number with its thousands apart.
-func grouped(_ number: Int) -> String {
+public func grouped(_ number: Int) -> String {
     let digits = String(number.magnitude)
     var text = ""
     for (i, digit) in digits.enumerated() {

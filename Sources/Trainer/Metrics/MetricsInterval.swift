@@ -1,0 +1,74 @@
+import Glibc
+import Shared
+
+/// What was measured since the last line of the log.
+struct MetricsInterval {
+    private(set) var statistics: TrainingStatistics
+    private var tokens = 0.0
+    private(set) var steps = 0
+    private var skippedSteps = 0
+    private var clippedSteps = 0
+    private var largestGradNorm = 0.0
+    private var saveSeconds = 0.0
+    private var start = ContinuousClock.now
+    /// Time that other things than steps took.
+    private var apart = Duration.zero
+
+    init(tttLength: Int) { statistics = TrainingStatistics(tttLength: tttLength) }
+
+    mutating func add(_ report: TrainingLoop.StepReport, maxGradNorm: Float) {
+        statistics.add(report.statistics)
+        tokens += report.tokens
+        steps += 1
+        if report.isSkipped {
+            skippedSteps += 1
+        } else {
+            largestGradNorm = max(largestGradNorm, report.gradNorm)
+            if report.gradNorm > Double(maxGradNorm) { clippedSteps += 1 }
+        }
+    }
+
+    /// Leaves out of the steps' time what something else took: an evaluation, or a checkpoint.
+    mutating func leaveOut(_ duration: Duration, isSaving: Bool) {
+        apart += duration
+        if isSaving { saveSeconds += duration.seconds }
+    }
+
+    /// The record of these steps, the last of which is `report`.
+    /// - Parameter decay: How much less each step of training-time test counts than the one before.
+    func values(
+        _ report: TrainingLoop.StepReport, epoch: Double, decay: Double, peakMemory: Double
+    ) -> [(String, JSONText)] {
+        let seconds = (ContinuousClock.now - start - apart).seconds
+        return [
+            ("epoch", .number(epoch)), ("steps", .int(steps)),
+            ("learning_rate", .number(Double(report.learningRate))), ("grad_norm", .number(report.gradNorm)),
+            ("largest_grad_norm", .number(largestGradNorm)), ("clipped_steps", .int(clippedSteps)),
+            ("loss", .number(statistics.weightedLoss(decay: decay))),
+            ("seconds", .number(seconds)), ("tokens", .int(Int(tokens))),
+            ("tokens_per_second", .number(tokens / max(seconds, 1e-9))), ("skipped_steps", .int(skippedSteps)),
+            ("peak_memory_bytes", .int(Int(peakMemory))), ("save_seconds", .number(saveSeconds)),
+            ("unix_time", .int(time(nil))),
+        ] + statistics.values
+    }
+}
+
+extension TrainingStatistics {
+    /// What was measured of the draft; each array has an element a step of training-time test.
+    var values: [(String, JSONText)] {
+        [
+            ("losses", .numbers(losses)), ("accuracies", .numbers(accuracies)),
+            ("conditional_accuracies", .numbers(conditionalAccuracies)),
+            ("acceptance_rates", .numbers(acceptanceRates)),
+            ("simulated_acceptance_length", .number(simulatedAcceptanceLength)),
+            ("supervised_tokens", .int(Int(steps[0].labels))),
+            ("vocabulary_coverage", .number(steps[0].learnt / max(1, steps[0].labels))),
+        ]
+    }
+
+    /// "loss 3.21 | acc 0.41 0.22 … | tau 1.52", for the log.
+    var line: String {
+        let accuracies = accuracies.map { fixed($0, 2) }.joined(separator: " ")
+        return "loss \(fixed(losses[0], 3)) | acc \(accuracies) | tau \(fixed(simulatedAcceptanceLength, 3))"
+    }
+}

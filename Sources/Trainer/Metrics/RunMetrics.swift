@@ -1,0 +1,66 @@
+import Shared
+
+/// What people and programs see of a run's steps: lines of the log, `metrics.jsonl` and TensorBoard's events.
+final class RunMetrics {
+    private let options: TrainOptions
+    private let grid: ProcessGrid
+    private let stepsPerEpoch: Int
+    private var writers: [any MetricsWriter] = []
+    private var interval: MetricsInterval
+
+    init(_ options: TrainOptions, _ grid: ProcessGrid, stepsPerEpoch: Int) {
+        self.options = options
+        self.grid = grid
+        self.stepsPerEpoch = stepsPerEpoch
+        interval = MetricsInterval(tttLength: options.draft.tttLength)
+    }
+
+    /// Opens the files of a run that goes on behind `step`, on the first rank, and notes how it was started.
+    func start(after step: Int, _ description: [(String, JSONText)]) throws {
+        if grid.world.rank == 0 {
+            writers.append(try MetricsFile(directory: options.output.outputDir, after: step))
+            if options.output.reportTo == .tensorboard {
+                writers.append(
+                    try EventFile(
+                        directory: "\(options.output.outputDir)/\(EventFile.directoryName)", after: step))
+            }
+        }
+        let given = options.described.filter { !$0.value.isEmpty }.map { ($0.name, JSONText.string($0.value)) }
+        try append(.run, step: step, description + [("options", .object(given))])
+        interval = MetricsInterval(tttLength: options.draft.tttLength)
+    }
+
+    /// Takes in a step.
+    func add(_ report: TrainingLoop.StepReport) { interval.add(report, maxGradNorm: options.optimizer.maxGradNorm) }
+
+    /// "loss … | acc …" of the steps since the last record, for the progress bar.
+    var line: String { interval.statistics.line }
+
+    /// Writes a record of the steps since the last one, if there are any.
+    ///
+    /// Every rank comes here.
+    func write(_ report: TrainingLoop.StepReport) throws {
+        guard interval.steps > 0 else { return }
+        let memory = try grid.world.max([Double(Machine.peakResidentBytes)])[0]
+        let values = interval.values(
+            report, epoch: Double(report.step) / Double(stepsPerEpoch), decay: Double(options.draft.tttLossDecay),
+            peakMemory: memory)
+        let rate = values.first { $0.0 == "tokens_per_second" }?.1.double ?? 0
+        Log.line(
+            "step \(report.step) | \(line) | lr \(report.learningRate) | |g| \(fixed(report.gradNorm, 3)) | "
+                + "\(shortNumber(rate)) tokens/s")
+        try append(.train, step: report.step, values)
+        interval = MetricsInterval(tttLength: options.draft.tttLength)
+    }
+
+    func append(_ kind: MetricsRecord.Kind, step: Int, _ values: [(String, JSONText)]) throws {
+        for writer in writers { try writer.append(MetricsRecord(kind: kind, step: step, values: values)) }
+    }
+
+    /// Runs what isn't a step, whose time is left out of the steps'.
+    func apart<R>(isSaving: Bool = false, _ body: () throws -> R) rethrows -> R {
+        let clock = ContinuousClock.now
+        defer { interval.leaveOut(ContinuousClock.now - clock, isSaving: isSaving) }
+        return try body()
+    }
+}
