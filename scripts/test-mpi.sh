@@ -7,6 +7,8 @@ set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=setup.sh
 source "$here/setup.sh"
+# shellcheck source=tiny.sh
+source "$here/tiny.sh"
 programs=${1:-}
 if [ -z "$programs" ]; then
     swift build --package-path "$root" -c release >&2
@@ -46,13 +48,13 @@ check() {
     fi
 }
 
-# refuses TEXT COMMAND...: the command fails and says TEXT.
+# refuses SENTENCE COMMAND...: the command fails and says SENTENCE.
 refuses() {
-    local text=$1 code=0
+    local sentence=$1 code=0
     shift
     "$@" >"$scratch/refused.log" 2>&1 || code=$?
     cat "$scratch/refused.log"
-    [ "$code" -ne 0 ] && grep -qF -- "$text" "$scratch/refused.log"
+    [ "$code" -ne 0 ] && grep -qF -- "$sentence" "$scratch/refused.log"
 }
 compare() { "$python" "$here/compare.py" "$@"; }
 
@@ -91,16 +93,7 @@ check "probe qwen3-moe, expert parallel 3" probe "$root/fixtures/targets/qwen3-m
 
 # --- A draft trained on a tiny target is the same, however many ranks train it.
 
-model=$scratch/model
-mkdir "$model"
-cp "$root"/fixtures/targets/llama/{config.json,model.safetensors} "$root"/fixtures/tokenizers/tiny/* "$model"
-"$python" - "$root/fixtures/conversations/sharegpt_smollm2.jsonl" "$scratch/train.jsonl" "$scratch/eval.jsonl" <<'END'
-import sys
-rows = [line for line in open(sys.argv[1]) if line.isascii() and len(line) < 700]
-open(sys.argv[2], "w").writelines(rows[:36])
-open(sys.argv[3], "w").writelines(rows[36:42])
-END
-text=(--target-model-path "$model" --cache-dir "$scratch/cache" --chat-template chatml --max-length 256)
+tiny "$scratch"
 for file in "$scratch/train.jsonl" "$scratch/eval.jsonl"; do
     check "build the store of $(basename "$file")" \
         "$programs/Preprocess" build --train-data-path "$file" "${text[@]}" --draft-vocab-size 96
@@ -195,6 +188,48 @@ profiled() {
 }
 check "train --profile says how long each phase took" profiled
 
+# --- Evaluation while training is the same however many ranks evaluate, and survives being stopped.
+
+# evaluating RANKS OUTPUT OPTIONS...
+evaluating() {
+    local size=$1 output=$2
+    shift 2
+    train "$size" "$output" --eval-data-path "$scratch/eval.jsonl" --eval-interval 1 --eval-max-samples 3 \
+        --eval-max-new-tokens 8 --draft-length 3 "$@"
+}
+evaluated_in_training() {
+    evaluating 1 "$scratch/evaluating-1" --save-interval 2
+    evaluating 3 "$scratch/evaluating-3"
+    mkdir "$scratch/evaluating-resumed"
+    cp -r "$scratch/evaluating-1/step_2" "$scratch/evaluating-resumed/"
+    ln -s step_2 "$scratch/evaluating-resumed/latest"
+    evaluating 1 "$scratch/evaluating-resumed" --resume
+    "$python" - "$scratch"/evaluating-{1,3,resumed} <<'END'
+import json, os, sys
+def held_out(path):
+    lines = map(json.loads, open(f"{path}/metrics.jsonl"))
+    return {line["step"]: line["held_out"] for line in lines if "held_out" in line}
+one, three, resumed = map(held_out, sys.argv[1:])
+assert sorted(one) == [1, 2, 3, 4, 5, 6] == sorted(three) and sorted(resumed) == [3, 4, 5, 6], (one, three, resumed)
+for others in (three, resumed):
+    for step, values in others.items():
+        for key in ("decoded_prompts", "decoded_tokens", "acceptance_length", "accepted_at", "evaluations_since_best"):
+            assert values[key] == one[step][key], (step, key, values[key], one[step][key])
+best = max(one, key=lambda step: (one[step]["acceptance_length"], -step))
+state = json.load(open(f"{sys.argv[1]}/best/training_state.json"))
+assert state["step"] == state["best"]["step"] == best and state["best"]["source"] == "measured", (state["best"], best)
+END
+}
+check "evaluation while training: the same on 1 and 3 ranks and after a resume; best is the longest accepted" \
+    evaluated_in_training
+
+patience() {
+    evaluating 2 "$scratch/patience" --learning-rate 0 --patience 2 2>"$scratch/patience.log"
+    grep -F "stopped at step 3 of 6: 2 evaluations without a better draft" "$scratch/patience.log"
+    [ "$(readlink "$scratch/patience/latest")" = epoch_1 ]
+}
+check "training stops in good order when its patience ends" patience
+
 # --- Speculative decoding gives the greedy text, and the same report on 1 and 2 ranks.
 
 evaluate() {
@@ -208,7 +243,8 @@ evaluated() {
 import json, sys
 one, two = (json.load(open(path)) for path in sys.argv[1:])
 assert one["identical_output"] and two["identical_output"]
-for key in ("prompts", "verifications", "acceptance_length"):
+assert abs(sum(one["accepted_at"]) + 1 - one["acceptance_length"]) < 1e-9 and one["best_draft_length"] in range(1, 6)
+for key in ("prompts", "verifications", "acceptance_length", "accepted_at", "by_length"):
     assert one[key] == two[key], (key, one[key], two[key])
 END
 }

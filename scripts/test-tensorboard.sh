@@ -7,6 +7,8 @@ set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=setup.sh
 source "$here/setup.sh"
+# shellcheck source=tiny.sh
+source "$here/tiny.sh"
 programs=${1:-}
 if [ -z "$programs" ]; then
     swift build --package-path "$root" -c release >&2
@@ -22,16 +24,7 @@ fi
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 
-model=$scratch/model
-mkdir "$model"
-cp "$root"/fixtures/targets/llama/{config.json,model.safetensors} "$root"/fixtures/tokenizers/tiny/* "$model"
-"$python" - "$root/fixtures/conversations/sharegpt_smollm2.jsonl" "$scratch/train.jsonl" "$scratch/eval.jsonl" <<'END'
-import sys
-rows = [line for line in open(sys.argv[1]) if line.isascii() and len(line) < 700]
-open(sys.argv[2], "w").writelines(rows[:36])
-open(sys.argv[3], "w").writelines(rows[36:42])
-END
-text=(--target-model-path "$model" --cache-dir "$scratch/cache" --chat-template chatml --max-length 256)
+tiny "$scratch"
 for file in train eval; do
     "$programs/Preprocess" build --train-data-path "$scratch/$file.jsonl" "${text[@]}" --draft-vocab-size 96
 done

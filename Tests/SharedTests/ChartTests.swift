@@ -30,7 +30,7 @@ struct ChartTests {
     }
 
     @Test func aCurveHasGapsWhereNothingWasMeasured() {
-        let curve = LineChart.Curve("a<b", color: "red", [(0, 0), (1, .nan), (2, 1), (3, 1)])
+        let curve = LineChart.Curve("a<b", color: "red", .line, [(0, 0), (1, .nan), (2, 1), (3, 1)])
         let html = LineChart(
             "x", x: .steps(upTo: 4), y: Axis(0...1, ticks: [0, 1]), [curve], xName: "step", yText: { fixed($0, 1) }
         ).html

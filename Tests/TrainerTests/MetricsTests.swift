@@ -40,6 +40,10 @@ struct MetricsTests {
         interval.add(report, maxGradNorm: 0.5)
         let values = interval.values(report, epoch: 0, decay: 0.8, peakMemory: 0)
         for (name, _) in values { #expect(Metric.byName[name] != nil, "\(name) has no definition") }
+        let heldOut = HeldOutEvaluation.Report(
+            statistics: report.statistics, decoding: DecodingResult(draftLength: 2, prompts: 1), samples: 1,
+            seconds: 1, decodingSeconds: 1)
+        for (name, _) in heldOut.values { #expect(Metric.byName[name] != nil, "\(name) has no definition") }
         #expect(Metric.byName.count == Metric.all.count, "a name is there twice")
     }
 

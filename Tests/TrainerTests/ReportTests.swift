@@ -59,7 +59,7 @@ struct TrainingReportTests {
         #expect(text.hasPrefix("<!doctype html>") && text.hasSuffix("</html>\n"))
         #expect(text.contains("Trainer train --x '&lt;&amp;&gt;'") && !text.contains("http"))
         #expect(!text.contains("src=") && !text.contains("href=") && !text.contains("nan") && !text.contains("inf\""))
-        // A curve of 400 points is drawn with 160 means, so no page is larger than a picture.
+        // A curve of 400 points is drawn with 100 means, so no page is larger than a picture.
         #expect(text.utf8.count < 400_000)
         for heading in ["Acceptance length", "Loss by place", "Conditional accuracy by place", "Gradient norm"] {
             #expect(text.contains("<h2>\(heading)</h2>"))

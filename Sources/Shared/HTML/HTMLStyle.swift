@@ -30,7 +30,8 @@ public enum HTMLStyle {
         p { margin: 0 0 12px; }
         .soft, figcaption { color: var(--soft); font-size: 13px; }
         .tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(150px, 1fr)); gap: 12px; margin: 28px 0 12px; }
-        .grid2 { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(420px, 100%), 1fr)); gap: 12px; }
+        .grid2 { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(420px, 100%), 1fr)); gap: 12px; margin: 0 0 12px; }
+        .grid2 .card { margin: 0; }
         .card {
           background: var(--card); border: 1px solid var(--line); border-radius: 10px; padding: 18px 20px; margin: 0 0 12px;
           min-width: 0;
@@ -49,7 +50,7 @@ public enum HTMLStyle {
         }
         .area path.grid { stroke: var(--line); stroke-width: 1; }
         .area path.dots { stroke-width: 1.25; } .area path.dot { stroke-width: 7.5; }
-        .area path.dashed { stroke-width: 1.5; stroke-dasharray: 5 5; }
+        .area path.dashed { stroke-width: 1.25; stroke-dasharray: 5 5; }
         .bar { fill: var(--accent); } .hit { fill: transparent; } .hit:hover { fill: var(--ink); opacity: 0.09; }
         .keys { display: flex; flex-wrap: wrap; gap: 2px 18px; color: var(--soft); font-size: 13px; }
         .keys span, .run { white-space: nowrap; }

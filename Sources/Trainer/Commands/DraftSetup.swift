@@ -6,6 +6,8 @@ struct DraftSetup {
     let configuration: Eagle3Configuration
     let mapping: VocabularyMapping
     let model: OnlineEagle3
+    /// The longest sequence that target and draft can take, drafted tokens included.
+    let positions: Int
 
     /// - Parameters:
     ///   - positions: The longest sequence, in tokens.
@@ -23,6 +25,7 @@ struct DraftSetup {
         }
         self.mapping = try mapping(configuration.shape.draftVocabSize)
         let positions = positions + draftOptions.tttLength
+        self.positions = positions
         target = try TargetModelRegistry.load(
             options.targetModelPath, communicator: grid.tensorParallel, positions: positions,
             expertParallel: options.expertParallel)

@@ -18,6 +18,7 @@ enum EvaluateCommand {
         @Option("Tokens that a draft of random weights knows.") var draftVocabSize: Int = Eagle3Configuration
             .defaultDraftVocabSize
         @Flag("Print the report as one JSON object.") var json
+        @Option("Where to write a line of JSON for each decoded prompt.", value: "FILE") var samplesOutput: String?
 
         func validate() throws(OptionsError) {
             try target.validate()
@@ -37,9 +38,14 @@ enum EvaluateCommand {
         try grid.logProfile(options.target)
         guard grid.world.rank == 0 else { return }
         print(options.json ? report.json.compact : report.text)
-        guard report.differing.isEmpty else {
+        if let path = options.samplesOutput {
+            try writeFile(path, report.samples.utf8)
+            Log.line("wrote \(path)")
+        }
+        let differing = report.decoding.differing
+        guard differing.isEmpty else {
             throw TrainingError(
-                message: "speculative decoding gave other tokens than plain decoding for samples \(report.differing)")
+                message: "speculative decoding gave other tokens than plain decoding for samples \(differing)")
         }
     }
 }

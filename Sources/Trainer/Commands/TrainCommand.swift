@@ -8,7 +8,7 @@ enum TrainCommand {
         let run = try TrainingRun(options, grid)
         try run.start()
         Log.line("ready for the first step after \(fixed((ContinuousClock.now - began).seconds, 2)) s")
-        while !run.loop.isDone {
+        while !run.loop.isDone, !run.isOutOfPatience {
             let report = try run.loop.run()
             try run.note(report)
             if report.isInterrupted {
@@ -29,10 +29,10 @@ final class TrainingRun {
     private let options: TrainOptions
     private let grid: ProcessGrid
     private let setup: DraftSetup
-    private let evaluation: StoreSamples?
+    private let evaluation: HeldOutEvaluation?
     private let checkpoints: Checkpoints
     private let fixedSettings: [String: String]
-    private var best: Double?
+    private var best = BestDraft()
     private var savedStep = -1
     private var evaluatedStep = -1
     private var skippedInARow = 0
@@ -46,14 +46,18 @@ final class TrainingRun {
         self.options = options
         self.grid = grid
         let train = try StoreSamples(options.data.trainDataPath, options.data.store, options.target)
-        evaluation =
+        let heldOut =
             options.data.evalDataPath.isEmpty
             ? nil : try StoreSamples(options.data.evalDataPath, options.data.store, options.target)
         setup = try DraftSetup(
-            options.target, options.draft, grid: grid, positions: max(train.longest, evaluation?.longest ?? 0),
+            options.target, options.draft, grid: grid, positions: max(train.longest, heldOut?.longest ?? 0),
             seed: options.optimizer.seed, mapping: train.vocabularyMapping(draftVocabSize:))
         fixedSettings = options.fixedSettings(data: train.digest, draft: setup.configuration)
         loop = try TrainingLoop(grid: grid, model: setup.model, samples: train, settings: options.settings)
+        evaluation = heldOut.map { [loop, setup] in
+            HeldOutEvaluation($0, loop, setup, options.evaluation.limits, grid)
+        }
+        if let heldOut, grid.world.rank == 0 { try HeldOutOverlap.warn(heldOut, in: train) }
         checkpoints = Checkpoints(
             directory: options.output.outputDir, keepLast: options.output.keepLast,
             type: options.output.saveDtype.type)
@@ -76,7 +80,7 @@ final class TrainingRun {
             try Checkpoints.restore(found.path, into: setup.model.draft.parameters, loop.optimizer)
             loop.optimizer.updates = found.state.updates
             loop.resume(at: found.state.step)
-            best = found.state.bestAcceptanceLength
+            best = found.state.best
             savedStep = found.state.step
             Log.line("resuming from \(found.path), \(found.state.step) of \(loop.totalSteps) steps done")
         } else if let found {
@@ -94,12 +98,24 @@ final class TrainingRun {
         progress.update(Double(report.step), note: metrics.line)
         if report.step.isMultiple(of: options.output.logSteps) || loop.isDone { try metrics.write(report) }
         let isEnd = loop.isEndOfEpoch || loop.isDone
-        if isEnd || options.output.evalInterval.map(report.step.isMultiple(of:)) ?? false { try evaluate() }
+        if isEnd || options.evaluation.evalInterval.map(report.step.isMultiple(of:)) ?? false { try evaluate() }
         if isEnd || options.output.saveInterval.map(report.step.isMultiple(of:)) ?? false { try save() }
     }
 
+    /// Whether as many evaluations as `--patience` allows were no better than the best.
+    var isOutOfPatience: Bool { options.evaluation.patience.map { best.evaluationsSince >= $0 } ?? false }
+
     func finish() throws {
         progress.finish()
+        if !loop.isDone {
+            Log.line(
+                "stopped at step \(loop.step) of \(loop.totalSteps): \(best.evaluationsSince) evaluations without a "
+                    + "better draft (--patience)")
+            try save()
+        }
+        if evaluation != nil {
+            Log.line("best: acceptance length \(best.description), \(options.output.outputDir)/best")
+        }
         let digest = setup.model.draft.parameters.digest
         Log.line("done: \(loop.step) steps; checkpoint \(options.output.outputDir)/latest; weights \(digest.hex)")
         Log.line(
@@ -117,7 +133,7 @@ final class TrainingRun {
     private func write(isBest: Bool) throws {
         if grid.world.rank == 0 {
             let state = CheckpointState(
-                step: loop.step, epoch: loop.epoch, updates: loop.optimizer.updates, bestAcceptanceLength: best,
+                step: loop.step, epoch: loop.epoch, updates: loop.optimizer.updates, best: best,
                 settings: fixedSettings, provenance: provenance)
             let name = loop.isEndOfEpoch ? "epoch_\(loop.epoch)" : "step_\(loop.step)"
             try Profile.measure(.checkpoint) {
@@ -137,18 +153,12 @@ final class TrainingRun {
     private func evaluate() throws {
         guard let evaluation, evaluatedStep != loop.step else { return }
         evaluatedStep = loop.step
-        let clock = ContinuousClock.now
-        let statistics = try metrics.apart { try loop.evaluate(evaluation) }
-        let seconds = (ContinuousClock.now - clock).seconds
-        Log.line("step \(loop.step) | held out: \(statistics.line) | \(shortTime(seconds))")
+        let report = try metrics.apart { try evaluation.run() }
+        let isBest = best.note(report.acceptanceLength, report.source, step: loop.step)
+        Log.line("step \(loop.step) | held out: \(report.line)\(isBest ? "" : ", best \(best.description)")")
         try metrics.append(
-            .heldOut, step: loop.step,
-            [("samples", .int(evaluation.count)), ("evaluation_seconds", .number(seconds))] + statistics.values)
-        let length = statistics.simulatedAcceptanceLength
-        if length > best ?? 0 {
-            best = length
-            try save(isBest: true)
-        }
+            .heldOut, step: loop.step, report.values + [("evaluations_since_best", .int(best.evaluationsSince))])
+        if isBest { try save(isBest: true) }
     }
 
     private func noteSkipped(_ report: TrainingLoop.StepReport) throws {
@@ -183,7 +193,7 @@ final class TrainingRun {
                 "products",
                 .string("\(MatrixPrecision.current) by \(BLAS.name), compiled for \(Machine.compiledFeatures)")
             ),
-            ("samples", .int(loop.samples.count)), ("held-out samples", .int(evaluation?.count ?? 0)),
+            ("samples", .int(loop.samples.count)), ("held-out samples", .int(evaluation?.samples.count ?? 0)),
             ("total steps", .int(loop.totalSteps)), ("steps an epoch", .int(loop.sampler.stepsPerEpoch)),
             ("trained parameters", .int(setup.model.draft.parameters.parameterCount)),
             ("draft vocabulary", .string("\(shape.draftVocabSize) of \(setup.configuration.vocabSize)")),

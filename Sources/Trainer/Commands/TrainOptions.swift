@@ -119,7 +119,6 @@ struct OutputOptions: Options {
     @Option("Steps between lines of the log and of metrics.jsonl.") var logSteps: Int = 10
     @Option("Steps between checkpoints, beside those at the end of each epoch.") var saveInterval: Int?
     @Option("Checkpoints to keep, beside the best one; all if left out.") var keepLast: Int?
-    @Option("Steps between evaluations, beside those at the end of each epoch.") var evalInterval: Int?
     @Option("How a checkpoint's model.safetensors stores weights.") var saveDtype: SaveType = .bfloat16
     @Option("Where metrics go beside metrics.jsonl: event files in the output directory's tensorboard folder.")
     var reportTo: ReportTarget = .none
@@ -136,7 +135,6 @@ struct OutputOptions: Options {
     func validate() throws(OptionsError) {
         for (name, value) in [
             ("--log-steps", logSteps), ("--save-interval", saveInterval), ("--keep-last", keepLast),
-            ("--eval-interval", evalInterval),
         ] {
             if let value, value < 1 { throw .rule("\(name) must be at least 1") }
         }
@@ -149,16 +147,19 @@ struct TrainOptions: Options {
     var target = TargetOptions()
     var data = DataOptions()
     var output = OutputOptions()
+    var evaluation = EvaluationOptions()
     var draft = DraftOptions()
     var optimizer = OptimizerOptions()
 
     func validate() throws(OptionsError) {
         try target.validate()
         try output.validate()
+        try evaluation.validate()
         try draft.validate()
         try optimizer.validate()
-        if output.evalInterval != nil, data.evalDataPath.isEmpty {
-            throw .rule("--eval-interval needs --eval-data-path")
+        for (name, value) in [("--eval-interval", evaluation.evalInterval), ("--patience", evaluation.patience)]
+        where value != nil && data.evalDataPath.isEmpty {
+            throw .rule("\(name) needs --eval-data-path")
         }
     }
 

@@ -56,6 +56,16 @@ struct Metric {
 
     private static let ofHeldOut = [
         Metric("samples", "samples", "Held-out samples whose loss was measured."),
-        Metric("evaluation_seconds", "s", "Time that the evaluation took."),
+        Metric("evaluation_seconds", "s", "Time that the evaluation took, decoding included."),
+        Metric(
+            "acceptance_length", "tokens", "Tokens that a verification gave, measured by decoding; if prompts were."),
+        Metric(
+            "accepted_at", "share",
+            "Verifications that accepted the tokens of each place and of all before it; measured."),
+        Metric("decoded_prompts", "prompts", "Held-out prompts that were decoded."),
+        Metric("decoded_tokens", "tokens", "Tokens that the verifications gave."),
+        Metric("decoding_tokens_per_second", "tokens/s", "The same in a second of one data-parallel group."),
+        Metric("decoding_seconds", "s", "Time that decoding took, prompts included."),
+        Metric("evaluations_since_best", "evaluations", "Evaluations since the best one: what --patience counts."),
     ]
 }

@@ -5,7 +5,7 @@ struct TrainingCharts {
     private let runs: [RunLog]
     private let steps: Axis
     /// The most points of a curve.
-    private static let mostPoints = 160
+    private static let mostPoints = 100
 
     init(_ runs: [RunLog]) {
         self.runs = runs
@@ -228,7 +228,12 @@ struct TrainingCharts {
 
     private static func decimalText(_ value: Double) -> String { fixed(value, 2) }
 
-    private static func percentText(_ share: Double) -> String { "\(fixed(100 * share, share < 0.095 ? 1 : 0))%" }
+    /// "5%", or "5.2%" where that says more.
+    private static func percentText(_ share: Double) -> String {
+        let percent = 100 * share
+        let isWhole = abs(percent - percent.rounded()) < 0.05
+        return "\(fixed(percent, isWhole || percent >= 9.5 ? 0 : 1))%"
+    }
 
     /// 5e-5 rather than 0.00005.
     private static func scientific(_ value: Double) -> String {

@@ -14,11 +14,11 @@ struct TrainingReport {
         let title = runs.map(\.name).joined(separator: ", ")
         let paths = runs.map { "<code>\(htmlEscaped($0.directory))</code>" }.joined(separator: " ")
         let head = runs.count == 1 ? tiles(runs[0]) : ""
-        let learnt = HTMLPage.grid([charts.acceptanceLength, charts.loss] + charts.byPlace)
-        let cost = HTMLPage.grid(
-            [charts.learningRate, charts.gradient, charts.throughput, charts.time].compactMap { $0 })
+        let cards = HTMLPage.grid(
+            [charts.acceptanceLength, charts.loss] + charts.byPlace
+                + [charts.learningRate, charts.gradient, charts.throughput, charts.time].compactMap { $0 })
         return HTMLPage(
-            title, subtitle: paths, [head, comparison, learnt, cost, RunSettings(runs).html].joined(separator: "\n")
+            title, subtitle: paths, [head, comparison, cards, RunSettings(runs).html].joined(separator: "\n")
         ).html
     }
 
@@ -29,7 +29,7 @@ struct TrainingReport {
             (best("acceptance_length").map { fixed($0, 2) }, "tokens a verification, measured, at best"),
             (
                 (best("simulated_acceptance_length") ?? training["simulated_acceptance_length"]).map { fixed($0, 2) },
-                run.heldOut.isEmpty ? "tokens a verification, simulated" : "the same simulated, at best"
+                run.heldOut.isEmpty ? "tokens a verification, simulated" : "tokens a verification, simulated, at best"
             ),
             (
                 (heldOut["accuracies/0"] ?? training["accuracies/0"]).map { fixed(100 * $0, 1) + "%" },

@@ -6,13 +6,17 @@ struct CheckpointState: Equatable {
     var step: Int
     var epoch: Int
     var updates: Int
-    /// The best held-out acceptance length so far.
-    var bestAcceptanceLength: Double?
+    /// The best evaluation so far.
+    var best = BestDraft()
     /// The settings that must not change between a run and its continuation, by option.
     var settings: [String: String]
     /// How it came about, for people: version, command line, ranks.
     var provenance: [String: String]
 
+    /// The version of what a checkpoint holds.
+    ///
+    /// Since 2 it has the best evaluation with its step, its source and the evaluations since.
+    static let format = 2
     static let fileName = "training_state.json"
 
     func json(digests: [String: String]) -> JSONText {
@@ -20,8 +24,8 @@ struct CheckpointState: Equatable {
             JSONText.object(values.sorted { $0.key < $1.key }.map { ($0.key, .string($0.value)) })
         }
         return .object([
-            ("format", .int(1)), ("step", .int(step)), ("epoch", .int(epoch)), ("updates", .int(updates)),
-            ("best_acceptance_length", bestAcceptanceLength.map(JSONText.number) ?? .null),
+            ("format", .int(Self.format)), ("step", .int(step)), ("epoch", .int(epoch)), ("updates", .int(updates)),
+            ("best", best.json),
             ("settings", object(settings)), ("provenance", object(provenance)), ("digests", object(digests)),
         ])
     }
@@ -29,6 +33,10 @@ struct CheckpointState: Equatable {
     /// Reads a state and the digests of the checkpoint's other files.
     static func read(_ directory: String) throws -> (state: CheckpointState, digests: [String: String]) {
         let root = try JSONFile("\(directory)/\(fileName)").root
+        let format = try root.int("format")
+        guard format == Self.format else {
+            throw try root.required("format").error("is \(format), this version reads checkpoints of \(Self.format)")
+        }
         let strings = { (key: String) throws -> [String: String] in
             Dictionary(
                 try root.required(key).members.map { ($0.key, try $0.value.asString()) },
@@ -36,7 +44,7 @@ struct CheckpointState: Equatable {
         }
         let state = CheckpointState(
             step: try root.int("step"), epoch: try root.int("epoch"), updates: try root.int("updates"),
-            bestAcceptanceLength: try root["best_acceptance_length"]?.asDouble(), settings: try strings("settings"),
+            best: try BestDraft(root.required("best")), settings: try strings("settings"),
             provenance: try strings("provenance"))
         return (state, try strings("digests"))
     }

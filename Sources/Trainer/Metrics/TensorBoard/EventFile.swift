@@ -82,16 +82,24 @@ private struct Event {
         message.message(field: field, build)
     }
 
-    /// A summary of scalars, each with what its metric means where its tag is new.
+    /// A summary of scalars; where its tag is new, each says that it is one, and what it means.
     mutating func scalars(_ values: [(tag: String, value: Double)], explained: inout Set<String>) {
         message.message(field: Self.summary) { summary in
             for (tag, value) in values {
+                let metric = tag.split(separator: "/").lazy.compactMap { Metric.byName[String($0)] }.first
+                let isNew = explained.insert(tag).inserted
                 summary.message(field: 1) {
                     $0.string(tag, field: 1)
-                    $0.float(Float(value), field: 2)
-                    let metric = tag.split(separator: "/").lazy.compactMap { Metric.byName[String($0)] }.first
-                    if let metric, explained.insert(tag).inserted {
-                        $0.message(field: 9) { $0.string(metric.description, field: 3) }
+                    $0.message(field: 8) { tensor in
+                        tensor.int(1, field: 1)  // DT_FLOAT
+                        tensor.message(field: 2) { _ in }
+                        tensor.float(Float(value), field: 5)
+                    }
+                    guard isNew else { return }
+                    $0.message(field: 9) { metadata in
+                        metadata.message(field: 1) { $0.string("scalars", field: 1) }
+                        metadata.string(metric?.description ?? "", field: 3)
+                        metadata.int(1, field: 4)  // DATA_CLASS_SCALAR
                     }
                 }
             }

@@ -1,0 +1,69 @@
+import Shared
+
+/// What a verification costs on this machine, by how many tokens are drafted for it, beside a plain step.
+struct DraftingCosts: Equatable {
+    /// Seconds of a step of the target without a draft.
+    let plain: Double
+    /// Seconds of a verification of each number of drafted tokens, drafting them included, from one on.
+    let verifications: [Double]
+
+    init(plain: Double, verifications: [Double]) {
+        self.plain = plain
+        self.verifications = verifications
+    }
+
+    /// Measures them behind a prompt, each the least of some runs: others on the machine only add.
+    ///
+    /// The ranks of a tensor-parallel group come here together.
+    /// - Parameters:
+    ///   - prompt: At least one token.
+    ///   - longest: The most tokens to draft.
+    static func measure(
+        _ target: TargetDecoder, _ draft: any Drafting, prompt: [Int32], longest: Int, repetitions: Int = 5
+    ) throws -> DraftingCosts {
+        target.truncate(to: 0)
+        let first = try target.run(prompt, onlyLast: true)
+        let memory = FrozenWeights()
+        let features = memory.matrix(rows: first.auxiliary.rows, columns: first.auxiliary.columns)
+        features.copy(from: first.auxiliary)
+        func least(_ body: () throws -> Void) throws -> Double {
+            try (0..<repetitions).reduce(Double.infinity) { least, _ in
+                target.truncate(to: prompt.count)
+                draft.restart()
+                try draft.advance(features: features, next: Array(prompt.dropFirst()) + first.next)
+                let clock = ContinuousClock.now
+                try body()
+                return min(least, (ContinuousClock.now - clock).seconds)
+            }
+        }
+        return DraftingCosts(
+            plain: try least { _ = try target.run(first.next) },
+            verifications: try (1...longest).map { length in
+                try least {
+                    let verified = try target.run(first.next + draft.draft(length))
+                    try draft.advance(features: verified.auxiliary[rows: 0..<1], next: [verified.next[0]])
+                }
+            })
+    }
+
+    /// What drafting some number of tokens comes to.
+    struct Estimate: Equatable {
+        let draftLength: Int
+        /// A verification's time in plain steps: the acceptance length above which drafting pays.
+        let breakEven: Double
+        let acceptanceLength: Double
+
+        /// How many times as fast as plain decoding.
+        var speedup: Double { acceptanceLength / breakEven }
+    }
+
+    /// An estimate for each draft length that was measured.
+    /// - Parameter acceptedAt: Share of verifications that accepted the tokens of each place and of all before it.
+    func estimates(acceptedAt: [Double]) -> [Estimate] {
+        zip(verifications, acceptedAt.indices).map { seconds, place in
+            Estimate(
+                draftLength: place + 1, breakEven: seconds / plain,
+                acceptanceLength: 1 + acceptedAt[...place].reduce(0, +))
+        }
+    }
+}

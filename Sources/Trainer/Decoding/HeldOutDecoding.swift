@@ -1,0 +1,109 @@
+import Shared
+
+/// Speculative decoding of held-out samples' prompts: what a draft is for, measured.
+///
+/// Data-parallel groups take turns at the prompts; the ranks of a tensor-parallel group decode each one together.
+final class HeldOutDecoding {
+    /// How much is decoded.
+    struct Limits {
+        /// Prompts, evenly from all samples; nil for all.
+        var prompts: Int?
+        /// Tokens of each.
+        var newTokens: Int
+        /// Tokens drafted for a verification.
+        var draftLength: Int
+    }
+
+    private let limits: Limits
+    private let grid: ProcessGrid
+    private let samples: StoreSamples
+    private let positions: Int
+    private let target: TargetDecoder
+    /// The draft with its weights as they are now, which a decoder may hold in another form.
+    private let makeDraft: () -> any Drafting
+    /// The samples whose prompts are decoded.
+    private let numbers: [Int]
+
+    /// - Parameter positions: The longest sequence that target and draft can take, drafted tokens included.
+    init(
+        _ model: OnlineEagle3, _ target: DecoderTargetModel, draftToTarget: [Int32], _ samples: StoreSamples,
+        _ limits: Limits, positions: Int, _ grid: ProcessGrid, in workspace: Workspace
+    ) {
+        self.limits = limits
+        self.grid = grid
+        self.samples = samples
+        self.positions = positions
+        let count = min(limits.prompts ?? .max, samples.count)
+        numbers = (0..<count).map { $0 * samples.count / max(1, count) }
+        let capacity = min(positions, samples.longest + limits.newTokens + limits.draftLength + 2)
+        let decoder = TargetDecoder(
+            target, auxiliaryLayers: model.auxiliaryLayers, capacity: capacity, workspace: workspace)
+        self.target = decoder
+        makeDraft = {
+            model.draft.makeDecoder(
+                draftToTarget: draftToTarget, capacity: capacity, workspace: workspace, embed: decoder.embed)
+        }
+    }
+
+    /// Decodes all prompts; every rank comes here, and gets what all of them measured.
+    ///
+    /// - Parameters:
+    ///   - comparesPlain: Whether each prompt is decoded without the draft too.
+    ///   - progress: Hears how many of the prompts are done, and what this rank measured so far.
+    /// - Throws: `Interrupted` on all ranks, if any of them was asked to stop.
+    func run(
+        comparesPlain: Bool, progress: (Int, SpeculativeDecoding.Statistics) -> Void = { _, _ in }
+    ) throws -> DecodingResult {
+        var own = DecodingResult(draftLength: limits.draftLength, prompts: numbers.count)
+        let (group, draft) = (grid.world.rank / grid.tpSize, makeDraft())
+        for first in stride(from: 0, to: numbers.count, by: grid.dpSize) {
+            guard try grid.world.max([Interrupt.isRequested ? 1 : 0])[0] == 0 else { throw Interrupted() }
+            if first + group < numbers.count {
+                own.prompts[first + group] = try decode(
+                    numbers[first + group], draft, comparesPlain, &own.statistics)
+            }
+            progress(min(numbers.count, first + grid.dpSize), own.statistics)
+        }
+        return try own.reduced(over: grid)
+    }
+
+    /// What drafting costs on this machine, behind the first prompt; nil if no sample has one.
+    ///
+    /// Every rank comes here: those of a tensor-parallel group measure together, the groups beside each other.
+    func costs() throws -> DraftingCosts? {
+        for number in numbers {
+            let sample = try samples.sample(at: number)
+            guard let first = sample.lossMask.firstIndex(of: true), first > 0 else { continue }
+            return try DraftingCosts.measure(
+                target, makeDraft(), prompt: Array(sample.inputIDs[..<first]), longest: limits.draftLength)
+        }
+        return nil
+    }
+
+    /// Decodes one sample's prompt; what it has to say is empty if there is none, or no place behind it.
+    private func decode(
+        _ number: Int, _ draft: any Drafting, _ comparesPlain: Bool,
+        _ statistics: inout SpeculativeDecoding.Statistics
+    ) throws -> DecodingResult.Prompt {
+        let sample = try samples.sample(at: number)
+        var result = DecodingResult.Prompt(sample: number)
+        let first = sample.lossMask.firstIndex(of: true) ?? 0
+        let limit = min(limits.newTokens, positions - first - limits.draftLength - 2)
+        guard first > 0, limit > 1 else { return result }
+        let prompt = Array(sample.inputIDs[..<first])
+        let drafted = try SpeculativeDecoding.speculative(
+            target, draft, prompt: prompt, limit: limit, draftLength: limits.draftLength,
+            endTokens: samples.endTokens)
+        statistics.add(drafted.statistics)
+        result.promptTokens = prompt.count
+        result.tokens = drafted.tokens.count
+        result.verifications = drafted.statistics.verifications
+        result.accepted = drafted.statistics.accepted
+        result.seconds = drafted.statistics.seconds
+        guard comparesPlain else { return result }
+        let plain = try SpeculativeDecoding.plain(target, prompt: prompt, limit: limit, endTokens: samples.endTokens)
+        result.plainSeconds = plain.seconds
+        result.differs = plain.tokens != drafted.tokens
+        return result
+    }
+}

@@ -1,0 +1,100 @@
+extension SpeculativeDecoding {
+    /// How much was drafted and accepted, as sums that can be added over prompts and ranks.
+    struct Statistics: Equatable {
+        var verifications = 0
+        var drafted = 0
+        var accepted = 0
+        /// Verifications in which the tokens of each place and of all before it were accepted.
+        var acceptedAt: [Int]
+        /// Verifications by the length of the sequence that they continue.
+        var byLength = [Bucket](repeating: Bucket(), count: Bucket.count)
+        /// Tokens that verifications gave: the accepted ones and one of the target's own each.
+        var tokens = 0
+        var seconds = 0.0
+        /// Seconds that drafting took: taking in what was verified, and the draft's steps.
+        var draftSeconds = 0.0
+
+        /// Sequences of some lengths.
+        struct Bucket: Equatable {
+            var verifications = 0
+            var accepted = 0
+
+            static let count = 8
+            /// Below this many tokens is the first bucket; each further one reaches twice as far, the last any length.
+            static let first = 128
+
+            /// The bucket of a length in tokens.
+            static func index(_ length: Int) -> Int {
+                (0..<count - 1).first { length < first << $0 } ?? count - 1
+            }
+
+            /// What a bucket is called, as "below 128" or "128 to 255".
+            static func name(_ index: Int) -> String {
+                index == 0
+                    ? "below \(first)"
+                    : index == count - 1
+                        ? "\(first << (index - 1)) and more" : "\(first << (index - 1)) to \(first << index - 1)"
+            }
+
+            var acceptanceLength: Double { 1 + Double(accepted) / Double(Swift.max(1, verifications)) }
+        }
+
+        init(draftLength: Int) { acceptedAt = [Int](repeating: 0, count: draftLength) }
+
+        /// Takes in a verification.
+        /// - Parameters:
+        ///   - accepted: How many of the drafted tokens were accepted.
+        ///   - length: Of the sequence before it.
+        mutating func add(accepted: Int, length: Int) {
+            verifications += 1
+            drafted += acceptedAt.count
+            self.accepted += accepted
+            tokens += accepted + 1
+            for place in 0..<accepted { acceptedAt[place] += 1 }
+            let bucket = Bucket.index(length)
+            byLength[bucket].verifications += 1
+            byLength[bucket].accepted += accepted
+        }
+
+        mutating func add(_ other: Statistics) {
+            precondition(acceptedAt.count == other.acceptedAt.count)
+            numbers = zip(numbers, other.numbers).map(+)
+        }
+
+        /// Drafted tokens accepted in a verification; the acceptance length is one more.
+        var acceptedPerVerification: Double { Double(accepted) / Double(Swift.max(1, verifications)) }
+
+        /// Share of verifications in which the tokens of each place and of all before it were accepted.
+        ///
+        /// Their sum is `acceptedPerVerification`.
+        var acceptedAtShares: [Double] { acceptedAt.map { Double($0) / Double(Swift.max(1, verifications)) } }
+
+        /// Share of verifications that accepted each place among those that accepted all before it.
+        var conditionalShares: [Double] {
+            acceptedAt.indices.map { place in
+                let before = place == 0 ? verifications : acceptedAt[place - 1]
+                return Double(acceptedAt[place]) / Double(Swift.max(1, before))
+            }
+        }
+
+        /// Everything, to be added up over ranks.
+        var numbers: [Double] {
+            get {
+                [Double(verifications), Double(drafted), Double(accepted), Double(tokens), seconds, draftSeconds]
+                    + acceptedAt.map { Double($0) }
+                    + byLength.flatMap { [Double($0.verifications), Double($0.accepted)] }
+            }
+            set {
+                (verifications, drafted, accepted, tokens) = (
+                    Int(newValue[0]), Int(newValue[1]), Int(newValue[2]), Int(newValue[3])
+                )
+                (seconds, draftSeconds) = (newValue[4], newValue[5])
+                acceptedAt = newValue[6..<6 + acceptedAt.count].map { Int($0) }
+                let rest = Array(newValue[(6 + acceptedAt.count)...])
+                byLength = byLength.indices.map {
+                    Bucket(verifications: Int(rest[2 * $0]), accepted: Int(rest[2 * $0 + 1]))
+                }
+            }
+        }
+    }
+}
