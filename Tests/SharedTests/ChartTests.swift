@@ -4,7 +4,7 @@ import Testing
 
 struct ChartTests {
     @Test(arguments: [
-        ([0.13, 0.87], [0, 0.25, 0.5, 0.75, 1.0]), ([3.2, 9.9], [2, 4, 6, 8, 10]), ([5, 5], [5, 5.2, 5.4, 5.6]),
+        ([0.13, 0.87], [0, 0.2, 0.4, 0.6, 0.8, 1]), ([3.2, 9.9], [2, 4, 6, 8, 10]), ([5, 5], [5, 5.2, 5.4, 5.6]),
         ([], [0, 0.25, 0.5, 0.75, 1]), ([.nan, 1, 2], [1, 1.25, 1.5, 1.75, 2]),
     ])
     func linearAxesHaveRoundTicksAroundTheValues(values: [Double], ticks: [Double]) {

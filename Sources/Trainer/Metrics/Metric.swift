@@ -48,6 +48,7 @@ struct Metric {
         Metric("seconds", "s", "Time of the steps, evaluations and checkpoints left out."),
         Metric("tokens", "tokens", "All tokens of the samples trained on, prompts included, over all ranks."),
         Metric("tokens_per_second", "tokens/s", "tokens / seconds."),
+        Metric("phase_seconds", "s", "Where the seconds went, by phase: the mean over all ranks."),
         Metric("skipped_steps", "steps", "Steps that were skipped for a gradient with a NaN or an infinity."),
         Metric("peak_memory_bytes", "bytes", "The largest resident set that any rank has had."),
         Metric("save_seconds", "s", "Time that checkpoints took since the last record."),

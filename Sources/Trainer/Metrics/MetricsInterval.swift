@@ -10,11 +10,14 @@ struct MetricsInterval {
     private var clippedSteps = 0
     private var largestGradNorm = 0.0
     private var saveSeconds = 0.0
-    private var start = ContinuousClock.now
-    /// Time that other things than steps took.
-    private var apart = Duration.zero
+    /// The profile at the start; what isn't a step moves it on.
+    private var start: PhaseTimes
 
-    init(tttLength: Int) { statistics = TrainingStatistics(tttLength: tttLength) }
+    /// - Parameter start: The profile now.
+    init(tttLength: Int, start: PhaseTimes) {
+        statistics = TrainingStatistics(tttLength: tttLength)
+        self.start = start
+    }
 
     mutating func add(_ report: TrainingLoop.StepReport, maxGradNorm: Float) {
         statistics.add(report.statistics)
@@ -29,17 +32,25 @@ struct MetricsInterval {
     }
 
     /// Leaves out of the steps' time what something else took: an evaluation, or a checkpoint.
-    mutating func leaveOut(_ duration: Duration, isSaving: Bool) {
-        apart += duration
-        if isSaving { saveSeconds += duration.seconds }
+    mutating func leaveOut(_ times: PhaseTimes, isSaving: Bool) {
+        start = start + times
+        if isSaving { saveSeconds += times.elapsed }
     }
 
+    /// Where the steps' time went on this rank, until `now`.
+    func times(until now: PhaseTimes) -> PhaseTimes { now.since(start) }
+
     /// The record of these steps, the last of which is `report`.
-    /// - Parameter decay: How much less each step of training-time test counts than the one before.
+    /// - Parameters:
+    ///   - decay: How much less each step of training-time test counts than the one before.
+    ///   - peakMemory: Of all ranks, in bytes.
+    ///   - profile: Seconds of each phase, the mean over the ranks.
     func values(
-        _ report: TrainingLoop.StepReport, epoch: Double, decay: Double, peakMemory: Double
+        _ report: TrainingLoop.StepReport, epoch: Double, decay: Double, peakMemory: Double,
+        profile: ProfileReport
     ) -> [(String, JSONText)] {
-        let seconds = (ContinuousClock.now - start - apart).seconds
+        let seconds = profile.elapsed
+        let phases = profile.lines.filter { $0.most > 1e-6 }.map { ($0.name, JSONText.number($0.mean)) }
         return [
             ("epoch", .number(epoch)), ("steps", .int(steps)),
             ("learning_rate", .number(Double(report.learningRate))), ("grad_norm", .number(report.gradNorm)),
@@ -47,7 +58,8 @@ struct MetricsInterval {
             ("loss", .number(statistics.weightedLoss(decay: decay))),
             ("seconds", .number(seconds)), ("tokens", .int(Int(tokens))),
             ("tokens_per_second", .number(tokens / max(seconds, 1e-9))), ("skipped_steps", .int(skippedSteps)),
-            ("peak_memory_bytes", .int(Int(peakMemory))), ("save_seconds", .number(saveSeconds)),
+            ("phase_seconds", .object(phases)), ("peak_memory_bytes", .int(Int(peakMemory))),
+            ("save_seconds", .number(saveSeconds)),
             ("unix_time", .int(time(nil))),
         ] + statistics.values
     }

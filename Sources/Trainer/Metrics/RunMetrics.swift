@@ -12,7 +12,7 @@ final class RunMetrics {
         self.options = options
         self.grid = grid
         self.stepsPerEpoch = stepsPerEpoch
-        interval = MetricsInterval(tttLength: options.draft.tttLength)
+        interval = MetricsInterval(tttLength: options.draft.tttLength, start: Profile.times)
     }
 
     /// Opens the files of a run that goes on behind `step`, on the first rank, and notes how it was started.
@@ -27,7 +27,7 @@ final class RunMetrics {
         }
         let given = options.described.filter { !$0.value.isEmpty }.map { ($0.name, JSONText.string($0.value)) }
         try append(.run, step: step, description + [("options", .object(given))])
-        interval = MetricsInterval(tttLength: options.draft.tttLength)
+        interval = MetricsInterval(tttLength: options.draft.tttLength, start: Profile.times)
     }
 
     /// Takes in a step.
@@ -44,13 +44,13 @@ final class RunMetrics {
         let memory = try grid.world.max([Double(Machine.peakResidentBytes)])[0]
         let values = interval.values(
             report, epoch: Double(report.step) / Double(stepsPerEpoch), decay: Double(options.draft.tttLossDecay),
-            peakMemory: memory)
+            peakMemory: memory, profile: try ProfileReport(interval.times(until: Profile.times), over: grid.world))
         let rate = values.first { $0.0 == "tokens_per_second" }?.1.double ?? 0
         Log.line(
             "step \(report.step) | \(line) | lr \(report.learningRate) | |g| \(fixed(report.gradNorm, 3)) | "
                 + "\(shortNumber(rate)) tokens/s")
         try append(.train, step: report.step, values)
-        interval = MetricsInterval(tttLength: options.draft.tttLength)
+        interval = MetricsInterval(tttLength: options.draft.tttLength, start: Profile.times)
     }
 
     func append(_ kind: MetricsRecord.Kind, step: Int, _ values: [(String, JSONText)]) throws {
@@ -59,8 +59,8 @@ final class RunMetrics {
 
     /// Runs what isn't a step, whose time is left out of the steps'.
     func apart<R>(isSaving: Bool = false, _ body: () throws -> R) rethrows -> R {
-        let clock = ContinuousClock.now
-        defer { interval.leaveOut(ContinuousClock.now - clock, isSaving: isSaving) }
+        let before = Profile.times
+        defer { interval.leaveOut(Profile.times.since(before), isSaving: isSaving) }
         return try body()
     }
 }

@@ -103,6 +103,17 @@ struct PhaseTimes: Sendable {
     /// Seconds that belong to no phase.
     var other: Double { max(0, elapsed - entries.reduce(0) { $0 + $1.seconds }) }
 
+    /// What two spans of time came to together.
+    static func + (a: PhaseTimes, b: PhaseTimes) -> PhaseTimes {
+        var times = a
+        for phase in Profile.Phase.allCases {
+            times[phase].seconds += b[phase].seconds
+            times[phase].calls += b[phase].calls
+        }
+        times.elapsed += b.elapsed
+        return times
+    }
+
     /// What came between `earlier` and this moment of the same profile.
     func since(_ earlier: PhaseTimes) -> PhaseTimes {
         var times = self

@@ -4,7 +4,8 @@ import Shared
 struct RunSummary {
     struct Line {
         let name: String
-        let text: String
+        /// Nil if the run doesn't say.
+        let text: String?
         /// What tells which run is best; nil where none is.
         var merit: Double?
     }
@@ -15,7 +16,7 @@ struct RunSummary {
         let (training, heldOut) = (run.training.last?.values ?? [:], run.heldOut.last?.values ?? [:])
         var lines: [Line] = []
         func add(_ name: String, _ text: String?, merit: Double? = nil) {
-            if let text { lines.append(Line(name: name, text: text, merit: merit)) }
+            lines.append(Line(name: name, text: text, merit: merit))
         }
         let total = run.setting("total steps").map { " of \(grouped(Int($0) ?? 0))" } ?? ""
         add("steps", grouped(run.steps) + total)
@@ -25,9 +26,9 @@ struct RunSummary {
             ("acceptance length, simulated", "simulated_acceptance_length"),
         ] {
             let series = run.series(\.heldOut, tag)
-            guard let best = series.max(by: { $0.y < $1.y }), let last = series.last else { continue }
-            let end = best.x == last.x ? "" : ", \(fixed(last.y, 3)) at the end"
-            add(name, "\(fixed(best.y, 3)) at step \(grouped(Int(best.x)))\(end)", merit: best.y)
+            let best = series.max { $0.y < $1.y }
+            let end = series.last.map { $0.x == best?.x ? "" : ", \(fixed($0.y, 3)) at the end" } ?? ""
+            add(name, best.map { "\(fixed($0.y, 3)) at step \(grouped(Int($0.x)))\(end)" }, merit: best?.y)
         }
         add("held-out loss", heldOut["losses/0"].map { fixed($0, 3) }, merit: heldOut["losses/0"].map { -$0 })
         for (name, tag) in [
@@ -55,11 +56,10 @@ struct RunSummary {
         self.lines = lines
     }
 
-    /// Names of all lines of several runs, in their order.
+    /// Names of the lines of which some run says something.
     static func names(_ summaries: [RunSummary]) -> [String] {
-        var names: [String] = []
-        for line in summaries.flatMap(\.lines) where !names.contains(line.name) { names.append(line.name) }
-        return names
+        let lines = summaries.first?.lines ?? []
+        return lines.indices.filter { i in summaries.contains { $0.lines[i].text != nil } }.map { lines[$0].name }
     }
 
     /// Several runs beside each other, a line each of what was measured.
