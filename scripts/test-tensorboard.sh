@@ -40,7 +40,7 @@ train --resume
 
 "$environment/bin/python" - "$scratch/run" <<'END'
 import collections, glob, json, sys
-from tensorboard.backend.event_processing import event_accumulator, event_file_loader
+from tensorboard.backend.event_processing import event_file_loader, plugin_event_accumulator
 
 run = sys.argv[1]
 files = sorted(glob.glob(f"{run}/tensorboard/events.out.tfevents.*"))
@@ -49,7 +49,7 @@ raw = [event for path in files for event in event_file_loader.EventFileLoader(pa
 assert raw[0].file_version == "brain.Event:2", raw[0]
 
 # What a user of TensorBoard sees: each step once, with the numbers of metrics.jsonl.
-accumulator = event_accumulator.EventAccumulator(f"{run}/tensorboard", size_guidance={event_accumulator.TENSORS: 0})
+accumulator = plugin_event_accumulator.EventAccumulator(f"{run}/tensorboard", tensor_size_guidance={"scalars": 0})
 accumulator.Reload()
 seen = {tag: [(event.step, event.tensor_proto.float_val[0]) for event in accumulator.Tensors(tag)]
         for tag in accumulator.Tags()["tensors"] if tag != "run"}
