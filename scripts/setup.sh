@@ -80,17 +80,14 @@ find_swift() {
 #
 # mpirun gives ranks that are to stop, as on Ctrl-C, one second by itself: too little to finish a step and save.
 trainer() {
-    local count=$1 threads=$(($(nproc) / $1))
+    local count=$1
     local options=(--bind-to none --use-hwthread-cpus --mca odls_base_sigkill_timeout 10)
     shift
-    if [ "$threads" -eq 0 ]; then
-        threads=1
-        options+=(--oversubscribe)
-    fi
+    [ "$count" -le "$(nproc)" ] || options+=(--oversubscribe)
     if [ "$(id -u)" -eq 0 ]; then
         export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
     fi
-    mpirun "${options[@]}" -n "$count" "${programs:-$root/.build/release}/Trainer" "$@" --num-threads "$threads"
+    mpirun "${options[@]}" -n "$count" "${programs:-$root/.build/release}/Trainer" "$@"
 }
 
 install_packages

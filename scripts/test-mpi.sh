@@ -4,59 +4,8 @@
 # usage: scripts/test-mpi.sh [PROGRAMS]    (default: .build/release, which is built first)
 
 set -euo pipefail
-here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-# shellcheck source=setup.sh
-source "$here/setup.sh"
-# shellcheck source=tiny.sh
-source "$here/tiny.sh"
-programs=${1:-}
-if [ -z "$programs" ]; then
-    swift build --package-path "$root" -c release >&2
-    programs=$root/.build/release
-fi
-goldens=${EYRIE_GOLDENS:-$root/fixtures}
-scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
-passed=0
-failed=0
-
-# check NAME COMMAND...: the command, which may be a function here, succeeds within two minutes.
-#
-# It runs in the background, as a process group, because `set -e` counts for nothing inside a condition.
-check() {
-    local name=$1 code=0 process
-    shift
-    set -m
-    (
-        set +m
-        "$@"
-    ) >"$scratch/check.log" 2>&1 &
-    process=$!
-    set +m
-    if ! timeout 120 tail --pid "$process" --sleep-interval 0.1 -f /dev/null; then
-        kill -KILL -- "-$process"
-        echo "stopped after two minutes" >>"$scratch/check.log"
-    fi
-    wait "$process" 2>/dev/null || code=$?
-    if [ "$code" -eq 0 ]; then
-        passed=$((passed + 1))
-        printf 'passed: %s\n' "$name"
-    else
-        failed=$((failed + 1))
-        printf 'FAILED: %s\n' "$name"
-        tail -n 12 "$scratch/check.log" | sed 's/^/    /'
-    fi
-}
-
-# refuses SENTENCE COMMAND...: the command fails and says SENTENCE.
-refuses() {
-    local sentence=$1 code=0
-    shift
-    "$@" >"$scratch/refused.log" 2>&1 || code=$?
-    cat "$scratch/refused.log"
-    [ "$code" -ne 0 ] && grep -qF -- "$sentence" "$scratch/refused.log"
-}
-compare() { "$python" "$here/compare.py" "$@"; }
+# shellcheck source=checks.sh
+source "$(dirname "${BASH_SOURCE[0]}")/checks.sh"
 
 # --- The target gives transformers' numbers, however many ranks share it.
 
@@ -93,12 +42,6 @@ check "probe qwen3-moe, expert parallel 3" probe "$root/fixtures/targets/qwen3-m
 
 # --- A draft trained on a tiny target is the same, however many ranks train it.
 
-tiny "$scratch"
-for file in "$scratch/train.jsonl" "$scratch/eval.jsonl"; do
-    check "build the store of $(basename "$file")" \
-        "$programs/Preprocess" build --train-data-path "$file" "${text[@]}" --draft-vocab-size 96
-done
-
 # --- A store is the same, however many ranks build it.
 
 # build_ranks RANKS CACHE
@@ -118,14 +61,6 @@ for size in 2 3; do
 done
 check "build, 3 ranks, up to date" build_ranks 3 "$scratch/store-3"
 
-# train RANKS OUTPUT OPTIONS...
-train() {
-    local size=$1 output=$2
-    shift 2
-    trainer "$size" train "${text[@]}" --train-data-path "$scratch/train.jsonl" \
-        --output-dir "$output" --draft-vocab-size 96 --draft-global-batch-size 12 --total-steps 6 \
-        --learning-rate 1e-3 --log-steps 1 "$@"
-}
 check "train, 1 rank" train 1 "$scratch/reference"
 same() {
     local output=$1 tolerance=$2
@@ -140,18 +75,6 @@ for shape in "2 1" "3 1" "4 1" "2 2" "3 3" "4 2"; do
         train "$size" "$output" --tp-size "$tensor_parallel"
     check "$size ranks, tensor parallel $tensor_parallel: losses and draft as with 1 rank" same "$output" 1e-3
 done
-
-# rank_writing DIR: the process id of a rank that trains into this directory.
-rank_writing() {
-    local process
-    for process in /proc/[0-9]*; do
-        if [ "$(cat "$process/comm" 2>/dev/null)" = Trainer ] && grep -qF "$1" "$process/cmdline" 2>/dev/null; then
-            basename "$process"
-            return
-        fi
-    done
-    return 1
-}
 
 # --- Stopped and resumed is the same as never stopped, bit for bit.
 
@@ -273,6 +196,18 @@ dies() {
 }
 check "a rank that is killed ends the others" dies
 
-printf '\nmpirun: %s passed, %s failed\n' "$passed" "$failed"
-[ -z "${EYRIE_COUNTS:-}" ] || printf '%s %s\n' "$passed" "$failed" >"$EYRIE_COUNTS"
-[ "$failed" -eq 0 ]
+hangs() {
+    local launcher
+    train 2 "$scratch/hangs" --num-epochs 100000 --total-steps 100000 --dist-timeout 0.05 >"$scratch/hangs.log" 2>&1 &
+    launcher=$!
+    until [ "$(grep -c . "$scratch/hangs/metrics.jsonl" 2>/dev/null)" -gt 2 ] 2>/dev/null; do
+        kill -0 "$launcher"
+        sleep 0.1
+    done
+    kill -STOP "$(rank_writing "$scratch/hangs")"
+    ! wait "$launcher"
+    grep "MPI_[A-Za-z_]* has waited for the other ranks for 0.05 minutes" "$scratch/hangs.log"
+}
+check "a rank that hangs ends the others, which say what they waited for" hangs
+
+summary mpirun

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Passes the tests: those of Swift, and the programs as several ranks under mpirun. The last line counts them.
+# Passes the tests: those of Swift, and the programs under mpirun and with faults. The last line counts them.
 #
-# usage: scripts/test.sh [OPTIONS OF swift test]    as in scripts/test.sh --filter RMSNorm, which leaves out mpirun's
+# usage: scripts/test.sh [OPTIONS OF swift test]    as in scripts/test.sh --filter RMSNorm, which leaves out the programs'
 
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -42,13 +42,14 @@ if [ "$code" -ne 0 ] && [ "$failed" -eq 0 ]; then
 fi
 
 if [ $# -eq 0 ]; then
-    say "The programs under mpirun"
-    code=0
-    EYRIE_COUNTS=$results/mpi "$here/test-mpi.sh" "$build/release" || code=$?
-    counts="0 1"
-    [ ! -f "$results/mpi" ] || counts=$(<"$results/mpi")
-    passed=$((passed + ${counts% *}))
-    failed=$((failed + ${counts#* }))
+    for suite in mpi faults; do
+        say "scripts/test-$suite.sh"
+        EYRIE_COUNTS=$results/$suite "$here/test-$suite.sh" "$build/release" || true
+        counts="0 1"
+        [ ! -f "$results/$suite" ] || counts=$(<"$results/$suite")
+        passed=$((passed + ${counts% *}))
+        failed=$((failed + ${counts#* }))
+    done
 fi
 
 printf '\n%s passed, %s failed\n' "$passed" "$failed"

@@ -13,5 +13,6 @@ static inline MPI_Op mpi_sum(void) { return MPI_SUM; }
 static inline MPI_Op mpi_max(void) { return MPI_MAX; }
 static inline void *mpi_in_place(void) { return MPI_IN_PLACE; }
 static inline MPI_Errhandler mpi_errors_return(void) { return MPI_ERRORS_RETURN; }
+static inline MPI_Info mpi_info_null(void) { return MPI_INFO_NULL; }
 static inline MPI_Request mpi_request_null(void) { return MPI_REQUEST_NULL; }
 static inline MPI_Status *mpi_status_ignore(void) { return MPI_STATUS_IGNORE; }

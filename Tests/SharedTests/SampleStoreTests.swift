@@ -210,7 +210,7 @@ struct SampleStoreTests {
         let original = try readFile(path)
         let magic: [UInt8] = [0x28, 0xB5, 0x2F, 0xFD]
         let frames = original.indices.dropLast(100).filter { Array(original[$0..<$0 + 4]) == magic }
-        let pattern = /.*store.mdb: group \d+, samples \d+ to \d+, is damaged: .*/
+        let pattern = /.*store.mdb: record 'block\/\d+': group \d+, samples \d+ to \d+, is damaged: .*/
         var named = 0
         for frame in frames {
             var bytes = original

@@ -20,7 +20,7 @@ struct Eagle3GoldenTests {
         let workspace = Workspace()
         let trainer = try run.trainer(SingleProcess())
         let draft = trainer.draft
-        let optimizer = AdamW(count: draft.parameters.gradients.count)
+        let optimizer = try ShardedOptimizer(draft.parameters, AdamW.Settings(), SingleProcess())
         let schedule = LearningRateSchedule(
             peak: Float(run.expected.learningRate), warmupRatio: 0.2, totalSteps: run.expected.totalSteps)
         for (index, sample) in run.samples.enumerated() {
@@ -44,13 +44,13 @@ struct Eagle3GoldenTests {
             if index == 0 { try compare(draft.parameters, run, "grads_0", Float(run.expected.accumulation)) }
             guard (index + 1).isMultiple(of: run.expected.accumulation) else { continue }
             let step = index / run.expected.accumulation
-            let norm = GradientClipping.norm(draft.parameters.gradients)
+            let norm = try optimizer.gradientNorm()
             let wanted = run.expected.optimizerSteps[step]
             expectClose([Float(norm)], [Float(wanted.gradNorm)], tolerance: 1e-3, "gradient norm of step \(step)")
             let learningRate = schedule.learningRate(at: step)
             expectClose([learningRate], [Float(wanted.learningRate)], tolerance: 1e-5, "learning rate of step \(step)")
-            optimizer.update(
-                draft.parameters, learningRate: learningRate,
+            try optimizer.update(
+                learningRate: learningRate,
                 gradientFactor: GradientClipping.factor(norm: norm, limit: Float(run.expected.maxGradNorm)))
             draft.parameters.zeroGradients()
             let file = "step_\(step + 1)"

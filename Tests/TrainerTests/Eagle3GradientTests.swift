@@ -62,7 +62,7 @@ struct Eagle3GradientTests {
                 let record = draft.forward(features, plan, in: workspace)
                 let (statistics, dHidden) = try draft.head(
                     record, lesson(plan), weights: weights, in: workspace)
-                if weights != nil { draft.backward(dHidden, record, plan, in: workspace) }
+                if weights != nil { try draft.backward(dHidden, record, plan, in: workspace) }
                 return statistics
             }
         }

@@ -55,10 +55,10 @@ struct EngineLoaderTests {
             try Checkpoints(directory: directory).save(
                 Checkpoints.Contents(
                     configuration: configuration, parameters: draft.parameters,
-                    optimizer: AdamW(count: draft.parameters.gradients.count),
+                    optimizer: ShardedOptimizer(draft.parameters, AdamW.Settings(), SingleProcess()),
                     mapping: try .derive(counts: counts, draftVocabSize: draftVocabSize, always: []),
                     state: CheckpointState(step: 1, epoch: 0, updates: 1, settings: [:], provenance: [:])),
-                name: "step_1", isBest: false)
+                name: "step_1", isBest: false, world: SingleProcess())
             try body(
                 SafetensorsFile("\(directory)/latest/model.safetensors"),
                 JSONFile("\(directory)/latest/config.json").root, configuration)

@@ -40,7 +40,7 @@ struct FrozenHeadTests {
             #expect(head.parts[0].name == "lm_head.weight" && head.weight.elements == first)
             #expect(loop.model.draft.parameters.parameters[8].weight.elements != norm)
             try Checkpoints(directory: directory).save(
-                checkpointContents(loop), name: "step_2", isBest: false)
+                checkpointContents(loop), name: "step_2", isBest: false, world: SingleProcess())
             let model = try SafetensorsFile("\(directory)/latest/model.safetensors")
             #expect(try model.tensor("lm_head.weight").shape == [head.weight.rows, head.weight.columns])
             let state = try SafetensorsFile("\(directory)/latest/training_state.safetensors")
@@ -51,8 +51,16 @@ struct FrozenHeadTests {
             try Checkpoints.restore(
                 "\(directory)/step_2", into: second.model.draft.parameters, second.optimizer)
             #expect(try #require(second.model.draft.parameters.parameters.last).weight.elements == first)
-            #expect(Array(second.optimizer.v) == Array(loop.optimizer.v))
+            #expect(try secondMoments(second.optimizer) == secondMoments(loop.optimizer))
         }
+    }
+
+    private func secondMoments(_ optimizer: ShardedOptimizer) throws -> [Float] {
+        var moments: [Float] = []
+        try optimizer.gather(.second) { place, numbers in
+            moments += UnsafeBufferPointer(start: numbers, count: place.count)
+        }
+        return moments
     }
 
     @Test func theTargetsHeadKeepsItsSize() throws {

@@ -88,8 +88,10 @@ private final class CountingCommunicator: Communicator, @unchecked Sendable {
     ) {
         process.allToAll(send, sendCounts, into: receive, receiveCounts)
     }
+    func startExchange(_ exchange: Exchange) -> any PendingExchange { process.startExchange(exchange) }
     func barrier() {}
     func split(color: Int) -> any Communicator { self }
+    func splitByMachine() -> any Communicator { self }
 }
 
 extension DecoderLayer {

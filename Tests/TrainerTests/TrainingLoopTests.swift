@@ -52,6 +52,71 @@ struct TrainingLoopTests {
         }
     }
 
+    @Test(arguments: [1, 2, 3, 4])
+    func aDeterministicRunIsTheSameBitByBitOnAnyNumberOfRanks(ranks: Int) throws {
+        let settings = Self.deterministic
+        let alone = try Self.train(Self.loop(SingleProcess(), tpSize: 1, settings: settings))
+        let together = try ThreadCommunicator.run(ranks) { world in
+            let loop = try Self.loop(world, tpSize: 1, settings: settings)
+            let (losses, weights) = try Self.train(loop)
+            return (losses, weights, try loop.evaluate(loop.samples).losses)
+        }
+        let heldOut = try ThreadCommunicator.run(1) { world in
+            let loop = try Self.loop(world, tpSize: 1, settings: settings)
+            _ = try Self.train(loop)
+            return try loop.evaluate(loop.samples).losses
+        }[0]
+        for (losses, weights, measured) in together {
+            #expect(losses == alone.losses && weights == alone.weights && measured == heldOut)
+        }
+        let loose = try Self.train(Self.loop(SingleProcess(), tpSize: 1))
+        expectClose(alone.losses, loose.losses, tolerance: 1e-5, "losses of a run that isn't deterministic")
+    }
+
+    @Test func aDeterministicRunIsTheSameBitByBitForAnyNumberOfTensorParallelGroups() throws {
+        let runs = try [2, 4].map { ranks in
+            try ThreadCommunicator.run(ranks) { world in
+                try Self.train(Self.loop(world, tpSize: 2, settings: Self.deterministic))
+            }[0]
+        }
+        #expect(runs[0].losses == runs[1].losses && runs[0].weights == runs[1].weights)
+    }
+
+    private static var deterministic: TrainingSettings {
+        var settings = settings
+        settings.batchSize = 1
+        settings.isDeterministic = true
+        settings.bucketCount = 2 * Sharding.pieceCount
+        return settings
+    }
+
+    @Test(arguments: [(1, 3), (3, 1), (2, 4)])
+    func aRunGoesOnOnAnotherNumberOfRanks(before: Int, after: Int) throws {
+        let settings = Self.deterministic
+        let whole = try Self.train(Self.loop(SingleProcess(), tpSize: 1, settings: settings))
+        try withTemporaryDirectory { directory in
+            let checkpoints = Checkpoints(directory: directory)
+            let moments = try ThreadCommunicator.run(before) { world in
+                let loop = try Self.loop(world, tpSize: 1, settings: settings)
+                _ = try Self.train(loop, steps: 2)
+                try checkpoints.save(checkpointContents(loop), name: "step_2", isBest: false, world: world)
+                return loop.optimizer.momentCount
+            }
+            let alone = try Self.loop(SingleProcess(), tpSize: 1).optimizer.momentCount
+            #expect(moments.reduce(0, +) == alone, "each rank holds moments of its own")
+            #expect(moments.allSatisfy { $0 < alone } || before == 1)
+            let rest = try ThreadCommunicator.run(after) { world in
+                let loop = try Self.loop(world, tpSize: 1, settings: settings)
+                let (path, state) = try #require(try checkpoints.newest())
+                try Checkpoints.restore(path, into: loop.model.draft.parameters, loop.optimizer)
+                loop.optimizer.updates = state.updates
+                loop.resume(at: state.step)
+                return try Self.train(loop).weights
+            }
+            for weights in rest { #expect(weights == whole.weights) }
+        }
+    }
+
     @Test func trainingMovesTheLossDown() throws {
         var settings = Self.settings
         settings.numEpochs = 40
@@ -67,7 +132,7 @@ struct TrainingLoopTests {
             let checkpoints = Checkpoints(directory: directory)
             let first = try Self.loop(SingleProcess(), tpSize: 1)
             let begun = try Self.train(first, steps: stop)
-            try checkpoints.save(checkpointContents(first), name: "step_\(stop)", isBest: false)
+            try checkpoints.save(checkpointContents(first), name: "step_\(stop)", isBest: false, world: SingleProcess())
             let second = try Self.loop(SingleProcess(), tpSize: 1)
             let (path, state) = try #require(try checkpoints.newest())
             try Checkpoints.restore(path, into: second.model.draft.parameters, second.optimizer)
@@ -85,7 +150,8 @@ struct TrainingLoopTests {
             let loop = try Self.loop(SingleProcess(), tpSize: 1)
             for step in 1...3 {
                 _ = try loop.run()
-                try checkpoints.save(checkpointContents(loop), name: "step_\(step)", isBest: step == 1)
+                try checkpoints.save(
+                    checkpointContents(loop), name: "step_\(step)", isBest: step == 1, world: SingleProcess())
             }
             for name in ["model.safetensors", "training_state.safetensors"] {
                 let file = "\(directory)/step_\(name.hasPrefix("m") ? 3 : 2)/\(name)"
@@ -108,7 +174,8 @@ struct TrainingLoopTests {
             let loop = try Self.loop(SingleProcess(), tpSize: 1)
             for step in 1...5 {
                 _ = try loop.run()
-                try checkpoints.save(checkpointContents(loop), name: "step_\(step)", isBest: step == 2)
+                try checkpoints.save(
+                    checkpointContents(loop), name: "step_\(step)", isBest: step == 2, world: SingleProcess())
             }
             #expect(try listDirectory(directory) == ["best", "latest", "step_2", "step_4", "step_5"])
         }
@@ -118,7 +185,8 @@ struct TrainingLoopTests {
         try withTemporaryDirectory { directory in
             let loop = try Self.loop(SingleProcess(), tpSize: 1)
             _ = try loop.run()
-            try Checkpoints(directory: directory).save(checkpointContents(loop), name: "step_1", isBest: false)
+            try Checkpoints(directory: directory).save(
+                checkpointContents(loop), name: "step_1", isBest: false, world: SingleProcess())
             let file = try SafetensorsFile("\(directory)/latest/model.safetensors")
             let golden = try SafetensorsFile(GoldenRun("llama").path("step_1"))
             #expect(Set(file.tensors.keys) == Set(golden.tensors.keys).union(["d2t", "t2d"]))

@@ -215,8 +215,10 @@ public final class SampleStore {
 
     private func failure(_ group: Int, _ message: String) -> StoreError {
         let samples = samples(of: group)
+        let key = String(decoding: StoreKey.block(groups[group].block), as: UTF8.self)
         return StoreError(
             path,
-            "group \(group), samples \(samples.lowerBound) to \(samples.upperBound - 1), is damaged: \(message)")
+            "record '\(key)': group \(group), samples \(samples.lowerBound) to \(samples.upperBound - 1), "
+                + "is damaged: \(message)")
     }
 }

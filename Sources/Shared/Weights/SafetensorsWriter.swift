@@ -16,6 +16,8 @@ public struct SafetensorsWriter {
 
     private let file: OutputFile
     private var remaining: ArraySlice<Entry>
+    /// Bytes of the first remaining tensor that are written.
+    private var written = 0
 
     /// Creates the file and writes its header.
     public init(_ path: String, _ entries: [Entry], metadata: [String: String] = ["format": "pt"]) throws(FileError) {
@@ -43,10 +45,15 @@ public struct SafetensorsWriter {
         try write(length + header)
     }
 
-    /// Writes the next tensor from float32, in the type that was announced: F32 or BF16.
+    /// Writes the next tensor, or the next piece of it, from float32, in the type that was announced: F32 or BF16.
     public mutating func append(_ values: UnsafeBufferPointer<Float>) throws(FileError) {
-        guard let entry = remaining.popFirst() else { preconditionFailure("more tensors than announced") }
-        precondition(values.count * entry.type.byteCount == entry.byteCount)
+        guard let entry = remaining.first else { preconditionFailure("more tensors than announced") }
+        written += values.count * entry.type.byteCount
+        precondition(written <= entry.byteCount)
+        if written == entry.byteCount {
+            remaining.removeFirst()
+            written = 0
+        }
         if entry.type == .float32 { return try file.write(UnsafeRawBufferPointer(values)) }
         precondition(entry.type == .bfloat16)
         let piece = 1 << 16

@@ -112,7 +112,13 @@ public struct StoredTensor: Sendable {
         }
     }
 
-    /// The same, converted to bfloat16: to nearest, ties to even.
+    /// Copies some elements of a floating-point tensor that isn't packed, counted over all rows, converted to float32.
+    public func widen(elements: Range<Int>, into target: UnsafeMutablePointer<Float>) {
+        precondition(quantization == nil && elements.upperBound <= shape.reduce(1, *))
+        widen(row: 0, columns: elements, into: target)
+    }
+
+    /// The same as `widen(row:columns:into:)`, converted to bfloat16: to nearest, ties to even.
     public func round(row: Int, columns: Range<Int>, into target: UnsafeMutablePointer<UInt16>) {
         if type == .bfloat16, let start = bytes.baseAddress {
             let source = start + (row * (shape.last ?? 1) + columns.lowerBound) * 2

@@ -27,6 +27,7 @@ enum Ranks {
     }
 
     private static func startWorld(_ options: TargetOptions) throws -> MPICommunicator {
+        Watchdog.start(minutes: options.distTimeout)
         let world = try MPICommunicator.start()
         started.store(world.size, ordering: .relaxed)
         if world.size > 1 {
@@ -34,12 +35,7 @@ enum Ranks {
             Log.setQuiet(world.rank > 0)
         }
         BLAS.prepare()
-        Parallel.setThreads(options.numThreads ?? Machine.availableCPUs)
-        if Parallel.threads > Machine.availableCPUs {
-            Log.warning(
-                "\(Parallel.threads) threads on \(Machine.availableCPUs) CPU(s): mpirun --bind-to none frees more of them"
-            )
-        }
+        try setThreads(options.numThreads, world.splitByMachine())
         if let setting = BLAS.narrowingSetting {
             Log.line("note: \(setting) in the environment holds matrix products to AVX2; unset it to use AVX-512")
         }
@@ -47,6 +43,18 @@ enum Ranks {
             Log.line("note: this CPU has no bfloat16 products; they are computed in float32")
         }
         return world
+    }
+
+    /// Sets the number of threads, and says so if ranks would take turns on their CPUs or leave most of them idle.
+    private static func setThreads(_ wanted: Int?, _ neighbours: any Communicator) throws(CommunicationError) {
+        let layout = try RankLayout(among: neighbours)
+        Parallel.setThreads(wanted ?? layout.threads)
+        let all = try Int(neighbours.sum([Double(Parallel.threads)])[0])
+        guard neighbours.rank == 0 else { return }
+        if let warning = layout.warning(threads: Parallel.threads) { Log.warning(warning) }
+        if wanted == nil, let note = RankLayout.idleNote(threads: all, machine: RankLayout.machineCPUs) {
+            Log.line("note: \(note)")
+        }
     }
 
     /// Ends this process: in order when all ranks come here, at once for all of them when this one failed.

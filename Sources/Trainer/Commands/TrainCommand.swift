@@ -5,18 +5,24 @@ enum TrainCommand {
     static let command = Command("train", TrainOptions.self) { options in
         let began = ContinuousClock.now
         let grid = try Ranks.start(options.target)
+        if options.optimizer.deterministic { BLAS.fixCuts() }
         let run = try TrainingRun(options, grid)
         try run.start()
         Log.line("ready for the first step after \(fixed((ContinuousClock.now - began).seconds, 2)) s")
-        while !run.loop.isDone, !run.isOutOfPatience {
-            let report = try run.loop.run()
-            try run.note(report)
-            if report.isInterrupted {
-                try run.metrics.write(report)
-                try run.save()
-                try grid.logProfile(options.target)
-                throw Interrupted()
+        do {
+            while !run.loop.isDone, !run.isOutOfPatience {
+                let report = try run.loop.run()
+                try run.note(report)
+                if report.isInterrupted {
+                    try run.metrics.write(report)
+                    throw Interrupted()
+                }
             }
+        } catch let error where error is Interrupted || error is BadSample {
+            // What every rank throws at the same place: the steps that are done are kept.
+            try run.save(isLast: true)
+            try grid.logProfile(options.target)
+            throw error
         }
         try run.finish()
         try grid.logProfile(options.target)
@@ -34,13 +40,12 @@ final class TrainingRun {
     private let fixedSettings: [String: String]
     private var best = BestDraft()
     private var savedStep = -1
+    private var savedTime = ContinuousClock.now
     private var evaluatedStep = -1
-    private var skippedInARow = 0
+    private var isEvaluationDue = false
+    private var faults = Faults()
     let metrics: RunMetrics
     private let progress: Progress
-
-    /// Steps in a row that may be skipped for a gradient that isn't finite.
-    private static let mostSkipped = 10
 
     init(_ options: TrainOptions, _ grid: ProcessGrid) throws {
         self.options = options
@@ -52,7 +57,7 @@ final class TrainingRun {
         setup = try DraftSetup(
             options.target, options.draft, grid: grid, positions: max(train.longest, heldOut?.longest ?? 0),
             seed: options.optimizer.seed, mapping: train.vocabularyMapping(draftVocabSize:))
-        fixedSettings = options.fixedSettings(data: train.digest, draft: setup.configuration)
+        fixedSettings = options.fixedSettings(data: train.identity, draft: setup.configuration)
         loop = try TrainingLoop(grid: grid, model: setup.model, samples: train, settings: options.settings)
         evaluation = heldOut.map { [loop, setup] in
             HeldOutEvaluation($0, loop, setup, options.evaluation.limits, grid)
@@ -74,7 +79,13 @@ final class TrainingRun {
 
     /// Goes on from a checkpoint, or sees to it that none is in the way.
     func start() throws {
+        if grid.world.rank == 0 { try checkpoints.tidy() }
+        try grid.world.barrier()
         let found = try checkpoints.newest()
+        guard try grid.world.isSame(Double(found?.state.step ?? -1)) else {
+            throw CommunicationError(
+                operation: "--resume", message: "ranks see other checkpoints in \(options.output.outputDir)")
+        }
         if let found, options.output.resume {
             try checkSettings(found.state.settings, found.path)
             try Checkpoints.restore(found.path, into: setup.model.draft.parameters, loop.optimizer)
@@ -82,6 +93,8 @@ final class TrainingRun {
             loop.resume(at: found.state.step)
             best = found.state.best
             savedStep = found.state.step
+            isEvaluationDue = found.state.isEvaluationDue
+            faults = found.state.faults
             Log.line("resuming from \(found.path), \(found.state.step) of \(loop.totalSteps) steps done")
         } else if let found {
             throw OptionsError.rule(
@@ -89,17 +102,30 @@ final class TrainingRun {
         }
         try grid.world.barrier()
         try metrics.start(after: loop.step, description)
+        savedTime = .now
+        if isEvaluationDue { try evaluate() }
     }
 
     /// Logs, evaluates and saves what is due after a step.
     func note(_ report: TrainingLoop.StepReport) throws {
         metrics.add(report)
-        try noteSkipped(report)
+        try faults.note(report)
         progress.update(Double(report.step), note: metrics.line)
         if report.step.isMultiple(of: options.output.logSteps) || loop.isDone { try metrics.write(report) }
         let isEnd = loop.isEndOfEpoch || loop.isDone
-        if isEnd || options.evaluation.evalInterval.map(report.step.isMultiple(of:)) ?? false { try evaluate() }
-        if isEnd || options.output.saveInterval.map(report.step.isMultiple(of:)) ?? false { try save() }
+        isEvaluationDue =
+            evaluation != nil && (isEnd || options.evaluation.evalInterval.map(report.step.isMultiple(of:)) ?? false)
+        if isEvaluationDue, !report.isInterrupted { try evaluate() }
+        if try isEnd || isSaveDue { try save() }
+    }
+
+    /// Whether a checkpoint is due, by rank 0's clock if it goes by time.
+    private var isSaveDue: Bool {
+        get throws {
+            guard let interval = options.output.saveInterval else { return false }
+            let isDue = interval.isDue(step: loop.step, sinceLast: ContinuousClock.now - savedTime)
+            return try grid.world.any(isDue && grid.world.rank == 0)
+        }
     }
 
     /// Whether as many evaluations as `--patience` allows were no better than the best.
@@ -111,7 +137,7 @@ final class TrainingRun {
             Log.line(
                 "stopped at step \(loop.step) of \(loop.totalSteps): \(best.evaluationsSince) evaluations without a "
                     + "better draft (--patience)")
-            try save()
+            try save(isLast: true)
         }
         if evaluation != nil {
             Log.line("best: acceptance length \(best.description), \(options.output.outputDir)/best")
@@ -124,55 +150,55 @@ final class TrainingRun {
     }
 
     /// Writes a checkpoint of the step at hand, unless it is there already.
-    func save(isBest: Bool = false) throws {
-        guard savedStep != loop.step || isBest else { return }
+    ///
+    /// One that can't be written, because the disk is full say, is said and tried again when the next one is due.
+    ///
+    /// - Parameter isLast: Whether the run ends here, and fails if it can't be saved.
+    /// - Returns: Whether it was written, the same on every rank.
+    @discardableResult
+    func save(isBest: Bool = false, isLast: Bool = false) throws -> Bool {
+        guard savedStep != loop.step || isBest else { return true }
+        defer { savedTime = .now }
+        do {
+            try metrics.apart(isSaving: true) {
+                try Profile.measure(.checkpoint) { try write(isBest: isBest) }
+            }
+        } catch let error as CommunicationError {
+            throw error
+        } catch {
+            if isLast || loop.isDone { throw error }
+            if grid.world.rank == 0 { Log.error("\(error); the checkpoint is left out, and training goes on") }
+            return false
+        }
         savedStep = loop.step
-        try metrics.apart(isSaving: true) { try write(isBest: isBest) }
+        return true
     }
 
     private func write(isBest: Bool) throws {
-        if grid.world.rank == 0 {
-            let state = CheckpointState(
-                step: loop.step, epoch: loop.epoch, updates: loop.optimizer.updates, best: best,
-                settings: fixedSettings, provenance: provenance)
-            let name = loop.isEndOfEpoch ? "epoch_\(loop.epoch)" : "step_\(loop.step)"
-            try Profile.measure(.checkpoint) {
-                try checkpoints.save(
-                    Checkpoints.Contents(
-                        configuration: setup.configuration, parameters: setup.model.draft.parameters,
-                        optimizer: loop.optimizer, mapping: setup.mapping, state: state),
-                    name: name, isBest: isBest)
-            }
-            Log.line("saved \(options.output.outputDir)/\(name)\(isBest ? ", the best so far" : "")")
-        }
-        try grid.world.barrier()
+        let state = CheckpointState(
+            step: loop.step, epoch: loop.epoch, updates: loop.optimizer.updates, best: best,
+            isEvaluationDue: isEvaluationDue, faults: faults, settings: fixedSettings, provenance: provenance)
+        let name = loop.isEndOfEpoch ? "epoch_\(loop.epoch)" : "step_\(loop.step)"
+        try checkpoints.save(
+            Checkpoints.Contents(
+                configuration: setup.configuration, parameters: setup.model.draft.parameters,
+                optimizer: loop.optimizer, mapping: setup.mapping, state: state),
+            name: name, isBest: isBest, world: grid.world)
+        Log.line("saved \(options.output.outputDir)/\(name)\(isBest ? ", the best so far" : "")")
     }
 
     // MARK: - Parts of a step's notes
 
     private func evaluate() throws {
         guard let evaluation, evaluatedStep != loop.step else { return }
+        let (report, before) = (try metrics.apart { try evaluation.run() }, best)
         evaluatedStep = loop.step
-        let report = try metrics.apart { try evaluation.run() }
+        isEvaluationDue = false
         let isBest = best.note(report.acceptanceLength, report.source, step: loop.step)
         Log.line("step \(loop.step) | held out: \(report.line)\(isBest ? "" : ", best \(best.description)")")
         try metrics.append(
             .heldOut, step: loop.step, report.values + [("evaluations_since_best", .int(best.evaluationsSince))])
-        if isBest { try save(isBest: true) }
-    }
-
-    private func noteSkipped(_ report: TrainingLoop.StepReport) throws {
-        guard report.isSkipped else {
-            skippedInARow = 0
-            return
-        }
-        skippedInARow += 1
-        Log.warning("step \(report.step): the gradient isn't finite, the step is skipped; samples \(report.samples)")
-        guard skippedInARow < Self.mostSkipped else {
-            throw TrainingError(
-                message: "\(skippedInARow) steps in a row had a gradient that isn't finite; "
-                    + "the last checkpoint is \(options.output.outputDir)/latest")
-        }
+        if try isBest && !save(isBest: true) { best = before }
     }
 
     private func checkSettings(_ saved: [String: String], _ path: String) throws(OptionsError) {
@@ -206,10 +232,4 @@ final class TrainingRun {
             "ranks": "\(grid.world.size)", "tensor parallel": "\(grid.tpSize)", "threads": "\(Parallel.threads)",
         ]
     }
-}
-
-/// Why training stopped.
-struct TrainingError: Error, CustomStringConvertible {
-    let message: String
-    var description: String { message }
 }

@@ -3,11 +3,14 @@ import Shared
 extension TrainingTimeTestPlan.LossMaskAlignment: OptionValue {}
 extension MatrixPrecision: OptionValue {}
 extension TrainingSettings.LossNormalization: OptionValue {}
+extension BadSamplePolicy: OptionValue {}
 
 /// Where the samples are.
 struct DataOptions: Options {
     @Option("Datasets to train on, whose store Preprocess built.", value: "FILE...") var trainDataPath: [String]
     @Option("Datasets to evaluate on, whose store Preprocess built.", value: "FILE...") var evalDataPath: [String] = []
+    @Option("What a sample that can't be read does: stop the run, or be left out, said and counted.")
+    var onBadSample: BadSamplePolicy = .stop
     var store = StoreOptions()
 }
 
@@ -25,13 +28,16 @@ struct TargetOptions: Options {
     var targetModelPath: String
     @Option("Ranks that share one copy of the target; must divide the number of ranks.") var tpSize: Int = 1
     @Flag("Give ranks whole experts, instead of a part of each: for targets that have experts.") var expertParallel
-    @Option("Threads of each rank; as many as it may use if left out.") var numThreads: Int?
+    @Option("Threads of each rank; as many as it has CPUs of its own if left out.") var numThreads: Int?
+    @Option("The longest that ranks wait for each other, in minutes; then they end, and say what they waited for.")
+    var distTimeout: Float = 20
     @Option("What matrix products round their operands to; sums, weights and all else are float32.")
     var dtype: MatrixPrecision = .float32
     @Flag("Log at the end how long each part took: target, draft, communication and others.") var profile
 
     func validate() throws(OptionsError) {
         if tpSize < 1 { throw .rule("--tp-size must be at least 1") }
+        if distTimeout <= 0 { throw .rule("--dist-timeout must be above 0") }
         if let numThreads, numThreads < 1 { throw .rule("--num-threads must be at least 1") }
     }
 }
@@ -100,11 +106,16 @@ struct OptimizerOptions: Options {
     @Option("AdamW's beta 1.") var adamBeta1: Float = 0.9
     @Option("AdamW's beta 2.") var adamBeta2: Float = 0.999
     @Option("AdamW's weight decay.") var weightDecay: Float = 0
+    @Flag("Give the same result bit by bit for any number of ranks, working on one sequence at a time.")
+    var deterministic
     @Option("Seed of the samples' order and the draft's first weights.") var seed: Int = 0
 
     func validate() throws(OptionsError) {
         if numEpochs < 1 { throw .rule("--num-epochs must be at least 1") }
         if let totalSteps, totalSteps < 1 { throw .rule("--total-steps must be at least 1") }
+        if deterministic, batchSize > 1 {
+            throw .rule("--deterministic works on one sequence at a time: leave out --batch-size \(batchSize)")
+        }
         if batchSize < 1 { throw .rule("--batch-size must be at least 1") }
         if draftGlobalBatchSize < 1 { throw .rule("--draft-global-batch-size must be at least 1") }
         if learningRate < 0 { throw .rule("--learning-rate must be at least 0") }
@@ -117,7 +128,8 @@ struct OptimizerOptions: Options {
 struct OutputOptions: Options {
     @Option("Directory of checkpoints and metrics.", value: "DIR") var outputDir: String
     @Option("Steps between lines of the log and of metrics.jsonl.") var logSteps: Int = 10
-    @Option("Steps between checkpoints, beside those at the end of each epoch.") var saveInterval: Int?
+    @Option("Steps, or time as in 30m or 2h, between checkpoints, beside those at the end of each epoch.")
+    var saveInterval: SaveInterval?
     @Option("Checkpoints to keep, beside the best one; all if left out.") var keepLast: Int?
     @Option("How a checkpoint's model.safetensors stores weights.") var saveDtype: SaveType = .bfloat16
     @Option("Where metrics go beside metrics.jsonl: event files in the output directory's tensorboard folder.")
@@ -134,7 +146,7 @@ struct OutputOptions: Options {
 
     func validate() throws(OptionsError) {
         for (name, value) in [
-            ("--log-steps", logSteps), ("--save-interval", saveInterval), ("--keep-last", keepLast),
+            ("--log-steps", logSteps), ("--keep-last", keepLast),
         ] {
             if let value, value < 1 { throw .rule("\(name) must be at least 1") }
         }
@@ -170,14 +182,17 @@ struct TrainOptions: Options {
             warmupRatio: optimizer.warmupRatio, maxGradNorm: optimizer.maxGradNorm,
             tttLossDecay: draft.tttLossDecay, normalization: draft.lossNormalization, objective: draft.objective,
             seed: optimizer.seed,
+            isDeterministic: optimizer.deterministic, badSamples: data.onBadSample,
             adam: AdamW.Settings(
                 beta1: optimizer.adamBeta1, beta2: optimizer.adamBeta2, weightDecay: optimizer.weightDecay))
     }
 
     /// What must not change between a run and its continuation.
-    func fixedSettings(data: String, draft configuration: Eagle3Configuration) -> [String: String] {
-        [
-            "train data": data, "draft configuration": Digest(of: configuration.json.compact).hex,
+    ///
+    /// - Parameter data: What tells the samples from others, by name.
+    func fixedSettings(data: [String: String], draft configuration: Eagle3Configuration) -> [String: String] {
+        var settings = [
+            "draft configuration": Digest(of: configuration.json.compact).hex,
             "--total-steps": optimizer.totalSteps?.shown ?? "\(optimizer.numEpochs) epochs",
             "--draft-global-batch-size": optimizer.draftGlobalBatchSize.shown,
             "--learning-rate": optimizer.learningRate.shown, "--warmup-ratio": optimizer.warmupRatio.shown,
@@ -190,6 +205,9 @@ struct TrainOptions: Options {
             "--freeze-lm-head": "\(draft.freezeLmHead)", "--lk-loss-type": draft.lkLossType.shown,
             "--kl-scale": draft.klScale.shown,
             "--kl-decay": draft.klDecay.shown,
+            "--deterministic": optimizer.deterministic ? "yes" : "no",
         ]
+        for (name, value) in data { settings["the training data's \(name)"] = value }
+        return settings
     }
 }

@@ -20,10 +20,14 @@ protocol Communicator: Sendable {
         _ send: UnsafeMutablePointer<Float>, _ sendCounts: [Int], into receive: UnsafeMutablePointer<Float>,
         _ receiveCounts: [Int]
     ) throws(CommunicationError)
+    /// Starts sending blocks to each rank and receiving blocks from each.
+    func startExchange(_ exchange: Exchange) throws(CommunicationError) -> any PendingExchange
     /// Returns when all ranks have called it.
     func barrier() throws(CommunicationError)
     /// The ranks that give the same color, ordered as here.
     func split(color: Int) throws(CommunicationError) -> any Communicator
+    /// The ranks on this one's machine, ordered as here.
+    func splitByMachine() throws(CommunicationError) -> any Communicator
 }
 
 /// Why ranks can't compute together.
@@ -31,6 +35,11 @@ struct CommunicationError: Error, CustomStringConvertible {
     let operation: String
     let message: String
     var description: String { "\(operation): \(message)" }
+}
+
+/// What the other ranks throw when `onFirstRank` failed.
+struct FailedOnFirstRank: Error, CustomStringConvertible {
+    var description: String { "rank 0 failed, and says why" }
 }
 
 extension Communicator {
@@ -48,6 +57,29 @@ extension Communicator {
     /// The largest over the ranks.
     func max(_ values: [Double]) throws(CommunicationError) -> [Double] {
         try reduce(values) { (buffer) throws(CommunicationError) in try allReduceMax(buffer) }
+    }
+
+    /// Whether it is so on any rank: what all of them then act upon.
+    func any(_ isSo: Bool) throws(CommunicationError) -> Bool { try max([isSo ? 1 : 0])[0] > 0 }
+
+    /// Does on the first rank what only one does.
+    ///
+    /// - Throws: On all ranks, if it fails; why, on the first.
+    func onFirstRank(_ body: () throws -> Void) throws {
+        var failure: (any Error)?
+        do {
+            if rank == 0 { try body() }
+        } catch {
+            failure = error
+        }
+        guard try any(failure != nil) else { return }
+        throw failure ?? FailedOnFirstRank()
+    }
+
+    /// Whether every rank gives the same number.
+    func isSame(_ value: Double) throws(CommunicationError) -> Bool {
+        let extremes = try max([value, -value])
+        return extremes[0] == -extremes[1]
     }
 
     private func reduce(
@@ -77,6 +109,12 @@ struct SingleProcess: Communicator {
     ) {
         receive.update(from: send, count: sendCounts[0])
     }
+    func startExchange(_ exchange: Exchange) -> any PendingExchange {
+        let (from, to) = (exchange.sendBlocks[0], exchange.receiveBlocks[0])
+        (exchange.receive + to.lowerBound).update(from: exchange.send + from.lowerBound, count: from.count)
+        return EndedExchange()
+    }
     func barrier() {}
     func split(color: Int) -> any Communicator { self }
+    func splitByMachine() -> any Communicator { self }
 }

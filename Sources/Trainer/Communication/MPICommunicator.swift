@@ -14,21 +14,21 @@ struct MPICommunicator: Communicator, @unchecked Sendable {
     /// Once, from the main thread.
     static func start() throws(CommunicationError) -> MPICommunicator {
         var provided: Int32 = 0
-        try check(MPI_Init_thread(nil, nil, Int32(MPI_THREAD_FUNNELED), &provided), "MPI_Init_thread")
-        try check(MPI_Comm_set_errhandler(mpi_comm_world(), mpi_errors_return()), "MPI_Comm_set_errhandler")
+        try call("MPI_Init_thread") { MPI_Init_thread(nil, nil, Int32(MPI_THREAD_FUNNELED), &provided) }
+        try call("MPI_Comm_set_errhandler") { MPI_Comm_set_errhandler(mpi_comm_world(), mpi_errors_return()) }
         return try MPICommunicator(mpi_comm_world())
     }
 
     /// Ends MPI in order: every rank must come here.
-    static func finish() { MPI_Finalize() }
+    static func finish() { _ = Watchdog.watch("MPI_Finalize") { MPI_Finalize() } }
 
     /// Ends all ranks at once: what a rank does that can't go on, so that the others don't wait for it.
     static func abort(_ code: Int32) { MPI_Abort(mpi_comm_world(), code) }
 
     private init(_ handle: MPI_Comm) throws(CommunicationError) {
         var (rank, size): (Int32, Int32) = (0, 0)
-        try Self.check(MPI_Comm_rank(handle, &rank), "MPI_Comm_rank")
-        try Self.check(MPI_Comm_size(handle, &size), "MPI_Comm_size")
+        try Self.call("MPI_Comm_rank") { MPI_Comm_rank(handle, &rank) }
+        try Self.call("MPI_Comm_size") { MPI_Comm_size(handle, &size) }
         self.handle = handle
         self.rank = Int(rank)
         self.size = Int(size)
@@ -51,9 +51,9 @@ struct MPICommunicator: Communicator, @unchecked Sendable {
     ) throws(CommunicationError) {
         precondition(all.count == values.count * size)
         let count = try Self.count(values.count, "MPI_Allgather")
-        try Self.check(
-            MPI_Allgather(values.baseAddress, count, mpi_float(), all.baseAddress, count, mpi_float(), handle),
-            "MPI_Allgather")
+        try Self.call("MPI_Allgather") {
+            MPI_Allgather(values.baseAddress, count, mpi_float(), all.baseAddress, count, mpi_float(), handle)
+        }
     }
 
     func allToAll(
@@ -62,19 +62,32 @@ struct MPICommunicator: Communicator, @unchecked Sendable {
     ) throws(CommunicationError) {
         _ = try Self.count(sendCounts.reduce(0, +), "MPI_Alltoallv")
         _ = try Self.count(receiveCounts.reduce(0, +), "MPI_Alltoallv")
-        try Self.check(
+        try Self.call("MPI_Alltoallv") {
             MPI_Alltoallv(
                 send, sendCounts.map(Int32.init), Self.offsets(sendCounts), mpi_float(), receive,
-                receiveCounts.map(Int32.init), Self.offsets(receiveCounts), mpi_float(), handle),
-            "MPI_Alltoallv")
+                receiveCounts.map(Int32.init), Self.offsets(receiveCounts), mpi_float(), handle)
+        }
     }
 
-    func barrier() throws(CommunicationError) { try Self.check(MPI_Barrier(handle), "MPI_Barrier") }
+    func startExchange(_ exchange: Exchange) throws(CommunicationError) -> any PendingExchange {
+        try MPIExchange(exchange, handle)
+    }
+
+    func barrier() throws(CommunicationError) { try Self.call("MPI_Barrier") { MPI_Barrier(handle) } }
 
     func split(color: Int) throws(CommunicationError) -> any Communicator {
         var part = mpi_comm_null()
-        try Self.check(MPI_Comm_split(handle, Int32(color), Int32(rank), &part), "MPI_Comm_split")
+        try Self.call("MPI_Comm_split") { MPI_Comm_split(handle, Int32(color), Int32(rank), &part) }
         guard let part else { throw CommunicationError(operation: "MPI_Comm_split", message: "no communicator") }
+        return try MPICommunicator(part)
+    }
+
+    func splitByMachine() throws(CommunicationError) -> any Communicator {
+        var part = mpi_comm_null()
+        try Self.call("MPI_Comm_split_type") {
+            MPI_Comm_split_type(handle, Int32(MPI_COMM_TYPE_SHARED), Int32(rank), mpi_info_null(), &part)
+        }
+        guard let part else { throw CommunicationError(operation: "MPI_Comm_split_type", message: "no communicator") }
         return try MPICommunicator(part)
     }
 
@@ -84,8 +97,9 @@ struct MPICommunicator: Communicator, @unchecked Sendable {
         guard size > 1, let start = values.baseAddress else { return }
         for offset in stride(from: 0, to: values.count, by: Self.pieceCount) {
             let count = Int32(min(Self.pieceCount, values.count - offset))
-            try Self.check(
-                MPI_Allreduce(mpi_in_place(), start + offset, count, type, operation, handle), "MPI_Allreduce")
+            try Self.call("MPI_Allreduce") {
+                MPI_Allreduce(mpi_in_place(), start + offset, count, type, operation, handle)
+            }
         }
     }
 
@@ -105,13 +119,14 @@ struct MPICommunicator: Communicator, @unchecked Sendable {
         return count
     }
 
-    private static func check(_ call: @autoclosure () -> Int32, _ operation: String) throws(CommunicationError) {
-        let code = Profile.measure(.communication, call)
+    /// Calls a function of MPI, which the watchdog ends if it waits too long.
+    static func call(_ name: StaticString, _ body: () -> Int32) throws(CommunicationError) {
+        let code = Profile.measure(.communication) { Watchdog.watch(name, body) }
         guard code != MPI_SUCCESS else { return }
         var text = [CChar](repeating: 0, count: Int(MPI_MAX_ERROR_STRING) + 1)
         var length: Int32 = 0
         MPI_Error_string(code, &text, &length)
         let message = String(decoding: text.prefix(Int(length)).map(UInt8.init(bitPattern:)), as: UTF8.self)
-        throw CommunicationError(operation: operation, message: message)
+        throw CommunicationError(operation: "\(name)", message: message)
     }
 }

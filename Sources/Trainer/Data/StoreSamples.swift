@@ -33,11 +33,15 @@ struct StoreSamples: TrainingSamples {
     /// The tokens of the longest sample.
     var longest: Int { (0..<count).map(length(of:)).max() ?? 0 }
 
-    /// Tells whether another run saw the same samples.
-    var digest: String {
+    /// What tells whether another run saw the same samples, by name: the records and how they were made into samples.
+    var identity: [String: String] {
         let files = store.manifest.files.map { $0.digest ?? "" }
-        return Digest(of: (files + store.manifest.fingerprint.map { "\($0.name)=\($0.value)" }).joined(separator: "\n"))
-            .hex
+        var identity = [
+            "records": Digest(of: files.joined(separator: "\n")).hex, "samples": "\(count)",
+            "tokens": "\(store.manifest.counts.tokens)",
+        ]
+        for setting in store.manifest.fingerprint { identity[setting.name] = setting.value }
+        return identity
     }
 
     /// The tokens that end a turn or a text.

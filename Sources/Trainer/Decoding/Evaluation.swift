@@ -46,7 +46,9 @@ final class Evaluation {
 
     func run() throws -> EvaluationReport {
         let measuring = Progress("held-out loss", total: Double(samples.count), unit: "samples")
-        let heldOut = try HeldOut.measure(samples, model, grid, batchSize: 1, in: workspace) {
+        let heldOut = try HeldOut.measure(
+            samples, model, grid, batchSize: 1, stepSize: grid.world.size, in: workspace
+        ) {
             measuring.update(Double($0))
         }
         measuring.finish()

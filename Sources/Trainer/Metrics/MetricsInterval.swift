@@ -7,6 +7,8 @@ struct MetricsInterval {
     private var tokens = 0.0
     private(set) var steps = 0
     private var skippedSteps = 0
+    private var badSamples = 0
+    private var waited = Duration.zero
     private var clippedSteps = 0
     private var largestGradNorm = 0.0
     private var saveSeconds = 0.0
@@ -20,8 +22,10 @@ struct MetricsInterval {
     }
 
     mutating func add(_ report: TrainingLoop.StepReport, maxGradNorm: Float) {
-        statistics.add(report.statistics)
+        if !report.isSkipped { statistics.add(report.statistics) }
         tokens += report.tokens
+        badSamples += report.badSamples.count
+        waited += report.waited
         steps += 1
         if report.isSkipped {
             skippedSteps += 1
@@ -58,6 +62,7 @@ struct MetricsInterval {
             ("loss", .number(statistics.weightedLoss(decay: decay))),
             ("seconds", .number(seconds)), ("tokens", .int(Int(tokens))),
             ("tokens_per_second", .number(tokens / max(seconds, 1e-9))), ("skipped_steps", .int(skippedSteps)),
+            ("bad_samples", .int(badSamples)), ("data_wait_share", .number(waited.seconds / max(seconds, 1e-9))),
             ("phase_seconds", .object(phases)), ("peak_memory_bytes", .int(Int(peakMemory))),
             ("save_seconds", .number(saveSeconds)),
             ("unix_time", .int(time(nil))),

@@ -45,16 +45,24 @@ final class RunMetrics {
         let values = interval.values(
             report, epoch: Double(report.step) / Double(stepsPerEpoch), decay: Double(options.draft.tttLossDecay),
             peakMemory: memory, profile: try ProfileReport(interval.times(until: Profile.times), over: grid.world))
-        let rate = values.first { $0.0 == "tokens_per_second" }?.1.double ?? 0
+        let number = { (name: String) in values.first { $0.0 == name }?.1.double ?? 0 }
+        let (rate, waited) = (number("tokens_per_second"), number("data_wait_share"))
         Log.line(
             "step \(report.step) | \(line) | lr \(report.learningRate) | |g| \(fixed(report.gradNorm, 3)) | "
-                + "\(shortNumber(rate)) tokens/s")
+                + "\(shortNumber(rate)) tokens/s | waited for data \(fixed(100 * waited, 2))%")
         try append(.train, step: report.step, values)
         interval = MetricsInterval(tttLength: options.draft.tttLength, start: Profile.times)
     }
 
+    /// Adds a record; one that can't be written, because the disk is full say, is left out and said.
     func append(_ kind: MetricsRecord.Kind, step: Int, _ values: [(String, JSONText)]) throws {
-        for writer in writers { try writer.append(MetricsRecord(kind: kind, step: step, values: values)) }
+        for writer in writers {
+            do {
+                try writer.append(MetricsRecord(kind: kind, step: step, values: values))
+            } catch let error as FileError {
+                Log.warning("\(error); a record of step \(step) is left out")
+            }
+        }
     }
 
     /// Runs what isn't a step, whose time is left out of the steps'.

@@ -11,17 +11,21 @@ struct MemoryPlan {
     ///   - process: What a process takes that has read nothing yet.
     ///   - target: This rank's part, laid out.
     ///   - parameters: The draft's.
+    ///   - ranks: Those that divide the moments.
     init(
         process: Int, _ target: DecoderTargetModel, _ shape: Eagle3DraftModel.Shape, _ parameters: ParameterStore,
-        _ sizes: StepSizes
+        _ sizes: StepSizes, ranks: Int
     ) {
         let (count, trainedCount) = (parameters.weights.count, parameters.gradients.count)
         let activations = ActivationPlan(target, shape, sizes)
         var parts = [
             ("the program", process), ("the target's weights", target.memory.byteCount),
             ("the draft's weights", 4 * count), ("its gradients", 4 * trainedCount),
-            ("the optimizer's moments", 8 * trainedCount), ("activations", 4 * activations.floats),
+            ("the optimizer's moments", 8 * trainedCount / ranks), ("activations", 4 * activations.floats),
         ]
+        if ranks > 1 {
+            parts.append(("gradients on their way", GradientReduction.pendingBytes(trainedCount, ranks: ranks)))
+        }
         if MatrixPrecision.current == .bfloat16 {
             parts.append(("rounded weights of the draft", parameters.roundedByteCount))
             parts.append(("other rounded operands", 2 * activations.roundedNumbers))

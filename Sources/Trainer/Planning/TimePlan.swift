@@ -39,7 +39,8 @@ struct TimePlan {
         let draft = try sampler.draftSeconds() * slowness * job.microBatches
         let count = job.draft.parameters.gradients.count
         var parts = [
-            ("target", target), ("draft", draft), ("optimizer", StepSampler.optimizerSeconds(count) * slowness),
+            ("target", target), ("draft", draft),
+            ("optimizer", StepSampler.optimizerSeconds(count / job.ranks) * slowness),
         ]
         if job.ranks > 1 {
             let hidden = job.target.configuration.hiddenSize * job.sizes.groupRows
@@ -180,11 +181,12 @@ extension StepSampler {
     static func optimizerSeconds(_ count: Int) -> Double {
         let sample = min(count, 1 << 23)
         let store = ParameterStore([.matrix([("sample", sample / 1024)], columns: 1024)])
-        let optimizer = AdamW(count: store.weights.count)
+        let all = 0..<store.weights.count
+        let optimizer = AdamW([all])
         let seconds = time {
             store.zeroGradients()
-            _ = GradientClipping.norm(store.gradients)
-            optimizer.update(store, learningRate: 0, gradientFactor: 1)
+            _ = GradientClipping.squares(store.gradients, all)
+            optimizer.update(store, learningRate: 0, gradientFactor: 1) { _ in }
         }
         return seconds * Double(count) / Double(max(1024, sample / 1024 * 1024))
     }

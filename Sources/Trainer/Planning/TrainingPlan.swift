@@ -33,7 +33,7 @@ struct TrainingPlan {
         length = options.maxLength
         Parallel.setThreads(threads)
         memory = MemoryPlan(
-            process: process, target, configuration.shape, draft.parameters, sizes)
+            process: process, target, configuration.shape, draft.parameters, sizes, ranks: ranks)
         let own = (sequences + ranks - 1) / ranks
         time = try TimePlan(
             TimePlan.Job(

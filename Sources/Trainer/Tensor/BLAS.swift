@@ -2,6 +2,7 @@ import COneDNN
 import COpenBLAS
 import Glibc
 import Shared
+import Synchronization
 
 /// Matrix products: by OpenBLAS in float32, by oneDNN in bfloat16.
 ///
@@ -10,6 +11,13 @@ import Shared
 enum BLAS {
     /// Turns OpenBLAS's own threads off: once, before the first product.
     static func prepare() { openblas_set_num_threads(1) }
+
+    /// Whether products are cut into the same pieces for any number of threads.
+    fileprivate static let hasFixedCuts = Atomic<Bool>(false)
+
+    /// Makes products the same bit by bit for any number of threads: a library may add up in another order at the edge
+    /// of a piece.
+    static func fixCuts() { hasFixedCuts.store(true, ordering: .relaxed) }
 
     /// The kernels that OpenBLAS chose for this CPU.
     static var coreName: String { String(cString: openblas_get_corename()) }
@@ -132,7 +140,12 @@ func multiply(
 private func split(_ c: Matrix, _ body: (_ rows: Range<Int>, _ columns: Range<Int>) -> Void) {
     let side = max(c.rows, c.columns)
     let threads = Parallel.threads
-    let parts = threads == 1 ? 1 : max(min(threads, side / 32), min(4 * threads, side / 2048), 1)
+    let parts =
+        if BLAS.hasFixedCuts.load(ordering: .relaxed) {
+            max(1, min(16, side / 256))
+        } else {
+            threads == 1 ? 1 : max(min(threads, side / 32), min(4 * threads, side / 2048), 1)
+        }
     Parallel.forEach(parts) { part, _ in
         let range = side * part / parts..<side * (part + 1) / parts
         if c.rows >= c.columns { body(range, 0..<c.columns) } else { body(0..<c.rows, range) }

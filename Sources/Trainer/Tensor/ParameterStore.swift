@@ -131,6 +131,14 @@ final class ParameterStore {
         }
     }
 
+    /// Every checkpoint tensor: its name, its shape and its place in the flat buffers, in their order.
+    var places: [(name: String, shape: [Int], place: Range<Int>)] {
+        guard let start = weights.baseAddress else { return [] }
+        return tensors.map { name, shape, values in
+            (name, shape, values.start - start..<values.start - start + values.count)
+        }
+    }
+
     private func place(_ declaration: Declaration) -> Parameter {
         guard let weight = weights.baseAddress, let gradient = gradients.baseAddress else {
             preconditionFailure("a parameter in a store of none")

@@ -5,7 +5,8 @@ import Shared
 ///
 /// Each holds what inference engines load (`config.json`, `model.safetensors` by SpecForge's names, without the
 /// embedding) and what resuming needs (`training_state.safetensors`: float32 weights and Adam's moments;
-/// `training_state.json`). It is written aside, synced and renamed, so a crash at any moment leaves those before it.
+/// `training_state.json`). It is written aside, synced and renamed, so a crash at any moment leaves those before it;
+/// `tidy` clears away what the crash left.
 struct Checkpoints {
     let directory: String
     /// How many are kept, nil for all; the best one and the newest always are.
@@ -17,31 +18,39 @@ struct Checkpoints {
     struct Contents {
         let configuration: Eagle3Configuration
         let parameters: ParameterStore
-        let optimizer: AdamW
+        let optimizer: ShardedOptimizer
         let mapping: VocabularyMapping
         let state: CheckpointState
     }
 
     /// Writes a checkpoint and points `latest` to it, and `best` if it is.
-    func save(_ contents: Contents, name: String, isBest: Bool) throws {
-        try makeDirectory(directory)
+    ///
+    /// Every rank comes here, and the first writes.
+    func save(_ contents: Contents, name: String, isBest: Bool, world: any Communicator) throws {
         let aside = "\(directory)/.\(name).partial"
-        let final = "\(directory)/\(name)"
         do {
-            try removeDirectory(aside)
-            try makeDirectory(aside)
-            try write(contents, to: aside)
-            try syncDirectory(aside)
-            try removeDirectory(final)
-            guard rename(aside, final) == 0 else { throw FileError(final, "rename \(aside) to it") }
-            try syncDirectory(directory)
-            try link("latest", to: name)
-            if isBest { try link("best", to: name) }
+            var writer: SafetensorsWriter?
+            try world.onFirstRank {
+                try makeDirectory(directory)
+                try removeDirectory(aside)
+                try makeDirectory(aside)
+                writer = try begin(contents, in: aside)
+            }
+            for moment in ShardedOptimizer.Moment.allCases {
+                try append(moment, of: contents, to: &writer, world)
+            }
+            try world.onFirstRank {
+                try writer?.finish()
+                try finish(contents, in: aside)
+                try replace("\(directory)/\(name)", by: aside)
+                try link("latest", to: name)
+                if isBest { try link("best", to: name) }
+                try prune()
+            }
         } catch {
-            try? removeDirectory(aside)
+            if world.rank == 0 { try? removeDirectory(aside) }
             throw error
         }
-        try prune()
     }
 
     /// The newest intact checkpoint; damaged ones are named in the log and passed over.
@@ -52,7 +61,7 @@ struct Checkpoints {
             do {
                 return (path, try Self.verified(path))
             } catch {
-                Log.warning("\(error); the checkpoint is passed over")
+                Log.line("warning: \(error); the checkpoint is passed over for the one before")
             }
         }
         return nil
@@ -73,32 +82,81 @@ struct Checkpoints {
         return state
     }
 
-    /// Restores weights and moments from a checkpoint.
-    static func restore(_ path: String, into parameters: ParameterStore, _ optimizer: AdamW) throws(any Error) {
+    /// Restores all weights, and the moments that are this rank's.
+    static func restore(
+        _ path: String, into parameters: ParameterStore, _ optimizer: ShardedOptimizer
+    ) throws {
         let file = try SafetensorsFile("\(path)/training_state.safetensors")
-        for (prefix, buffer, tensors) in buffers(parameters, optimizer) {
-            guard let start = buffer.baseAddress, let weights = parameters.weights.baseAddress else { continue }
-            for (name, shape, values) in tensors {
-                let tensor = try file.tensor(prefix + name)
-                try tensor.expect(shape)
-                try tensor.copy(
-                    rows: 0..<values.rows, columns: 0..<values.columns, into: start + (values.start - weights),
-                    stride: values.stride)
+        for (name, shape, values) in parameters.tensors {
+            let tensor = try file.tensor(name)
+            try tensor.expect(shape)
+            try tensor.copy(
+                rows: 0..<values.rows, columns: 0..<values.columns, into: values.start, stride: values.stride)
+        }
+        for moment in ShardedOptimizer.Moment.allCases {
+            try optimizer.restore(moment) { (part, target) throws(WeightsError) in
+                for (name, shape, place) in parameters.places where part.overlaps(place) {
+                    let tensor = try file.tensor(moment.rawValue + name)
+                    try tensor.expect(shape)
+                    let common = part.clamped(to: place)
+                    tensor.widen(
+                        elements: common.lowerBound - place.lowerBound..<common.upperBound - place.lowerBound,
+                        into: target + (common.lowerBound - part.lowerBound))
+                }
             }
         }
     }
 
     // MARK: - Writing
 
-    private func write(_ contents: Contents, to path: String) throws {
+    /// Writes all but the moments, which follow in the file that is returned.
+    private func begin(_ contents: Contents, in path: String) throws(FileError) -> SafetensorsWriter {
         try writeFile("\(path)/config.json", contents.configuration.json.pretty.utf8)
         try writeModel(contents, to: "\(path)/model.safetensors")
-        try writeState(contents, to: "\(path)/training_state.safetensors")
+        let tensors = contents.parameters.tensors
+        let moments = ShardedOptimizer.Moment.allCases.flatMap { moment in
+            contents.parameters.trainedTensors.map { (name: moment.rawValue + $0.name, shape: $0.shape) }
+        }
+        let all = tensors.map { (name: $0.name, shape: $0.shape) } + moments
+        var writer = try SafetensorsWriter(
+            "\(path)/training_state.safetensors",
+            all.map { SafetensorsWriter.Entry(name: $0.name, type: .float32, shape: $0.shape) })
+        for tensor in tensors {
+            try writer.append(UnsafeBufferPointer(start: tensor.values.start, count: tensor.values.count))
+        }
+        return writer
+    }
+
+    /// Writes a moment's tensors, of which each rank holds parts.
+    private func append(
+        _ moment: ShardedOptimizer.Moment, of contents: Contents, to writer: inout SafetensorsWriter?,
+        _ world: any Communicator
+    ) throws {
+        var failure: (any Error)?
+        do {
+            try contents.optimizer.gather(moment) { piece, numbers in
+                for (_, _, place) in contents.parameters.places where piece.overlaps(place) {
+                    let common = piece.clamped(to: place)
+                    let start = numbers + (common.lowerBound - piece.lowerBound)
+                    try writer?.append(UnsafeBufferPointer(start: start, count: common.count))
+                }
+            }
+        } catch let error as CommunicationError {
+            throw error
+        } catch {
+            failure = error
+        }
+        try world.onFirstRank { if let failure { throw failure } }
+    }
+
+    /// Writes the state, with the digests of the files before it.
+    private func finish(_ contents: Contents, in path: String) throws {
         var digests: [String: String] = [:]
         for name in ["config.json", "model.safetensors", "training_state.safetensors"] {
             digests[name] = try Digest(ofFile: "\(path)/\(name)").hex
         }
         try writeFile("\(path)/\(CheckpointState.fileName)", contents.state.json(digests: digests).pretty.utf8)
+        try syncDirectory(path)
     }
 
     private func writeModel(_ contents: Contents, to path: String) throws(FileError) {
@@ -120,72 +178,5 @@ struct Checkpoints {
             try writer.append(mapping.targetHasDraft.map { UInt8($0 ? 1 : 0) })
         }
         try writer.finish()
-    }
-
-    private func writeState(_ contents: Contents, to path: String) throws(FileError) {
-        let buffers = Self.buffers(contents.parameters, contents.optimizer)
-        let entries = buffers.flatMap { prefix, _, tensors in
-            tensors.map { SafetensorsWriter.Entry(name: prefix + $0.name, type: .float32, shape: $0.shape) }
-        }
-        var writer = try SafetensorsWriter(path, entries)
-        for (_, buffer, tensors) in buffers {
-            guard let start = buffer.baseAddress, let weights = contents.parameters.weights.baseAddress else {
-                continue
-            }
-            for tensor in tensors {
-                let place = start + (tensor.values.start - weights)
-                try writer.append(UnsafeBufferPointer(start: place, count: tensor.values.count))
-            }
-        }
-        try writer.finish()
-    }
-
-    /// The flat buffers that resuming needs, what stands before their tensors' names, and which those are.
-    private static func buffers(_ parameters: ParameterStore, _ optimizer: AdamW) -> [StateBuffer] {
-        [
-            ("", parameters.weights, parameters.tensors), ("adam.m.", optimizer.m, parameters.trainedTensors),
-            ("adam.v.", optimizer.v, parameters.trainedTensors),
-        ]
-    }
-
-    private typealias StateBuffer = (
-        prefix: String, buffer: UnsafeMutableBufferPointer<Float>,
-        tensors: [(name: String, shape: [Int], values: Matrix)]
-    )
-
-    // MARK: - Links and pruning
-
-    /// Checkpoints by step, the oldest first.
-    private func names() throws -> [String] {
-        let steps = try listDirectory(directory).compactMap { name -> (name: String, step: Int)? in
-            guard name.hasPrefix("step_") || name.hasPrefix("epoch_") else { return nil }
-            // A state that can't be read is the newest as far as we know, so that it is looked at and named.
-            let step = (try? CheckpointState.read("\(directory)/\(name)").state.step) ?? Int.max
-            return (name, step)
-        }
-        return steps.sorted { ($0.step, $0.name) < ($1.step, $1.name) }.map(\.name)
-    }
-
-    /// Points a link to a checkpoint: made aside and renamed, so that it always points to one.
-    private func link(_ name: String, to target: String) throws(FileError) {
-        let (path, aside) = ("\(directory)/\(name)", "\(directory)/.\(name).partial")
-        unlink(aside)
-        guard symlink(target, aside) == 0 else { throw FileError(aside, "link it to \(target)") }
-        guard rename(aside, path) == 0 else { throw FileError(path, "link it to \(target)") }
-    }
-
-    private func prune() throws {
-        guard let keepLast else { return }
-        let kept = ["latest", "best"].compactMap { linkTarget("\(directory)/\($0)") }
-        for name in try names().dropLast(keepLast) where !kept.contains(name) {
-            try removeDirectory("\(directory)/\(name)")
-        }
-    }
-
-    private func linkTarget(_ path: String) -> String? {
-        var buffer = [CChar](repeating: 0, count: 4096)
-        let count = readlink(path, &buffer, buffer.count - 1)
-        guard count > 0 else { return nil }
-        return String(decoding: buffer.prefix(count).map(UInt8.init(bitPattern:)), as: UTF8.self)
     }
 }

@@ -8,6 +8,9 @@ struct CheckpointState: Equatable {
     var updates: Int
     /// The best evaluation so far.
     var best = BestDraft()
+    /// Whether the run was stopped in the midst of an evaluation, which the continuation begins with.
+    var isEvaluationDue = false
+    var faults = Faults()
     /// The settings that must not change between a run and its continuation, by option.
     var settings: [String: String]
     /// How it came about, for people: version, command line, ranks.
@@ -15,7 +18,8 @@ struct CheckpointState: Equatable {
 
     /// The version of what a checkpoint holds.
     ///
-    /// Since 2 it has the best evaluation with its step, its source and the evaluations since.
+    /// Since 2 it has the best evaluation with its step, its source and the evaluations since, what went wrong so far,
+    /// and whether an evaluation is due.
     static let format = 2
     static let fileName = "training_state.json"
 
@@ -25,7 +29,7 @@ struct CheckpointState: Equatable {
         }
         return .object([
             ("format", .int(Self.format)), ("step", .int(step)), ("epoch", .int(epoch)), ("updates", .int(updates)),
-            ("best", best.json),
+            ("best", best.json), ("evaluation_due", .bool(isEvaluationDue)), ("faults", faults.json),
             ("settings", object(settings)), ("provenance", object(provenance)), ("digests", object(digests)),
         ])
     }
@@ -44,8 +48,9 @@ struct CheckpointState: Equatable {
         }
         let state = CheckpointState(
             step: try root.int("step"), epoch: try root.int("epoch"), updates: try root.int("updates"),
-            best: try BestDraft(root.required("best")), settings: try strings("settings"),
-            provenance: try strings("provenance"))
+            best: try BestDraft(root.required("best")), isEvaluationDue: try root.bool("evaluation_due"),
+            faults: try Faults(root.required("faults")),
+            settings: try strings("settings"), provenance: try strings("provenance"))
         return (state, try strings("digests"))
     }
 }

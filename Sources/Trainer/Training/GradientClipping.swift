@@ -2,22 +2,20 @@ import Glibc
 
 /// Scaling a gradient to a largest norm.
 enum GradientClipping {
-    /// Numbers that are summed in one go; a fixed cut, so that the sum doesn't depend on the number of threads.
-    private static let pieceCount = 1 << 16
-
-    /// √Σ g², summed in double precision.
-    static func norm(_ gradients: UnsafeMutableBufferPointer<Float>) -> Double {
-        guard let start = gradients.baseAddress else { return 0 }
-        let pieces = (gradients.count + pieceCount - 1) / pieceCount
-        let sums = [Double](unsafeUninitializedCapacity: pieces) { sums, count in
+    /// Σ g² of each piece of a range, in double precision.
+    ///
+    /// The cut into pieces is fixed, so that sums depend neither on the number of threads nor on that of ranks.
+    static func squares(_ gradients: UnsafeMutableBufferPointer<Float>, _ range: Range<Int>) -> [Double] {
+        guard let start = gradients.baseAddress else { return [] }
+        let pieces = (range.count + Sharding.pieceCount - 1) / Sharding.pieceCount
+        return [Double](unsafeUninitializedCapacity: pieces) { sums, count in
             nonisolated(unsafe) let (sums, start) = (sums, start)
             Parallel.forEach(pieces) { piece, _ in
-                let first = piece * pieceCount
-                sums[piece] = squares(start + first, min(pieceCount, gradients.count - first))
+                let first = range.lowerBound + piece * Sharding.pieceCount
+                sums[piece] = squares(start + first, min(Sharding.pieceCount, range.upperBound - first))
             }
             count = pieces
         }
-        return sums.reduce(0, +).squareRoot()
     }
 
     /// The factor that brings a gradient of `norm` down to `limit`; 1 if it is small enough.

@@ -3,21 +3,22 @@ import Shared
 /// Training: the page to read first.
 ///
 /// A step sees the next global batch, of which each rank has a part. Gradients add up over micro batches and ranks,
-/// and are divided by what the whole step's loss is a mean over, which is counted before. Everything is a function of
-/// the settings, the samples and the step's number.
+/// and are divided by what the whole step's loss is a mean over, which is counted before. Each rank updates its share
+/// of the weights and sends it to the others. Everything is a function of the settings, the samples and the step's
+/// number.
 final class TrainingLoop {
     let grid: ProcessGrid
     let model: OnlineEagle3
     let settings: TrainingSettings
     let samples: any TrainingSamples
-    let optimizer: AdamW
+    let optimizer: ShardedOptimizer
     let sampler: BatchSampler
     let schedule: LearningRateSchedule
     let totalSteps: Int
     /// Steps that are done.
     private(set) var step = 0
     private let workspace = Workspace()
-    private var order: (epoch: Int, samples: [Int])?
+    private let reader: BatchReader
 
     /// What a step did.
     struct StepReport {
@@ -32,16 +33,21 @@ final class TrainingLoop {
         let tokens: Double
         /// The global batch's samples.
         let samples: [Int]
-        /// Whether the gradient had a NaN or an infinity, and the weights were left as they were.
+        /// Those that couldn't be read and were left out.
+        let badSamples: [Int]
+        /// How long the step waited for its samples.
+        let waited: Duration
+        /// Whether the loss or the gradient had a NaN or an infinity, and the weights were left as they were.
         let isSkipped: Bool
         /// Whether any rank was asked to stop.
         let isInterrupted: Bool
     }
 
+    /// - Throws: `OptionsError` if there is nothing to train on.
     init(
         grid: ProcessGrid, model: OnlineEagle3, samples: any TrainingSamples, settings: TrainingSettings
-    ) throws(OptionsError) {
-        guard samples.count > 0 else { throw .rule("there is no sample to train on") }
+    ) throws {
+        guard samples.count > 0 else { throw OptionsError.rule("there is no sample to train on") }
         self.grid = grid
         self.model = model
         self.settings = settings
@@ -51,7 +57,13 @@ final class TrainingLoop {
         totalSteps = settings.totalSteps ?? settings.numEpochs * sampler.stepsPerEpoch
         schedule = LearningRateSchedule(
             peak: settings.learningRate, warmupRatio: settings.warmupRatio, totalSteps: totalSteps)
-        optimizer = AdamW(count: model.draft.parameters.gradients.count, settings.adam)
+        optimizer = try ShardedOptimizer(
+            model.draft.parameters, settings.adam, grid.world, hasRounds: settings.isDeterministic,
+            bucketCount: settings.bucketCount)
+        let order = EpochOrder(sampler)
+        reader = BatchReader(
+            samples, grid, batchSize: settings.batchSize, policy: settings.badSamples, steps: 0..<totalSteps
+        ) { order.batch($0) }
     }
 
     var isDone: Bool { step >= totalSteps }
@@ -66,41 +78,62 @@ final class TrainingLoop {
 
     /// Does the next step.
     func run() throws -> StepReport {
-        let batch = sampler.batch(order(epoch: step / sampler.stepsPerEpoch), step: step)
-        let micro = try Profile.measure(.data) { try read(batch) }
-        let parameters = model.draft.parameters
-        let own = micro.flatMap { $0[grid.tensorParallel.rank] }
+        let waitedBefore = reader.waited
+        let batch = try Profile.measure(.data) { try reader.batch(step) }
+        let own = batch.micro.flatMap { $0[grid.tensorParallel.rank] }
         let count = try grid.world.sum([
             own.reduce(0) { $0 + Double(model.labelCount(Batch([$1]))) },
             own.reduce(0) { $0 + Double($1.inputIDs.count) },
         ])
-        var statistics = TrainingStatistics(tttLength: model.tttLength)
-        parameters.zeroGradients()
-        for samples in micro {
-            let weights = weights(samples[grid.tensorParallel.rank], labels: count[0], sequences: batch.count)
-            statistics.add(try model.run(samples, weights: weights, in: workspace))
-        }
-        try grid.world.allReduceSum(parameters.gradients)
-        let norm = Profile.measure(.optimizer) { GradientClipping.norm(parameters.gradients) }
+        let statistics = try gradients(of: batch, labels: count[0])
+        let norm = try Profile.measure(.optimizer) { try optimizer.gradientNorm() }
+        let isSkipped = !norm.isFinite || !statistics.losses.allSatisfy(\.isFinite)
         let learningRate = schedule.learningRate(at: step)
-        if norm.isFinite {
-            Profile.measure(.optimizer) {
-                optimizer.update(
-                    parameters, learningRate: learningRate,
+        if !isSkipped {
+            try Profile.measure(.optimizer) {
+                try optimizer.update(
+                    learningRate: learningRate,
                     gradientFactor: GradientClipping.factor(norm: norm, limit: settings.maxGradNorm))
             }
         }
         step += 1
-        let isInterrupted = try grid.world.max([Interrupt.isRequested ? 1 : 0])[0] > 0
         return StepReport(
-            step: step, statistics: try statistics.reduced(over: grid.world), learningRate: learningRate,
-            gradNorm: norm, tokens: count[1], samples: Array(batch), isSkipped: !norm.isFinite,
-            isInterrupted: isInterrupted)
+            step: step, statistics: statistics, learningRate: learningRate, gradNorm: norm, tokens: count[1],
+            samples: batch.samples, badSamples: batch.bad, waited: reader.waited - waitedBefore,
+            isSkipped: isSkipped, isInterrupted: try grid.world.any(Interrupt.isRequested))
+    }
+
+    /// Runs all micro batches; the optimizer has the gradients' sums then.
+    ///
+    /// Gradients add up within a rank and are summed over the ranks once, in a round of their own. A deterministic run
+    /// has a round for each micro batch, which is one sequence for each rank: sequences are computed each by itself,
+    /// and added up in the order of their lengths, by whichever ranks they were computed.
+    private func gradients(of batch: StepBatch, labels: Double) throws -> TrainingStatistics {
+        let (reduction, ranks) = (optimizer.reduction, grid.world.size)
+        var statistics: [TrainingStatistics] = []
+        reduction.beginStep()
+        for (index, samples) in batch.micro.enumerated() {
+            if index == 0 || settings.isDeterministic {
+                model.draft.parameters.zeroGradients()
+                let order = BatchSampler.dealingOrder(round: index, ranks: ranks)
+                reduction.begin(order: settings.isDeterministic ? order.filter(batch.busyRanks[index].contains) : order)
+            }
+            let isLast = index == batch.micro.count - 1 || settings.isDeterministic
+            var weights = weights(
+                samples[grid.tensorParallel.rank], labels: labels, sequences: batch.samples.count)
+            weights.observer = isLast ? reduction : nil
+            statistics.append(try model.run(samples, weights: weights, in: workspace))
+            if isLast { try Profile.measure(.communication) { try reduction.finish() } }
+        }
+        reduction.endStep()
+        return try TrainingStatistics.sum(statistics, tttLength: model.tttLength, over: grid.world)
     }
 
     /// Measures the draft on other samples, without training on them.
     func evaluate(_ samples: any TrainingSamples) throws -> TrainingStatistics {
-        try HeldOut.measure(samples, model, grid, batchSize: settings.batchSize, in: workspace)
+        try HeldOut.measure(
+            samples, model, grid, batchSize: settings.batchSize, stepSize: settings.globalBatchSize,
+            policy: settings.badSamples, in: workspace)
     }
 
     /// The most memory that activations took, in floats.
@@ -118,48 +151,35 @@ final class TrainingLoop {
             objective: settings.objective,
             acceptanceRows: settings.normalization == .rows ? own.map { Float($0.inputIDs.count) } : nil)
     }
-
-    /// For each micro batch, for each rank of this tensor-parallel group, its samples.
-    private func read(_ batch: ArraySlice<Int>) throws -> [[[Sample]]] {
-        try grid.groupParts(of: batch, batchSize: settings.batchSize, samples).map { parts in
-            try parts.map { part in try part.map(samples.sample(at:)) }
-        }
-    }
-
-    private func order(epoch: Int) -> [Int] {
-        if let order, order.epoch == epoch { return order.samples }
-        let samples = sampler.order(epoch: epoch)
-        order = (epoch, samples)
-        return samples
-    }
-}
-
-extension ProcessGrid {
-    /// A global batch as micro batches of the ranks of this tensor-parallel group.
-    func groupParts(of batch: ArraySlice<Int>, batchSize: Int, _ samples: any TrainingSamples) -> [[[Int]]] {
-        let first = world.rank - tensorParallel.rank
-        let micro = BatchSampler.microBatches(
-            batch, ranks: world.size, batchSize: batchSize, length: samples.length(of:))
-        return micro.map { Array($0[first..<first + tensorParallel.size]) }
-    }
 }
 
 /// Held-out loss and accuracies.
 enum HeldOut {
     /// Measures a draft on samples, divided among the ranks; every rank gets the sums.
+    ///
+    /// - Parameters:
+    ///   - batchSize: Sequences that a rank works on at a time.
+    ///   - stepSize: Sequences that are divided among the ranks at a time.
+    /// - Throws: `Interrupted` on all ranks, if any of them was asked to stop.
     static func measure(
-        _ samples: any TrainingSamples, _ model: OnlineEagle3, _ grid: ProcessGrid, batchSize: Int,
-        in workspace: Workspace, progress: (Int) -> Void = { _ in }
+        _ samples: any TrainingSamples, _ model: OnlineEagle3, _ grid: ProcessGrid, batchSize: Int, stepSize: Int,
+        policy: BadSamplePolicy = .stop, in workspace: Workspace, progress: (Int) -> Void = { _ in }
     ) throws -> TrainingStatistics {
-        var statistics = TrainingStatistics(tttLength: model.tttLength)
-        for (done, parts) in grid.groupParts(of: Array(0..<samples.count)[...], batchSize: batchSize, samples)
-            .enumerated()
-        {
-            let read = try Profile.measure(.data) { try parts.map { part in try part.map(samples.sample(at:)) } }
-            statistics.add(try model.run(read, weights: nil, in: workspace))
-            progress(min(samples.count, (done + 1) * batchSize * grid.world.size))
-            try Interrupt.check()
+        var sum = TrainingStatistics(tttLength: model.tttLength)
+        let count = samples.count
+        let steps = 0..<(count + stepSize - 1) / stepSize
+        let reader = BatchReader(samples, grid, batchSize: batchSize, policy: policy, steps: steps) { step in
+            Array(step * stepSize..<min(count, (step + 1) * stepSize))
         }
-        return try statistics.reduced(over: grid.world)
+        for step in steps {
+            var statistics: [TrainingStatistics] = []
+            for micro in try Profile.measure(.data, { try reader.batch(step).micro }) {
+                statistics.append(try model.run(micro, weights: nil, in: workspace))
+                if try grid.world.any(Interrupt.isRequested) { throw Interrupted() }
+            }
+            sum.add(try TrainingStatistics.sum(statistics, tttLength: model.tttLength, over: grid.world))
+            progress(min(count, (step + 1) * stepSize))
+        }
+        return sum
     }
 }

@@ -22,5 +22,10 @@ struct TrainingSettings: Equatable {
     var normalization = LossNormalization.tokens
     var objective = DraftObjective.crossEntropy
     var seed = 0
+    /// Whether the result is the same bit by bit for any number of ranks.
+    var isDeterministic = false
+    var badSamples = BadSamplePolicy.stop
+    /// Gradients that ranks exchange in one go.
+    var bucketCount = Sharding.bucketCount
     var adam = AdamW.Settings()
 }

@@ -31,11 +31,27 @@ struct TrainingStatistics {
         numbers = zip(numbers, other.numbers).map(+)
     }
 
-    /// The sums over all ranks.
-    func reduced(over communicator: any Communicator) throws(CommunicationError) -> TrainingStatistics {
-        var result = self
-        result.numbers = try communicator.sum(numbers)
-        return result
+    /// The sum over micro batches and ranks, each number in the order in which samples were dealt.
+    ///
+    /// - Parameter own: What this rank measured in each micro batch; all ranks have as many.
+    static func sum(
+        _ own: [TrainingStatistics], tttLength: Int, over communicator: any Communicator
+    ) throws(CommunicationError) -> TrainingStatistics {
+        var sum = TrainingStatistics(tttLength: tttLength)
+        let (ranks, width) = (communicator.size, sum.numbers.count)
+        var all = [Double](repeating: 0, count: own.count * ranks * width)
+        for (micro, statistics) in own.enumerated() {
+            let place = (micro * ranks + communicator.rank) * width
+            all.replaceSubrange(place..<place + width, with: statistics.numbers)
+        }
+        all = try communicator.sum(all)
+        for micro in own.indices {
+            for rank in BatchSampler.dealingOrder(round: micro, ranks: ranks) {
+                let place = (micro * ranks + rank) * width
+                sum.numbers = zip(sum.numbers, all[place..<place + width]).map(+)
+            }
+        }
+        return sum
     }
 
     /// Mean soft cross-entropy of each step, over its learnt rows.

@@ -60,6 +60,18 @@ struct ThreadCommunicator: Communicator, @unchecked Sendable {
         meeting.wait()
     }
 
+    /// All at once, which is one of the moments at which MPI may do it.
+    func startExchange(_ exchange: Exchange) -> any PendingExchange {
+        let everybody = meeting.exchange(rank, exchange)
+        for (other, sent) in everybody.enumerated() {
+            let (from, to) = (sent.sendBlocks[rank], exchange.receiveBlocks[other])
+            precondition(from.count == to.count)
+            (exchange.receive + to.lowerBound).update(from: sent.send + from.lowerBound, count: from.count)
+        }
+        meeting.wait()
+        return EndedExchange()
+    }
+
     func barrier() { meeting.wait() }
 
     func split(color: Int) -> any Communicator {
@@ -70,6 +82,8 @@ struct ThreadCommunicator: Communicator, @unchecked Sendable {
         let place = members.prefix { $0 != rank }.count
         return ThreadCommunicator(rank: place, meeting: meetings[members[0]])
     }
+
+    func splitByMachine() -> any Communicator { split(color: 0) }
 
     private func reduce<Number>(_ values: UnsafeMutableBufferPointer<Number>, _ combine: (Number, Number) -> Number) {
         let everybody = meeting.exchange(rank, UnsafeBufferPointer(values))

@@ -77,6 +77,8 @@ struct LossWeights {
     /// Of each sequence, how many rows its mean acceptance stands for in the loss: all, if the loss is a mean over
     /// rows as SpecForge's; nil if each learnt row stands for itself.
     var acceptanceRows: [Float]?
+    /// Hears how far the backward pass is; nil where more will be added to all gradients.
+    var observer: (any GradientObserver)?
 
     /// What each step of each sequence minimises.
     func rowObjectives(_ sums: AcceptanceSums) -> [[RowObjective]] {

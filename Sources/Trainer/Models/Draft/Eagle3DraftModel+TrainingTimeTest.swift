@@ -10,7 +10,11 @@ extension Eagle3DraftModel {
         return try workspace.scope { () throws(CommunicationError) in
             let record = forward(features, lesson.plan, in: workspace)
             let (statistics, dHidden) = try head(record, lesson, weights: weights, in: workspace)
-            if weights != nil { backward(dHidden, record, lesson.plan, in: workspace) }
+            if let weights {
+                // With `norm_output` the walk back adds to `norm` too.
+                try weights.observer?.areFinal(from: configuration.normOutput ? lmHead.weight : norm.weight)
+                try backward(dHidden, record, lesson.plan, weights.observer, in: workspace)
+            }
             return statistics
         }
     }
@@ -53,12 +57,16 @@ extension Eagle3DraftModel {
     /// its share here with `norm_output`.
     ///
     /// - Parameter dHidden: The gradient of each step's h_k from its loss; overwritten.
-    func backward(_ dHidden: [Matrix], _ record: Record, _ plan: TrainingTimeTestPlan, in workspace: Workspace) {
-        workspace.scope {
+    func backward(
+        _ dHidden: [Matrix], _ record: Record, _ plan: TrainingTimeTestPlan, _ observer: (any GradientObserver)? = nil,
+        in workspace: Workspace
+    ) throws(CommunicationError) {
+        try workspace.scope { () throws(CommunicationError) in
             let dKeyValue = record.steps.map { layers in
                 layers.map { workspace.zeros(rows: $0.x.rows, columns: 2 * configuration.keyValueWidth) }
             }
             for k in record.steps.indices.reversed() {
+                try observer?.poll()
                 workspace.scope {
                     var gradient = dHidden[k]
                     for layer in layers.indices.reversed() {

@@ -1,0 +1,23 @@
+/// What this rank sends to each rank and receives from it, all at once.
+struct Exchange {
+    let send: UnsafeMutablePointer<Float>
+    /// For each rank, its values' places behind `send`.
+    let sendBlocks: [Range<Int>]
+    let receive: UnsafeMutablePointer<Float>
+    /// For each rank, the places behind `receive` of what comes from it.
+    let receiveBlocks: [Range<Int>]
+}
+
+/// An exchange that is under way; until it has ended, its buffers belong to it.
+protocol PendingExchange {
+    /// Moves it on, and tells whether it has ended.
+    func hasEnded() throws(CommunicationError) -> Bool
+    /// Waits until it has ended.
+    func wait() throws(CommunicationError)
+}
+
+/// An exchange that ended as it began.
+struct EndedExchange: PendingExchange {
+    func hasEnded() -> Bool { true }
+    func wait() {}
+}

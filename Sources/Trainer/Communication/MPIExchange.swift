@@ -1,0 +1,48 @@
+import CMPI
+
+/// An exchange under way, by `MPI_Ialltoallv`.
+///
+/// MPI moves it on whenever this process is inside one of its functions; `hasEnded` is such a visit.
+final class MPIExchange: PendingExchange {
+    private var request: MPI_Request?
+    /// Counts and offsets, which MPI reads until the end.
+    private let numbers: UnsafeMutablePointer<Int32>
+
+    init(_ exchange: Exchange, _ communicator: MPI_Comm) throws(CommunicationError) {
+        let ranks = exchange.sendBlocks.count
+        numbers = .allocate(capacity: 4 * ranks)
+        let (send, receive) = (Self.first(exchange.sendBlocks), Self.first(exchange.receiveBlocks))
+        for rank in 0..<ranks {
+            let (from, to) = (exchange.sendBlocks[rank], exchange.receiveBlocks[rank])
+            numbers[rank] = Int32(from.count)
+            numbers[ranks + rank] = Int32(from.isEmpty ? 0 : from.lowerBound - (send ?? 0))
+            numbers[2 * ranks + rank] = Int32(to.count)
+            numbers[3 * ranks + rank] = Int32(to.isEmpty ? 0 : to.lowerBound - (receive ?? 0))
+        }
+        // Open MPI takes two equal addresses for an exchange in place, which this never is.
+        let nothing = UnsafeMutableRawPointer(numbers)
+        try MPICommunicator.call("MPI_Ialltoallv") {
+            MPI_Ialltoallv(
+                send.map { UnsafeRawPointer(exchange.send + $0) } ?? UnsafeRawPointer(nothing), numbers,
+                numbers + ranks, mpi_float(), receive.map { UnsafeMutableRawPointer(exchange.receive + $0) } ?? nothing,
+                numbers + 2 * ranks, numbers + 3 * ranks, mpi_float(), communicator, &request)
+        }
+    }
+
+    /// Where the first block begins that isn't empty: offsets are counted from there, and MPI has 32 bits for them.
+    private static func first(_ blocks: [Range<Int>]) -> Int? {
+        blocks.filter { !$0.isEmpty }.map(\.lowerBound).min()
+    }
+
+    deinit { numbers.deallocate() }
+
+    func hasEnded() throws(CommunicationError) -> Bool {
+        var flag: Int32 = 0
+        try MPICommunicator.call("MPI_Test") { MPI_Test(&request, &flag, mpi_status_ignore()) }
+        return flag != 0
+    }
+
+    func wait() throws(CommunicationError) {
+        try MPICommunicator.call("MPI_Wait for MPI_Ialltoallv") { MPI_Wait(&request, mpi_status_ignore()) }
+    }
+}

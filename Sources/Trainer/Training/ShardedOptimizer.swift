@@ -1,0 +1,119 @@
+import Glibc
+
+/// AdamW shared by the ranks, as ZeRO's first stage does.
+///
+/// (Rajbhandari et al. 2020, ZeRO: Memory Optimizations Toward Training Trillion Parameter Models.)
+///
+/// Every rank has all weights and, after its backward passes, gradients of its own. Of their sum it gets its parts
+/// alone, holds the moments of these alone and updates these alone; then each sends its weights to all others.
+final class ShardedOptimizer {
+    let sharding: Sharding
+    let reduction: GradientReduction
+    private let adam: AdamW
+    private let parameters: ParameterStore
+    /// Of this optimizer alone.
+    private let communicator: any Communicator
+
+    /// - Parameter hasRounds: Whether a step adds up gradients of several rounds; see `GradientReduction`.
+    init(
+        _ parameters: ParameterStore, _ settings: AdamW.Settings, _ world: any Communicator, hasRounds: Bool = false,
+        bucketCount: Int = Sharding.bucketCount
+    ) throws(CommunicationError) {
+        self.parameters = parameters
+        sharding = Sharding(count: parameters.gradients.count, ranks: world.size, bucketCount: bucketCount)
+        communicator = try world.split(color: 0)
+        reduction = try GradientReduction(parameters, sharding, world, hasRounds: hasRounds)
+        adam = AdamW(sharding.parts(of: world.rank), settings)
+    }
+
+    /// Updates so far.
+    var updates: Int {
+        get { adam.updates }
+        set { adam.updates = newValue }
+    }
+
+    /// Numbers of both moments that this rank holds.
+    var momentCount: Int { 2 * adam.m.count }
+
+    /// The norm of the summed gradients, the same on every rank and for any number of ranks.
+    ///
+    /// Each piece is summed by the rank that has it, and the pieces by all ranks in their order.
+    func gradientNorm() throws(CommunicationError) -> Double {
+        var sums = [Double](repeating: 0, count: sharding.pieces)
+        for part in sharding.parts(of: communicator.rank) {
+            let first = part.lowerBound / Sharding.pieceCount
+            for (i, sum) in GradientClipping.squares(parameters.gradients, part).enumerated() { sums[first + i] = sum }
+        }
+        return try communicator.sum(sums).reduce(0, +).squareRoot()
+    }
+
+    /// Moves every weight along the summed gradient times `gradientFactor`; all ranks hold the same weights again.
+    func update(learningRate: Float, gradientFactor: Float) throws(CommunicationError) {
+        guard let weights = parameters.weights.baseAddress else { return }
+        var pending: [any PendingExchange] = []
+        try adam.update(parameters, learningRate: learningRate, gradientFactor: gradientFactor) {
+            (bucket) throws(CommunicationError) in
+            let parts = (0..<sharding.ranks).map { sharding.part(ofBucket: bucket, rank: $0) }
+            let own = communicator.rank
+            let exchange = Exchange(
+                send: weights, sendBlocks: parts.indices.map { $0 == own ? 0..<0 : parts[own] },
+                receive: weights, receiveBlocks: parts.indices.map { $0 == own ? 0..<0 : parts[$0] })
+            pending.append(try communicator.startExchange(exchange))
+            while let first = pending.first, try first.hasEnded() { pending.removeFirst() }
+        }
+        for exchange in pending { try exchange.wait() }
+    }
+
+    // MARK: - Checkpoints
+
+    /// The moments, as checkpoints name them.
+    enum Moment: String, CaseIterable { case first = "adam.m.", second = "adam.v." }
+
+    private func buffer(_ moment: Moment) -> UnsafeMutableBufferPointer<Float> {
+        switch moment {
+        case .first: adam.m
+        case .second: adam.v
+        }
+    }
+
+    /// Gathers a moment on rank 0, a bucket at a time, in the order of the flat buffer.
+    ///
+    /// Every rank comes here.
+    ///
+    /// - Parameter body: Called on rank 0 with each bucket's place and numbers. If it throws, the other ranks are
+    ///   heard to the end, and then it is thrown on.
+    func gather(
+        _ moment: Moment, _ body: (Range<Int>, UnsafePointer<Float>) throws -> Void
+    ) throws {
+        let whole = UnsafeMutablePointer<Float>.allocate(capacity: sharding.bucketCount)
+        defer { whole.deallocate() }
+        var failure: (any Error)?
+        for (bucket, own) in adam.places.enumerated() {
+            let (place, isFirst) = (sharding.bucket(bucket), communicator.rank == 0)
+            guard let start = buffer(moment).baseAddress else { continue }
+            let parts = (0..<sharding.ranks).map { sharding.part(ofBucket: bucket, rank: $0) }
+            try communicator.startExchange(
+                Exchange(
+                    send: start, sendBlocks: parts.indices.map { $0 == 0 ? own : 0..<0 }, receive: whole,
+                    receiveBlocks: parts.map {
+                        isFirst ? $0.lowerBound - place.lowerBound..<$0.upperBound - place.lowerBound : 0..<0
+                    })
+            ).wait()
+            guard isFirst, failure == nil else { continue }
+            do { try body(place, UnsafePointer(whole)) } catch { failure = error }
+        }
+        if let failure { throw failure }
+    }
+
+    /// Writes this rank's parts of a moment.
+    ///
+    /// - Parameter body: Writes the numbers of some places of the flat buffer.
+    func restore<E: Error>(_ moment: Moment, _ body: (Range<Int>, UnsafeMutablePointer<Float>) throws(E) -> Void)
+        throws(E)
+    {
+        guard let start = buffer(moment).baseAddress else { return }
+        for (place, part) in zip(adam.places, sharding.parts(of: communicator.rank)) where !part.isEmpty {
+            try body(part, start + place.lowerBound)
+        }
+    }
+}

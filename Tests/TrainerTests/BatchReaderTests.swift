@@ -1,0 +1,82 @@
+import Foundation
+import Shared
+import Synchronization
+import Testing
+
+@testable import Trainer
+
+/// Samples are read ahead of the steps, and what can't be read is left out by every rank or ends the run.
+struct BatchReaderTests {
+    /// Samples of different lengths, some of which can't be read.
+    private struct Damaged: TrainingSamples {
+        var count = 20
+        var bad: Set<Int> = []
+
+        func sample(at index: Int) throws -> Sample {
+            guard !bad.contains(index) else { throw StoreError("store.mdb", "group 3 is damaged") }
+            return Sample(inputIDs: Array(repeating: Int32(index), count: length(of: index)), lossMask: [])
+        }
+        func length(of index: Int) -> Int { 3 + index % 5 }
+    }
+
+    private static func reader(
+        _ samples: Damaged, _ grid: ProcessGrid, policy: BadSamplePolicy = .skip
+    ) -> BatchReader {
+        let order = EpochOrder(BatchSampler(sampleCount: samples.count, globalBatchSize: 6, seed: 1))
+        return BatchReader(samples, grid, batchSize: 2, policy: policy, steps: 0..<8) { order.batch($0) }
+    }
+
+    @Test(arguments: [(1, 1), (3, 1), (4, 2)])
+    func everyRankLeavesOutWhatOneCannotRead(ranks: Int, tpSize: Int) throws {
+        let whole = EpochOrder(BatchSampler(sampleCount: 20, globalBatchSize: 6, seed: 1))
+        let batches = try ThreadCommunicator.run(ranks) { world in
+            let grid = try ProcessGrid(world: world, tpSize: tpSize)
+            // A copy of the store that is damaged on one rank only.
+            let bad: Set<Int> = world.rank == 0 ? [2, 7, 11] : []
+            let reader = Self.reader(Damaged(bad: bad), grid)
+            return try (0..<8).map { try reader.batch($0) }
+        }
+        for step in 0..<8 {
+            let same = batches.map { $0[step] }
+            // What rank 0 can't read is its own part of the batch; in a group it reads everybody's.
+            #expect(Set(same.map(\.bad)).count == 1 && Set(same.map(\.samples)).count == 1)
+            #expect((same[0].samples + same[0].bad).sorted() == whole.batch(step).sorted())
+            #expect(Set(same[0].bad).isSubset(of: [2, 7, 11]))
+            let read = stride(from: 0, to: ranks, by: tpSize).flatMap { rank in
+                same[rank].micro.flatMap { $0.flatMap { $0.map { Int($0.inputIDs[0]) } } }
+            }
+            #expect(read.sorted() == same[0].samples.sorted(), "each sample is of one group")
+        }
+    }
+
+    @Test func theRunStopsWhereASampleIsNeededThatCannotBeRead() throws {
+        let grid = try ProcessGrid(world: SingleProcess(), tpSize: 1)
+        let order = EpochOrder(BatchSampler(sampleCount: 20, globalBatchSize: 6, seed: 1))
+        let bad = order.batch(2)[0]
+        let reader = Self.reader(Damaged(bad: [bad]), grid, policy: .stop)
+        for step in 0..<2 { #expect(try reader.batch(step).bad.isEmpty) }
+        let error = #expect(throws: BadSample.self) { try reader.batch(2) }
+        #expect(error?.description.contains("sample \(bad): store.mdb: group 3 is damaged") == true)
+    }
+
+    @Test func oneValueIsMadeAheadAndNoneBeyondTheEnd() throws {
+        let made = Mutex<[Int]>([])
+        let ahead = ReadAhead(0..<4) { number in
+            made.withLock { $0.append(number) }
+            return number * number
+        }
+        #expect(ahead.value(0) == 0 && ahead.value(1) == 1 && ahead.value(2) == 4)
+        // Another order than announced: what was made ahead is dropped.
+        #expect(ahead.value(1) == 1 && ahead.value(2) == 4 && ahead.value(3) == 9)
+        #expect(made.withLock { $0.max() } == 3)
+    }
+
+    @Test func waitingIsMeasured() {
+        let ahead = ReadAhead(0..<2) { number in
+            usleep(number == 0 ? 20_000 : 1)
+            return number
+        }
+        #expect(ahead.value(0) == 0)
+        #expect(ahead.waited >= .milliseconds(15))
+    }
+}

@@ -1,0 +1,102 @@
+import Testing
+
+@testable import Trainer
+
+/// Gradients, moments and weights are divided among ranks without a gap, and sums have a fixed order.
+struct ShardedOptimizerTests {
+    @Test(arguments: [1, 2, 3, 7, 16], [16, 4096, 4097, 100_000, 250_000])
+    func partsOfAllRanksAreTheWholeBuffer(ranks: Int, count: Int) {
+        let sharding = Sharding(count: count, ranks: ranks, bucketCount: 8 * Sharding.pieceCount)
+        var place = 0
+        for bucket in 0..<sharding.buckets {
+            #expect(sharding.bucket(bucket).lowerBound == place)
+            for rank in 0..<ranks {
+                let part = sharding.part(ofBucket: bucket, rank: rank)
+                #expect(part.lowerBound == place && (part.isEmpty || place.isMultiple(of: Sharding.pieceCount)))
+                place = part.upperBound
+            }
+        }
+        #expect(place == count)
+    }
+
+    /// A store of so many weights, whose gradients are random.
+    private static func store(_ count: Int, seed: Int) -> ParameterStore {
+        let store = ParameterStore([
+            .matrix([("first", 1)], columns: count / 2), .matrix([("second", 1)], columns: count - count / 2),
+        ])
+        var random = RandomNumbers(seed: UInt64(seed))
+        for parameter in store.parameters {
+            random.fill(parameter.weight)
+            random.fill(parameter.gradient, scale: 1e3)
+        }
+        return store
+    }
+
+    @Test(arguments: [1, 2, 3, 5])
+    func sumsAreAddedInTheOrderThatIsTold(ranks: Int) throws {
+        let count = 50_000
+        let gradients = (0..<ranks).map { Self.store(count, seed: $0 + 1).gradientValues }
+        for order in [Array(0..<ranks), (0..<ranks).reversed(), Array((0..<ranks).dropFirst()), []] {
+            let wanted = gradients[0].indices.map { i in
+                order.dropFirst().reduce(order.first.map { gradients[$0][i] } ?? 0) { $0 + gradients[$1][i] }
+            }
+            _ = try ThreadCommunicator.run(ranks) { world in
+                let store = Self.store(count, seed: world.rank + 1)
+                let optimizer = try ShardedOptimizer(store, .init(), world, bucketCount: 2 * Sharding.pieceCount)
+                optimizer.reduction.beginStep()
+                optimizer.reduction.begin(order: order)
+                try optimizer.reduction.areFinal(from: store.parameters[1])
+                try optimizer.reduction.finish()
+                optimizer.reduction.endStep()
+                for part in optimizer.sharding.parts(of: world.rank) {
+                    #expect(store.gradientValues[part] == wanted[part])
+                }
+                let norm = try optimizer.gradientNorm()
+                let exact = wanted.reduce(0.0) { $0 + Double($1) * Double($1) }.squareRoot()
+                #expect(abs(norm - exact) <= 1e-12 * exact)
+            }
+        }
+    }
+
+    @Test(arguments: [1, 2, 3])
+    func roundsAddUp(ranks: Int) throws {
+        _ = try ThreadCommunicator.run(ranks) { world in
+            let store = Self.store(9000, seed: 4)
+            let first = store.gradientValues
+            let optimizer = try ShardedOptimizer(
+                store, .init(), world, hasRounds: true, bucketCount: Sharding.pieceCount)
+            for _ in 0..<2 {
+                optimizer.reduction.beginStep()
+                for _ in 0..<3 {
+                    _ = store.gradients.update(from: first)
+                    optimizer.reduction.begin(order: [0])
+                    try optimizer.reduction.finish()
+                }
+                optimizer.reduction.endStep()
+                for part in optimizer.sharding.parts(of: world.rank) {
+                    #expect(Array(store.gradientValues[part]) == first[part].map { $0 + $0 + $0 })
+                }
+            }
+        }
+    }
+
+    @Test(arguments: [2, 3, 4])
+    func ranksHoldTheWeightsOfOneThatUpdatesAll(ranks: Int) throws {
+        let alone = Self.store(40_000, seed: 9)
+        let optimizer = try ShardedOptimizer(alone, .init(weightDecay: 0.1), SingleProcess())
+        for _ in 0..<2 { try optimizer.update(learningRate: 1e-2, gradientFactor: 0.5) }
+        let together = try ThreadCommunicator.run(ranks) { world in
+            let store = Self.store(40_000, seed: 9)
+            let sharded = try ShardedOptimizer(
+                store, .init(weightDecay: 0.1), world, bucketCount: 4 * Sharding.pieceCount)
+            for _ in 0..<2 { try sharded.update(learningRate: 1e-2, gradientFactor: 0.5) }
+            return store.weightValues
+        }
+        for weights in together { #expect(weights == alone.weightValues) }
+    }
+}
+
+extension ParameterStore {
+    fileprivate var weightValues: [Float] { Array(weights) }
+    fileprivate var gradientValues: [Float] { Array(gradients) }
+}

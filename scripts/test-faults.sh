@@ -1,0 +1,275 @@
+#!/usr/bin/env bash
+# Ends, fills and damages what training depends on, and checks that nothing is lost: a run that goes on afterwards
+# gives the draft of one that was never disturbed, bit for bit.
+#
+# usage: scripts/test-faults.sh [PROGRAMS]    (default: .build/release, which is built first)
+#
+# strace delays a system call or ends the program at it; a small file system is mounted by root. What can't be had is
+# left out, and said.
+
+set -euo pipefail
+# shellcheck disable=SC2034  # setup.sh uses it
+more_packages=(strace)
+# shellcheck source=checks.sh
+source "$(dirname "${BASH_SOURCE[0]}")/checks.sh"
+
+data=$scratch/train.jsonl
+options=("${text[@]}" --draft-vocab-size 96 --draft-global-batch-size 12 --total-steps 6 --learning-rate 1e-3
+    --log-steps 1 --num-threads 1)
+# alone OUTPUT OPTIONS...: trains as one process that no mpirun started.
+alone() {
+    local output=$1
+    shift
+    "$programs/Trainer" train "${options[@]}" --train-data-path "$data" --output-dir "$output" "$@"
+}
+# with_fault INJECTION OUTPUT OPTIONS...: the same, with what strace does at a system call.
+with_fault() {
+    local injection=$1 output=$2
+    shift 2
+    strace -qq -o /dev/null -e "trace=${injection%%:*}" -e "inject=$injection" \
+        "$programs/Trainer" train "${options[@]}" --train-data-path "$data" --output-dir "$output" "$@"
+}
+# exits CODE COMMAND...
+exits() {
+    local wanted=$1 code=0
+    shift
+    "$@" || code=$?
+    [ "$code" -eq "$wanted" ] || { printf 'exit code %s, not %s\n' "$code" "$wanted" && return 1; }
+}
+same_draft() {
+    compare tensors "$scratch/reference/latest/model.safetensors" "$1/latest/model.safetensors"
+    compare tensors "$scratch/reference/latest/training_state.safetensors" "$1/latest/training_state.safetensors"
+}
+# begun DIR: a run that has done two of the six steps.
+begun() { rm -rf "$1" && cp -a "$scratch/begun" "$1"; }
+await() {
+    local tries=0
+    until [ -e "$1" ]; do
+        sleep 0.02
+        [ $((tries += 1)) -lt 3000 ]
+    done
+}
+
+check "the undisturbed run" alone "$scratch/reference"
+mkdir "$scratch/begun"
+check "its second step" alone "$scratch/whole" --save-interval 2
+cp -a "$scratch/whole/step_2" "$scratch/begun/" && ln -s step_2 "$scratch/begun/latest"
+
+if strace -qq -o /dev/null true 2>/dev/null; then tracing=yes; else
+    tracing=
+    echo "left out: kill at a moment and a second Ctrl-C, as strace may not trace here"
+fi
+
+# --- Ctrl-C
+
+interrupted_alone() {
+    begun "$scratch/int"
+    with_fault fsync:delay_enter=100000 "$scratch/int" --resume --save-interval 1 &
+    local tracer=$! program
+    await "$scratch/int/.step_4.partial"
+    program=$(rank_writing "$scratch/int")
+    kill -INT "$program"
+    exits 130 wait "$tracer"
+    [ "$(readlink "$scratch/int/latest")" = step_5 ]
+    alone "$scratch/int" --resume
+    same_draft "$scratch/int"
+}
+twice() {
+    begun "$scratch/twice"
+    with_fault fsync:delay_enter=2000000 "$scratch/twice" --resume --save-interval 1 &
+    local tracer=$! program begin
+    await "$scratch/twice/.step_4.partial"
+    program=$(rank_writing "$scratch/twice")
+    kill -INT "$program"
+    sleep 0.2
+    begin=$SECONDS
+    kill -INT "$program"
+    exits 130 wait "$tracer"
+    [ $((SECONDS - begin)) -le 3 ]
+    [ ! -e "$scratch/twice/step_4" ]
+    alone "$scratch/twice" --resume
+    same_draft "$scratch/twice"
+}
+if [ -n "$tracing" ]; then
+    check "Ctrl-C finishes the step, saves and exits with 130" interrupted_alone
+    check "a second Ctrl-C ends the program at once, and loses no checkpoint" twice
+fi
+
+# The signal comes while step 2 is saved, so that step 3, the end of an epoch, is the last and isn't evaluated any more.
+interrupted_evaluation() {
+    local output=$scratch/evaluation program
+    alone "$scratch/evaluated" --eval-data-path "$scratch/eval.jsonl" --eval-interval 1
+    with_fault fsync:delay_enter=100000 "$output" --eval-data-path "$scratch/eval.jsonl" --eval-interval 1 \
+        --save-interval 2 &
+    local tracer=$!
+    await "$output/.step_2.partial"
+    program=$(rank_writing "$output")
+    kill -TERM "$program"
+    exits 130 wait "$tracer"
+    grep -q '"evaluation_due": true' "$output/latest/training_state.json"
+    alone "$output" --eval-data-path "$scratch/eval.jsonl" --eval-interval 1 --resume
+    same_draft "$output"
+    "$python" - "$scratch/evaluated" "$output" <<'END'
+import json, sys
+def held_out(directory):
+    rows = map(json.loads, open(f"{directory}/metrics.jsonl"))
+    return {row["step"]: row["held_out"]["losses"] for row in rows if "held_out" in row}
+assert held_out(sys.argv[1]) == held_out(sys.argv[2]), "held-out losses differ"
+END
+}
+[ -z "$tracing" ] || check "a run that was stopped before an evaluation goes on with it, to the same draft and held-out losses" \
+    interrupted_evaluation
+
+by_time() {
+    alone "$scratch/timed" --save-interval 0.001s
+    [ -d "$scratch/timed/step_1" ] && [ -d "$scratch/timed/step_5" ]
+    alone "$scratch/untimed" --save-interval 10h
+    [ ! -e "$scratch/untimed/step_1" ]
+}
+check "checkpoints are written by the clock" by_time
+
+# --- Killed while a checkpoint is written: at every sync and rename that a save of step 4 makes
+
+killed() {
+    local injection=$1 output=$scratch/killed
+    begun "$output"
+    exits 137 with_fault "$injection" "$output" --resume --save-interval 2
+    alone "$output" --resume --save-interval 2
+    same_draft "$output"
+    [ -z "$(find "$output" -name '.*' -mindepth 1)" ]
+}
+if [ -n "$tracing" ]; then
+    for moment in fsync:signal=KILL:when={1,2,3,4,5,6} rename:signal=KILL:when={1,2,3,4} symlink:signal=KILL:when=1; do
+        check "killed while it saves, at ${moment%%:*} ${moment##*=}" killed "$moment"
+    done
+fi
+
+# --- The disk is full
+
+full_disk() {
+    local disk=$scratch/disk size
+    size=$(du -sk "$scratch/begun/step_2" | cut -f 1)
+    mount -o "remount,size=$((size * 3 / 2 + 64))k" "$disk"
+    cp -a "$scratch/begun/." "$disk/run/"
+    refuses "No space left on device" alone "$disk/run" --resume --save-interval 2
+    grep -q "training goes on" "$scratch/refused.log"
+    ls -a "$disk/run"
+    [ "$(readlink "$disk/run/latest")" = step_2 ]
+    [ ! -e "$disk/run/step_4" ]
+    mount -o remount,size=64m "$disk"
+    alone "$disk/run" --resume --save-interval 2
+    same_draft "$disk/run"
+}
+mkdir "$scratch/disk"
+if mount -t tmpfs -o size=64m tmpfs "$scratch/disk" 2>/dev/null; then
+    trap 'umount "$scratch/disk"; rm -rf "$scratch"' EXIT
+    mkdir "$scratch/disk/run"
+    check "a full disk leaves the checkpoints before, and training goes on until the last one" full_disk
+else
+    echo "left out: a full disk, as only root may mount one"
+fi
+
+# --- A damaged checkpoint
+
+damaged() {
+    local output=$scratch/damaged
+    begun "$output"
+    cp -a "$scratch/whole/step_4" "$output/"
+    printf x | dd of="$output/step_4/training_state.safetensors" bs=1 seek=5000 conv=notrunc status=none
+    alone "$output" --resume 2>"$scratch/damaged.log"
+    grep -q "step_4/training_state.safetensors: is damaged: its digest is .*the one before" "$scratch/damaged.log"
+    grep -q "resuming from $output/step_2" "$scratch/damaged.log"
+    same_draft "$output"
+}
+check "a damaged checkpoint is named and passed over for the one before" damaged
+
+# --- Numbers that aren't finite
+
+# poison TOKEN...: gives these tokens of the target embeddings that aren't numbers.
+poison() {
+    "$python" - "$model/model.safetensors" "$@" <<'END'
+import json, struct, sys
+path, tokens = sys.argv[1], map(int, sys.argv[2:])
+data = bytearray(open(path, "rb").read())
+length, = struct.unpack("<Q", data[:8])
+entry = json.loads(data[8:8 + length])["model.embed_tokens.weight"]
+assert entry["dtype"] == "F32"
+begin, row = 8 + length + entry["data_offsets"][0], 4 * entry["shape"][1]
+for token in tokens:
+    data[begin + token * row:begin + (token + 1) * row] = struct.pack("<f", float("nan")) * (row // 4)
+open(path, "wb").write(data)
+END
+}
+diverged() {
+    begun "$scratch/nan"
+    cp "$model/model.safetensors" "$scratch/good.safetensors"
+    # shellcheck disable=SC2046  # one token a word
+    poison $(seq 0 255)
+    refuses "10 steps in a row had a loss or a gradient that isn't finite" \
+        alone "$scratch/nan" --resume --total-steps 30
+    cp "$scratch/good.safetensors" "$model/model.safetensors"
+    [ "$(grep -c "the step is skipped" "$scratch/refused.log")" = 10 ]
+    grep -q "step 3: .*(1 so far); samples \[" "$scratch/refused.log"
+    compare tensors "$scratch/begun/step_2/model.safetensors" "$scratch/nan/latest/model.safetensors"
+}
+# The number of steps shapes the rate, so the run begins with as many.
+sed -i 's/"--total-steps": "6"/"--total-steps": "30"/' "$scratch/begun/step_2/training_state.json"
+check "steps without a finite loss are skipped and named, and ten in a row end the run" diverged
+sed -i 's/"--total-steps": "30"/"--total-steps": "6"/' "$scratch/begun/step_2/training_state.json"
+
+# --- A damaged record in the store
+
+# damaged_store FILE: finds the second frame of the store's first block and changes a byte in the midst of it.
+damaged_store() {
+    "$python" - "$1" <<'END'
+import sys
+data = bytearray(open(sys.argv[1], "rb").read())
+magic = bytes.fromhex("28b52ffd")
+frames = [i for i in range(len(data)) if data.startswith(magic, i)]
+sizes = [b - a for a, b in zip(frames, frames[1:])]
+place = next(i for i in range(1, len(sizes)) if sizes[i] > 2000)
+data[frames[place] + sizes[place] // 2] ^= 0x55
+open(sys.argv[1], "wb").write(data)
+END
+}
+bad_sample() {
+    local bad=("${text[@]}" --train-data-path "$scratch/bad.jsonl" --draft-vocab-size 96 --total-steps 12
+        --draft-global-batch-size 12 --log-steps 1) store
+    head -n 140 "$root/fixtures/conversations/sharegpt_smollm2.jsonl" >"$scratch/bad.jsonl"
+    "$programs/Preprocess" build --train-data-path "$scratch/bad.jsonl" "${text[@]}" --draft-vocab-size 96
+    store=$(find "$scratch/cache" -name '*.mdb' -newer "$scratch/bad.jsonl")
+    damaged_store "$store"
+    refuses "is damaged" trainer 2 train "${bad[@]}" --output-dir "$scratch/bad-stop"
+    grep -q "sample [0-9]*: .*.mdb: record 'block/.*--on-bad-sample skip" "$scratch/refused.log"
+    for size in 1 2; do
+        trainer "$size" train "${bad[@]}" --output-dir "$scratch/bad-$size" --on-bad-sample skip
+    done 2>&1 | tee "$scratch/bad.log"
+    grep -q "sample [0-9]* is left out: .*is damaged" "$scratch/bad.log"
+    "$python" - "$scratch"/bad-{1,2}/metrics.jsonl <<'END'
+import json, sys
+counts = [[json.loads(line).get("bad_samples", 0) for line in open(path)] for path in sys.argv[1:]]
+assert counts[0] == counts[1] and 0 < sum(counts[0]) < 140, counts
+END
+    compare tensors "$scratch/bad-1/latest/model.safetensors" "$scratch/bad-2/latest/model.safetensors" \
+        --tolerance 1e-3
+}
+check "a damaged record stops the run by name, or is left out by every rank and counted" bad_sample
+
+# --- The store is built anew while training reads it
+
+rebuilt() {
+    cp "$scratch/train.jsonl" "$scratch/other.jsonl"
+    "$programs/Preprocess" build --train-data-path "$scratch/other.jsonl" "${text[@]}" --draft-vocab-size 96
+    data=$scratch/other.jsonl
+    with_fault fsync:delay_enter=100000 "$scratch/rebuilt" --save-interval 2 &
+    local tracer=$!
+    await "$scratch/rebuilt/.step_2.partial"
+    head -n 30 "$scratch/train.jsonl" >"$scratch/other.jsonl"
+    "$programs/Preprocess" build --train-data-path "$scratch/other.jsonl" "${text[@]}" --draft-vocab-size 96
+    wait "$tracer"
+    same_draft "$scratch/rebuilt"
+    refuses "the training data's samples was 36, is 30" alone "$scratch/rebuilt" --resume
+}
+[ -z "$tracing" ] || check "a store that is built anew while training reads it changes nothing, and is told later" rebuilt
+
+summary faults
