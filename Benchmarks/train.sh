@@ -40,7 +40,8 @@ import json, pathlib, sys
 scratch, threads, dtype = pathlib.Path(sys.argv[1]), *sys.argv[2:]
 read = lambda name: json.loads((scratch / name).read_text())
 eyrie, specforge = read("eyrie.json"), {**read("specforge-memory.json"), **read("specforge.json")}
-steps = [json.loads(line) for line in (scratch / "eyrie" / "metrics.jsonl").open() if '"tokens"' in line]
+steps = [json.loads(line) for line in (scratch / "eyrie" / "metrics.jsonl").open()]
+steps = [step for step in steps if "tokens_per_second" in step]
 steps = steps[len(steps) // 2:]  # the second epoch: SpecForge has a step to warm up, too
 eyrie.update(tokens=sum(step["tokens"] for step in steps),
              seconds=sum(step["tokens"] / step["tokens_per_second"] for step in steps))

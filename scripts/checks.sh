@@ -11,6 +11,7 @@ if [ -z "$programs" ]; then
     swift build --package-path "$root" -c release >&2
     programs=$root/.build/release
 fi
+# shellcheck disable=SC2034  # the scripts that source this use it
 goldens=${EYRIE_GOLDENS:-$root/fixtures}
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT

@@ -31,10 +31,10 @@ with_fault() {
 }
 # exits CODE COMMAND...
 exits() {
-    local wanted=$1 code=0
+    local expected=$1 code=0
     shift
     "$@" || code=$?
-    [ "$code" -eq "$wanted" ] || { printf 'exit code %s, not %s\n' "$code" "$wanted" && return 1; }
+    [ "$code" -eq "$expected" ] || { printf 'exit code %s, not %s\n' "$code" "$expected" && return 1; }
 }
 same_draft() {
     compare tensors "$scratch/reference/latest/model.safetensors" "$1/latest/model.safetensors"

@@ -205,7 +205,7 @@ hangs() {
         sleep 0.1
     done
     kill -STOP "$(rank_writing "$scratch/hangs")"
-    ! wait "$launcher"
+    if wait "$launcher"; then return 1; fi
     grep "MPI_[A-Za-z_]* has waited for the other ranks for 0.05 minutes" "$scratch/hangs.log"
 }
 check "a rank that hangs ends the others, which say what they waited for" hangs
