@@ -1,5 +1,5 @@
 # The doors to everything. Each is a script of its own, for machines without make.
-.PHONY: demo test test-mpi test-faults test-hosts test-tokenizers test-gguf fuzz lint format bench bench-preprocess bench-tokenize bench-target bench-plan bench-8b bench-ranks fixtures
+.PHONY: demo test test-mpi test-faults test-hosts test-tokenizers test-gguf test-tensorboard fuzz lint format bench bench-preprocess bench-tokenize bench-target bench-plan bench-8b bench-ranks fixtures
 
 demo:     ; @scripts/demo.sh
 test:     ; @scripts/test.sh

@@ -5,7 +5,8 @@ enum ConfigCommand {
     struct Options: Shared.Options {
         static let summary = "Prints the draft configuration that training would generate for a target."
 
-        @Option("The target: a Hugging Face directory with config.json.", value: "DIR") var targetModelPath: String
+        @Option("The target: a directory with config.json, or a GGUF file.", value: "DIR|GGUF")
+        var targetModelPath: String
         @Option("Tokens that the draft knows.") var draftVocabSize: Int = Eagle3Configuration.defaultDraftVocabSize
 
         func validate() throws(OptionsError) {

@@ -24,7 +24,7 @@ struct StoreOptions: Options {
 
 /// The target and the ranks that share it.
 struct TargetOptions: Options {
-    @Option("The target: a Hugging Face directory with config.json and safetensors.", value: "DIR")
+    @Option("The target: a directory with config.json and safetensors, or a GGUF file.", value: "DIR|GGUF")
     var targetModelPath: String
     @Option("Ranks that share one copy of the target; must divide the number of ranks.") var tpSize: Int = 1
     @Flag("Give ranks whole experts, instead of a part of each: for targets that have experts.") var expertParallel

@@ -3,8 +3,8 @@ import Shared
 /// The time of a training step: parts of it are run on the spot, and stand for the whole by their arithmetic.
 ///
 /// What is run is the program's own code on a model of the right shapes whose weights were never read: a layer of each
-/// kind of the target's, and one and three steps of training-time test, with as many rows as take about a second. So the rate is
-/// that of this machine, this precision and these shapes, norms and softmax included.
+/// kind of the target's, and one and three steps of training-time test, with as many rows as take about a second. So
+/// the rate is that of this machine, this precision and these shapes, norms and softmax included.
 struct TimePlan {
     /// What takes time in a step of the whole world, and how many seconds.
     let parts: [(name: String, seconds: Double)]

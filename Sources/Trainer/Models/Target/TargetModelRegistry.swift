@@ -24,7 +24,7 @@ enum TargetModelRegistry {
     /// Loads this rank's part of a target.
     ///
     /// - Parameters:
-    ///   - directory: A Hugging Face directory: config.json and safetensors.
+    ///   - directory: A Hugging Face directory, config.json and safetensors; or a GGUF file.
     ///   - positions: The longest sequence that will be asked for, in rows.
     ///   - precision: What linear maps and the embedding are held and multiplied in.
     ///   - expertParallel: Whether ranks have whole experts, instead of a part of each.
