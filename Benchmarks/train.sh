@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
 # Training: Eyrie beside SpecForge 0.2.0 on torch, on the same samples of real conversations in one run.
 #
-# usage: Benchmarks/train.sh [CONVERSATIONS] [THREADS] [DTYPE]    (default: 12, 2 and float32)
+# usage: Benchmarks/train.sh [CONVERSATIONS] [THREADS] [DTYPE] [LENGTH]    (default: 12, 2, float32 and 1024)
 
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 count=${1:-12}
 threads=${2:-2}
 dtype=${3:-float32}
+length=${4:-1024}
 # shellcheck source=../scripts/venv.sh
 source "$here/../scripts/venv.sh"
 scratch=$state/bench-train
@@ -20,7 +21,7 @@ data=$state/data/sharegpt-$count.jsonl
 "$python" "$here/get_sharegpt.py" "$data" --limit "$count" --downloads "$state/downloads" >&2
 
 text=(--train-data-path "$data" --target-model-path "$target" --cache-dir "$scratch/cache" --chat-template qwen
-    --max-length 1024)
+    --max-length "$length")
 "$root/.build/release/Preprocess" build "${text[@]}" --draft-vocab-size 32000 >&2
 "$root/.build/release/Preprocess" dump --train-data-path "$data" --cache-dir "$scratch/cache" >"$scratch/samples.jsonl"
 
@@ -31,13 +32,13 @@ say "Eyrie, 1 rank, $threads threads, every sample twice"
 
 say "SpecForge, $threads threads (some minutes)"
 "$python" "$here/measure.py" "$scratch/specforge-memory.json" "$python" "$here/specforge_train.py" \
-    "$scratch/specforge.json" --target "$target" --data "$scratch/samples.jsonl" --max-length 1024 \
+    "$scratch/specforge.json" --target "$target" --data "$scratch/samples.jsonl" --max-length "$length" \
     --threads "$threads" --dtype "$dtype" >&2
 
-"$python" - "$scratch" "$threads" "$dtype" <<'END'
+"$python" - "$scratch" "$threads" "$dtype" "$length" <<'END'
 import json, pathlib, sys
 
-scratch, threads, dtype = pathlib.Path(sys.argv[1]), *sys.argv[2:]
+scratch, threads, dtype, length = pathlib.Path(sys.argv[1]), *sys.argv[2:]
 read = lambda name: json.loads((scratch / name).read_text())
 eyrie, specforge = read("eyrie.json"), {**read("specforge-memory.json"), **read("specforge.json")}
 steps = [json.loads(line) for line in (scratch / "eyrie" / "metrics.jsonl").open()]
@@ -48,8 +49,8 @@ eyrie.update(tokens=sum(step["tokens"] for step in steps),
 rows = [(name, run["tokens"], run["tokens"] / run["seconds"], run["peak_bytes"] / 1e6)
         for name, run in (("Eyrie", eyrie), ("SpecForge 0.2.0", specforge))]
 ours, theirs = rows
-print("\nOnline EAGLE-3 training of a draft of SmolLM2-135M-Instruct: draft vocabulary 32000, at most 1024 tokens,"
-      f"\n7 training-time-test steps, {dtype}, {threads} threads, {len(steps)} samples, a step each\n")
+print("\nOnline EAGLE-3 training of a draft of SmolLM2-135M-Instruct: draft vocabulary 32000,"
+      f"\nat most {length} tokens, 7 training-time-test steps, {dtype}, {threads} threads, {len(steps)} samples, a step each\n")
 print(f"{'':16} {'tokens':>8} {'tokens/s':>10} {'peak MB':>8}")
 for name, tokens, rate, memory in rows:
     print(f"{name:16} {tokens:8,} {rate:10,.1f} {memory:8,.0f}")

@@ -37,6 +37,27 @@ struct BLASTests {
             e.elements, expected(n, k, m) { Double(c[$2, $0]) * Double(a[$2, $1]) }, tolerance: 1e-5, "cᵀ a")
     }
 
+    /// Every library's kernels, with rows of any distance; `auto` is the one that training takes here.
+    @Test(
+        arguments: GEMMLibrary.allCases, [(1, 1, 1), (9, 17, 9), (70, 33, 129), (130, 257, 40), (31, 2049, 65)])
+    func bothLibrariesEqualSumsInDouble(library: GEMMLibrary, shape: (m: Int, n: Int, k: Int)) {
+        let (m, n, k) = shape
+        for (isATransposed, isBTransposed) in [(false, false), (false, true), (true, false), (true, true)] {
+            let a = isATransposed ? random(k, m, seed: 1) : random(m, k, seed: 1)
+            let b = isBTransposed ? random(n, k, seed: 2) : random(k, n, seed: 2)
+            let wanted = expected(m, n, k) {
+                Double(isATransposed ? a[$2, $0] : a[$0, $2]) * Double(isBTransposed ? b[$1, $2] : b[$2, $1])
+            }
+            let c = workspace.matrix(rows: m, columns: n)
+            for factor: Float in [1, 2] {
+                multiply(
+                    a, transposed: isATransposed, b, transposed: isBTransposed, into: c, accumulate: factor > 1,
+                    precision: .float32, by: library)
+                expectClose(c.elements, wanted.map { factor * $0 }, tolerance: 1e-5, "\(factor) a b")
+            }
+        }
+    }
+
     /// bfloat16 has products of 16 bits: exact in float32 once the operands are rounded, which `rounded` does here.
     @Test(
         .enabled(if: Machine.hasBFloat16),

@@ -36,6 +36,7 @@ enum Ranks {
         }
         BLAS.prepare()
         try setThreads(options.numThreads, world.splitByMachine())
+        GEMMLibrary.set(options.gemmLibrary)
         if let setting = BLAS.narrowingSetting {
             Log.line("note: \(setting) in the environment holds matrix products to AVX2; unset it to use AVX-512")
         }

@@ -2,6 +2,7 @@ import Shared
 
 extension TrainingTimeTestPlan.LossMaskAlignment: OptionValue {}
 extension MatrixPrecision: OptionValue {}
+extension GEMMLibrary: OptionValue {}
 extension TrainingSettings.LossNormalization: OptionValue {}
 extension BadSamplePolicy: OptionValue {}
 
@@ -33,6 +34,8 @@ struct TargetOptions: Options {
     var distTimeout: Float = 20
     @Option("What matrix products round their operands to; sums, weights and all else are float32.")
     var dtype: MatrixPrecision = .float32
+    @Option("Who multiplies in float32; auto: oneDNN on CPUs with AVX-512, OpenBLAS on others.")
+    var gemmLibrary: GEMMLibrary = .auto
     @Flag("Log at the end how long each part took: target, draft, communication and others.") var profile
 
     func validate() throws(OptionsError) {
@@ -201,7 +204,8 @@ struct TrainOptions: Options {
             "--loss-mask-alignment": draft.lossMaskAlignment.shown,
             "--loss-normalization": draft.lossNormalization.shown, "--adam-beta1": optimizer.adamBeta1.shown,
             "--adam-beta2": optimizer.adamBeta2.shown, "--weight-decay": optimizer.weightDecay.shown,
-            "--dtype": target.dtype.shown, "--lm-head-init": draft.lmHeadInit.shown,
+            "--dtype": target.dtype.shown, "--gemm-library": GEMMLibrary.current.shown,
+            "--lm-head-init": draft.lmHeadInit.shown,
             "--freeze-lm-head": "\(draft.freezeLmHead)", "--lk-loss-type": draft.lkLossType.shown,
             "--kl-scale": draft.klScale.shown,
             "--kl-decay": draft.klDecay.shown,

@@ -1,4 +1,3 @@
-import COneDNN
 import Shared
 import Synchronization
 
@@ -50,24 +49,6 @@ extension Matrix {
     var rounded: BFloat16Matrix {
         let start = UnsafeMutableRawPointer(start).assumingMemoryBound(to: UInt16.self)
         return BFloat16Matrix(start: start, rows: rows, columns: columns, stride: 2 * stride)
-    }
-}
-
-extension BLAS {
-    /// c = op(a) op(b), or c += op(a) op(b), of bfloat16 in float32, by oneDNN on the calling thread.
-    static func product(
-        _ a: BFloat16Matrix, transposed isATransposed: Bool, _ b: BFloat16Matrix, transposed isBTransposed: Bool,
-        into c: Matrix, accumulate: Bool
-    ) {
-        let k = isATransposed ? a.rows : a.columns
-        let yes = CChar(UInt8(ascii: "T"))
-        let no = CChar(UInt8(ascii: "N"))
-        omp_set_num_threads(1)  // of this thread only: `Parallel` has cut the work already
-        let status = dnnl_gemm_bf16bf16f32(
-            isATransposed ? yes : no, isBTransposed ? yes : no, dnnl_dim_t(c.rows), dnnl_dim_t(c.columns),
-            dnnl_dim_t(k), 1, a.start, dnnl_dim_t(a.stride), b.start, dnnl_dim_t(b.stride), accumulate ? 1 : 0,
-            c.start, dnnl_dim_t(c.stride))
-        precondition(status == dnnl_success, "oneDNN refused a product of well-shaped operands")
     }
 }
 

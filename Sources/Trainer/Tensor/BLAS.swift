@@ -4,7 +4,7 @@ import Glibc
 import Shared
 import Synchronization
 
-/// Matrix products: by OpenBLAS in float32, by oneDNN in bfloat16.
+/// Matrix products: by OpenBLAS or oneDNN in float32 (`GEMMLibrary`), by oneDNN in bfloat16.
 ///
 /// A product is cut along its longer output side into pieces for the threads, and each piece is one single-threaded
 /// call. The libraries' own threads stay off: they would spin on the cores that other loops use.
@@ -24,10 +24,8 @@ enum BLAS {
 
     /// The library of the products in the current precision.
     static var name: String {
-        switch MatrixPrecision.current {
-        case .float32: "OpenBLAS \(coreName)"
-        case .bfloat16: "oneDNN \(DNNL_VERSION_MAJOR).\(DNNL_VERSION_MINOR)"
-        }
+        MatrixPrecision.current == .float32 && GEMMLibrary.current == .openblas
+            ? "OpenBLAS \(coreName)" : "oneDNN \(DNNL_VERSION_MAJOR).\(DNNL_VERSION_MINOR)"
     }
 
     /// The setting of the environment that holds OpenBLAS to AVX2 on a CPU that has AVX-512, if there is one.
@@ -40,7 +38,7 @@ enum BLAS {
         return "OPENBLAS_CORETYPE=\(String(cString: value))"
     }
 
-    // Products on the calling thread, for loops that are already spread over threads.
+    // Products by OpenBLAS on the calling thread, for loops that are already spread over threads.
 
     /// c = scale a bᵀ.
     ///
@@ -57,6 +55,15 @@ enum BLAS {
     /// c += aᵀ b, or c = aᵀ b.
     static func product(transposed a: Matrix, _ b: Matrix, into c: Matrix, accumulate: Bool) {
         sgemm(CblasTrans, CblasNoTrans, a, b, c, k: a.rows, accumulate: accumulate)
+    }
+
+    /// c = op(a) op(b), or c += op(a) op(b), by OpenBLAS on the calling thread.
+    fileprivate static func openBLASProduct(
+        _ a: Matrix, _ isATransposed: Bool, _ b: Matrix, _ isBTransposed: Bool, _ c: Matrix, _ accumulate: Bool
+    ) {
+        sgemm(
+            isATransposed ? CblasTrans : CblasNoTrans, isBTransposed ? CblasTrans : CblasNoTrans, a, b, c,
+            k: isATransposed ? a.rows : a.columns, accumulate: accumulate)
     }
 }
 
@@ -111,19 +118,18 @@ func multiply(transposed a: Matrix, _ b: Matrix, into c: Matrix, accumulate: Boo
 /// c = op(a) op(b), or c += op(a) op(b).
 func multiply(
     _ a: Matrix, transposed isATransposed: Bool, _ b: Matrix, transposed isBTransposed: Bool, into c: Matrix,
-    accumulate: Bool, precision: MatrixPrecision = .current
+    accumulate: Bool, precision: MatrixPrecision = .current, by library: GEMMLibrary = .current
 ) {
     guard c.count > 0 else { return }
     guard a.count > 0 else { return accumulate ? () : c.fill(0) }
     switch precision {
     case .float32:
-        let k = isATransposed ? a.rows : a.columns
         split(c) { rows, columns in
-            sgemm(
-                isATransposed ? CblasTrans : CblasNoTrans, isBTransposed ? CblasTrans : CblasNoTrans,
-                isATransposed ? a[columns: rows] : a[rows: rows],
-                isBTransposed ? b[rows: columns] : b[columns: columns], c[rows: rows][columns: columns], k: k,
-                accumulate: accumulate)
+            let product = library.isOneDNN ? BLAS.oneDNNProduct : BLAS.openBLASProduct
+            product(
+                isATransposed ? a[columns: rows] : a[rows: rows], isATransposed,
+                isBTransposed ? b[rows: columns] : b[columns: columns], isBTransposed,
+                c[rows: rows][columns: columns], accumulate)
         }
     case .bfloat16:
         RoundedOperands.with(a, b) { a, b in
