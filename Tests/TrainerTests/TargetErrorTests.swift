@@ -71,6 +71,27 @@ struct TargetErrorTests {
             "key 'num_key_value_heads' is 3, should divide num_attention_heads, 4"
         ),
         (#""hidden_size": 32"#, #""hidden_size": "32""#, "key 'hidden_size' is a string, should be an integer"),
+        (
+            #""vocab_size": 256"#, #""vocab_size": 4294967296"#,
+            "key 'vocab_size' is 4294967296, should be below 2147483648"
+        ),
+        (#""rms_norm_eps": 1e-05"#, #""rms_norm_eps": -1"#, "key 'rms_norm_eps' is -1.0, should be at least 0"),
+        (
+            #""rope_scaling": null"#, #""rope_scaling": "linear""#,
+            "key 'rope_scaling' is a string, should be an object"
+        ),
+        (
+            #""rope_scaling": null"#, #""rope_scaling": {"rope_type": "linear", "factor": "4"}"#,
+            "key 'rope_scaling.factor' is a string, should be a number"
+        ),
+        (
+            #""rope_scaling": null"#, #""rope_scaling": {"rope_type": "dynamic", "factor": 0}"#,
+            "key 'rope_scaling.factor' is 0.0, should be above 0"
+        ),
+        (
+            #""dtype": "float32""#, #""quantization_config": {"load_in_4bit": true}"#,
+            "key 'quantization_config.quant_method' is missing"
+        ),
     ])
     func aConfigurationThatDoesNotFitIsNamed(old: String, new: String, message: String) throws {
         let text = try error { try edit($0, old, new) }
@@ -103,6 +124,18 @@ struct TargetErrorTests {
             "key 'layer_types' names 1 layers, should name num_hidden_layers, 3"
         ),
         (
+            "qwen3-moe", #""num_experts_per_tok": 2"#, #""num_experts_per_tok": 9"#,
+            "key 'num_experts_per_tok' is 9, should be at least 1 and at most 8, the experts of a layer"
+        ),
+        (
+            "gpt-oss", #""num_experts_per_tok": 2"#, #""num_experts_per_tok": 0"#,
+            "key 'num_experts_per_tok' is 0, should be at least 1 and at most 4, the experts of a layer"
+        ),
+        (
+            "gemma3-text", #""query_pre_attn_scalar": 16"#, #""query_pre_attn_scalar": 0"#,
+            "key 'query_pre_attn_scalar' is 0.0, should be above 0"
+        ),
+        (
             "phi3-longrope", "1.1,", "1.1, 1.15,",
             "key 'rope_scaling.short_factor' has 7 numbers, should have 6, one for each pair of a head"
         ),
@@ -110,6 +143,18 @@ struct TargetErrorTests {
     func whatAFamilyCanNotDoIsNamed(family: String, old: String, new: String, message: String) throws {
         let text = try error(of: family) { try edit($0, old, new) }
         #expect(text.contains("TARGET") && text.contains(message), "\(text)")
+    }
+
+    @Test(arguments: [
+        ("[]", "TARGET/config.json: is an array, should be an object"),
+        (
+            #"{"architectures": "LlamaForCausalLM"}"#,
+            "TARGET/config.json: key 'architectures' is a string, should be an array"
+        ),
+        (#"{"text_config": 3}"#, "TARGET/config.json: key 'text_config' is an integer, should be an object"),
+    ])
+    func aConfigurationOfAnotherFormIsNamed(contents: String, message: String) throws {
+        #expect(try error { try writeFile("\($0)/config.json", contents.utf8) } == message)
     }
 
     /// Also by the ranks that wouldn't read it.

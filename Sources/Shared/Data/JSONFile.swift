@@ -76,6 +76,11 @@ public struct JSONNode {
     public func asDouble() throws(JSONError) -> Double { try typed(value.double, "a number") }
     public func asString() throws(JSONError) -> String { try typed(value.string, "a string") }
     public func asBool() throws(JSONError) -> Bool { try typed(value.bool, "true or false") }
+    public func asArray() throws(JSONError) -> [JSONNode] {
+        try typed(value.kind == .array ? elements : nil, "an array")
+    }
+    /// This value, which must be an object.
+    public func asObject() throws(JSONError) -> JSONNode { try typed(value.kind == .object ? self : nil, "an object") }
 
     /// The value of a key that must be there.
     public func required(_ key: String) throws(JSONError) -> JSONNode {
@@ -84,7 +89,9 @@ public struct JSONNode {
     }
 
     /// An error about this value.
-    public func error(_ message: String) -> JSONError { JSONError("key '\(path)' \(message)", at: file.path) }
+    public func error(_ message: String) -> JSONError {
+        JSONError(path.isEmpty ? message : "key '\(path)' \(message)", at: file.path)
+    }
 
     private func typed<T>(_ value: T?, _ expected: String) throws(JSONError) -> T {
         guard let value else { throw error("is \(Self.name(self.value.kind)), should be \(expected)") }

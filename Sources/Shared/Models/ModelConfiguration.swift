@@ -44,9 +44,9 @@ public struct ModelConfiguration: Sendable {
 
     public init(_ file: JSONFile) throws(JSONError) {
         self.file = file
-        let text = Self.text(file)
+        let text = try Self.text(file).asObject()
         path = file.path
-        architectures = try (file.root["architectures"]?.elements ?? [JSONNode]()).map {
+        architectures = try (file.root["architectures"]?.asArray() ?? [JSONNode]()).map {
             (node: JSONNode) throws(JSONError) -> String in
             try node.asString()
         }
@@ -70,6 +70,9 @@ public struct ModelConfiguration: Sendable {
         self.headDim = headDim
         maxPositionEmbeddings = try text.int("max_position_embeddings", default: defaults.maxPositionEmbeddings)
         rmsNormEpsilon = try text.double("rms_norm_eps", default: defaults.rmsNormEpsilon)
+        guard rmsNormEpsilon >= 0 else {
+            throw JSONError("key 'rms_norm_eps' is \(rmsNormEpsilon), should be at least 0", at: file.path)
+        }
         hiddenActivation =
             try (text["hidden_activation"] ?? text["hidden_act"])?.asString() ?? defaults.hiddenActivation
         rope = try RopeConfiguration(text, defaults, maxPositionEmbeddings: maxPositionEmbeddings)
@@ -100,7 +103,8 @@ public struct ModelConfiguration: Sendable {
     private static func positive(_ root: JSONNode, _ key: String) throws(JSONError) -> Int {
         let node = try root.required(key)
         let value = try node.asInt()
-        guard value > 0, value < 1 << 31 else { throw node.error("is \(value), should be above 0") }
+        guard value > 0 else { throw node.error("is \(value), should be above 0") }
+        guard value < 1 << 31 else { throw node.error("is \(value), should be below \(1 << 31)") }
         return value
     }
 

@@ -17,8 +17,7 @@ public struct RopeConfiguration: Sendable {
     private let path: String
 
     init(_ root: JSONNode, _ defaults: ModelDefaults, maxPositionEmbeddings: Int) throws(JSONError) {
-        let node = root["rope_scaling"] ?? root["rope_parameters"]
-        let scaling = node?.value.kind == .object ? node : nil
+        let scaling = try (root["rope_scaling"] ?? root["rope_parameters"])?.asObject()
         theta = try (root["rope_theta"] ?? scaling?["rope_theta"])?.asDouble() ?? defaults.ropeTheta
         type = try (scaling?["rope_type"] ?? scaling?["type"])?.asString() ?? "default"
         partialRotaryFactor =
@@ -32,6 +31,7 @@ public struct RopeConfiguration: Sendable {
             case .array: lists[key] = try node.elements.map { element throws(JSONError) in try element.asDouble() }
             case .boolean: flags[key] = node.value.bool
             case .object: throw node.error("is an object: parameters for each kind of layer aren't supported")
+            case .string where !["rope_type", "type"].contains(key): parameters[key] = try node.asDouble()
             default: parameters[key] = node.value.double
             }
         }
@@ -59,9 +59,12 @@ public struct RopeConfiguration: Sendable {
         path = other.path
     }
 
-    /// A number of the scaling that must be there.
+    /// A number of the scaling that must be there, and above 0.
     public func parameter(_ key: String) throws(JSONError) -> Double {
         guard let value = parameters[key] else { throw missing(key) }
+        guard value > 0 else {
+            throw JSONError("key 'rope_scaling.\(key)' is \(value), should be above 0", at: path)
+        }
         return value
     }
 

@@ -13,10 +13,11 @@ enum Gemma3 {
         description.normOffset = try text.bool("norms_include_offset", default: false) ? 0 : 1
         description.hasOutputNorms = true
         description.gate = .geluTanh
-        description.attentionScale = 1 / Float(try text.double("query_pre_attn_scalar", default: 256)).squareRoot()
+        let scalar = try configuration.positive("query_pre_attn_scalar", default: 256)
+        description.attentionScale = 1 / Float(scalar).squareRoot()
         description.hasQKVBias = configuration.attentionBias
         description.hasOutputBias = configuration.attentionBias
-        let localTheta = try text.double("rope_local_base_freq", default: 10_000)
+        let localTheta = try configuration.positive("rope_local_base_freq", default: 10_000)
         description.rotations.append(
             try RotaryScaling(configuration.rope.unscaled(theta: localTheta), headDim: configuration.headDim))
         let window = try configuration.size("sliding_window") ?? 4096

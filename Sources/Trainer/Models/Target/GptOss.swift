@@ -4,15 +4,14 @@ import Shared
 enum GptOss {
     static func describe(_ configuration: ModelConfiguration) throws(JSONError) -> DecoderDescription {
         try configuration.expectActivation("silu")
-        let text = configuration.text
         var description = try DecoderDescription(configuration)
         description.hasQKVBias = configuration.attentionBias
         description.hasOutputBias = configuration.attentionBias
         description.hasSinks = true
-        description.gate = .clamped(limit: Float(try text.double("swiglu_limit", default: 7)))
+        description.gate = .clamped(limit: Float(try configuration.positive("swiglu_limit", default: 7)))
+        let count = try configuration.requiredSize("num_local_experts")
         let experts = DecoderDescription.Experts(
-            count: try configuration.requiredSize("num_local_experts"),
-            perToken: try text.int("num_experts_per_tok", default: text.int("experts_per_token", default: 4)),
+            count: count, perToken: try configuration.expertsPerToken(of: count, default: 4),
             intermediateSize: configuration.intermediateSize, weighting: .softmax(renormalized: true),
             routerName: "router", hasBias: true, layout: .fused(isInterleaved: true))
         let window = AttentionSpan.sliding(try configuration.size("sliding_window") ?? 128)

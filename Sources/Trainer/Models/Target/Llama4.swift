@@ -9,9 +9,9 @@ enum Llama4 {
         var description = try DecoderDescription(configuration)
         description.feedForwardName = "feed_forward"
         description.hasInterleavedRotation = true
+        let count = try configuration.requiredSize("num_local_experts")
         let experts = DecoderDescription.Experts(
-            count: try configuration.requiredSize("num_local_experts"),
-            perToken: try configuration.size("num_experts_per_tok") ?? 1,
+            count: count, perToken: try configuration.expertsPerToken(of: count, default: 1),
             intermediateSize: configuration.intermediateSize, weighting: .sigmoidOfInput, routerName: "router",
             layout: .fused(isInterleaved: false), sharedIntermediateSize: configuration.intermediateSize)
         let hasExperts = try layersWithExperts(configuration)
@@ -61,7 +61,7 @@ extension QueryTemperature {
     fileprivate init?(_ configuration: ModelConfiguration) throws(JSONError) {
         let text = configuration.text
         if let node = text["attn_temperature_tuning"]?.value, node.bool == false || node.int == 0 { return nil }
-        floorScale = Float(try text.double("floor_scale", default: 8192))
+        floorScale = Float(try configuration.positive("floor_scale", default: 8192))
         attentionScale = Float(try text.double("attn_scale", default: 0.1))
     }
 }

@@ -47,4 +47,24 @@ extension ModelConfiguration {
         guard let size = try size(key) else { return try text.int(key) }
         return size
     }
+
+    /// A number above 0, or what a family takes if there is none.
+    func positive(_ key: String, default: Double) throws(JSONError) -> Double {
+        guard let node = text[key] else { return `default` }
+        let value = try node.asDouble()
+        guard value > 0 else { throw node.error("is \(value), should be above 0") }
+        return value
+    }
+
+    /// The experts that a token goes to, of `count`.
+    func expertsPerToken(of count: Int, default: Int? = nil) throws(JSONError) -> Int {
+        let node = text["num_experts_per_tok"] ?? text["experts_per_token"]
+        guard let number = try node?.asInt() ?? `default` else { return try text.int("num_experts_per_tok") }
+        guard 1...count ~= number else {
+            throw JSONError(
+                "key 'num_experts_per_tok' is \(number), should be at least 1 and at most \(count), the experts of a layer",
+                at: path)
+        }
+        return number
+    }
 }

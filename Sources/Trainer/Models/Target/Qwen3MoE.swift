@@ -8,9 +8,9 @@ enum Qwen3MoE {
         let hasWindow = try configuration.text.bool("use_sliding_window", default: false)
         let window = try hasWindow ? configuration.size("sliding_window") : nil
         let text = configuration.text
+        let count = try configuration.requiredSize("num_experts")
         let experts = DecoderDescription.Experts(
-            count: try configuration.requiredSize("num_experts"),
-            perToken: try configuration.requiredSize("num_experts_per_tok"),
+            count: count, perToken: try configuration.expertsPerToken(of: count),
             intermediateSize: try configuration.requiredSize("moe_intermediate_size"),
             weighting: .softmax(renormalized: try text.bool("norm_topk_prob", default: false)),
             routerName: "gate", layout: .separate)

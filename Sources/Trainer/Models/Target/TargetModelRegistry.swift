@@ -79,7 +79,7 @@ enum TargetModelRegistry {
     /// Refuses packed weights other than gpt-oss's.
     private static func refuseQuantization(_ configuration: ModelConfiguration) throws(JSONError) {
         for node in [configuration.root, configuration.text] {
-            guard let method = node["quantization_config"]?["quant_method"] else { continue }
+            guard let method = try node["quantization_config"]?.required("quant_method") else { continue }
             guard try method.asString() == "mxfp4", configuration.architectures.first == "GptOssForCausalLM" else {
                 throw method.error("is '\(try method.asString())', supported is mxfp4 of GptOssForCausalLM")
             }
