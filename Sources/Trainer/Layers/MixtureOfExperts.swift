@@ -67,7 +67,7 @@ struct MixtureOfExperts {
         var assignments = [[Assignment]](repeating: [], count: router.rows)
         workspace.scope {
             let logits = workspace.matrix(rows: x.rows, columns: router.rows)
-            ColumnParallelLinear(weight: .float32(router), bias: routerBias).forward(x, into: logits)
+            score(x, into: logits)
             for row in 0..<x.rows {
                 let scores = UnsafeBufferPointer(start: logits.row(row), count: router.rows)
                 let chosen = largest(scores)
@@ -77,6 +77,20 @@ struct MixtureOfExperts {
             }
         }
         return assignments
+    }
+
+    /// The router's logits: in float32 whatever other products are in.
+    private func score(_ x: Matrix, into logits: Matrix) {
+        if let routerBias {
+            for row in 0..<logits.rows { logits.row(row).update(from: routerBias.start, count: logits.columns) }
+        }
+        let hasBias = routerBias != nil
+        if x.rows > FewRows.most {
+            multiply(
+                x, transposed: false, router, transposed: true, into: logits, accumulate: hasBias, precision: .float32)
+        } else {
+            FewRows.multiply(x, router, into: logits, accumulate: hasBias)
+        }
     }
 
     /// The numbers of the experts with the largest scores, the largest first.
