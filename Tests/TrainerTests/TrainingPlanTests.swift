@@ -10,10 +10,12 @@ struct TrainingPlanTests {
 
     init() throws { draft = try DraftOptions.parse(["--ttt-length", "5", "--draft-vocab-size", "96"]) }
 
-    @Test(arguments: ["llama", "qwen3", "gemma3-text"], [(1, 1, 90, 1.0), (1, 2, 60, 0.4), (2, 1, 40, 1.0)])
-    func activationsAreThoseOfAStep(family: String, run: (tpSize: Int, sequences: Int, length: Int, share: Double))
-        throws
-    {
+    @Test(
+        arguments: ["llama", "qwen3", "gemma3-text", "qwen3-moe", "gpt-oss", "llama4-text"],
+        [(1, 1, 90, 1.0), (1, 2, 60, 0.4), (2, 1, 40, 1.0)])
+    func activationsAreThoseOfAStep(
+        family: String, run: (tpSize: Int, sequences: Int, length: Int, share: Double)
+    ) throws {
         let golden = try TargetGolden(family)
         let options = draft
         let sizes = StepSizes(
@@ -58,6 +60,38 @@ struct TrainingPlanTests {
         // hidden 32, intermediate 96, 4 heads and 2 key/value heads of 8; row i sees i + 1 keys.
         let weights = (32 + 2 * 16) * 32 + 32 * 32 + 3 * 32 * 96
         #expect(sizes.operations(target.layers[0]) == Double(2 * 10 * weights + 4 * 55 * 32))
+    }
+
+    /// Of experts those that a row goes to count, beside the router and the shared one, which all rows go to.
+    @Test func arithmeticOfExpertsIsThatOfTheChosenOnes() throws {
+        func operations(_ family: String, _ communicator: any Communicator) throws -> Double {
+            let target = try TargetModelRegistry.layOut(
+                TargetGolden(family).directory, communicator: communicator, positions: 10, expertParallel: true)
+            let sizes = StepSizes(sequences: 1, length: 10, supervised: 1, draft: draft, tpSize: communicator.size)
+            return sizes.operations(target.layers[0])
+        }
+        // hidden 32, 4 heads and 2 key/value heads of 16. Two of 8 experts of 48; one of 4 of 64, and a shared one.
+        let attention = (64 + 2 * 32) * 32 + 32 * 64
+        let qwen = attention + 8 * 32 + 2 * 3 * 32 * 48
+        #expect(try operations("qwen3-moe", SingleProcess()) == Double(2 * 10 * qwen + 4 * 55 * 64))
+        let llama4 = attention + 4 * 32 + 2 * 3 * 32 * 64
+        #expect(try operations("llama4-text", SingleProcess()) == Double(2 * 10 * llama4 + 4 * 55 * 64))
+        // A rank of two has half of the heads and of the experts, and the rows of both.
+        let part = attention / 2 + 8 * 32 + 3 * 32 * 48
+        #expect(
+            try operations("qwen3-moe", AbsentRanks(rank: 1, size: 2)) == Double(2 * 20 * part + 2 * 4 * 55 * 32))
+    }
+
+    /// A frozen head has no gradient of its weight: two products of it, and not three.
+    @Test func aFrozenHeadTakesTwoProducts() throws {
+        let frozen = try DraftOptions.parse(["--ttt-length", "5", "--draft-vocab-size", "96", "--freeze-lm-head"])
+        let configuration = try Eagle3Configuration(
+            draft, target: ModelConfiguration(directory: TargetGolden("llama").directory))
+        let operations = [draft, frozen].map { draft in
+            let sizes = StepSizes(sequences: 1, length: 10, supervised: 1, draft: draft, tpSize: 1)
+            return (sizes.operations(configuration.shape), Double(sizes.plan.labels.count))
+        }
+        #expect(operations[0].0 - operations[1].0 == 2 * operations[0].1 * 32 * 96)
     }
 }
 

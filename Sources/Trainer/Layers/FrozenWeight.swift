@@ -53,6 +53,16 @@ enum FrozenWeight {
         }
     }
 
+    /// Writes a number everywhere.
+    func fill(_ value: Float) {
+        for row in 0..<rows {
+            switch self {
+            case .float32(let weight): weight.row(row).update(repeating: value, count: columns)
+            case .bfloat16(let weight): weight.row(row).update(repeating: BFloat16.bits(value), count: columns)
+            }
+        }
+    }
+
     /// Writes one number.
     func set(_ row: Int, _ column: Int, _ value: Float) {
         switch self {

@@ -65,18 +65,20 @@ struct ActivationPlan {
             let attended = rows * (attention.qkv.weight.rows + attention.output.weight.columns)
             let scratch = attention.attention.scratchCount(
                 longest: length, rows: rows, keyValueWidth: attention.keyValueWidth)
-            guard case .dense(let mlp) = layer.feedForward else {
-                return rows * norms + max(attended + scratch, rows * expertWidth(layer))
-            }
-            return rows * norms + max(attended + scratch, rows * (mlp.gateUp.weight.rows + mlp.down.weight.columns))
+            return rows * norms + max(attended + scratch, floats(layer.feedForward, rows: rows))
         }.max() ?? 0
     }
 
-    /// What experts take for a row on average.
-    private func expertWidth(_ layer: DecoderLayer) -> Int {
-        guard case .experts(let mixture) = layer.feedForward, let one = mixture.experts.values.first else { return 0 }
-        let each = 2 * one.gateUp.weight.columns + one.gateUp.weight.rows + one.down.weight.columns
-        return mixture.router.rows + max(1, each * mixture.expertsPerToken / mixture.router.rows)
+    /// What a feed-forward network takes of `rows`: of a mixture its router, its shared expert or one expert, which has
+    /// as many rows as each has on average.
+    private func floats(_ network: DecoderLayer.FeedForward, rows: Int) -> Int {
+        switch network {
+        case .dense(let mlp): return rows * mlp.width
+        case .experts(let mixture):
+            let each = mixture.experts.values.first.map { 2 * target.configuration.hiddenSize + $0.width } ?? 0
+            let chosen = Int((Double(rows) * mixture.rowsPerExpert).rounded(.up))
+            return max(rows * mixture.router.rows, rows * (mixture.shared?.width ?? 0), chosen * each)
+        }
     }
 
     /// What the steps keep for the way back.
@@ -129,8 +131,12 @@ struct ActivationPlan {
     var roundedNumbers: Int {
         let labels = Eagle3DraftModel.pieces(sizes.plan).map(\.labels.count).max() ?? 0
         let inputs = target.layers.map { layer in
-            guard case .dense(let mlp) = layer.feedForward else { return layer.attention.output.weight.columns }
-            return max(layer.attention.output.weight.columns, mlp.down.weight.columns)
+            let mlp: GatedMLP? =
+                switch layer.feedForward {
+                case .dense(let mlp): mlp
+                case .experts(let mixture): mixture.shared
+                }
+            return max(layer.attention.output.weight.columns, mlp?.down.weight.columns ?? 0)
         }
         let first = max(
             2 * active * shape.intermediateSize, 3 * sizes.rows * h, labels * h,
@@ -138,4 +144,9 @@ struct ActivationPlan {
         let second = max(3 * sizes.rows * h, active * shape.intermediateSize)
         return first + second
     }
+}
+
+extension GatedMLP {
+    /// Floats that a row takes: gate, up and what becomes of them.
+    fileprivate var width: Int { gateUp.weight.rows + down.weight.columns }
 }

@@ -7,6 +7,8 @@ struct StepSizes {
     let plan: TrainingTimeTestPlan
     /// Ranks that share the target, each with as many rows.
     let tpSize: Int
+    /// Whether the draft's head isn't trained.
+    let freezesHead: Bool
 
     /// - Parameters:
     ///   - supervised: The share of each sequence's tokens that is learnt, at its end.
@@ -27,6 +29,7 @@ struct StepSizes {
     private init(samples: [Sample], draft: DraftOptions, tpSize: Int, tttLength: Int) {
         self.samples = samples
         self.tpSize = tpSize
+        freezesHead = draft.freezeLmHead
         plan = TrainingTimeTestPlan(Batch(samples), tttLength: tttLength, alignment: draft.lossMaskAlignment)
     }
 
@@ -52,7 +55,7 @@ struct StepSizes {
     }
 
     /// FLOP of the draft, forward and backward: three products for each weight and row, two where nobody needs the
-    /// gradient of the input.
+    /// gradient of the input, or of the weight.
     func operations(_ shape: Eagle3DraftModel.Shape) -> Double {
         let (r, a, t) = (Double(rows), Double(activeRows), Double(plan.tttLength))
         let (h, wide, layers) = (
@@ -64,7 +67,7 @@ struct StepSizes {
         let first = ((layers - 1) * r + a) / layers
         let qkv = 6 * (layers + 1) * h * (r * 2 * kv + first * q + (t - 1) * a * (q + 2 * kv))
         let rest = 6 * layers * (first + (t - 1) * a) * (q * h + 3 * h * wide)
-        let head = 6 * Double(plan.labels.count) * h * Double(shape.draftVocabSize)
+        let head = (freezesHead ? 4 : 6) * Double(plan.labels.count) * h * Double(shape.draftVocabSize)
         let visible = plan.visible.reduce(0.0) { $0 + Double($1) }
         let attention = layers * 14 * q * t * (visible + a * (t - 1) / 2)
         return fc + qkv + rest + head + attention
@@ -79,14 +82,19 @@ extension DecoderLayer {
         case .dense(let mlp): return Double(own + mlp.weightCount)
         case .experts(let mixture):
             let all = mixture.experts.values.reduce(0) { $0 + $1.weightCount }
-            let share = Double(mixture.expertsPerToken) / Double(mixture.router.rows)
-            return Double(own + mixture.router.count + (mixture.shared?.weightCount ?? 0)) + share * Double(all)
+            let everyRows = own + mixture.router.count + (mixture.shared?.weightCount ?? 0)
+            return Double(everyRows) + mixture.rowsPerExpert * Double(all)
         }
     }
 }
 
+extension MixtureOfExperts {
+    /// The rows that an expert gets of each row, on average.
+    var rowsPerExpert: Double { Double(expertsPerToken) / Double(router.rows) }
+}
+
 extension GatedMLP {
-    fileprivate var weightCount: Int { gateUp.weight.count + down.weight.count }
+    var weightCount: Int { gateUp.weight.count + down.weight.count }
 }
 
 extension FrozenWeight {

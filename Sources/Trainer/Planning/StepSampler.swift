@@ -1,0 +1,206 @@
+/// Runs small parts of a step and says what the whole will take.
+struct StepSampler {
+    private let job: TimePlan.Job
+    /// FLOP of a sample.
+    private let operations: Double
+    /// The most weights of experts that are written, about: more than a cache holds.
+    private static let writtenNumbers = 6e7
+    private let workspace = Workspace()
+
+    init(_ job: TimePlan.Job, operations: Double) {
+        (self.job, self.operations) = (job, operations)
+    }
+
+    /// The target's layers over a micro batch.
+    func targetSeconds() throws -> Double {
+        let kinds = Dictionary(grouping: job.target.layers.indices) { Kind(job.target.layers[$0]) }
+        var seconds = 0.0
+        for layers in kinds.values {
+            guard let index = layers.first else { continue }
+            let layer = job.target.layers[index]
+            let budget = operations / Double(kinds.count)
+            seconds += Double(layers.count) * (try layerSeconds(layer.withoutExperts, index, budget: budget))
+            guard case .experts(let mixture) = layer.feedForward else { continue }
+            seconds += Double(layers.count) * expertSeconds(mixture, budget: budget)
+        }
+        return seconds
+    }
+
+    private func layerSeconds(_ layer: DecoderLayer, _ index: Int, budget: Double) throws -> Double {
+        let whole = job.sizes.operations(layer)
+        let sample = sizes(whole: whole, budget: budget)
+        let rows = DecoderRows(Batch(sample.samples))
+        let rotations = job.target.rotations.map { tables in rows.lengths.map { tables.embedding(length: $0) } }
+        let time = try workspace.scope {
+            let x = noise(rows: sample.rows, columns: job.target.configuration.hiddenSize)
+            return try Self.time { try layer.forward(x, rows, rotations, layer: index, in: workspace) }
+        }
+        return time * whole / sample.operations(layer)
+    }
+
+    /// All of a rank's experts over a micro batch: some of them, each with as many rows as in the whole.
+    ///
+    /// Rows divide among experts by chance, and the fewer an expert has the more it costs to read its weights. So these
+    /// are written here: memory that never was is all one page, in the cache.
+    private func expertSeconds(_ mixture: MixtureOfExperts, budget: Double) -> Double {
+        let all = mixture.experts.sorted { $0.key < $1.key }.map(\.value)
+        guard let one = all.first else { return 0 }
+        let rowsOfEach = Double(job.sizes.groupRows) * mixture.rowsPerExpert
+        let affordable = min(budget / (2 * rowsOfEach), Self.writtenNumbers) / Double(one.weightCount)
+        let count = min(all.count, max(1, Int(affordable)))
+        let rows = max(1, Int((rowsOfEach * Double(count)).rounded()))
+        return workspace.scope {
+            let some = MixtureOfExperts(
+                router: chance(rows: count, columns: mixture.router.columns), routerBias: nil, expertsPerToken: 1,
+                weighting: mixture.weighting,
+                experts: Dictionary(uniqueKeysWithValues: all.prefix(count).enumerated().map { ($0, $1) }), shared: nil)
+            for expert in some.experts.values {
+                expert.gateUp.weight.fill(0.01)
+                expert.down.weight.fill(0.01)
+            }
+            let x = chance(rows: rows, columns: mixture.router.columns)
+            let y = workspace.zeros(rows: rows, columns: mixture.router.columns)
+            let time = Self.time { some.addPart(x, to: y, in: workspace) }
+            return time * Double(all.count) / Double(count)
+        }
+    }
+
+    /// The draft, forward and backward, and the distributions that it learns.
+    ///
+    /// What the first step of training-time test takes with the distributions, and what later ones take each.
+    func draftSeconds() throws -> Double {
+        let steps = job.options.tttLength
+        let few = min(3, steps)
+        let whole = operations(job.sizes)
+        let sample = sizes(whole: whole * Double(few) / Double(steps), budget: operations, tttLength: few)
+        let first = try draftSeconds(sample.with(job.options, tttLength: 1))
+        let later = few > 1 ? (try draftSeconds(sample) - first) / Double(few - 1) : 0
+        let all = operations(sample.with(job.options, tttLength: steps))
+        return (first + Double(steps - 1) * later) * whole / all
+    }
+
+    private func operations(_ sizes: StepSizes) -> Double {
+        sizes.operations(job.configuration.shape) + sizes.teacherOperations(job.target)
+    }
+
+    private func draftSeconds(_ sample: StepSizes) throws -> Double {
+        let shape = job.configuration.shape
+        let teacher = CompactTeacher(job.target, draftToTarget: (0..<Int32(shape.draftVocabSize)).map { $0 })
+        return try workspace.scope {
+            let features = DraftFeatures(
+                auxiliary: noise(rows: sample.rows, columns: 3 * shape.targetHiddenSize),
+                embedding: noise(rows: sample.rows + 1, columns: shape.hiddenSize))
+            let hidden = noise(rows: sample.groupRows, columns: job.target.configuration.hiddenSize)
+            let lesson = Lesson(
+                teacher: teacher, targetHidden: hidden,
+                plans: [TrainingTimeTestPlan](repeating: sample.plan, count: sample.tpSize),
+                firstRow: (0..<sample.tpSize).map { $0 * sample.rows })
+            return try Self.time {
+                _ = try job.draft.learn(
+                    features, lesson, weights: LossWeights(decay: 1, sequences: [1e-6]), in: workspace)
+            }
+        }
+    }
+
+    /// One sequence of so many tokens that its arithmetic is within the budget.
+    private func sizes(whole: Double, budget: Double, tttLength: Int = 1) -> StepSizes {
+        let longest = job.sizes.samples.map(\.inputIDs.count).max() ?? 1
+        let rows = Int(budget / whole * Double(job.sizes.rows))
+        return StepSizes(
+            sequences: 1, length: min(longest, max(16, rows)), supervised: 1, draft: job.options,
+            tpSize: job.sizes.tpSize, tttLength: tttLength)
+    }
+
+    private func noise(rows: Int, columns: Int) -> Matrix {
+        let matrix = workspace.matrix(rows: rows, columns: columns)
+        for row in 0..<rows {
+            for column in 0..<columns { matrix[row, column] = Float((row * 31 + column * 17) % 61 - 30) }
+        }
+        return matrix
+    }
+
+    /// Numbers between ±1, each by chance.
+    private func chance(rows: Int, columns: Int) -> Matrix {
+        let matrix = workspace.matrix(rows: rows, columns: columns)
+        var random = SplitMix64(seed: UInt64(rows))
+        for row in 0..<rows {
+            for column in 0..<columns { matrix[row, column] = Float(random.below(2001)) / 1000 - 1 }
+        }
+        return matrix
+    }
+
+    /// Layers that take the same time.
+    private struct Kind: Hashable {
+        let span: String
+        let experts: Int
+
+        init(_ layer: DecoderLayer) {
+            span = "\(layer.attention.attention.span)"
+            switch layer.feedForward {
+            case .dense: experts = 0
+            case .experts(let mixture): experts = mixture.router.rows
+            }
+        }
+    }
+}
+
+extension DecoderLayer {
+    /// The layer with its router and its shared expert alone, if it has experts.
+    fileprivate var withoutExperts: DecoderLayer {
+        guard case .experts(let mixture) = feedForward else { return self }
+        let rest = MixtureOfExperts(
+            router: mixture.router, routerBias: mixture.routerBias, expertsPerToken: mixture.expertsPerToken,
+            weighting: mixture.weighting, experts: [:], shared: mixture.shared)
+        return DecoderLayer(
+            attention: attention, feedForward: .experts(rest), attentionNorms: attentionNorms,
+            feedForwardNorms: feedForwardNorms, communicator: communicator)
+    }
+}
+
+extension StepSampler {
+    /// The mean time of as many runs as take a third of a second, after a first one that finds memory cold.
+    private static func time(_ body: () throws -> Void) rethrows -> Double {
+        try body()
+        let start = ContinuousClock.now
+        var (runs, seconds) = (0, 0.0)
+        while runs == 0 || seconds < 0.3 {
+            try body()
+            runs += 1
+            seconds = (ContinuousClock.now - start).seconds
+        }
+        return seconds / Double(runs)
+    }
+
+    /// FLOP a second of a product of ordinary shape.
+    static func productRate() -> Double {
+        let workspace = Workspace()
+        let (rows, size) = (256, 1024)
+        let x = workspace.zeros(rows: rows, columns: size)
+        let weight = workspace.zeros(rows: size, columns: size)
+        let y = workspace.matrix(rows: rows, columns: size)
+        let seconds = time { for _ in 0..<8 { multiply(x, transposed: weight, into: y) } }
+        return Double(8 * 2 * rows * size * size) / seconds
+    }
+
+    /// The update of `count` weights, with the gradient's norm and its setting to zero.
+    static func optimizerSeconds(_ count: Int) -> Double {
+        let sample = min(count, 1 << 23)
+        let store = ParameterStore([.matrix([("sample", sample / 1024)], columns: 1024)])
+        let all = 0..<store.weights.count
+        let optimizer = AdamW([all])
+        let seconds = time {
+            store.zeroGradients()
+            _ = GradientClipping.squares(store.gradients, all)
+            optimizer.update(store, learningRate: 0, gradientFactor: 1) { _ in }
+        }
+        return seconds * Double(count) / Double(max(1024, sample / 1024 * 1024))
+    }
+
+    /// Bytes a second of an all-reduce among ranks of this machine: each byte is copied about three times.
+    static func allReduceRate() -> Double {
+        let workspace = Workspace()
+        let (from, to) = (workspace.zeros(rows: 4096, columns: 4096), workspace.zeros(rows: 4096, columns: 4096))
+        let seconds = time { to.copy(from: from) }
+        return Double(4 * from.count) / seconds / 3
+    }
+}
