@@ -4,61 +4,16 @@
 #
 # usage: scripts/test-faults.sh [PROGRAMS]    (default: .build/release, which is built first)
 #
-# strace delays a system call or ends the program at it; a small file system is mounted by root. What can't be had is
-# left out, and said.
+# What can't be had on a machine is left out, and said.
 
 set -euo pipefail
-# shellcheck disable=SC2034  # setup.sh uses it
-more_packages=(strace)
-# shellcheck source=checks.sh
-source "$(dirname "${BASH_SOURCE[0]}")/checks.sh"
-
-data=$scratch/train.jsonl
-options=("${text[@]}" --draft-vocab-size 96 --draft-global-batch-size 12 --total-steps 6 --learning-rate 1e-3
-    --log-steps 1 --num-threads 1)
-# alone OUTPUT OPTIONS...: trains as one process that no mpirun started.
-alone() {
-    local output=$1
-    shift
-    "$programs/Trainer" train "${options[@]}" --train-data-path "$data" --output-dir "$output" "$@"
-}
-# with_fault INJECTION OUTPUT OPTIONS...: the same, with what strace does at a system call.
-with_fault() {
-    local injection=$1 output=$2
-    shift 2
-    strace -qq -o /dev/null -e "trace=${injection%%:*}" -e "inject=$injection" \
-        "$programs/Trainer" train "${options[@]}" --train-data-path "$data" --output-dir "$output" "$@"
-}
-# exits CODE COMMAND...
-exits() {
-    local expected=$1 code=0
-    shift
-    "$@" || code=$?
-    [ "$code" -eq "$expected" ] || { printf 'exit code %s, not %s\n' "$code" "$expected" && return 1; }
-}
-same_draft() {
-    compare tensors "$scratch/reference/latest/model.safetensors" "$1/latest/model.safetensors"
-    compare tensors "$scratch/reference/latest/training_state.safetensors" "$1/latest/training_state.safetensors"
-}
-# begun DIR: a run that has done two of the six steps.
-begun() { rm -rf "$1" && cp -a "$scratch/begun" "$1"; }
-await() {
-    local tries=0
-    until [ -e "$1" ]; do
-        sleep 0.02
-        [ $((tries += 1)) -lt 3000 ]
-    done
-}
+# shellcheck source=faults.sh
+source "$(dirname "${BASH_SOURCE[0]}")/faults.sh"
 
 check "the undisturbed run" alone "$scratch/reference"
 mkdir "$scratch/begun"
 check "its second step" alone "$scratch/whole" --save-interval 2
 cp -a "$scratch/whole/step_2" "$scratch/begun/" && ln -s step_2 "$scratch/begun/latest"
-
-if strace -qq -o /dev/null true 2>/dev/null; then tracing=yes; else
-    tracing=
-    echo "left out: kill at a moment and a second Ctrl-C, as strace may not trace here"
-fi
 
 # --- Ctrl-C
 
@@ -95,6 +50,18 @@ if [ -n "$tracing" ]; then
     check "a second Ctrl-C ends the program at once, and loses no checkpoint" twice
 fi
 
+# same_held_out DIR DIR: two runs evaluated at the same steps, and measured the same.
+same_held_out() {
+    "$python" - "$@" <<'END'
+import json, sys
+def held_out(directory):
+    rows = map(json.loads, open(f"{directory}/metrics.jsonl"))
+    rows = {row["step"]: row["held_out"] for row in rows if "held_out" in row}
+    return {step: [row["losses"], row.get("acceptance_length")] for step, row in rows.items()}
+one, other = map(held_out, sys.argv[1:])
+assert one and one == other, f"held-out measures differ: {one} and {other}"
+END
+}
 # The signal comes while step 2 is saved, so that step 3, the end of an epoch, is the last and isn't evaluated any more.
 interrupted_evaluation() {
     local output=$scratch/evaluation program
@@ -109,16 +76,40 @@ interrupted_evaluation() {
     grep -q '"evaluation_due": true' "$output/latest/training_state.json"
     alone "$output" --eval-data-path "$scratch/eval.jsonl" --eval-interval 1 --resume
     same_draft "$output"
-    "$python" - "$scratch/evaluated" "$output" <<'END'
-import json, sys
-def held_out(directory):
-    rows = map(json.loads, open(f"{directory}/metrics.jsonl"))
-    return {row["step"]: row["held_out"]["losses"] for row in rows if "held_out" in row}
-assert held_out(sys.argv[1]) == held_out(sys.argv[2]), "held-out losses differ"
-END
+    same_held_out "$scratch/evaluated" "$output"
 }
 [ -z "$tracing" ] || check "a run that was stopped before an evaluation goes on with it, to the same draft and held-out losses" \
     interrupted_evaluation
+
+# The signal comes while step 3, the end of an epoch, is evaluated.
+for _ in $(seq 60); do cat "$scratch/eval.jsonl"; done >"$scratch/long.jsonl"
+check "build the store of a long evaluation" \
+    "$programs/Preprocess" build --train-data-path "$scratch/long.jsonl" "${text[@]}" --draft-vocab-size 96
+# in_evaluation SIGNAL OPTIONS...: of the evaluation.
+in_evaluation() {
+    local signal=$1 output=$scratch/in-evaluation-$1 whole=$scratch/whole-evaluation-$1 process
+    local evaluating=(--eval-data-path "$scratch/long.jsonl" "${@:2}")
+    alone "$whole" "${evaluating[@]}"
+    alone "$output" "${evaluating[@]}" 2>"$output.log" &
+    process=$!
+    until grep -q '"step":3' "$output/metrics.jsonl"; do sleep 0.01; done 2>/dev/null
+    sleep 0.05
+    kill "-$signal" "$(rank_writing "$output")"
+    exits 130 wait "$process"
+    cat "$output.log"
+    # The evaluation had begun, and neither it nor another step was done.
+    if grep "held out" "$output.log" || grep "step 4 " "$output.log"; then return 1; fi
+    [ "$(readlink "$output/latest")" = epoch_1 ]
+    grep -q '"evaluation_due": true' "$output/latest/training_state.json"
+    alone "$output" "${evaluating[@]}" --resume
+    compare tensors "$whole/latest/training_state.safetensors" "$output/latest/training_state.safetensors"
+    same_draft "$output"
+    same_held_out "$whole" "$output"
+}
+check "SIGTERM in the midst of an evaluation saves and exits with 130; resumed, nothing differs" \
+    in_evaluation TERM --eval-max-samples 0
+check "so does Ctrl-C in the midst of an evaluation's decoding" \
+    in_evaluation INT --eval-max-samples 200 --eval-max-new-tokens 24 --draft-length 3
 
 by_time() {
     alone "$scratch/timed" --save-interval 0.001s
@@ -147,7 +138,7 @@ fi
 # --- The disk is full
 
 full_disk() {
-    local disk=$scratch/disk size
+    local size
     size=$(du -sk "$scratch/begun/step_2" | cut -f 1)
     mount -o "remount,size=$((size * 3 / 2 + 64))k" "$disk"
     cp -a "$scratch/begun/." "$disk/run/"
@@ -160,13 +151,9 @@ full_disk() {
     alone "$disk/run" --resume --save-interval 2
     same_draft "$disk/run"
 }
-mkdir "$scratch/disk"
-if mount -t tmpfs -o size=64m tmpfs "$scratch/disk" 2>/dev/null; then
-    trap 'umount "$scratch/disk"; rm -rf "$scratch"' EXIT
-    mkdir "$scratch/disk/run"
+if with_disk; then
+    mkdir "$disk/run"
     check "a full disk leaves the checkpoints before, and training goes on until the last one" full_disk
-else
-    echo "left out: a full disk, as only root may mount one"
 fi
 
 # --- A damaged checkpoint
@@ -185,9 +172,9 @@ check "a damaged checkpoint is named and passed over for the one before" damaged
 
 # --- Numbers that aren't finite
 
-# poison TOKEN...: gives these tokens of the target embeddings that aren't numbers.
+# poison MODEL TOKEN...: gives these tokens of a target embeddings that aren't numbers.
 poison() {
-    "$python" - "$model/model.safetensors" "$@" <<'END'
+    "$python" - "$1/model.safetensors" "${@:2}" <<'END'
 import json, struct, sys
 path, tokens = sys.argv[1], map(int, sys.argv[2:])
 data = bytearray(open(path, "rb").read())
@@ -202,12 +189,11 @@ END
 }
 diverged() {
     begun "$scratch/nan"
-    cp "$model/model.safetensors" "$scratch/good.safetensors"
+    cp -r "$model" "$scratch/no-numbers"
     # shellcheck disable=SC2046  # one token a word
-    poison $(seq 0 255)
+    poison "$scratch/no-numbers" $(seq 0 255)
     refuses "10 steps in a row had a loss or a gradient that isn't finite" \
-        alone "$scratch/nan" --resume --total-steps 30
-    cp "$scratch/good.safetensors" "$model/model.safetensors"
+        alone "$scratch/nan" --resume --total-steps 30 --target-model-path "$scratch/no-numbers"
     [ "$(grep -c "the step is skipped" "$scratch/refused.log")" = 10 ]
     grep -q "step 3: .*(1 so far); samples \[" "$scratch/refused.log"
     compare tensors "$scratch/begun/step_2/model.safetensors" "$scratch/nan/latest/model.safetensors"
