@@ -1,11 +1,12 @@
 # The doors to everything. Each is a script of its own, for machines without make.
-.PHONY: demo test test-mpi test-faults test-hosts test-tokenizers test-gguf test-tensorboard fuzz lint format bench bench-preprocess bench-tokenize bench-target bench-plan bench-8b bench-ranks fixtures
+.PHONY: demo test test-mpi test-faults test-cache test-hosts test-tokenizers test-gguf test-tensorboard fuzz lint format bench bench-preprocess bench-tokenize bench-target bench-plan bench-8b bench-ranks bench-cache fixtures
 
 demo:     ; @scripts/demo.sh
 test:     ; @scripts/test.sh
 test-mpi: ; @scripts/test-mpi.sh
 test-tensorboard: ; @scripts/test-tensorboard.sh
 test-faults: ; @scripts/test-faults.sh
+test-cache: ; @scripts/test-cache.sh
 test-hosts: ; @scripts/test-hosts.sh
 test-tokenizers: ; @scripts/test-tokenizers.sh
 test-gguf: ; @scripts/test-gguf.sh
@@ -19,4 +20,5 @@ bench-target: ; @Benchmarks/target.sh
 bench-plan: ; @Benchmarks/plan.sh
 bench-8b: ; @Benchmarks/large_target.sh
 bench-ranks: ; @Benchmarks/ranks.sh
+bench-cache: ; @Benchmarks/cache.sh
 fixtures: ; @scripts/fixtures.sh

@@ -8,19 +8,9 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 count=${1:-32}
 steps=${2:-3}
 dtype=${3:-float32}
-# shellcheck source=../scripts/setup.sh
-source "$here/../scripts/setup.sh"
-scratch=$state/bench-ranks
-rm -rf "$scratch"
-mkdir -p "$scratch" "$state/data"
-if [ -z "${EYRIE_PROGRAMS:-}" ]; then swift build --package-path "$root" -c release >&2; fi
-programs=${EYRIE_PROGRAMS:-$root/.build/release}
-target=$state/models/SmolLM2-135M-Instruct
-"$python" "$root/scripts/get_smollm2.py" "$target" --downloads "$state/downloads" >&2
-data=$scratch/chats.jsonl
-head -n "$count" "$root/fixtures/conversations/sharegpt_smollm2.jsonl" >"$data"
-text=(--train-data-path "$data" --target-model-path "$target" --cache-dir "$scratch/cache")
-"$programs/Preprocess" build "${text[@]}" --max-length 512 --draft-vocab-size 8000 >&2
+# shellcheck source=smollm2.sh
+source "$here/smollm2.sh"
+smollm2 ranks "$count"
 
 # run RANKS: each rank is bound to a core of its own.
 run() {

@@ -42,7 +42,7 @@ if [ "$code" -ne 0 ] && [ "$failed" -eq 0 ]; then
 fi
 
 if [ $# -eq 0 ]; then
-    for suite in mpi faults; do
+    for suite in mpi faults cache; do
         say "scripts/test-$suite.sh"
         EYRIE_COUNTS=$results/$suite "$here/test-$suite.sh" "$build/release" || true
         counts="0 1"

@@ -2,6 +2,7 @@
 #include "CMachine.h"
 #include <sched.h>
 #include <string.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 int machine_available_cpus(void) {
@@ -26,6 +27,11 @@ int machine_has_bfloat16(void) {
 #else
     return 0;
 #endif
+}
+
+long machine_file_system(const char *path) {
+    struct statfs status;
+    return statfs(path, &status) == 0 ? (long)((unsigned long)status.f_type & 0xFFFFFFFF) : -1;
 }
 
 const char *machine_compiled_features(void) {

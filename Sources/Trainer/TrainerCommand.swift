@@ -5,8 +5,8 @@ struct TrainerCommand {
     static let program = Program(
         name: "Trainer", summary: "trains EAGLE-3 drafts and measures them.",
         commands: [
-            TrainCommand.command, EvaluateCommand.command, ReportCommand.command, ProbeCommand.command,
-            MeasureCommand.command, PlanCommand.command, ConfigCommand.command,
+            TrainCommand.command, CaptureCommand.command, EvaluateCommand.command, ReportCommand.command,
+            ProbeCommand.command, MeasureCommand.command, PlanCommand.command, ConfigCommand.command,
         ])
 
     static func main() {

@@ -9,5 +9,8 @@ int machine_has_avx512(void);
 /// Whether this CPU has AVX-512's dot product of bfloat16 pairs.
 int machine_has_bfloat16(void);
 
+/// The kind of file system that a path is on, by its number in statfs(2); -1, with errno, if it can't be told.
+long machine_file_system(const char *path);
+
 /// The vector extensions that this program was compiled to use, as one line of text.
 const char *machine_compiled_features(void);

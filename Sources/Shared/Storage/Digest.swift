@@ -13,6 +13,11 @@ public struct Digest: Hashable, Sendable, CustomStringConvertible {
         low = hash.low64
     }
 
+    public init(high: UInt64, low: UInt64) {
+        self.high = high
+        self.low = low
+    }
+
     public init(of bytes: UnsafeRawBufferPointer) { self.init(XXH3_128bits(bytes.baseAddress, bytes.count)) }
 
     public init(of bytes: [UInt8]) { self = bytes.withUnsafeBytes(Digest.init(of:)) }
@@ -35,6 +40,11 @@ public struct Digest: Hashable, Sendable, CustomStringConvertible {
             try check()
         }
         self = stream.digest
+    }
+
+    /// 16 bytes, the highest first.
+    public var bytes: [UInt8] {
+        [high, low].flatMap { word in withUnsafeBytes(of: word.bigEndian, Array.init) }
     }
 
     /// 32 hexadecimal digits, as `xxh128sum` prints them.

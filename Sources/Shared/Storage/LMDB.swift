@@ -9,8 +9,8 @@ public struct LMDBError: Error, Equatable, CustomStringConvertible {
     public let operation: String
     public let path: String
 
-    /// Whether the map must grow before the transaction can be tried again.
-    var isMapFull: Bool { code == MDB_MAP_FULL }
+    /// Whether the file has reached the size of its map, which must grow before the transaction can be tried again.
+    public var isMapFull: Bool { code == MDB_MAP_FULL }
 
     public var description: String {
         switch code {
@@ -24,9 +24,9 @@ public struct LMDBError: Error, Equatable, CustomStringConvertible {
 
 /// An LMDB environment of one file and one database, its keys in the order of their bytes.
 ///
-/// LMDB's own lock file isn't used: a finished store never changes, and one being built belongs to the process that
-/// holds its `BuildLock`.
-final class LMDBEnvironment {
+/// LMDB's own lock file isn't used where it needn't be: a finished store never changes, and one being built belongs to
+/// the process that holds its `BuildLock`.
+final class LMDBEnvironment: @unchecked Sendable {
     enum Mode {
         /// A file that nobody changes any more: mapped to be read, by any number of processes.
         case immutable
@@ -34,6 +34,10 @@ final class LMDBEnvironment {
         ///
         /// A commit returns when it is on the disk, unless it may wait until `sync`.
         case exclusive(syncEachCommit: Bool)
+        /// One of several processes of this host that read and write the file, which is made if it isn't there and gets
+        /// no larger than `mapSize` bytes; by one environment each. A commit survives the process; the last ones may be
+        /// lost with the machine, and nothing else.
+        case shared(mapSize: Int)
     }
 
     let path: String
@@ -46,14 +50,23 @@ final class LMDBEnvironment {
         var handle: OpaquePointer?
         try check(mdb_env_create(&handle), "mdb_env_create", path)
         guard let handle else { throw LMDBError(code: ENOMEM, operation: "mdb_env_create", path: path) }
-        var flags = UInt32(MDB_NOSUBDIR | MDB_NOLOCK)
+        var flags = UInt32(MDB_NOSUBDIR)
         switch mode {
         // Samples are read in random order: reading ahead would only fill memory.
-        case .immutable: flags |= UInt32(MDB_RDONLY | MDB_NORDAHEAD)
-        case .exclusive(let syncEachCommit): flags |= syncEachCommit ? 0 : UInt32(MDB_NOSYNC)
+        case .immutable: flags |= UInt32(MDB_NOLOCK | MDB_RDONLY | MDB_NORDAHEAD)
+        case .exclusive(let syncEachCommit): flags |= UInt32(MDB_NOLOCK) | (syncEachCommit ? 0 : UInt32(MDB_NOSYNC))
+        case .shared: flags |= UInt32(MDB_NORDAHEAD | MDB_NOMETASYNC)
         }
         do {
+            if case .shared(let mapSize) = mode {
+                try check(mdb_env_set_mapsize(handle, mapSize), "mdb_env_set_mapsize", path)
+                try check(mdb_env_set_maxreaders(handle, 1024), "mdb_env_set_maxreaders", path)
+            }
             try check(mdb_env_open(handle, path, flags, 0o644), "mdb_env_open", path)
+            if case .shared = mode {
+                // Pages that a process which was killed while it read has kept from being used again.
+                try check(mdb_reader_check(handle, nil), "mdb_reader_check", path)
+            }
             database = try Self.openDatabase(handle, path)
         } catch {
             mdb_env_close(handle)
@@ -83,6 +96,20 @@ final class LMDBEnvironment {
         try check(mdb_env_set_mapsize(handle, size), "mdb_env_set_mapsize", path)
     }
 
+    /// Begins a transaction.
+    ///
+    /// Where another process has let the file grow beyond this one's map, the map grows with it.
+    fileprivate func begin(flags: UInt32) throws(LMDBError) -> OpaquePointer? {
+        var transaction: OpaquePointer?
+        var code = mdb_txn_begin(handle, nil, flags, &transaction)
+        if code == MDB_MAP_RESIZED {
+            try setMapSize(0)
+            code = mdb_txn_begin(handle, nil, flags, &transaction)
+        }
+        try check(code, "mdb_txn_begin", path)
+        return transaction
+    }
+
     /// Waits until all that was committed is on the disk.
     func sync() throws(LMDBError) { try check(mdb_env_sync(handle, 1), "mdb_env_sync", path) }
 }
@@ -96,10 +123,7 @@ final class LMDBReadTransaction {
 
     init(_ environment: LMDBEnvironment) throws(LMDBError) {
         self.environment = environment
-        var handle: OpaquePointer?
-        try check(
-            mdb_txn_begin(environment.handle, nil, UInt32(MDB_RDONLY), &handle), "mdb_txn_begin", environment.path)
-        self.handle = handle
+        handle = try environment.begin(flags: UInt32(MDB_RDONLY))
     }
 
     deinit { mdb_txn_abort(handle) }
@@ -113,13 +137,18 @@ final class LMDBReadTransaction {
     }
 
     /// Takes a large value's pages out of this process's memory; who reads them again gets them from the file.
-    func release(_ value: UnsafeRawBufferPointer) {
+    func release(_ value: UnsafeRawBufferPointer) { advise(value, MADV_DONTNEED) }
+
+    /// Has a large value's pages fetched all at once, instead of one after the other as they are looked at.
+    func readAhead(_ value: UnsafeRawBufferPointer) { advise(value, MADV_WILLNEED) }
+
+    /// Says something of the pages within a value: what can't be followed costs memory or time, nothing else.
+    private func advise(_ value: UnsafeRawBufferPointer, _ advice: Int32) {
         let page = UInt(4096)
         let start = (UInt(bitPattern: value.baseAddress) + page - 1) & ~(page - 1)
         let end = (UInt(bitPattern: value.baseAddress) + UInt(value.count)) & ~(page - 1)
         guard end > start, let pages = UnsafeMutableRawPointer(bitPattern: start) else { return }
-        // It is no more than advice: what can't be followed costs memory, nothing else.
-        madvise(pages, Int(end - start), MADV_DONTNEED)
+        madvise(pages, Int(end - start), advice)
     }
 
     /// Every key and value, in the order of the keys.
@@ -147,9 +176,7 @@ struct LMDBWriteTransaction: ~Copyable {
 
     init(_ environment: LMDBEnvironment) throws(LMDBError) {
         self.environment = environment
-        var handle: OpaquePointer?
-        try check(mdb_txn_begin(environment.handle, nil, 0, &handle), "mdb_txn_begin", environment.path)
-        self.handle = handle
+        handle = try environment.begin(flags: 0)
     }
 
     deinit { mdb_txn_abort(handle) }
@@ -162,6 +189,9 @@ struct LMDBWriteTransaction: ~Copyable {
         }
         try check(code, "mdb_put", environment.path)
     }
+
+    /// Undoes the changes.
+    consuming func abort() {}
 
     consuming func commit() throws(LMDBError) {
         // LMDB ends the transaction whether or not it could commit it, so that there is nothing left to abort.

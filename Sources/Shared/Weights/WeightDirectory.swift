@@ -4,17 +4,21 @@ public struct WeightDirectory: Sendable {
     public let path: String
     /// The file that names all tensors: the weights themselves, or the index of their files.
     public let source: String
+    /// Every file that tensors are read from, and the index.
+    public let files: [String]
     private let tensors: [String: StoredTensor]
 
     public init(_ path: String) throws {
         self.path = path
         let (single, index) = ("\(path)/model.safetensors", "\(path)/model.safetensors.index.json")
         if fileExists(single) {
-            (source, tensors) = (single, try SafetensorsFile(single).tensors)
+            (source, files, tensors) = (single, [single], try SafetensorsFile(single).tensors)
         } else if fileExists(index) {
-            (source, tensors) = (index, try Self.sharded(index, directory: path))
+            source = index
+            let shards = try Self.shards(index, directory: path)
+            (files, tensors) = ([index] + shards.files, shards.tensors)
         } else if let file = try GGUFModel.file(at: path) {
-            (source, tensors) = (file, try GGUFModel(file).tensors)
+            (source, files, tensors) = (file, [file], try GGUFModel(file).tensors)
         } else {
             throw WeightsError(path, "has neither model.safetensors nor model.safetensors.index.json")
         }
@@ -31,7 +35,9 @@ public struct WeightDirectory: Sendable {
 
     public func contains(_ name: String) -> Bool { tensors[name] != nil }
 
-    private static func sharded(_ index: String, directory: String) throws -> [String: StoredTensor] {
+    private static func shards(
+        _ index: String, directory: String
+    ) throws -> (files: [String], tensors: [String: StoredTensor]) {
         let root = try JSONFile(index).root
         var files: [String: SafetensorsFile] = [:]
         var tensors: [String: StoredTensor] = [:]
@@ -42,6 +48,6 @@ public struct WeightDirectory: Sendable {
             files[file] = shard
             tensors[name] = try shard.tensor(name)
         }
-        return tensors
+        return (files.keys.map { "\(directory)/\($0)" }.sorted(), tensors)
     }
 }

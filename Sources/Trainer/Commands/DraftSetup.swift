@@ -13,8 +13,8 @@ struct DraftSetup {
     ///   - positions: The longest sequence, in tokens.
     ///   - mapping: The draft's vocabulary, of a size.
     init(
-        _ options: TargetOptions, _ draftOptions: DraftOptions, grid: ProcessGrid, positions: Int, seed: Int,
-        mapping: (Int) throws -> VocabularyMapping
+        _ options: TargetOptions, _ draftOptions: DraftOptions, _ cacheOptions: TargetCacheOptions, grid: ProcessGrid,
+        positions: Int, seed: Int, mapping: (Int) throws -> VocabularyMapping
     ) throws {
         let targetConfiguration = try ModelConfiguration(directory: options.targetModelPath)
         configuration = try Eagle3Configuration(draftOptions, target: targetConfiguration)
@@ -28,7 +28,7 @@ struct DraftSetup {
         self.positions = positions
         target = try TargetModelRegistry.load(
             options.targetModelPath, communicator: grid.tensorParallel, positions: positions,
-            expertParallel: options.expertParallel)
+            expertParallel: options.expertParallel, layersWait: cacheOptions.isUsed)
         let draft = try configuration.makeDraft(positions: positions, freezesHead: draftOptions.freezeLmHead)
         draft.initialize(seed: UInt64(bitPattern: Int64(seed)))
         if draftOptions.lmHeadInit == .target {
@@ -38,7 +38,8 @@ struct DraftSetup {
             target: target, draft: draft,
             teacher: CompactTeacher(target, draftToTarget: self.mapping.draftToTarget),
             auxiliaryLayers: configuration.auxiliaryLayers, tttLength: draftOptions.tttLength,
-            alignment: draftOptions.lossMaskAlignment)
+            alignment: draftOptions.lossMaskAlignment,
+            cache: try cacheOptions.open(options, configuration.auxiliaryLayers, grid))
         try Self.checkRanksAgree(draft.parameters, grid.world)
     }
 

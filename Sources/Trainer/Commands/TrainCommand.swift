@@ -21,11 +21,11 @@ enum TrainCommand {
         } catch let error where error is Interrupted || error is BadSample {
             // What every rank throws at the same place: the steps that are done are kept.
             try run.save(isLast: true)
-            try grid.logProfile(options.target)
+            try run.logEnd()
             throw error
         }
         try run.finish()
-        try grid.logProfile(options.target)
+        try run.logEnd()
     }
 }
 
@@ -55,8 +55,9 @@ final class TrainingRun {
             options.data.evalDataPath.isEmpty
             ? nil : try StoreSamples(options.data.evalDataPath, options.data.store, options.target)
         setup = try DraftSetup(
-            options.target, options.draft, grid: grid, positions: max(train.longest, heldOut?.longest ?? 0),
-            seed: options.optimizer.seed, mapping: train.vocabularyMapping(draftVocabSize:))
+            options.target, options.draft, options.cache, grid: grid,
+            positions: max(train.longest, heldOut?.longest ?? 0), seed: options.optimizer.seed,
+            mapping: train.vocabularyMapping(draftVocabSize:))
         fixedSettings = options.fixedSettings(data: train.identity, draft: setup.configuration)
         loop = try TrainingLoop(grid: grid, model: setup.model, samples: train, settings: options.settings)
         evaluation = heldOut.map { [loop, setup] in
@@ -147,6 +148,12 @@ final class TrainingRun {
         Log.line(
             "peak memory \(shortNumber(Double(Machine.peakResidentBytes)))B on this rank, activations "
                 + "\(shortNumber(Double(4 * loop.workspaceHighWater)))B")
+    }
+
+    /// Says what the run's parts were good for; every rank comes here.
+    func logEnd() throws(CommunicationError) {
+        if let cache = setup.model.cache { Log.line(try cache.summary(grid.world)) }
+        try grid.logProfile(options.target)
     }
 
     /// Writes a checkpoint of the step at hand, unless it is there already.

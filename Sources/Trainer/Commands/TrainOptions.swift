@@ -161,6 +161,7 @@ struct TrainOptions: Options {
 
     var target = TargetOptions()
     var data = DataOptions()
+    var cache = TargetCacheOptions()
     var output = OutputOptions()
     var evaluation = EvaluationOptions()
     var draft = DraftOptions()
@@ -168,6 +169,7 @@ struct TrainOptions: Options {
 
     func validate() throws(OptionsError) {
         try target.validate()
+        try cache.validate()
         try output.validate()
         try evaluation.validate()
         try draft.validate()
@@ -205,6 +207,7 @@ struct TrainOptions: Options {
             "--loss-normalization": draft.lossNormalization.shown, "--adam-beta1": optimizer.adamBeta1.shown,
             "--adam-beta2": optimizer.adamBeta2.shown, "--weight-decay": optimizer.weightDecay.shown,
             "--dtype": target.dtype.shown, "--gemm-library": GEMMLibrary.current.shown,
+            "the target's features": cache.fixedSetting,
             "--lm-head-init": draft.lmHeadInit.shown,
             "--freeze-lm-head": "\(draft.freezeLmHead)", "--lk-loss-type": draft.lkLossType.shown,
             "--kl-scale": draft.klScale.shown,

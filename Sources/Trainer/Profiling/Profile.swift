@@ -12,7 +12,7 @@ final class Profile: Sendable {
     enum Phase: Int, CaseIterable, Sendable {
         /// Reading the target's weights.
         case loading
-        /// Reading samples from the store.
+        /// Reading samples from the store; reading and keeping the target's features, with --target-cache.
         case data
         /// The target: hidden states, and what it would say next.
         case target

@@ -24,7 +24,7 @@ extension DecoderTargetModel {
             vocabulary: shard.part(description.vocabSize), weight: try shard.vocabularyRows(shard.names.embedding),
             communicator: communicator)
         rotations = description.rotations.map { RotaryTables($0, positions: positions) }
-        layers = try description.layers.indices.map { try shard.layer($0) }
+        layers = try plan.layers { try description.layers.indices.map { try shard.layer($0) } }
         norm = try shard.norm(shard.names.finalNorm, description.hiddenSize)
         head = ColumnParallelLinear(
             weight: description.tiesWordEmbeddings

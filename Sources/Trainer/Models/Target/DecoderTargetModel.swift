@@ -15,6 +15,8 @@ struct DecoderTargetModel: DistributedTargetModel {
     let head: ColumnParallelLinear
     /// Owns what the matrices above point into.
     let memory: FrozenWeights
+    /// What the layers' weights wait for.
+    let layerLoading = LayerLoading()
 
     var configuration: TargetShape {
         TargetShape(
@@ -40,6 +42,7 @@ struct DecoderTargetModel: DistributedTargetModel {
     private func run(
         _ x: Matrix, _ rows: DecoderRows, in workspace: Workspace, capture: (_ layer: Int, _ input: Matrix) -> Void
     ) throws(CommunicationError) {
+        layerLoading.finish()
         if description.embeddingScale != 1 {
             for row in 0..<x.rows { x.scale(row: row, by: description.embeddingScale) }
         }

@@ -28,20 +28,17 @@ enum TargetModelRegistry {
     ///   - positions: The longest sequence that will be asked for, in rows.
     ///   - precision: What linear maps and the embedding are held and multiplied in.
     ///   - expertParallel: Whether ranks have whole experts, instead of a part of each.
+    ///   - layersWait: Whether the layers' weights are read when they first run, and not at once.
     /// - Throws: An error that names the key, or the tensor, that is missing or not supported.
     static func load(
         _ directory: String, communicator: any Communicator, positions: Int, precision: MatrixPrecision = .current,
-        expertParallel: Bool = false, architectures: [String: Describe] = architectures
+        expertParallel: Bool = false, layersWait: Bool = false, architectures: [String: Describe] = architectures
     ) throws -> DecoderTargetModel {
         try Profile.measure(.loading) {
-            let start = ContinuousClock.now
             let (model, plan) = try lay(
                 directory, communicator, positions, precision, expertParallel, architectures)
-            plan.fill()
-            let (bytes, seconds) = (Double(plan.storedByteCount), (ContinuousClock.now - start).seconds)
-            Log.line(
-                "target: loaded \(fixed(bytes / 1e9, 2)) GB in \(fixed(seconds, 2)) s, "
-                    + "\(fixed(bytes / 1e9 / seconds, 2)) GB/s")
+            plan.fill(layersWait ? [.ends] : [.ends, .layers])
+            if layersWait { model.layerLoading.wait(for: plan) }
             return model
         }
     }

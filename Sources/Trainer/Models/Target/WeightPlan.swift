@@ -4,13 +4,22 @@ import Shared
 ///
 /// Matrices are made at once and filled by `fill`, each from the part of a tensor that is this rank's.
 final class WeightPlan {
+    /// What of a model is read together.
+    enum Portion {
+        /// Embedding, final norm and head.
+        case ends
+        case layers
+    }
+
     let memory = FrozenWeights()
     /// What linear maps and the embedding are held in.
     let precision: MatrixPrecision
     private let weights: WeightDirectory
     private var named: Set<String> = []
-    private var pieces: [Piece] = []
-    private var offsets: [(Float, Matrix)] = []
+    private var pieces: [Portion: [Piece]] = [:]
+    private var offsets: [Portion: [(Float, Matrix)]] = [:]
+    /// What is planned belongs to it.
+    private var portion = Portion.ends
 
     /// How a tensor holds the matrix [out, in] that is wanted of it.
     enum Layout {
@@ -63,6 +72,13 @@ final class WeightPlan {
         return tensor
     }
 
+    /// What `body` plans belongs to the layers.
+    func layers<R, E: Error>(_ body: () throws(E) -> R) throws(E) -> R {
+        portion = .layers
+        defer { portion = .ends }
+        return try body()
+    }
+
     /// Plans to fill `target`, [outputs, inputs], from some output and input features of a tensor.
     func read(
         _ tensor: StoredTensor, _ layout: Layout = .matrix, outputs: [Int], inputs: Range<Int>,
@@ -72,7 +88,7 @@ final class WeightPlan {
         let size = 512
         for first in stride(from: 0, to: outputs.count, by: size) {
             let last = min(first + size, outputs.count)
-            pieces.append(
+            pieces[portion, default: []].append(
                 Piece(
                     tensor: tensor, layout: layout, outputs: outputs[first..<last], inputs: inputs,
                     target: target[rows: first..<last]))
@@ -82,13 +98,13 @@ final class WeightPlan {
     /// Plans to fill a vector with some features of a vector, or of a row of many.
     func read(_ tensor: StoredTensor, row: Int = 0, features: [Int], into target: Matrix) {
         precondition(target.columns == features.count)
-        pieces.append(
+        pieces[portion, default: []].append(
             Piece(tensor: tensor, layout: .row(row), outputs: features[...], inputs: 0..<1, target: .float32(target)))
     }
 
     /// Plans to add a number to every element, when it has been read.
     func add(_ offset: Float, to target: Matrix) {
-        if offset != 0 { offsets.append((offset, target)) }
+        if offset != 0 { offsets[portion, default: []].append((offset, target)) }
     }
 
     /// Checks that all tensors have been named, apart from those to ignore.
@@ -99,28 +115,31 @@ final class WeightPlan {
         }
     }
 
-    /// Bytes of the files that hold what is read.
-    var storedByteCount: Int {
-        pieces.reduce(0) { $0 + Int(Double($1.outputs.count * $1.inputs.count) * $1.tensor.bytesPerNumber) }
-    }
-
-    /// Reads everything, in the order of the files, and lets go of their pages.
+    /// Reads portions, in the order of the files, and lets go of their pages.
     ///
     /// Pages of a mapped file count as this process's memory while they are mapped, so that a rank would seem to need
     /// its weights twice.
-    func fill() {
-        let pieces = pieces.sorted { $0.tensor.precedes($1.tensor) }
+    func fill(_ portions: [Portion]) {
+        let start = ContinuousClock.now
+        let pieces = portions.flatMap { self.pieces[$0] ?? [] }.sorted { $0.tensor.precedes($1.tensor) }
         Parallel.forEach(pieces.count) { index, _ in
             pieces[index].fill()
             pieces[index].release()
         }
-        for (offset, target) in offsets {
+        for (offset, target) in portions.flatMap({ offsets[$0] ?? [] }) {
             for row in 0..<target.rows { for column in 0..<target.columns { target[row, column] += offset } }
         }
+        let (bytes, seconds) = (pieces.reduce(0) { $0 + $1.storedBytes }, (ContinuousClock.now - start).seconds)
+        Log.line(
+            "target: loaded \(fixed(bytes / 1e9, 2)) GB in \(fixed(seconds, 2)) s, "
+                + "\(fixed(bytes / 1e9 / seconds, 2)) GB/s")
     }
 }
 
 extension WeightPlan.Piece {
+    /// Bytes of the file that hold what is read.
+    fileprivate var storedBytes: Double { Double(outputs.count * inputs.count) * tensor.bytesPerNumber }
+
     fileprivate func fill() {
         switch layout {
         case .matrix:

@@ -1,0 +1,42 @@
+import Shared
+
+/// Where the target's features are kept.
+struct TargetCacheOptions: Options {
+    @Option(
+        "Keep the target's features in this directory, on a local disk, and compute only what isn't there.",
+        value: "DIR")
+    var targetCache: String?
+    @Option("The largest that a target's file in --target-cache gets, in GB.") var targetCacheSize: Float = 100
+    @Option("What the target's features are rounded to with --target-cache: to half the room, or not at all.")
+    var targetCacheDtype: FeatureRecord.NumberType = .bfloat16
+
+    func validate() throws(OptionsError) {
+        if targetCacheSize < 0.001 { throw .rule("--target-cache-size must be at least 0.001, a megabyte") }
+    }
+
+    var isUsed: Bool { targetCache != nil }
+
+    /// What of it a run's numbers depend on.
+    var fixedSetting: String {
+        let type = isUsed ? targetCacheDtype : .float32
+        return type == .float32 ? "float32" : "\(type.shown) (--target-cache-dtype)"
+    }
+
+    /// The cache that is asked for; every rank comes here.
+    func open(_ options: TargetOptions, _ auxiliaryLayers: [Int], _ grid: ProcessGrid) throws -> TargetCache? {
+        guard let targetCache else { return nil }
+        // One rank reads the weights for their digest, the others get it.
+        var words: [UInt64] = [0, 0, 0, 0]
+        try grid.world.onFirstRank {
+            let digest = try TargetCache.identity(
+                targetModelPath: options.targetModelPath, auxiliaryLayers: auxiliaryLayers, type: targetCacheDtype)
+            words = [digest.high >> 32, digest.high & 0xFFFF_FFFF, digest.low >> 32, digest.low & 0xFFFF_FFFF]
+        }
+        let sums = try grid.world.sum(words.map { Double($0) }).map { UInt64($0) }
+        let cache = try TargetCache(
+            directory: targetCache, identity: Digest(high: sums[0] << 32 | sums[1], low: sums[2] << 32 | sums[3]),
+            type: targetCacheDtype, limit: Int((1e3 * targetCacheSize).rounded()) * 1_000_000)
+        Log.line("target cache: \(cache.path)")
+        return cache
+    }
+}

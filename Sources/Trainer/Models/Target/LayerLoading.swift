@@ -1,0 +1,13 @@
+/// The reading of a target's layers, where it waits until they run: from a full cache of features they never do.
+final class LayerLoading {
+    private var plan: WeightPlan?
+
+    func wait(for plan: WeightPlan) { self.plan = plan }
+
+    /// Reads the layers, if that was put off.
+    func finish() {
+        guard let plan else { return }
+        self.plan = nil
+        Profile.measure(.loading) { plan.fill([.layers]) }
+    }
+}

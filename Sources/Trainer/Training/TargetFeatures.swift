@@ -1,0 +1,123 @@
+import Shared
+
+/// What the draft learns from of the target: computed for a group's sequences together, or read from a cache.
+///
+/// With a cache, what isn't in it is computed a sequence at a time, so that a sequence's features are the same
+/// whichever others stand beside it. Each rank reads and keeps its own sequences.
+struct TargetFeatures {
+    let target: any DistributedTargetModel
+    /// The layers whose outputs the draft sees.
+    let auxiliaryLayers: [Int]
+    /// Where features are kept; nil to compute them each time.
+    let cache: TargetCache?
+
+    /// - Parameter samples: For each rank of the tensor-parallel group, its sequences.
+    /// - Returns: This rank's features, and the last hidden state of the group's rows, after the final norm.
+    func run(_ samples: [[Sample]], in workspace: Workspace) throws -> (DraftFeatures, hidden: Matrix) {
+        let group = Group(samples, rank: target.communicator.rank)
+        let h = target.configuration.hiddenSize
+        let extended = TrainingTimeTestPlan.extendedIDs(group.batch)
+        let embedding = workspace.matrix(rows: extended.count, columns: h)
+        try target.embed(extended, into: embedding)
+        let places = Places(
+            group: group, hidden: workspace.matrix(rows: group.batch.rows, columns: h),
+            auxiliary: workspace.matrix(rows: group.ownRows.count, columns: auxiliaryLayers.count * h))
+        if let cache {
+            for sequence in try missing(places, in: cache) {
+                try workspace.scope { try compute(sequence..<sequence + 1, places, embedding, in: workspace) }
+                cache.round(places.last(sequence))
+                guard group.own.contains(sequence) else { continue }
+                cache.round(places.auxiliary(sequence))
+                Profile.measure(.data) {
+                    cache.write(
+                        group.samples[sequence], auxiliary: places.auxiliary(sequence), last: places.last(sequence))
+                }
+            }
+        } else {
+            try workspace.scope { try compute(group.samples.indices, places, embedding, in: workspace) }
+        }
+        // The extended embedding has a row more behind each sequence.
+        let firstExtended = group.ownRows.lowerBound + group.own.lowerBound
+        let own = embedding[rows: firstExtended..<firstExtended + group.ownRows.count + group.own.count]
+        return (DraftFeatures(auxiliary: places.auxiliary, embedding: own), places.hidden)
+    }
+
+    /// Reads what the cache has of this rank's sequences, and gets the last hidden state of the others' from them.
+    ///
+    /// - Returns: The sequences of the group that aren't there, the same on all ranks.
+    private func missing(_ places: Places, in cache: TargetCache) throws(CommunicationError) -> [Int] {
+        let (group, communicator) = (places.group, target.communicator)
+        let found = Profile.measure(.data) {
+            group.samples.indices.map { sequence in
+                group.own.contains(sequence)
+                    && cache.read(
+                        group.samples[sequence], auxiliary: places.auxiliary(sequence), last: places.last(sequence))
+            }
+        }
+        let isThere = try communicator.sum(found.map { $0 ? 1 : 0 })
+        if isThere.contains(1) {
+            for sequence in found.indices where !found[sequence] { places.last(sequence).fill(0) }
+            try communicator.allReduceSum(places.hidden)
+        }
+        return isThere.indices.filter { isThere[$0] == 0 }
+    }
+
+    /// Runs the target over neighbouring sequences of the group.
+    private func compute(
+        _ sequences: Range<Int>, _ places: Places, _ embedding: Matrix, in workspace: Workspace
+    ) throws(CommunicationError) {
+        let (group, h) = (places.group, places.hidden.columns)
+        let rows = group.batch.starts[sequences.lowerBound]..<group.batch.starts[sequences.upperBound]
+        let own = rows.clamped(to: group.ownRows)
+        let x = places.hidden[rows: rows]
+        x.gather(
+            sequences.flatMap { sequence in group.batch.rows(of: sequence).map { Int32($0 + sequence) } },
+            from: embedding)
+        try target.forward(x, DecoderRows(Batch(Array(group.samples[sequences]))), in: workspace) { layer, input in
+            guard !own.isEmpty else { return }
+            for (i, wanted) in auxiliaryLayers.enumerated() where wanted + 1 == layer {
+                places.auxiliary[rows: own.moved(by: -group.ownRows.lowerBound)][columns: i * h..<(i + 1) * h]
+                    .copy(from: input[rows: own.moved(by: -rows.lowerBound)])
+            }
+        }
+    }
+}
+
+extension TargetFeatures {
+    /// The sequences of a tensor-parallel group, one rank's behind the other's.
+    private struct Group {
+        let samples: [Sample]
+        let batch: Batch
+        /// This rank's sequences, and their rows.
+        let own: Range<Int>
+        let ownRows: Range<Int>
+
+        init(_ parts: [[Sample]], rank: Int) {
+            samples = parts.flatMap { $0 }
+            batch = Batch(samples)
+            let first = parts[..<rank].reduce(0) { $0 + $1.count }
+            own = first..<first + parts[rank].count
+            ownRows = batch.starts[own.lowerBound]..<batch.starts[own.upperBound]
+        }
+    }
+
+    /// Where a group's features are put.
+    private struct Places {
+        let group: Group
+        /// [the group's rows, hidden].
+        let hidden: Matrix
+        /// [this rank's rows, 3 hidden].
+        let auxiliary: Matrix
+
+        func last(_ sequence: Int) -> Matrix { hidden[rows: group.batch.rows(of: sequence)] }
+
+        /// Of a sequence of this rank.
+        func auxiliary(_ sequence: Int) -> Matrix {
+            auxiliary[rows: group.batch.rows(of: sequence).moved(by: -group.ownRows.lowerBound)]
+        }
+    }
+}
+
+extension Range<Int> {
+    fileprivate func moved(by distance: Int) -> Range<Int> { lowerBound + distance..<upperBound + distance }
+}
