@@ -8,8 +8,8 @@
 ///     planes    all other bits, a byte of each number, the highest byte's plane first
 ///     8 bytes   the low half of the XXH3-128 of all before, little-endian
 ///
-/// A number's bits are rotated left by one, so that its exponent is a byte: those compress to a third, signs and
-/// fractions not at all.
+/// A number's bits are rotated left by one, so that its exponent is a byte: those compress to less than half, signs
+/// and fractions not at all.
 public enum FeatureRecord {
     /// How numbers are kept.
     public enum NumberType: String, CaseIterable, OptionValue {
@@ -33,7 +33,7 @@ public enum FeatureRecord {
 
     private static let format = 1
     private static let digestSize = 8
-    /// Speed counts: the higher levels gain a hundredth.
+    /// zstd's fastest ordinary one.
     private static let compressionLevel = 1
 
     public static func encode(_ parts: [Part], _ type: NumberType) -> [UInt8] {
