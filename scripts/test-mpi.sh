@@ -76,6 +76,17 @@ for shape in "2 1" "3 1" "4 1" "2 2" "3 3" "4 2"; do
     check "$size ranks, tensor parallel $tensor_parallel: losses and draft as with 1 rank" same "$output" 1e-3
 done
 
+# --- A run that begins with a draft has its weights, and its vocabulary.
+
+begun() {
+    trainer 2 train "${text[@]}" --train-data-path "$scratch/eval.jsonl" --output-dir "$scratch/begun" \
+        --ckpt-dir "$scratch/reference/latest" --draft-global-batch-size 2 --total-steps 2 --learning-rate 0
+    compare tensors "$scratch/reference/latest/model.safetensors" "$scratch/begun/latest/model.safetensors"
+}
+check "with --ckpt-dir and no learning, a run on other data ends with the draft that it began with" begun
+check "--ckpt-dir beside another vocabulary size is refused" refuses "--ckpt-dir brings" \
+    train 1 "$scratch/never" --ckpt-dir "$scratch/reference/latest"
+
 # --- Stopped and resumed is the same as never stopped, bit for bit.
 
 resumed() {

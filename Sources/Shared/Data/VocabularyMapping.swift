@@ -54,7 +54,12 @@ public struct VocabularyMapping: Equatable, Sendable {
     }
 
     private init(isChosen: [Bool], counts: [UInt64]) {
-        draftToTarget = isChosen.indices.filter { isChosen[$0] }.map(Int32.init)
+        self.init(draftToTarget: isChosen.indices.filter { isChosen[$0] }.map(Int32.init), counts: counts)
+    }
+
+    /// A mapping that is known, of ascending ids below the number of counts.
+    public init(draftToTarget: [Int32], counts: [UInt64]) {
+        self.draftToTarget = draftToTarget
         vocabSize = counts.count
         let total = counts.reduce(0, +)
         let covered = draftToTarget.reduce(into: UInt64(0)) { $0 += counts[Int($1)] }

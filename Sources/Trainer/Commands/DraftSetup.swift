@@ -11,32 +11,39 @@ struct DraftSetup {
 
     /// - Parameters:
     ///   - positions: The longest sequence, in tokens.
-    ///   - mapping: The draft's vocabulary, of a size.
+    ///   - vocabulary: Whose counts make the draft's vocabulary, if it has none of its own.
     init(
         _ options: TargetOptions, _ draftOptions: DraftOptions, _ cacheOptions: TargetCacheOptions, grid: ProcessGrid,
-        positions: Int, seed: Int, mapping: (Int) throws -> VocabularyMapping
+        positions: Int, seed: Int, vocabulary: StoreSamples
     ) throws {
         let targetConfiguration = try ModelConfiguration(directory: options.targetModelPath)
-        configuration = try Eagle3Configuration(draftOptions, target: targetConfiguration)
+        let saved = try draftOptions.ckptDir.map { try SavedDraft($0, target: targetConfiguration) }
+        configuration = try saved?.configuration ?? Eagle3Configuration(draftOptions, target: targetConfiguration)
         for engine in InferenceEngine.allCases {
             let lacking = engine.lackingOptions(of: configuration.shape)
             guard !lacking.isEmpty else { continue }
             Log.warning("\(engine.rawValue) can't serve this draft: it doesn't know \(lacking.joined(separator: ", "))")
         }
-        self.mapping = try mapping(configuration.shape.draftVocabSize)
+        mapping =
+            try saved.map { try vocabulary.vocabularyMapping($0.draftToTarget) }
+            ?? vocabulary.vocabularyMapping(draftVocabSize: configuration.shape.draftVocabSize)
         let positions = positions + draftOptions.tttLength
         self.positions = positions
         target = try TargetModelRegistry.load(
             options.targetModelPath, communicator: grid.tensorParallel, positions: positions,
             expertParallel: options.expertParallel, layersWait: cacheOptions.isUsed)
         let draft = try configuration.makeDraft(positions: positions, freezesHead: draftOptions.freezeLmHead)
-        draft.initialize(seed: UInt64(bitPattern: Int64(seed)))
-        if draftOptions.lmHeadInit == .target {
-            try draft.initializeHead(target, draftToTarget: self.mapping.draftToTarget)
+        if let saved {
+            try draft.parameters.load(saved.weights)
+        } else {
+            draft.initialize(seed: UInt64(bitPattern: Int64(seed)))
+            if draftOptions.lmHeadInit == .target {
+                try draft.initializeHead(target, draftToTarget: mapping.draftToTarget)
+            }
         }
         model = OnlineEagle3(
             target: target, draft: draft,
-            teacher: CompactTeacher(target, draftToTarget: self.mapping.draftToTarget),
+            teacher: CompactTeacher(target, draftToTarget: mapping.draftToTarget),
             auxiliaryLayers: configuration.auxiliaryLayers, tttLength: draftOptions.tttLength,
             alignment: draftOptions.lossMaskAlignment,
             cache: try cacheOptions.open(options, configuration.auxiliaryLayers, grid))

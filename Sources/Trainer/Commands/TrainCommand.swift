@@ -56,8 +56,7 @@ final class TrainingRun {
             ? nil : try StoreSamples(options.data.evalDataPath, options.data.store, options.target)
         setup = try DraftSetup(
             options.target, options.draft, options.cache, grid: grid,
-            positions: max(train.longest, heldOut?.longest ?? 0), seed: options.optimizer.seed,
-            mapping: train.vocabularyMapping(draftVocabSize:))
+            positions: max(train.longest, heldOut?.longest ?? 0), seed: options.optimizer.seed, vocabulary: train)
         fixedSettings = options.fixedSettings(data: train.identity, draft: setup.configuration)
         loop = try TrainingLoop(grid: grid, model: setup.model, samples: train, settings: options.settings)
         evaluation = heldOut.map { [loop, setup] in

@@ -49,6 +49,8 @@ struct TargetOptions: Options {
 struct DraftOptions: Options {
     @Option("The draft's config.json; generated from the target if left out.", value: "FILE")
     var draftModelConfig: String?
+    @Option("A draft to begin with instead of a new one, its vocabulary and configuration too.", value: "DIR")
+    var ckptDir: String?
     @Option("Tokens that the draft knows; the configuration's, or at most 32000, if left out.")
     var draftVocabSize: Int?
     @Option("What the draft's lm_head begins with: the target's rows, scaled, or random numbers.")
@@ -76,6 +78,11 @@ struct DraftOptions: Options {
         if let draftVocabSize, draftVocabSize < 1 { throw .rule("--draft-vocab-size must be at least 1") }
         if draftVocabSize != nil, draftModelConfig != nil {
             throw .rule("--draft-vocab-size has no effect beside --draft-model-config, whose draft_vocab_size counts")
+        }
+        if ckptDir != nil, draftModelConfig != nil || draftVocabSize != nil || lmHeadInit != .target || freezeLmHead {
+            throw .rule(
+                "--ckpt-dir brings the draft's configuration, vocabulary and head: leave out --draft-model-config, "
+                    + "--draft-vocab-size, --lm-head-init and --freeze-lm-head")
         }
         if freezeLmHead, lmHeadInit == .random {
             throw .rule("--freeze-lm-head needs --lm-head-init target: a random head that isn't trained says nothing")
@@ -209,7 +216,8 @@ struct TrainOptions: Options {
             "--dtype": target.dtype.shown, "--gemm-library": GEMMLibrary.current.shown,
             "the target's features": cache.fixedSetting,
             "--lm-head-init": draft.lmHeadInit.shown,
-            "--freeze-lm-head": "\(draft.freezeLmHead)", "--lk-loss-type": draft.lkLossType.shown,
+            "--freeze-lm-head": "\(draft.freezeLmHead)", "--ckpt-dir": draft.ckptDir ?? "none",
+            "--lk-loss-type": draft.lkLossType.shown,
             "--kl-scale": draft.klScale.shown,
             "--kl-decay": draft.klDecay.shown,
             "--deterministic": optimizer.deterministic ? "yes" : "no",

@@ -53,6 +53,11 @@ struct StoreSamples: TrainingSamples {
         try store.vocabularyMapping(draftVocabSize: draftVocabSize)
     }
 
+    /// The vocabulary of a draft that was trained before, and how much of these samples it covers.
+    func vocabularyMapping(_ draftToTarget: [Int32]) throws -> VocabularyMapping {
+        try VocabularyMapping(draftToTarget: draftToTarget, counts: store.tokenCounts())
+    }
+
     /// - Throws: `StoreError` if the store's tokens aren't the target's.
     private static func check(_ store: SampleStore, against target: ModelConfiguration) throws(StoreError) {
         guard store.manifest.vocabSize == target.vocabSize else {

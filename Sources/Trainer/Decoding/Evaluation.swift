@@ -23,11 +23,10 @@ final class Evaluation {
         let draft: any DraftModel
         let draftConfiguration: Eagle3Configuration
         if let path = options.draftModelPath {
-            draftConfiguration = try Eagle3Configuration(JSONFile("\(path)/config.json"), target: configuration)
-            let file = try SafetensorsFile("\(path)/model.safetensors")
-            draftToTarget = try draftConfiguration.draftToTarget(file)
+            let saved = try SavedDraft(path, target: configuration)
+            (draftConfiguration, draftToTarget) = (saved.configuration, saved.draftToTarget)
             draft = try draftConfiguration.makeDraft(positions: positions)
-            try draft.parameters.load(file)
+            try draft.parameters.load(saved.weights)
         } else {
             draftConfiguration = try Eagle3Configuration(
                 target: configuration, draftVocabSize: options.draftVocabSize)
@@ -67,21 +66,5 @@ final class Evaluation {
         }
         progress.finish()
         return EvaluationReport(heldOut: heldOut, decoding: result, costs: try decoding.costs())
-    }
-}
-
-extension Eagle3Configuration {
-    /// The target's id of each draft id, by a checkpoint's `d2t`, which is checked; a draft of the whole vocabulary has
-    /// none.
-    func draftToTarget(_ file: SafetensorsFile) throws(WeightsError) -> [Int32] {
-        if shape.draftVocabSize == vocabSize, file.tensors["d2t"] == nil { return (0..<Int32(vocabSize)).map { $0 } }
-        let tensor = try file.tensor("d2t")
-        try tensor.expect([shape.draftVocabSize])
-        let ids = try tensor.integers().enumerated().map { Int32(truncatingIfNeeded: $0 + $1) }
-        let isAscending = zip(ids, ids.dropFirst()).allSatisfy { $0 < $1 }
-        guard isAscending, ids.allSatisfy({ 0..<Int32(vocabSize) ~= $0 }) else {
-            throw tensor.error("doesn't name ascending ids below vocab_size, \(vocabSize)")
-        }
-        return ids
     }
 }
