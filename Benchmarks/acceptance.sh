@@ -27,7 +27,7 @@ done
 say "Training 600 steps of 2 conversations"
 trainer 1 train "${text[@]}" --train-data-path "$conversations/sharegpt_smollm2.jsonl" --output-dir "$scratch/draft" \
     --draft-vocab-size 8000 --draft-global-batch-size 2 --total-steps 600 --learning-rate 1e-3 --warmup-ratio 0.03 \
-    --dtype bfloat16 --save-interval 100 --keep-last 1 --log-steps 20 "$@" >&2
+    --ttt-loss-decay 0.5 --dtype bfloat16 --save-interval 100 --keep-last 1 --log-steps 20 "$@" >&2
 
 say "Decoding 100 prompts"
 trainer "$(nproc)" evaluate --target-model-path "$target" --cache-dir "$scratch/cache" --dtype bfloat16 \

@@ -89,7 +89,7 @@ resume=()
 [ ! -e "$output/latest" ] || resume=(--resume)
 trainer "$rank_count" train "${text[@]}" --train-data-path "$data" --output-dir "$output" \
     --draft-vocab-size "$draft_vocab_size" --draft-global-batch-size 4 --total-steps "$steps" --learning-rate 1e-3 \
-    --dtype bfloat16 --warmup-ratio 0.03 --save-interval 100 --keep-last 2 "${resume[@]}" >&2
+    --ttt-loss-decay 0.5 --dtype bfloat16 --warmup-ratio 0.03 --save-interval 100 --keep-last 2 "${resume[@]}" >&2
 
 say "Evaluating: speculative decoding, checked against plain decoding token by token"
 evaluate --draft-model-path "$output/latest" >"$output/trained.json"
