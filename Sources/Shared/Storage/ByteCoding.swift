@@ -56,9 +56,14 @@ struct ByteReader {
     }
 
     mutating func string(_ what: StaticString) throws(DecodingFailure) -> [UInt8] {
+        Array(bytes[try range(what)])
+    }
+
+    /// Where a string's bytes are.
+    mutating func range(_ what: StaticString) throws(DecodingFailure) -> Range<Int> {
         let count = try count(what)
         defer { position += count }
-        return Array(bytes[position..<position + count])
+        return position..<position + count
     }
 
     mutating func expect(_ expected: Int, _ what: StaticString) throws(DecodingFailure) {

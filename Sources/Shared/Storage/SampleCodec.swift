@@ -74,20 +74,24 @@ struct SampleGroupWriter {
 
 /// One frame's content, from which single samples are read.
 struct SampleGroup {
+    /// Where a sample's parts are: in the content its id and tokens, in `runs` the runs of its loss mask.
     private struct Entry {
         let tokenCount: Int
-        let tokens: Range<Int>
-        let source: SampleSource
-        let runs: [Int]
+        let file: Int
+        let line: Int
+        let id: Range<Int>
+        let runs: Range<Int>
+        var tokens: Range<Int>
     }
 
     let number: Int
     private let content: [UInt8]
     private let entries: [Entry]
+    private let runs: [Int]
 
     /// - Throws: `DecodingFailure` if it isn't the content of group `number` with these samples.
     init(_ content: [UInt8], number: Int, firstSample: Int, lengths: ArraySlice<Int32>) throws(DecodingFailure) {
-        let entries = content.withUnsafeBytes { bytes in
+        let parts = content.withUnsafeBytes { bytes in
             Result { () throws(DecodingFailure) in
                 var reader = ByteReader(bytes)
                 try reader.expect(number, "the group's number")
@@ -96,39 +100,44 @@ struct SampleGroup {
                 return try Self.entries(&reader, lengths)
             }
         }
-        self.entries = try entries.get()
+        (entries, runs) = try parts.get()
         self.number = number
         self.content = content
     }
 
     private static func entries(
         _ reader: inout ByteReader, _ lengths: ArraySlice<Int32>
-    ) throws(DecodingFailure) -> [Entry] {
-        var heads: [(byteCount: Int, source: SampleSource, runs: [Int])] = []
+    ) throws(DecodingFailure) -> (entries: [Entry], runs: [Int]) {
+        var entries: [Entry] = []
+        entries.reserveCapacity(lengths.count)
+        var runs: [Int] = []
+        // Tokens are placed as if they began at 0 until it is known where they do.
+        var tokensEnd = 0
         for length in lengths {
             try reader.expect(Int(length), "a sample's length")
             let byteCount = try reader.count("a sample's size")
             let file = try reader.varint("a file's number")
             let line = try reader.varint("a line's number")
-            let id = try reader.string("an id")
-            let runs = try Self.runs(&reader, length: Int(length))
-            heads.append((byteCount, SampleSource(file: file, line: line, id: id), runs))
+            let id = try reader.range("an id")
+            let firstRun = runs.count
+            try readRuns(&reader, length: Int(length), to: &runs)
+            entries.append(
+                Entry(
+                    tokenCount: Int(length), file: file, line: line, id: id, runs: firstRun..<runs.count,
+                    tokens: tokensEnd..<tokensEnd + byteCount))
+            tokensEnd += byteCount
         }
-        var position = reader.position
-        var entries: [Entry] = []
-        for (length, head) in zip(lengths, heads) {
-            let tokens = position..<position + head.byteCount
-            entries.append(Entry(tokenCount: Int(length), tokens: tokens, source: head.source, runs: head.runs))
-            position = tokens.upperBound
+        guard tokensEnd == reader.remaining else { throw DecodingFailure("its samples don't take up all of it") }
+        for i in entries.indices {
+            let tokens = entries[i].tokens
+            entries[i].tokens = reader.position + tokens.lowerBound..<reader.position + tokens.upperBound
         }
-        guard position == reader.position + reader.remaining else {
-            throw DecodingFailure("its samples don't take up all of it")
-        }
-        return entries
+        return (entries, runs)
     }
 
-    private static func runs(_ reader: inout ByteReader, length: Int) throws(DecodingFailure) -> [Int] {
-        var runs: [Int] = []
+    private static func readRuns(
+        _ reader: inout ByteReader, length: Int, to runs: inout [Int]
+    ) throws(DecodingFailure) {
         var rest = length
         for _ in 0..<(try reader.count("the number of runs")) {
             let run = try reader.varint("a run")
@@ -137,10 +146,12 @@ struct SampleGroup {
             runs.append(run)
         }
         guard rest == 0 else { throw DecodingFailure("the loss mask is shorter than the sample") }
-        return runs
     }
 
-    func source(at index: Int) -> SampleSource { entries[index].source }
+    func source(at index: Int) -> SampleSource {
+        let entry = entries[index]
+        return SampleSource(file: entry.file, line: entry.line, id: Array(content[entry.id]))
+    }
 
     func sample(at index: Int, ranks: TokenRanks) throws(DecodingFailure) -> Sample {
         let entry = entries[index]
@@ -151,9 +162,11 @@ struct SampleGroup {
         }
         let mask = [Bool](unsafeUninitializedCapacity: entry.tokenCount) { marks, count in
             // Runs add up to the sample's length, which was checked when the group was read.
-            for (i, run) in entry.runs.enumerated() {
-                marks[count..<count + run].initialize(repeating: !i.isMultiple(of: 2))
+            var isSupervised = false
+            for run in runs[entry.runs] {
+                marks[count..<count + run].initialize(repeating: isSupervised)
                 count += run
+                isSupervised.toggle()
             }
         }
         return Sample(inputIDs: try ids.get(), lossMask: mask)

@@ -97,7 +97,7 @@ public struct StoreManifest: Equatable, Sendable {
 /// How samples are put together in a store: what its bytes depend on besides the samples.
 public struct StoreLayout: Equatable, Sendable {
     /// A frame is full with this many tokens.
-    public var groupTokens = 8192
+    public var groupTokens = 4096
     /// A block, which is one record of frames, is full with this many bytes.
     public var blockBytes = 128 << 10
     /// Tokens are ranked by how often they occur among so many first ones.
