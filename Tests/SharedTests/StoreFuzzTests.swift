@@ -7,46 +7,54 @@ import Testing
 /// Whatever is in a file, it is read as it was or refused with a sentence.
 struct StoreFuzzTests {
     private static let names = ["group", "index", "notes", "counts", "ranks", "records"]
+    private static let vocabSize = 1000
 
-    /// Sound contents of every kind of record, and what reads them.
-    private static func contents() -> [[UInt8]] {
+    /// Sound contents of every kind of record, by name.
+    private let contents: [String: [UInt8]]
+    private let ranks: TokenRanks
+    /// The tokens of each sample of the group.
+    private let lengths: [Int32]
+    private let supervisedTokens: Int
+
+    init() {
         let records = storeRecords(60)
-        var counts = [Int](repeating: 0, count: 1000)
-        var group = SampleGroupWriter()
-        let samples = records.flatMap { record -> [Sample] in
-            guard case .kept(let samples) = record.outcome else { return [] }
-            return samples
-        }
+        let samples = records.flatMap(\.samples)
+        var counts = [Int](repeating: 0, count: Self.vocabSize)
         for id in samples.flatMap(\.inputIDs) { counts[Int(id)] += 1 }
-        let ranks = TokenRanks(counts: counts)
+        ranks = TokenRanks(counts: counts)
+        supervisedTokens = counts.reduce(0, +)
+        lengths = samples.prefix(8).map { Int32($0.inputIDs.count) }
+        var group = SampleGroupWriter()
         for sample in samples.prefix(8) { group.add(sample, SampleSource(file: 0, line: 1, id: [65]), ranks: ranks) }
-        let lengths = samples.prefix(8).map { Int32($0.inputIDs.count) }
         let index = StoreBlockIndex(firstGroup: 0, firstSample: 0, groups: [.init(size: 99, lengths: lengths)])
         let notes = (0..<9).map {
             SourceNote(kind: .rejected, file: 0, line: $0, offset: $0 * 9, reason: "odd", detail: "#\($0)")
         }
         var exchanged = ByteWriter()
         SourceRecord.encode(records, to: &exchanged)
-        return [
-            group.finish(number: 0, firstSample: 0), index.encoded(block: 0), SourceNote.encode(notes, block: 0),
-            TokenCounts.encode(counts.map(UInt64.init)), ranks.encoded, exchanged.bytes,
+        contents = [
+            "group": group.finish(number: 0, firstSample: 0), "index": index.encoded(block: 0),
+            "notes": SourceNote.encode(notes, block: 0), "counts": TokenCounts.encode(counts.map(UInt64.init)),
+            "ranks": ranks.encoded, "records": exchanged.bytes,
         ]
     }
 
-    private static func read(_ kind: Int, _ bytes: [UInt8]) throws(DecodingFailure) {
+    private func read(_ kind: String, _ bytes: [UInt8]) throws(DecodingFailure) {
         let result = bytes.withUnsafeBytes { bytes in
             Result { () throws(DecodingFailure) in
-                switch names[kind] {
+                switch kind {
                 case "group":
-                    let lengths = (0..<8).map { _ in Int32(20) }
                     let group = try SampleGroup(Array(bytes), number: 0, firstSample: 0, lengths: lengths[...])
-                    for index in 0..<8 {
-                        _ = try group.sample(at: index, ranks: TokenRanks(counts: Array(repeating: 1, count: 1000)))
+                    for index in lengths.indices {
+                        let sample = try group.sample(at: index, ranks: ranks)
+                        #expect(sample.inputIDs.count == lengths[index] && sample.lossMask.count == lengths[index])
+                        #expect(sample.inputIDs.allSatisfy { (0..<Int32(Self.vocabSize)).contains($0) })
                     }
                 case "index": _ = try StoreBlockIndex(decoding: bytes, block: 0, firstGroup: 0, firstSample: 0)
                 case "notes": _ = try SourceNote.decode(bytes, block: 0)
-                case "counts": _ = try TokenCounts.decode(bytes, vocabSize: 1000, total: 5000)
-                case "ranks": _ = try TokenRanks(decoding: bytes, vocabSize: 1000)
+                case "counts":
+                    _ = try TokenCounts.decode(bytes, vocabSize: Self.vocabSize, total: supervisedTokens)
+                case "ranks": _ = try TokenRanks(decoding: bytes, vocabSize: Self.vocabSize)
                 default:
                     var reader = ByteReader(bytes)
                     _ = try SourceRecord.decode(&reader)
@@ -56,12 +64,13 @@ struct StoreFuzzTests {
         try result.get()
     }
 
-    @Test(arguments: names.indices) func recordsAreReadOrRefused(kind: Int) throws {
-        let content = Self.contents()[kind]
-        try Fuzzing("store-\(Self.names[kind])", iterations: 2000).run { generator in
+    @Test(arguments: names) func recordsAreReadOrRefused(kind: String) throws {
+        let content = try #require(contents[kind])
+        try read(kind, content)
+        try Fuzzing("store-\(kind)", iterations: 2000).run { generator in
             let damaged = Mutator().mutate(content, using: &generator)
             do throws(DecodingFailure) {
-                try Self.read(kind, damaged)
+                try read(kind, damaged)
             } catch {
                 #expect(!error.message.isEmpty)
             }

@@ -315,10 +315,6 @@ extension StoreCounts {
 }
 
 extension SourceRecord {
-    fileprivate var samples: [Sample] {
-        if case .kept(let samples) = outcome { samples } else { [] }
-    }
-
     /// What the store remembers of the record besides its sample.
     fileprivate var notes: [SourceNote] {
         func note(_ kind: SourceNote.Kind, _ reason: String, _ detail: String) -> SourceNote {

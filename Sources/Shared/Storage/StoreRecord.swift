@@ -28,6 +28,11 @@ public struct SourceRecord: Sendable {
         }
     }
 
+    /// None if it was rejected.
+    var samples: [Sample] {
+        if case .kept(let samples) = outcome { samples } else { [] }
+    }
+
     public var source: SampleSource
     /// Where the record begins in its file, in bytes.
     public var offset: Int
