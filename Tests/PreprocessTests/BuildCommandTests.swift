@@ -69,7 +69,7 @@ import Testing
         (["--train-only-last-turn"], "train only last turn: no -> yes"),
         (["--min-loss-tokens", "5"], "min loss tokens: 1 -> 5"),
         (["--overflow", "split"], "overflow: truncate -> split"),
-        (["--ignore-token", "<|im_end|>"], "ignored tokens:  -> 2"),
+        (["--ignore-token", "<|im_end|>"], "ignored tokens: none -> 2"),
     ])
     func buildsAgainAndSaysWhatChanged(more: [String], change: String) throws {
         let data = try data(conversationLines(30))
@@ -222,7 +222,8 @@ import Testing
         try check(arguments([scratch.file("none")]), 1, "none: can't open it: No such file or directory")
         try check(arguments([scratch.path]), 1, "Is a directory")
         try check(arguments([empty]), 1, "empty.jsonl: has no records")
-        try check(arguments([useless]), 1, "none of its 2 records can be used: 2 not a conversation")
+        try check(arguments([useless]), 1, "none of its 2 records can be used: 2 not a conversation; the first: ")
+        try check(arguments([scratch.file("*.txt")]), 1, "*.txt: no file fits this pattern")
         try check(arguments([good], cache: good + "/cache"), 1, "Not a directory")
         try check(arguments([good], ["--chat-template", "qwem"]), 1, "did you mean 'qwen'?")
         try check(arguments([good], ["--max-length", "0"]), 64, "--max-length is 0, should be at least 1")

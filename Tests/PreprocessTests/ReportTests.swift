@@ -123,6 +123,9 @@ struct StoreCommandTests {
         try FileManager.default.removeItem(atPath: gone)
         try Data("x".utf8).write(to: URL(filePath: cache + "/0123.mdb"))
         let stores = [good, stale].map { StoreLocation.path(cacheDir: cache, dataPaths: [$0]) }
+        let listed = try run(["list", "--cache-dir", cache]).output.split(separator: "\n")
+        #expect(listed[1].hasPrefix("0123  unreadable") && listed[1].hasSuffix("  isn't an LMDB file"), "\(listed[1])")
+        try makeDirectory("\(stores[0]).ranks-1")
         #expect(
             try run(["prune", "--cache-dir", cache, "--dry-run"]).output.hasSuffix(
                 "2 stores, \(try sizes(stores[1]))\n"))
@@ -131,6 +134,30 @@ struct StoreCommandTests {
         #expect(try StoreLocation.stores(in: cache).count == 2)
         #expect(try run(["prune", "--cache-dir", cache, "--missing"]).code == 0)
         #expect(try StoreLocation.stores(in: cache) == [stores[0]])
+        #expect(try listDirectory(cache).count == 2)
+    }
+
+    @Test(arguments: ["dump", "list", "inspect"]) func saysThatOutputCannotBeWritten(command: String) throws {
+        _ = try build(conversationLines(40), "data.jsonl")
+        let end = try ProgramRun("Preprocess", [command, "--cache-dir", cache], output: "/dev/full").finish()
+        #expect(
+            end.code == 1 && end.errors == "error: standard output: can't write it: No space left on device\n",
+            "\(end.errors)")
+    }
+
+    /// So that a cache that others keep, and this user only reads, will do.
+    @Test func needsNoLockWhereNothingIsBuilt() throws {
+        let data = try build(conversationLines(20), "data.jsonl")
+        let store = StoreLocation.path(cacheDir: cache, dataPaths: [data])
+        try FileManager.default.removeItem(atPath: store + ".lock")
+        _ = try build(conversationLines(20), "data.jsonl")
+        #expect(try listDirectory(cache).count == 1)
+    }
+
+    @Test func removesWhatEndedRanksLeft() throws {
+        let store = StoreLocation.path(cacheDir: cache, dataPaths: [scratch.file("data.jsonl")])
+        try makeDirectory("\(store).ranks-1/some")
+        _ = try build(conversationLines(20), "data.jsonl")
         #expect(try listDirectory(cache).count == 2)
     }
 

@@ -13,17 +13,29 @@ enum BuildCommand {
         try makeDirectory(options.cacheDir)
         let exchange = try LaunchedRank.current().map { RankExchange($0, store: path) }
         if let exchange, exchange.place.rank > 0 { return try help(exchange, target, format, options) }
+        // What needs no build needs no lock: a cache that others keep, and this user only reads, will do.
+        if exchange == nil, !options.force, try reasonToBuild(path, manifest, options.trainDataPath) == nil {
+            return try show(BuildReport(isUpToDate: true), of: path, draftVocabSize, options)
+        }
         let lock = try BuildLock(path) { Log.line("waiting for another build of \(path)") }
         defer { withExtendedLifetime(lock) {} }
+        try RankExchange.removeLeftovers(of: path)
 
         let reason = options.force ? "" : try reasonToBuild(path, manifest, options.trainDataPath)
         if let reason, !reason.isEmpty { Log.line("building again: \(reason)") }
         let isThere = try reason == nil || (!options.force && linked(path, manifest, options.cacheDir))
         if isThere { try exchange?.begin(skip: nil) }
-        var report =
+        let report =
             try isThere
             ? BuildReport(isUpToDate: true) : build(path, manifest, target, format, options, with: exchange)
         try exchange?.end()
+        try show(report, of: path, draftVocabSize, options)
+    }
+
+    private static func show(
+        _ report: BuildReport, of path: String, _ draftVocabSize: Int, _ options: BuildOptions
+    ) throws {
+        var report = report
         try report.add(SampleStore(reading: path), draftVocabSize: draftVocabSize)
         print(options.json ? report.json.compact : report.text)
     }

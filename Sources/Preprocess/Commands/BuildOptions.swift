@@ -45,6 +45,7 @@ struct BuildOptions: Options {
 
     /// What a store built with these options would say of itself, but for its counts.
     func manifest(_ target: TargetText, _ format: ChatFormat) throws -> StoreManifest {
+        let ignored = try ignoredTokens(target).sorted().map(String.init).joined(separator: " ")
         let special = target.specialTokens.map { "\($0.name) \($0.id)" }.joined(separator: ", ")
         var manifest = StoreManifest(
             files: try StoreLocation.files(trainDataPath),
@@ -57,7 +58,7 @@ struct BuildOptions: Options {
                 .init("train only last turn", trainOnlyLastTurn ? "yes" : "no"),
                 .init("row per turn", rowPerTurn ? "yes" : "no"),
                 .init("min loss tokens", "\(minLossTokens)"), .init(StoreSetting.overflow, overflow.rawValue),
-                .init("ignored tokens", try ignoredTokens(target).sorted().map(String.init).joined(separator: " ")),
+                .init("ignored tokens", ignored.isEmpty ? "none" : ignored),
                 .init("pipeline", "\(Self.pipelineVersion)"),
             ], vocabSize: target.vocabSize, specialTokens: target.specialTokens)
         manifest.targetModelPath = absolutePath(self.format.targetModelPath)

@@ -21,16 +21,18 @@ struct CachedStore {
         return (stores + unfinished).sorted { $0.path < $1.path }
     }
 
-    private init(store path: String) throws {
+    private init(store path: String) {
         self.path = path
-        bytes = try FileStatus(of: path).size
+        bytes = (try? FileStatus(of: path).size) ?? 0
         do {
             let manifest = try SampleStore(reading: path).manifest
             self.manifest = manifest
             state = Self.state(manifest)
         } catch {
             manifest = nil
-            state = .unreadable("\(error)")
+            // The errors of a store begin with its path, which whoever reads this knows.
+            let message = "\(error)"
+            state = .unreadable(message.hasPrefix("\(path): ") ? String(message.dropFirst(path.count + 2)) : message)
         }
     }
 
@@ -46,6 +48,15 @@ struct CachedStore {
         if let missing = paths.first(where: { !fileExists($0) }) { return .datasetMissing(missing) }
         let change = try? StoreLocation.change(since: manifest, dataPaths: paths)
         return change == nil ? .complete : .outOfDate
+    }
+
+    /// The state in a word or two, without why.
+    var stateName: String {
+        switch state {
+        case .datasetMissing: "dataset missing"
+        case .unreadable: "unreadable"
+        case .complete, .outOfDate, .unfinished: state.description
+        }
     }
 
     var key: String {

@@ -26,6 +26,8 @@ enum JSONLines {
             if line.allSatisfy({ $0 == UInt8(ascii: " ") || $0 == UInt8(ascii: "\r") }) { continue }
             do {
                 try body(try parser.parse(line))
+            } catch let error as FileError {
+                throw error
             } catch {
                 let message = (error as? LineInputError)?.message ?? "\(error)"
                 throw LineInputError(message: message, line: input.lineNumber)

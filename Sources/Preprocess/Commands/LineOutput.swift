@@ -6,7 +6,7 @@ struct LineOutput {
     var buffer: [UInt8] = []
 
     /// Ends a line, and writes what there is once it is a block.
-    mutating func endLine() throws(LineInputError) {
+    mutating func endLine() throws(FileError) {
         buffer.append(UInt8(ascii: "\n"))
         if buffer.count > 1 << 16 { try flush() }
     }
@@ -59,14 +59,14 @@ struct LineOutput {
         buffer.removeLast(buffer.count - end)
     }
 
-    /// - Throws: `LineInputError` where standard output can't be written, as into a closed pipe.
-    mutating func flush() throws(LineInputError) {
+    /// - Throws: `FileError` where standard output can't be written, as into a closed pipe.
+    mutating func flush() throws(FileError) {
         var done = 0
         while done < buffer.count {
             let count = buffer.withUnsafeBytes {
                 write(STDOUT_FILENO, $0.baseAddress.map { $0 + done }, $0.count - done)
             }
-            guard count >= 0 || errno == EINTR else { throw LineInputError(message: String(cString: strerror(errno))) }
+            guard count >= 0 || errno == EINTR else { throw FileError("standard output", "write it") }
             done += max(0, count)
         }
         buffer.removeAll(keepingCapacity: true)

@@ -43,11 +43,16 @@ private struct Row {
         let counts =
             manifest.map { [$0.counts.samples, $0.counts.tokens].map { shortNumber(Double($0)) } } ?? ["-", "-"]
         let digest = manifest?.setting("tokenizer digest").map { String($0.prefix(8)) } ?? "-"
-        let dataset = manifest?.files.map(\.path).joined(separator: " ") ?? "-"
-        return [store.key, store.state.description] + counts + [
+        return [store.key, store.stateName] + counts + [
             "\(shortNumber(Double(store.bytes)))B", manifest?.setting(StoreSetting.chatTemplate) ?? "-", digest,
             dataset,
         ]
+    }
+
+    /// The dataset's files; of a store that can't be read, why.
+    private var dataset: String {
+        if case .unreadable(let message) = store.state { return message }
+        return store.manifest?.files.map(\.path).joined(separator: " ") ?? "-"
     }
 
     var json: JSONText {

@@ -43,8 +43,15 @@ enum PruneCommand {
         path.hasSuffix(".partial") ? String(path.dropLast(".partial".count)) : path
     }
 
-    /// Locks and lists of files whose stores are gone.
+    /// What ranks left that were ended; locks and lists of files whose stores are gone.
     private static func removeLeftovers(_ cacheDir: String) throws {
+        for name in try listDirectory(cacheDir) {
+            guard let end = name.firstRange(of: RankExchange.suffix)?.lowerBound else { continue }
+            let store = "\(cacheDir)/\(name[..<end])"
+            guard let lock = try BuildLock(ifFree: store) else { continue }
+            try RankExchange.removeLeftovers(of: store)
+            withExtendedLifetime(lock) {}
+        }
         let names = Set(try listDirectory(cacheDir))
         for name in names.sorted() {
             if name.hasSuffix(".mdb.lock") {

@@ -42,16 +42,20 @@ struct Pipeline {
     ) throws -> StoreManifest {
         var reader = DatasetReader(dataPaths, skip: writer.recordsDone, blockSize: blockSize)
         let others = exchange?.readers() ?? []
+        var firstProblem: String?
         do {
             try forEachBatch(&reader, { exchange?.isOwn($0) ?? true }) { number, bytesRead, own in
-                for record in try own ?? exchange?.take(number, from: others) ?? [] { try writer.add(record) }
+                for record in try own ?? exchange?.take(number, from: others) ?? [] {
+                    if firstProblem == nil { firstProblem = problem(record) }
+                    try writer.add(record)
+                }
                 progress(bytesRead, writer.counts)
             }
         } catch let interrupted as Interrupted {
             try writer.commit()
             throw interrupted
         }
-        try check(writer)
+        try check(writer, firstProblem: firstProblem)
         return try writer.finish(reader.ends)
     }
 
@@ -104,8 +108,15 @@ struct Pipeline {
     /// The share of supervised tokens that datasets have; outside of it, the answers weren't found.
     private static let usualShare = 0.0005...0.995
 
-    /// - Throws: `DatasetError` if there is nothing to learn from or almost nothing else, or a file has changed since the manifest was made.
-    private func check(_ writer: SampleStoreWriter) throws {
+    /// Where a record is and why it was rejected; nil if it wasn't.
+    private func problem(_ record: SourceRecord) -> String? {
+        guard case .rejected(let reason, let detail) = record.outcome else { return nil }
+        return "\(dataPaths[record.source.file]):\(record.source.line): \(reason): \(detail)"
+    }
+
+    /// - Throws: `DatasetError` if there is nothing to learn from or almost nothing else, or a file has changed since the
+    ///   manifest was made.
+    private func check(_ writer: SampleStoreWriter, firstProblem: String?) throws {
         for file in writer.files where try FileStatus(of: file.path) != file.status {
             throw DatasetError(path: file.path, message: "changed while it was read; build again")
         }
@@ -122,9 +133,10 @@ struct Pipeline {
         }
         guard counts.read > 0 else { throw DatasetError(path: dataset, message: "has no records") }
         let reasons = counts.rejected.sorted { $0.key < $1.key }.map { "\($0.value) \($0.key)" }
+        let example = firstProblem.map { "; the first: \($0)" } ?? ""
         throw DatasetError(
-            path: dataset, message: "none of its \(counts.read) records can be used: \(reasons.joined(separator: ", "))"
-        )
+            path: dataset,
+            message: "none of its \(counts.read) records can be used: \(reasons.joined(separator: ", "))\(example)")
     }
 }
 

@@ -9,7 +9,9 @@ import Shared
 struct RankExchange {
     let place: LaunchedRank
     private let store: String
-    private var directory: String { "\(store).ranks-\(place.launch)" }
+    /// What a directory of ranks has behind its store's path and before the run's name.
+    static let suffix = ".ranks-"
+    private var directory: String { "\(store)\(Self.suffix)\(place.launch)" }
 
     /// - Parameter store: The store's path.
     init(_ place: LaunchedRank, store: String) {
@@ -22,16 +24,21 @@ struct RankExchange {
 
     func isOwn(_ number: Int) -> Bool { owner(ofBatch: number) == place.rank }
 
+    /// Removes what the ranks of builds that were ended have left beside a store.
+    ///
+    /// Only who holds the store's lock may do so: ranks write nothing before their rank 0 has it.
+    static func removeLeftovers(of store: String) throws {
+        let (parent, name) = (Shared.directory(of: store), String(store.split(separator: "/").last ?? ""))
+        for other in try listDirectory(parent) where other.hasPrefix("\(name)\(suffix)") {
+            try removeDirectory("\(parent)/\(other)")
+        }
+    }
+
     // MARK: - Rank 0
 
     /// Tells the other ranks what to do.
     /// - Parameter skip: Records that are in the store already; nil if there is nothing to do.
     func begin(skip: Int?) throws {
-        // What another run left that was ended: this one holds the lock.
-        let (parent, name) = (Shared.directory(of: store), String(store.split(separator: "/").last ?? ""))
-        for other in try listDirectory(parent) where other.hasPrefix("\(name).ranks-") {
-            try removeDirectory("\(parent)/\(other)")
-        }
         try makeDirectory(directory)
         try writeFile("\(directory)/plan", "\(skip.map(String.init) ?? "nothing")\n".utf8)
     }

@@ -67,6 +67,8 @@ public struct Program: Sendable {
                 return ExitCode.done
             }
             try command.run(Array(rest))
+            // What was printed may have gone nowhere: a full disk, a closed pipe.
+            guard fflush(stdout) == 0, ferror(stdout) == 0 else { throw FileError("standard output", "write it") }
             return ExitCode.done
         } catch let error as OptionsError {
             failed(error)

@@ -26,12 +26,18 @@ public func readFile(_ path: String) throws(FileError) -> [UInt8] {
 public func writeFile(_ path: String, _ contents: some Sequence<UInt8>) throws(FileError) {
     let aside = path + ".partial"
     let file = try OutputFile(aside)
-    let written = Array(contents).withUnsafeBytes { bytes in
-        Result { () throws(FileError) in try file.write(bytes) }
+    do throws(FileError) {
+        let written = Array(contents).withUnsafeBytes { bytes in
+            Result { () throws(FileError) in try file.write(bytes) }
+        }
+        try written.get()
+        try file.finish()
+        guard rename(aside, path) == 0 else { throw FileError(path, "rename \(aside) to it") }
+    } catch {
+        // Half a file is of no use to anyone, and the room may be.
+        unlink(aside)
+        throw error
     }
-    try written.get()
-    try file.finish()
-    guard rename(aside, path) == 0 else { throw FileError(path, "rename \(aside) to it") }
 }
 
 /// A file that is mapped into memory to be read.

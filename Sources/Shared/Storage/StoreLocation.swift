@@ -19,10 +19,10 @@ public enum StoreLocation {
     /// As for a shell, a path with `*`, `?` or `[` that is no file itself stands for all files that fit, in the order of
     /// their names' bytes, and for itself if none does.
     public static func expand(_ dataPaths: [String]) -> [String] {
-        dataPaths.flatMap { path in
-            path.utf8.contains(where: "*?[".utf8.contains) && !fileExists(path) ? matches(path) : [path]
-        }
+        dataPaths.flatMap { path in isPattern(path) && !fileExists(path) ? matches(path) : [path] }
     }
+
+    private static func isPattern(_ path: String) -> Bool { path.utf8.contains(where: "*?[".utf8.contains) }
 
     private static func matches(_ pattern: String) -> [String] {
         var result = glob_t()
@@ -44,7 +44,10 @@ public enum StoreLocation {
 
     /// The data files as they are now, without digests.
     public static func files(_ dataPaths: [String]) throws -> [StoreManifest.DataFile] {
-        try expand(dataPaths).map { StoreManifest.DataFile(path: absolutePath($0), status: try FileStatus(of: $0)) }
+        try expand(dataPaths).map { path in
+            guard fileExists(path) || !isPattern(path) else { throw StoreError(path, "no file fits this pattern") }
+            return StoreManifest.DataFile(path: absolutePath(path), status: try FileStatus(of: path))
+        }
     }
 
     /// Whether a dataset is what a store was built from and more: records appended to its last file.
