@@ -1,5 +1,5 @@
 # The doors to everything. Each is a script of its own, for machines without make.
-.PHONY: demo test test-mpi test-faults test-cache test-hosts test-tokenizers test-gguf test-tensorboard fuzz lint format bench bench-preprocess bench-tokenize bench-target bench-plan bench-8b bench-ranks bench-cache fixtures
+.PHONY: demo test test-mpi test-faults test-cache test-hosts test-tokenizers test-gguf test-tensorboard fuzz lint format bench bench-preprocess bench-tokenize bench-target bench-plan bench-8b bench-ranks bench-cache bench-train bench-memory bench-dtypes fixtures
 
 demo:     ; @scripts/demo.sh
 test:     ; @scripts/test.sh
@@ -21,4 +21,7 @@ bench-plan: ; @Benchmarks/plan.sh
 bench-8b: ; @Benchmarks/large_target.sh
 bench-ranks: ; @Benchmarks/ranks.sh
 bench-cache: ; @Benchmarks/cache.sh
+bench-train: ; @Benchmarks/utilisation.sh
+bench-memory: ; @Benchmarks/memory.sh
+bench-dtypes: ; @Benchmarks/dtypes.sh
 fixtures: ; @scripts/fixtures.sh

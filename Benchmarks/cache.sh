@@ -11,7 +11,7 @@ threads=${2:-2}
 dtype=${3:-float32}
 # shellcheck source=smollm2.sh
 source "$here/smollm2.sh"
-smollm2 cache "$count"
+answers "$count"
 
 # run NAME OPTIONS...: two epochs, a step a sample.
 run() {

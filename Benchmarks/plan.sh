@@ -4,31 +4,14 @@
 # usage: Benchmarks/plan.sh [LENGTH...]    (default: 512 1024)
 
 set -euo pipefail
-here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 [ $# -gt 0 ] || set -- 512 1024
-# shellcheck source=../scripts/setup.sh
-source "$here/../scripts/setup.sh"
-[ -n "${programs:-}" ] || { swift build --package-path "$root" -c release >&2 && programs=$root/.build/release; }
-scratch=$state/bench-plan
-rm -rf "$scratch"
-mkdir -p "$scratch"
-target=$state/models/SmolLM2-135M-Instruct
-"$python" "$root/scripts/get_smollm2.py" "$target" --downloads "$state/downloads" >&2
+# shellcheck source=smollm2.sh
+source "$(dirname "${BASH_SOURCE[0]}")/smollm2.sh"
 text=(--target-model-path "$target" --cache-dir "$scratch/cache")
-conversations=$root/fixtures/conversations/sharegpt_smollm2.jsonl
-"$programs/Preprocess" build "${text[@]}" --train-data-path "$conversations" --chat-template qwen >&2
-"$programs/Preprocess" dump --cache-dir "$scratch/cache" --train-data-path "$conversations" >"$scratch/dump.jsonl"
 
 for length in "$@"; do
-    # Real tokens in sequences of one length, nine tenths of which are learnt.
     data=$scratch/tokens-$length.jsonl
-    "$python" - "$scratch/dump.jsonl" "$length" >"$data" <<'END'
-import json, sys
-length = int(sys.argv[2])
-ids = [token for line in open(sys.argv[1]) for token in json.loads(line)["input_ids"]]
-for first in range(0, 8 * length, length):
-    print(json.dumps(dict(input_ids=ids[first:first + length], loss_mask=[int(i >= length // 10) for i in range(length)])))
-END
+    real_tokens "$data" "$length" 8
     "$programs/Preprocess" build "${text[@]}" --train-data-path "$data" --max-length "$length" \
         --draft-vocab-size 32000 >&2
     for dtype in float32 bfloat16; do

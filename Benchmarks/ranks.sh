@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# How much faster two ranks of one thread train than one rank of one thread, on the same samples in one run.
+# How much faster two ranks of one thread train than one rank of one thread, on the same samples in one run; what
+# memory a rank has, how long it communicates and how long it waits for data.
 #
 # usage: Benchmarks/ranks.sh [CONVERSATIONS] [STEPS] [DTYPE]    (default: 32, 3 and float32)
 
@@ -10,7 +11,7 @@ steps=${2:-3}
 dtype=${3:-float32}
 # shellcheck source=smollm2.sh
 source "$here/smollm2.sh"
-smollm2 ranks "$count"
+answers "$count"
 
 # run RANKS: each rank is bound to a core of its own.
 run() {
@@ -25,11 +26,16 @@ run 2
 import json, pathlib, sys
 
 scratch, dtype = pathlib.Path(sys.argv[1]), sys.argv[2]
-def rate(ranks):
+print(f"\nA draft of SmolLM2-135M-Instruct, draft vocabulary 8000, at most 512 tokens, 8 sequences a step, {dtype}\n")
+print(f"{'ranks':>5} {'tokens/s':>9} {'times':>6} {'peak MB a rank':>15} {'communication':>14} {'waiting for data':>17}")
+rates = []
+for ranks in (1, 2):
     rows = [json.loads(line) for line in (scratch / f"ranks-{ranks}" / "metrics.jsonl").open()]
     rows = [row for row in rows if "tokens_per_second" in row]
-    return sum(row["tokens"] for row in rows) / sum(row["tokens"] / row["tokens_per_second"] for row in rows)
-one, two = rate(1), rate(2)
-print(f"\nA draft of SmolLM2-135M-Instruct, draft vocabulary 8000, at most 512 tokens, 8 sequences a step, {dtype}\n")
-print(f"1 rank of 1 thread   {one:8.1f} tokens/s\n2 ranks of 1 thread  {two:8.1f} tokens/s, {two / one:.2f} times")
+    seconds = sum(row["seconds"] for row in rows)
+    rates.append(sum(row["tokens"] for row in rows) / seconds)
+    communication = sum(row["phase_seconds"].get("communication", 0) for row in rows) / seconds
+    waiting = sum(row["data_wait_share"] * row["seconds"] for row in rows) / seconds
+    print(f"{ranks:5} {rates[-1]:9.1f} {rates[-1] / rates[0]:6.2f} {rows[-1]['peak_memory_bytes'] / 1e6:15,.0f}"
+          f" {communication:14.2%} {waiting:17.3%}")
 END

@@ -1,22 +1,39 @@
 #!/usr/bin/env bash
-# Sourced by benchmarks that train SmolLM2-135M-Instruct's draft on its own answers, at most 512 tokens each.
+# Sourced by benchmarks that train for SmolLM2-135M-Instruct: setup.sh, and then `programs` are built, `target` is the
+# model, and `scratch` an empty folder of the benchmark's own.
 
 # shellcheck source=../scripts/setup.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../scripts/setup.sh"
-if [ -z "${EYRIE_PROGRAMS:-}" ]; then swift build --package-path "$root" -c release >&2; fi
-programs=${EYRIE_PROGRAMS:-$root/.build/release}
+[ -n "${programs:-}" ] || { swift build --package-path "$root" -c release >&2 && programs=$root/.build/release; }
+scratch=$state/bench-$(basename "$0" .sh)
+rm -rf "$scratch"
+mkdir -p "$scratch"
+target=$state/models/SmolLM2-135M-Instruct
+"$python" "$root/scripts/get_smollm2.py" "$target" --downloads "$state/downloads" >&2
 
-# smollm2 NAME CONVERSATIONS: an empty folder `scratch`, and in `text` the options that name the target, the
-# conversations and their store.
-smollm2() {
-    local target=$state/models/SmolLM2-135M-Instruct data
-    scratch=$state/bench-$1
-    data=$scratch/chats.jsonl
-    rm -rf "$scratch"
-    mkdir -p "$scratch"
-    "$python" "$root/scripts/get_smollm2.py" "$target" --downloads "$state/downloads" >&2
-    head -n "$2" "$root/fixtures/conversations/sharegpt_smollm2.jsonl" >"$data"
+# real_tokens FILE LENGTH SEQUENCES: the tokens of real conversations, one behind the other, in sequences of one length,
+# nine tenths of which are learnt.
+real_tokens() {
+    local conversations=$root/fixtures/conversations/sharegpt_smollm2.jsonl
+    if [ ! -e "$scratch/dump.jsonl" ]; then
+        "$programs/Preprocess" build --target-model-path "$target" --cache-dir "$scratch/cache" --chat-template qwen \
+            --train-data-path "$conversations" >&2
+        "$programs/Preprocess" dump --cache-dir "$scratch/cache" --train-data-path "$conversations" >"$scratch/dump.jsonl"
+    fi
+    "$python" - "$scratch/dump.jsonl" "$2" "$3" >"$1" <<'END'
+import json, sys
+length, count = int(sys.argv[2]), int(sys.argv[3])
+ids = [token for line in open(sys.argv[1]) for token in json.loads(line)["input_ids"]]
+for first in range(0, count * length, length):
+    print(json.dumps(dict(input_ids=ids[first:first + length], loss_mask=[int(i >= length // 10) for i in range(length)])))
+END
+}
+
+# answers CONVERSATIONS: in `text` the options that name the target, its own answers of at most 512 tokens, and their
+# store.
+answers() {
+    head -n "$1" "$root/fixtures/conversations/sharegpt_smollm2.jsonl" >"$scratch/answers.jsonl"
     # shellcheck disable=SC2034  # the scripts that source this use it
-    text=(--train-data-path "$data" --target-model-path "$target" --cache-dir "$scratch/cache")
+    text=(--train-data-path "$scratch/answers.jsonl" --target-model-path "$target" --cache-dir "$scratch/cache")
     "$programs/Preprocess" build "${text[@]}" --max-length 512 --draft-vocab-size 8000 >&2
 }

@@ -122,6 +122,21 @@ profiled() {
 }
 check "train --profile says how long each phase took" profiled
 
+benchmarked() {
+    local options=("${text[@]}" --train-data-path "$scratch/train.jsonl" --draft-vocab-size 96 --steps 2)
+    trainer 1 benchmark "${options[@]}" --json >"$scratch/benchmark.json"
+    "$python" - "$scratch/benchmark.json" <<'END'
+import json, sys
+run = json.load(open(sys.argv[1]))
+assert run["steps"] == 2 and run["tokens"] > 0 and run["needed_operations"] > 0, run
+rate = run["needed_operations"] / run["seconds"]
+assert abs(run["utilisation"] - rate / run["product_operations_per_second"]) < 1e-9, run
+END
+    refuses "this command runs by itself" trainer 2 benchmark "${options[@]}"
+    refuses "--steps must be at least 1" trainer 1 benchmark "${options[@]}" --steps 0
+}
+check "benchmark says what it measured, of one rank alone" benchmarked
+
 # --- Evaluation while training is the same however many ranks evaluate, and survives being stopped.
 
 # evaluating RANKS OUTPUT OPTIONS...

@@ -6,7 +6,8 @@ struct TrainerCommand {
         name: "Trainer", summary: "trains EAGLE-3 drafts and measures them.",
         commands: [
             TrainCommand.command, CaptureCommand.command, EvaluateCommand.command, ReportCommand.command,
-            ProbeCommand.command, MeasureCommand.command, PlanCommand.command, ConfigCommand.command,
+            ProbeCommand.command, MeasureCommand.command, BenchmarkCommand.command, PlanCommand.command,
+            ConfigCommand.command,
         ])
 
     static func main() {

@@ -18,8 +18,10 @@ enum Ranks {
     }
 
     /// The same for a command that isn't run by several ranks.
-    static func startAlone(_ options: TargetOptions) throws {
-        let world = try startWorld(options)
+    static func startAlone(_ options: TargetOptions) throws { try expectAlone(startWorld(options)) }
+
+    /// - Throws: `CommunicationError` if there are several ranks, for a command that has a use for one.
+    static func expectAlone(_ world: any Communicator) throws(CommunicationError) {
         guard world.size == 1 else {
             throw CommunicationError(
                 operation: "mpirun", message: "this command runs by itself; start it without mpirun")

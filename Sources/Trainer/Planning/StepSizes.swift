@@ -76,7 +76,7 @@ struct StepSizes {
 
 extension DecoderLayer {
     /// This rank's weights that a row is multiplied with; of experts, as many as a row goes to on average.
-    fileprivate var multipliedWeights: Double {
+    var multipliedWeights: Double {
         let own = attention.qkv.weight.count + attention.output.weight.count
         switch feedForward {
         case .dense(let mlp): return Double(own + mlp.weightCount)

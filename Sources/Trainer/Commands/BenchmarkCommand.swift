@@ -1,0 +1,42 @@
+import Shared
+
+/// `Trainer benchmark`: the speed of training, and what share of the machine's arithmetic is put to use.
+enum BenchmarkCommand {
+    struct Options: Shared.Options {
+        static let summary = "Trains a few steps, and says how near they come to the rate of the largest product."
+
+        var target = TargetOptions()
+        @Option("Datasets to train on, whose store Preprocess built.", value: "FILE...") var trainDataPath: [String]
+        var store = StoreOptions()
+        var draft = DraftOptions()
+        @Option("Sequences that are worked on at a time.") var batchSize: Int = 1
+        @Option("Sequences of a step.") var draftGlobalBatchSize: Int = 8
+        @Option("Steps that count, behind a first one that doesn't.") var steps: Int = 3
+        @Flag("Print one JSON object.") var json
+
+        func validate() throws(OptionsError) {
+            try target.validate()
+            try draft.validate()
+            for (name, value) in [
+                ("--batch-size", batchSize), ("--draft-global-batch-size", draftGlobalBatchSize), ("--steps", steps),
+            ] where value < 1 {
+                throw .rule("\(name) must be at least 1")
+            }
+        }
+
+        var settings: TrainingSettings {
+            TrainingSettings(
+                totalSteps: steps + 1, batchSize: batchSize, globalBatchSize: draftGlobalBatchSize,
+                tttLossDecay: draft.tttLossDecay, normalization: draft.lossNormalization, objective: draft.objective)
+        }
+    }
+
+    static let command = Command("benchmark", Options.self) { options in
+        let grid = try Ranks.start(options.target)
+        try Ranks.expectAlone(grid.world)
+        let benchmark = try TrainingBenchmark(options, grid)
+        let result = try benchmark.run(steps: options.steps)
+        try grid.logProfile(options.target)
+        print(options.json ? result.json.compact : result.text)
+    }
+}
