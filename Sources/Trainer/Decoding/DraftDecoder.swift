@@ -109,11 +109,9 @@ final class DraftDecoder: Drafting {
                 q, prefix: all, visible: rows.visible,
                 segments: [Attention.Segment(queries: 0..<hidden.rows, keys: 0..<all.keys.rows)], into: output,
                 logSumExp: logSumExp, in: workspace)
-            hidden =
-                layer.finish(
-                    input: hidden, x: x, rows: nil, q: q, keyValue: new, attentionOutput: output,
-                    logSumExp: logSumExp, in: workspace
-                ).hidden
+            let residual = workspace.matrix(rows: hidden.rows, columns: shape.hiddenSize)
+            layer.residual(hidden: hidden, x: x, rows: nil, into: residual)
+            hidden = layer.finish(output, afterAttention: residual, keepsGateUp: false, in: workspace).hidden
         }
         cache.advance(hidden.rows)
         return hidden

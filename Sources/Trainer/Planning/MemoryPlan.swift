@@ -44,7 +44,7 @@ struct ActivationPlan {
         (self.target, self.shape, self.sizes) = (target, shape, sizes)
     }
 
-    var floats: Int { features + max(targetLayers, record + max(head, dHidden + backward)) }
+    var floats: Int { features + max(targetLayers, record + dHidden + max(head, backward)) }
 
     private var h: Int { shape.hiddenSize }
     private var active: Int { sizes.activeRows }
@@ -84,13 +84,15 @@ struct ActivationPlan {
     /// What the steps keep for the way back.
     private var record: Int {
         let (q, kv) = (shape.queryWidth, shape.keyValueWidth)
-        let each = 2 * q + shape.numAttentionHeads + 2 * h + 2 * shape.intermediateSize
+        let each = 2 * q + shape.numAttentionHeads + 2 * h
+        let kept = min(tttLength, Eagle3DraftModel.defaultKeptGateUpRows / max(1, active))
         let layers = (0..<shape.numHiddenLayers).map { layer in
-            let inputs = layer == 0 ? 2 * h : h
             // Every layer but the last computes all rows in step 0.
             let computed = layer == shape.numHiddenLayers - 1 ? active : sizes.rows
-            let first = sizes.rows * (inputs + 2 * kv) + computed * each
-            return first + (tttLength - 1) * active * (inputs + 2 * kv + each)
+            // A step's input is made anew on the way back: one at a time.
+            let first = sizes.rows * 2 * kv + computed * each
+            let gateUp = kept > 0 ? computed + (kept - 1) * active : 0
+            return first + (tttLength - 1) * active * (2 * kv + each) + gateUp * 2 * shape.intermediateSize
         }
         let outputs = shape.normOutput ? (tttLength - 1) * active * h : 0
         return sizes.rows * h + outputs + layers.reduce(0, +)
@@ -99,7 +101,7 @@ struct ActivationPlan {
     /// The gradients of all steps' hidden states.
     private var dHidden: Int { tttLength * active * h }
 
-    /// The head's input and its gradient, and the largest piece.
+    /// The largest piece of the head.
     private var head: Int {
         let pieces = Eagle3DraftModel.pieces(sizes.plan).map { piece in
             let (labels, rows) = (piece.labels.count, piece.targetRows.count)
@@ -108,18 +110,22 @@ struct ActivationPlan {
             let teacher = group * (target.vocabulary.count + columns) + rows * shape.draftVocabSize
             return rows * shape.draftVocabSize + max(teacher, labels * (2 * h + shape.draftVocabSize))
         }
-        return 3 * dHidden + (pieces.max() ?? 0)
+        return pieces.max() ?? 0
     }
 
-    /// The gradients of keys and values, and the largest of a step's.
+    /// The gradients of keys and values, and the largest of what a step takes besides.
     private var backward: Int {
         let (q, kv) = (shape.queryWidth, shape.keyValueWidth)
         let keyValues = 2 * kv * (sizes.rows + (tttLength - 1) * active) * shape.numHiddenLayers
         let scores = 2 * Parallel.threads * min(128, active) * (length + tttLength)
         func layer(computed: Int, given: Int, inputs: Int) -> Int {
             let gathered = computed < given ? 2 * inputs * computed : 0
-            let input = given * inputs + max(computed * q + max(scores, gathered), given * h)
-            return computed * q + max(computed * (2 * shape.intermediateSize + 2 * h), input)
+            // The input, in the first layer with the embedding in it, and its gradient.
+            let embedding = inputs > h ? given * h : 0
+            let input = 2 * given * inputs + embedding + computed * q + max(scores, gathered)
+            let isKept = tttLength * active <= Eagle3DraftModel.defaultKeptGateUpRows
+            let mlp = (isKept ? 2 : 4) * shape.intermediateSize + 2 * h
+            return computed * q + max(computed * mlp, input)
         }
         let isOne = shape.numHiddenLayers == 1
         let last = sizes.rows * h + layer(computed: active, given: sizes.rows, inputs: isOne ? 2 * h : h)

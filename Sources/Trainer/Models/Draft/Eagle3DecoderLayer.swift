@@ -69,21 +69,22 @@ struct Eagle3DecoderLayer {
 
     /// What a step keeps for its backward pass: rows are those that the layer computes in this step, unless said
     /// otherwise.
+    ///
+    /// What norms and activations make of it is made anew on the way back, x among it; so are gate and up of what is
+    /// too long to keep them.
     struct Step {
         /// h of all rows that make keys and values, [rows, hidden].
         let input: Matrix
-        /// What the projections were given, of those rows: [rows, inputWidth].
-        let x: Matrix
         /// Rotated queries [rows, queryWidth].
         let q: Matrix
-        /// Rotated keys and values of x's rows, [rows, keyValueWidth].
+        /// Rotated keys and values of the input's rows, [rows, keyValueWidth].
         let keyValue: Attention.KeyValue
         let attentionOutput: Matrix
         let logSumExp: Matrix
         /// r, what the MLP's norm was given.
         let afterAttention: Matrix
-        /// [rows, 2 intermediate].
-        let gateUp: Matrix
+        /// [rows, 2 intermediate]; nil if it is made anew on the way back.
+        let gateUp: Matrix?
         /// h': [rows, hidden].
         let hidden: Matrix
     }
@@ -113,56 +114,79 @@ struct Eagle3DecoderLayer {
 
     private var residualIsNormalized: Bool { embeddingNorm != nil && shape.normBeforeResidual }
 
+    /// Writes the residual that the attention's output is added to.
+    ///
+    /// - Parameters:
+    ///   - x: What `input` made of `hidden`.
+    ///   - rows: Which of x's rows are computed; nil for all.
+    func residual(hidden: Matrix, x: Matrix, rows: [Int32]?, into residual: Matrix) {
+        let source = residualIsNormalized ? x[columns: hiddenColumns] : hidden
+        if let rows { residual.gather(rows, from: source) } else { residual.copy(from: source) }
+    }
+
     /// From the attention's output to h'.
     ///
-    /// - Parameter rows: Which of x's rows are computed; nil for all.
+    /// - Parameters:
+    ///   - afterAttention: The residual; on return r.
+    ///   - keepsGateUp: Whether gate and up are returned for the way back.
     func finish(
-        input: Matrix, x: Matrix, rows: [Int32]?, q: Matrix, keyValue: Attention.KeyValue, attentionOutput: Matrix,
-        logSumExp: Matrix, in workspace: Workspace
-    ) -> Step {
-        let (count, h) = (q.rows, shape.hiddenSize)
-        let afterAttention = workspace.matrix(rows: count, columns: h)
-        let gateUp = workspace.matrix(rows: count, columns: 2 * shape.intermediateSize)
-        let hidden = workspace.matrix(rows: count, columns: h)
-        let residual = residualIsNormalized ? x[columns: hiddenColumns] : input
-        if let rows { afterAttention.gather(rows, from: residual) } else { afterAttention.copy(from: residual) }
+        _ attentionOutput: Matrix, afterAttention: Matrix, keepsGateUp: Bool, in workspace: Workspace
+    ) -> (gateUp: Matrix?, hidden: Matrix) {
+        let rows = attentionOutput.rows
         outputProjection.forward(attentionOutput, into: afterAttention, accumulate: true)
+        let hidden = workspace.matrix(rows: rows, columns: shape.hiddenSize)
+        let kept = keepsGateUp ? workspace.matrix(rows: rows, columns: 2 * shape.intermediateSize) : nil
         workspace.scope {
-            let normalized = workspace.matrix(rows: count, columns: h)
-            postAttentionLayerNorm.forward(afterAttention, into: normalized)
-            gateUpProjection.forward(normalized, into: gateUp)
-            let activation = workspace.matrix(rows: count, columns: shape.intermediateSize)
+            let gateUp = kept ?? workspace.matrix(rows: rows, columns: 2 * shape.intermediateSize)
+            makeGateUp(afterAttention, into: gateUp, in: workspace)
+            let activation = workspace.matrix(rows: rows, columns: shape.intermediateSize)
             GatedActivation.forward(gateUp, into: activation)
             hidden.copy(from: afterAttention)
             downProjection.forward(activation, into: hidden, accumulate: true)
         }
-        return Step(
-            input: input, x: x, q: q, keyValue: keyValue, attentionOutput: attentionOutput, logSumExp: logSumExp,
-            afterAttention: afterAttention, gateUp: gateUp, hidden: hidden)
+        return (kept, hidden)
+    }
+
+    /// Makes gate and up of r.
+    private func makeGateUp(_ afterAttention: Matrix, into gateUp: Matrix, in workspace: Workspace) {
+        workspace.scope {
+            let normalized = workspace.matrix(rows: afterAttention.rows, columns: shape.hiddenSize)
+            postAttentionLayerNorm.forward(afterAttention, into: normalized)
+            gateUpProjection.forward(normalized, into: gateUp)
+        }
     }
 
     /// The way back from h' to the attention's output.
     ///
-    /// - Parameter dHidden: The gradient of h'; on return that of r, and so of the residual.
+    /// - Parameters:
+    ///   - dHidden: The gradient of h'; on return that of r, and so of the residual.
+    ///   - observer: Hears of each weight when no more is added to its gradient; nil where a step follows that adds.
     /// - Returns: The gradient of the attention's output.
-    func backwardToAttention(_ dHidden: Matrix, _ step: Step, in workspace: Workspace) -> Matrix {
+    func backwardToAttention(
+        _ dHidden: Matrix, _ step: Step, _ observer: (any GradientObserver)?, in workspace: Workspace
+    ) throws(CommunicationError) -> Matrix {
         let (rows, h) = (dHidden.rows, shape.hiddenSize)
         let dAttention = workspace.matrix(rows: rows, columns: shape.queryWidth)
-        workspace.scope {
+        try workspace.scope { () throws(CommunicationError) in
+            let gateUp = step.gateUp ?? workspace.matrix(rows: rows, columns: 2 * shape.intermediateSize)
+            if step.gateUp == nil { makeGateUp(step.afterAttention, into: gateUp, in: workspace) }
             let activation = workspace.matrix(rows: rows, columns: shape.intermediateSize)
             let dActivation = workspace.matrix(rows: rows, columns: shape.intermediateSize)
-            GatedActivation.forward(step.gateUp, into: activation)
+            GatedActivation.forward(gateUp, into: activation)
             downProjection.backward(dHidden, x: activation, into: dActivation)
+            try observer?.areFinal(from: downProjection.weight)
             // The gradient takes the place of the gate's and up's outputs, which nobody reads again.
-            GatedActivation.backward(dActivation, gateUp: step.gateUp, into: step.gateUp)
+            GatedActivation.backward(dActivation, gateUp: gateUp, into: gateUp)
             let normalized = workspace.matrix(rows: rows, columns: h)
             let dNormalized = workspace.matrix(rows: rows, columns: h)
             postAttentionLayerNorm.forward(step.afterAttention, into: normalized)
-            gateUpProjection.backward(step.gateUp, x: normalized, into: dNormalized)
+            gateUpProjection.backward(gateUp, x: normalized, into: dNormalized)
+            try observer?.areFinal(from: gateUpProjection.weight)
             postAttentionLayerNorm.backward(
                 dNormalized, x: step.afterAttention, into: dHidden, accumulate: true, in: workspace)
         }
         outputProjection.backward(dHidden, x: step.attentionOutput, into: dAttention)
+        try observer?.areFinal(from: outputProjection.weight)
         return dAttention
     }
 }

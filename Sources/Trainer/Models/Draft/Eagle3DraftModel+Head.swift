@@ -49,25 +49,20 @@ extension Eagle3DraftModel {
     func head(
         _ record: Record, _ lesson: Lesson, weights: LossWeights?, in workspace: Workspace
     ) throws(CommunicationError) -> (statistics: TrainingStatistics, dHidden: [Matrix]) {
-        let plan = lesson.plan
-        let (active, h) = (plan.activeRows.count, configuration.hiddenSize)
-        let dHidden = record.steps.map { _ in workspace.matrix(rows: weights == nil ? 0 : active, columns: h) }
+        let (plan, h) = (lesson.plan, configuration.hiddenSize)
+        let active = plan.activeRows.count
+        // The gradient of each row's norm(h_k), and then in its place that of h_k.
+        let gradient = workspace.zeros(rows: weights == nil ? 0 : plan.tttLength * active, columns: h)
         var outcomes = LabelOutcomes(plan)
-        try workspace.scope { () throws(CommunicationError) in
-            let y = workspace.matrix(rows: plan.tttLength * active, columns: h)
-            for (k, hidden) in record.hidden.enumerated() {
-                norm.forward(hidden, into: y[rows: k * active..<(k + 1) * active])
-            }
-            let dY = workspace.zeros(rows: weights == nil ? 0 : y.rows, columns: h)
-            let objectives = try weights?.rowObjectives(sums(lesson, weights, y: y, in: workspace))
-            try forEachPiece(lesson, in: workspace) { piece, target in
-                self.piece(piece, target, plan, weights, objectives, y: y, dY: dY, &outcomes, in: workspace)
-            }
-            guard weights != nil else { return }
-            for (k, hidden) in record.hidden.enumerated() {
-                norm.backward(
-                    dY[rows: k * active..<(k + 1) * active], x: hidden, into: dHidden[k], in: workspace)
-            }
+        let objectives = try weights?.rowObjectives(sums(record, lesson, weights, in: workspace))
+        try forEachPiece(lesson, in: workspace) { piece, target in
+            let learnt = learntRows(piece, target, record, plan, in: workspace)
+            self.piece(learnt, target, plan, weights, objectives, gradient: gradient, &outcomes, in: workspace)
+        }
+        guard weights != nil else { return (outcomes.statistics, []) }
+        let dHidden = record.hidden.indices.map { gradient[rows: $0 * active..<($0 + 1) * active] }
+        for (dHidden, hidden) in zip(dHidden, record.hidden) {
+            norm.backward(dHidden, x: hidden, into: dHidden, in: workspace)
         }
         return (outcomes.statistics, dHidden)
     }
@@ -92,12 +87,12 @@ extension Eagle3DraftModel {
 
     /// What would have been accepted, by a pass over all pieces of its own if the objective depends on it.
     private func sums(
-        _ lesson: Lesson, _ weights: LossWeights?, y: Matrix, in workspace: Workspace
+        _ record: Record, _ lesson: Lesson, _ weights: LossWeights?, in workspace: Workspace
     ) throws(CommunicationError) -> AcceptanceSums {
         var sums = AcceptanceSums(lesson.plan)
         guard let weights, weights.objective.needsSums(rows: weights.acceptanceRows) else { return sums }
         try forEachPiece(lesson, in: workspace) { piece, target in
-            let rows = learntRows(piece, target, lesson.plan, y: y, in: workspace)
+            let rows = learntRows(piece, target, record, lesson.plan, in: workspace)
             let results = results(rows, target, lesson.plan, nil, nil)
             for (label, result) in zip(rows.labels, results) { sums.add(lesson.plan.labels[label], result) }
         }
@@ -108,51 +103,53 @@ extension Eagle3DraftModel {
     private struct LearntRows {
         /// Their labels' places in the plan.
         let labels: [Int]
-        /// Their places among the rows of all steps.
+        /// Their places among the active rows of all steps, one step behind the other.
         let rows: [Int32]
         /// Their places among the piece's target rows.
         let targetIndex: [Int]
-        /// What the head was given, [rows, hidden].
+        /// What the head was given, norm(h_k): [rows, hidden].
         let y: Matrix
         /// Logits [rows, draftVocabSize].
         let z: Matrix
     }
 
     private func learntRows(
-        _ piece: Piece, _ target: CompactTeacher.Distributions, _ plan: TrainingTimeTestPlan, y: Matrix,
+        _ piece: Piece, _ target: CompactTeacher.Distributions, _ record: Record, _ plan: TrainingTimeTestPlan,
         in workspace: Workspace
     ) -> LearntRows {
         // Rows whose most likely token the draft doesn't know learn nothing.
         let learnt = piece.labels.filter { target.argmax[piece.targetIndex[$0 - piece.labels.lowerBound]] >= 0 }
-        let rows = learnt.map { Int32(plan.labels[$0].step * plan.activeRows.count + plan.labels[$0].row) }
-        let gathered = workspace.matrix(rows: rows.count, columns: y.columns)
-        gathered.gather(rows, from: y)
-        let z = logits(rows: rows.count, in: workspace)
-        lmHead.forward(gathered, into: z)
+        let (labels, hidden) = (learnt.map { plan.labels[$0] }, record.hidden)
+        let y = workspace.matrix(rows: learnt.count, columns: configuration.hiddenSize)
+        for (i, label) in labels.enumerated() {
+            y.row(i).update(from: hidden[label.step].row(label.row), count: y.columns)
+        }
+        norm.forward(y, into: y)
+        let z = logits(rows: learnt.count, in: workspace)
+        lmHead.forward(y, into: z)
         return LearntRows(
-            labels: learnt, rows: rows, targetIndex: learnt.map { piece.targetIndex[$0 - piece.labels.lowerBound] },
-            y: gathered, z: z)
+            labels: learnt, rows: labels.map { Int32($0.step * plan.activeRows.count + $0.row) },
+            targetIndex: learnt.map { piece.targetIndex[$0 - piece.labels.lowerBound] }, y: y, z: z)
     }
 
     private func piece(
-        _ piece: Piece, _ target: CompactTeacher.Distributions, _ plan: TrainingTimeTestPlan, _ weights: LossWeights?,
-        _ objectives: [[RowObjective]]?, y: Matrix, dY: Matrix, _ outcomes: inout LabelOutcomes,
+        _ learnt: LearntRows, _ target: CompactTeacher.Distributions, _ plan: TrainingTimeTestPlan,
+        _ weights: LossWeights?, _ objectives: [[RowObjective]]?, gradient: Matrix, _ outcomes: inout LabelOutcomes,
         in workspace: Workspace
     ) {
-        let learnt = learntRows(piece, target, plan, y: y, in: workspace)
         let results = results(learnt, target, plan, weights, objectives)
         for (i, label) in learnt.labels.enumerated() {
             outcomes.record(
                 plan.labels[label], results[i], isCorrect: results[i].argmax == target.argmax[learnt.targetIndex[i]])
         }
         guard weights != nil else { return }
-        let dGathered = workspace.matrix(rows: learnt.rows.count, columns: y.columns)
+        let dY = workspace.matrix(rows: learnt.rows.count, columns: learnt.y.columns)
         if lmHead.weight.rounded == nil {
-            lmHead.backward(learnt.z, x: learnt.y, into: dGathered)
+            lmHead.backward(learnt.z, x: learnt.y, into: dY)
         } else {
-            RoundedOperands.with(learnt.y) { lmHead.backward(learnt.z.rounded, x: $0, into: dGathered) }
+            RoundedOperands.with(learnt.y) { lmHead.backward(learnt.z.rounded, x: $0, into: dY) }
         }
-        dGathered.scatter(learnt.rows, into: dY)
+        dY.scatter(learnt.rows, into: gradient)
     }
 
     /// Room for logits, whose rows are an odd number of cache lines apart, so that a column's numbers don't evict each

@@ -56,6 +56,8 @@ extension Eagle3DraftModel {
     /// Walks all steps back, the last one first, and adds to every gradient but those of the head, whose `norm` gets
     /// its share here with `norm_output`.
     ///
+    /// All steps add to the gradients of the layers: they become final weight by weight in step 0, the last of the walk.
+    ///
     /// - Parameter dHidden: The gradient of each step's h_k from its loss; overwritten.
     func backward(
         _ dHidden: [Matrix], _ record: Record, _ plan: TrainingTimeTestPlan, _ observer: (any GradientObserver)? = nil,
@@ -63,14 +65,15 @@ extension Eagle3DraftModel {
     ) throws(CommunicationError) {
         try workspace.scope { () throws(CommunicationError) in
             let dKeyValue = record.steps.map { layers in
-                layers.map { workspace.zeros(rows: $0.x.rows, columns: 2 * configuration.keyValueWidth) }
+                layers.map { workspace.zeros(rows: $0.input.rows, columns: 2 * configuration.keyValueWidth) }
             }
             for k in record.steps.indices.reversed() {
                 try observer?.poll()
-                workspace.scope {
+                try workspace.scope { () throws(CommunicationError) in
                     var gradient = dHidden[k]
                     for layer in layers.indices.reversed() {
-                        gradient = backward(k, layer, gradient, record, dKeyValue, plan, in: workspace)
+                        gradient = try backward(
+                            k, layer, gradient, record, dKeyValue, plan, k == 0 ? observer : nil, in: workspace)
                     }
                     if k == 0 {
                         fusion.backward(gradient, features: record.features.auxiliary, in: workspace)
@@ -90,75 +93,83 @@ extension Eagle3DraftModel {
     /// Whether a layer makes keys and values of more rows than it computes.
     private func isPartial(_ k: Int, _ layer: Int) -> Bool { k == 0 && layer == layers.count - 1 }
 
+    /// Whether gate and up of a step are kept for the way back.
+    ///
+    /// They are a large part of what a step keeps, and cheap beside it to make anew: so the first steps' are kept as
+    /// long as they are few, and the memory of long sequences is that of their other activations.
+    private func keepsGateUp(_ k: Int, _ plan: TrainingTimeTestPlan) -> Bool {
+        (k + 1) * plan.activeRows.count <= keptGateUpRows
+    }
+
     private func step(
         _ k: Int, _ index: Int, _ hidden: Matrix, _ record: Record, _ plan: TrainingTimeTestPlan,
         in workspace: Workspace
     ) -> Eagle3DecoderLayer.Step {
         let (layer, given) = (layers[index], k == 0 ? plan.all : plan.active)
-        let computed = isPartial(k, index) ? plan.active : given
-        let x = workspace.matrix(rows: hidden.rows, columns: layer.inputWidth)
+        let isPartial = isPartial(k, index)
+        let computed = isPartial ? plan.active : given
+        let (queryWidth, keyValueWidth) = (configuration.queryWidth, 2 * configuration.keyValueWidth)
+        // Queries stand beside keys and values where all rows have them.
+        let joined = workspace.matrix(
+            rows: hidden.rows, columns: isPartial ? keyValueWidth : queryWidth + keyValueWidth)
+        let keyValue = self.keyValue(joined[columns: joined.columns - keyValueWidth..<joined.columns])
+        let q =
+            isPartial
+            ? workspace.matrix(rows: plan.activeRows.count, columns: queryWidth) : joined[columns: 0..<queryWidth]
+        let residual = workspace.matrix(rows: q.rows, columns: configuration.hiddenSize)
         workspace.scope {
-            layer.input(
-                embedding: embedding(k, index, record.features, plan, in: workspace), hidden: hidden, into: x)
-        }
-        let q: Matrix
-        let keyValue: Attention.KeyValue
-        if isPartial(k, index) {
-            let joined = workspace.matrix(rows: x.rows, columns: 2 * configuration.keyValueWidth)
-            layer.keyValueProjection.forward(x, into: joined)
-            keyValue = self.keyValue(joined)
-            q = workspace.matrix(rows: plan.activeRows.count, columns: configuration.queryWidth)
-            workspace.scope {
+            let x = input(k, index, hidden, record.features, plan, in: workspace).x
+            layer.residual(hidden: hidden, x: x, rows: isPartial ? plan.activeRows : nil, into: residual)
+            if isPartial {
+                layer.keyValueProjection.forward(x, into: joined)
                 let activeX = workspace.matrix(rows: q.rows, columns: x.columns)
                 activeX.gather(plan.activeRows, from: x)
                 layer.queryProjection.forward(activeX, into: q)
+            } else {
+                layer.qkvProjection.forward(x, into: joined)
             }
-        } else {
-            let joined = workspace.matrix(
-                rows: x.rows, columns: configuration.queryWidth + 2 * configuration.keyValueWidth)
-            layer.qkvProjection.forward(x, into: joined)
-            q = joined[columns: 0..<configuration.queryWidth]
-            keyValue = self.keyValue(joined[columns: configuration.queryWidth..<joined.columns])
         }
         rotary.apply(q, positionOf: computed.positions, offset: k)
         rotary.apply(keyValue.keys, positionOf: given.positions, offset: k)
-        let output = workspace.matrix(rows: q.rows, columns: configuration.queryWidth)
+        let output = workspace.matrix(rows: q.rows, columns: queryWidth)
         let logSumExp = workspace.matrix(rows: configuration.numAttentionHeads, columns: q.rows)
         attention.forward(
             q, prefix: k == 0 ? keyValue : record.steps[0][index].keyValue, visible: computed.visible,
             own: k == 0 ? [] : record.own(index, upTo: k - 1) + [keyValue], segments: computed.segments, into: output,
             logSumExp: logSumExp, in: workspace)
-        return layer.finish(
-            input: hidden, x: x, rows: isPartial(k, index) ? plan.activeRows : nil, q: q, keyValue: keyValue,
-            attentionOutput: output, logSumExp: logSumExp, in: workspace)
+        let rest = layer.finish(output, afterAttention: residual, keepsGateUp: keepsGateUp(k, plan), in: workspace)
+        return Eagle3DecoderLayer.Step(
+            input: hidden, q: q, keyValue: keyValue, attentionOutput: output, logSumExp: logSumExp,
+            afterAttention: residual, gateUp: rest.gateUp, hidden: rest.hidden)
     }
 
     /// - Parameters:
     ///   - dHidden: The gradient of the layer's output; overwritten.
     ///   - dKeyValue: The gradients of all keys and values, [step][layer], each complete when the walk reaches it.
+    ///   - observer: Hears of weights whose gradients become final in this step; nil if another follows.
     /// - Returns: The gradient of the layer's input, in `workspace` or in place of `dHidden`.
     private func backward(
         _ k: Int, _ index: Int, _ dHidden: Matrix, _ record: Record, _ dKeyValue: [[Matrix]],
-        _ plan: TrainingTimeTestPlan, in workspace: Workspace
-    ) -> Matrix {
+        _ plan: TrainingTimeTestPlan, _ observer: (any GradientObserver)?, in workspace: Workspace
+    ) throws(CommunicationError) -> Matrix {
         let (layer, step) = (layers[index], record.steps[k][index])
         let isPartial = isPartial(k, index)
-        let dInput = isPartial ? workspace.zeros(rows: step.x.rows, columns: dHidden.columns) : dHidden
-        workspace.scope {
-            let dAttention = layer.backwardToAttention(dHidden, step, in: workspace)
-            let dX = workspace.matrix(rows: step.x.rows, columns: step.x.columns)
-            attentionBackward(k, index, dAttention, record, dKeyValue, plan, into: dX, in: workspace)
+        let dInput = isPartial ? workspace.zeros(rows: step.input.rows, columns: dHidden.columns) : dHidden
+        try workspace.scope { () throws(CommunicationError) in
+            let dAttention = try layer.backwardToAttention(dHidden, step, observer, in: workspace)
+            let (embedding, x) = input(k, index, step.input, record.features, plan, in: workspace)
+            let dX = workspace.matrix(rows: x.rows, columns: x.columns)
+            attentionBackward(k, index, dAttention, x, record, dKeyValue, plan, into: dX, in: workspace)
+            try observer?.areFinal(from: layer.qkvProjection.weight)
             if isPartial { dHidden.scatter(plan.activeRows, into: dInput) }
-            layer.inputBackward(
-                dX, embedding: embedding(k, index, record.features, plan, in: workspace), hidden: step.input,
-                into: dInput, in: workspace)
+            layer.inputBackward(dX, embedding: embedding, hidden: step.input, into: dInput, in: workspace)
         }
         return dInput
     }
 
     /// From the gradient of the attention's output to that of x.
     private func attentionBackward(
-        _ k: Int, _ index: Int, _ dAttention: Matrix, _ record: Record, _ dKeyValue: [[Matrix]],
+        _ k: Int, _ index: Int, _ dAttention: Matrix, _ x: Matrix, _ record: Record, _ dKeyValue: [[Matrix]],
         _ plan: TrainingTimeTestPlan, into dX: Matrix, in workspace: Workspace
     ) {
         let (layer, step, given) = (layers[index], record.steps[k][index], k == 0 ? plan.all : plan.active)
@@ -172,28 +183,31 @@ extension Eagle3DraftModel {
                 dOwn: dKeyValue[0...k].dropFirst().map { keyValue($0[index]) }, in: workspace)
             rotary.apply(dQ, positionOf: computed.positions, offset: k, .backward)
             rotary.apply(keyValue(dKeyValue[k][index]).keys, positionOf: given.positions, offset: k, .backward)
-            layer.keyValueProjection.backward(dKeyValue[k][index], x: step.x, into: dX)
+            layer.keyValueProjection.backward(dKeyValue[k][index], x: x, into: dX)
             if isPartial(k, index) {
                 let activeX = workspace.matrix(rows: dQ.rows, columns: dX.columns)
                 let dActiveX = workspace.matrix(rows: dQ.rows, columns: dX.columns)
-                activeX.gather(plan.activeRows, from: step.x)
+                activeX.gather(plan.activeRows, from: x)
                 dActiveX.gather(plan.activeRows, from: dX)
                 layer.queryProjection.backward(dQ, x: activeX, into: dActiveX, accumulate: true)
                 dActiveX.scatter(plan.activeRows, into: dX)
             } else {
-                layer.queryProjection.backward(dQ, x: step.x, into: dX, accumulate: true)
+                layer.queryProjection.backward(dQ, x: x, into: dX, accumulate: true)
             }
         }
     }
 
-    /// What the first layer reads beside the hidden state in a step; nothing for the others.
-    private func embedding(
-        _ k: Int, _ layer: Int, _ features: DraftFeatures, _ plan: TrainingTimeTestPlan, in workspace: Workspace
-    ) -> Matrix {
+    /// What a layer reads in a step: x, and the embedding in it, which layers but the first have none of.
+    private func input(
+        _ k: Int, _ index: Int, _ hidden: Matrix, _ features: DraftFeatures, _ plan: TrainingTimeTestPlan,
+        in workspace: Workspace
+    ) -> (embedding: Matrix, x: Matrix) {
         let rows = k == 0 ? plan.allEmbeddingRows : plan.embeddingRows[k]
-        let embedding = workspace.matrix(rows: layer == 0 ? rows.count : 0, columns: configuration.hiddenSize)
-        if layer == 0 { embedding.gather(rows, from: features.embedding) }
-        return embedding
+        let embedding = workspace.matrix(rows: index == 0 ? rows.count : 0, columns: configuration.hiddenSize)
+        if index == 0 { embedding.gather(rows, from: features.embedding) }
+        let x = workspace.matrix(rows: hidden.rows, columns: layers[index].inputWidth)
+        layers[index].input(embedding: embedding, hidden: hidden, into: x)
+        return (embedding, x)
     }
 }
 

@@ -21,6 +21,10 @@ struct Eagle3DraftModel: DraftModel {
     let lmHead: Linear
     let rotary: RotaryEmbedding
     let attention: Attention
+    /// Rows, of all steps together, whose gate and up are kept for the way back; what is longer makes them anew.
+    var keptGateUpRows = defaultKeptGateUpRows
+    /// Those of seven steps over a sequence of 2,048.
+    static let defaultKeptGateUpRows = 7 * 2048
 
     /// What the model's weights follow from, and what is computed with them.
     struct Shape: Equatable, Sendable {
