@@ -158,17 +158,20 @@ extension DecoderLayer {
 }
 
 extension StepSampler {
-    /// The mean time of as many runs as take a third of a second, after a first one that finds memory cold.
+    /// The median of as many runs as take a third of a second, three at least, after a first one that finds memory cold:
+    /// one in which the system gave the cores to somebody else counts no more than another.
     private static func time(_ body: () throws -> Void) rethrows -> Double {
         try body()
         let start = ContinuousClock.now
-        var (runs, seconds) = (0, 0.0)
-        while runs == 0 || seconds < 0.3 {
+        var last = start
+        var seconds: [Double] = []
+        while seconds.count < 3 || (last - start).seconds < 0.3 {
             try body()
-            runs += 1
-            seconds = (ContinuousClock.now - start).seconds
+            let now = ContinuousClock.now
+            seconds.append((now - last).seconds)
+            last = now
         }
-        return seconds / Double(runs)
+        return seconds.sorted()[seconds.count / 2]
     }
 
     /// FLOP a second of a product of ordinary shape.

@@ -9,8 +9,8 @@ struct TrainingBenchmark {
     init(_ options: BenchmarkCommand.Options, _ grid: ProcessGrid) throws {
         let samples = try StoreSamples(options.trainDataPath, options.store, options.target)
         let setup = try DraftSetup(
-            options.target, options.draft, grid: grid, positions: samples.longest, seed: 0,
-            mapping: samples.vocabularyMapping(draftVocabSize:))
+            options.target, options.draft, TargetCacheOptions(), grid: grid, positions: samples.longest, seed: 0,
+            vocabulary: samples)
         model = setup.model
         operations = NecessaryOperations(
             target: setup.target, draft: setup.configuration.shape, auxiliaryLayers: setup.model.auxiliaryLayers,
