@@ -116,6 +116,7 @@ struct PlanCommandTests {
     @Test(arguments: [
         (["--ranks", "3", "--tp-size", "2"], "--ranks 3 must be a multiple of --tp-size 2"),
         (["--supervised-share", "2"], "--supervised-share must be between 0 and 1"),
+        (["--ckpt-dir", "nowhere"], "nowhere/config.json"),
         (["--tp-size", "9"], "--tp-size 9: is more than the target's 4 attention heads"),
     ])
     func whatCanNotBeIsRefused(arguments: [String], message: String) throws {

@@ -18,7 +18,7 @@ struct DraftSetup {
     ) throws {
         let targetConfiguration = try ModelConfiguration(directory: options.targetModelPath)
         let saved = try draftOptions.ckptDir.map { try SavedDraft($0, target: targetConfiguration) }
-        configuration = try saved?.configuration ?? Eagle3Configuration(draftOptions, target: targetConfiguration)
+        configuration = try Eagle3Configuration(draftOptions, target: targetConfiguration)
         for engine in InferenceEngine.allCases {
             let lacking = engine.lackingOptions(of: configuration.shape)
             guard !lacking.isEmpty else { continue }
@@ -65,7 +65,7 @@ struct DraftSetup {
 extension Eagle3Configuration {
     /// The draft's configuration that the options ask for.
     init(_ options: DraftOptions, target: ModelConfiguration) throws {
-        if let path = options.draftModelConfig {
+        if let path = options.ckptDir.map(SavedDraft.configurationPath) ?? options.draftModelConfig {
             try self.init(JSONFile(path), target: target)
         } else {
             try self.init(target: target, draftVocabSize: options.draftVocabSize ?? Self.defaultDraftVocabSize)

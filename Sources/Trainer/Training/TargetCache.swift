@@ -136,14 +136,14 @@ extension TargetCache {
     private static let version = 1
 
     /// Tells targets and what is computed of them apart: by the bytes of the weights and the configuration, the layers,
-    /// the precision of products, and what features are rounded to.
+    /// who multiplies in which precision, as their last bits differ, and what features are rounded to.
     static func identity(
         targetModelPath: String, auxiliaryLayers: [Int], type: FeatureRecord.NumberType
     ) throws -> Digest {
         let weights = try WeightDirectory(targetModelPath).files
         let files = Set(weights + [try ModelConfiguration(directory: targetModelPath).path]).sorted()
         let digests = try files.map { try Digest(ofFile: $0, check: Interrupt.check).hex }
-        let rest = ["\(version)", "\(auxiliaryLayers)", "\(MatrixPrecision.current)", type.rawValue]
+        let rest = ["\(version)", "\(auxiliaryLayers)", "\(MatrixPrecision.current) by \(BLAS.name)", type.rawValue]
         return Digest(of: (digests + rest).joined(separator: "\n"))
     }
 }

@@ -7,9 +7,11 @@ struct SavedDraft {
     /// The target's id of each draft id, ascending: [draftVocabSize].
     let draftToTarget: [Int32]
 
+    static func configurationPath(_ directory: String) -> String { "\(directory)/config.json" }
+
     /// - Throws: `JSONError` or `WeightsError` for files that are missing or don't fit the target.
     init(_ directory: String, target: ModelConfiguration) throws {
-        configuration = try Eagle3Configuration(JSONFile("\(directory)/config.json"), target: target)
+        configuration = try Eagle3Configuration(JSONFile(Self.configurationPath(directory)), target: target)
         weights = try SafetensorsFile("\(directory)/model.safetensors")
         draftToTarget = try configuration.draftToTarget(weights)
     }
