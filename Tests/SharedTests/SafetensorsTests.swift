@@ -25,6 +25,12 @@ struct SafetensorsTests {
         try writer.finish()
     }
 
+    /// Writes a header as it is, and as many zeros.
+    private func write(_ path: String, header: String, size: Int) throws {
+        let length = withUnsafeBytes(of: UInt64(header.utf8.count)) { Array($0) }
+        try writeFile(path, length + Array(header.utf8) + [UInt8](repeating: 0, count: size))
+    }
+
     @Test func whatIsWrittenIsRead() throws {
         try withFile { path in
             try write(path)
@@ -77,9 +83,52 @@ struct SafetensorsTests {
     ])
     func aLyingHeaderIsRefused(header: String) throws {
         try withFile { path in
-            let length = withUnsafeBytes(of: UInt64(header.utf8.count)) { Array($0) }
-            try writeFile(path, length + Array(header.utf8) + [UInt8](repeating: 0, count: 8))
+            try write(path, header: header, size: 8)
             #expect(throws: (any Error).self) { try SafetensorsFile(path).tensor("w").floats() }
+        }
+    }
+
+    /// As Hugging Face's library refuses them: the tensors have each byte behind the header, and each once.
+    @Test(arguments: [
+        (
+            #"{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"b":{"dtype":"F32","shape":[1],"data_offsets":[8,12]}}"#,
+            12, "'b' begins at byte 8, should begin at 4: no tensor has the bytes between"
+        ),
+        (
+            #"{"a":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}}"#,
+            8, "'a' begins at byte 4, should begin at 0"
+        ),
+        (
+            #"{"b":{"dtype":"F32","shape":[2],"data_offsets":[4,12]},"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}"#,
+            12, "'b' begins at byte 4, should begin at 8: it overlaps the tensor before"
+        ),
+        (
+            #"{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"b":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}"#,
+            4, "'b' begins at byte 0, should begin at 4"
+        ),
+        (#"{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}"#, 7, "has 7 bytes behind its header, should have 4"),
+        ("{}", 3, "has 3 bytes behind its header, should have 0"),
+    ])
+    func bytesThatNoTensorHasOrTwoHaveAreRefused(header: String, size: Int, message: String) throws {
+        try withFile { path in
+            try write(path, header: header, size: size)
+            let error = #expect(throws: WeightsError.self) { try SafetensorsFile(path) }
+            let text = "\(try #require(error))"
+            #expect(text.contains(path) && text.contains(message), "\(text)")
+        }
+    }
+
+    /// A tensor may have no numbers, wherever it stands, and tensors may be named in any order.
+    @Test func emptyTensorsAndAnyOrderAreRead() throws {
+        try withFile { path in
+            let header =
+                #"{"c":{"dtype":"F32","shape":[0],"data_offsets":[8,8]},"b":{"dtype":"F32","shape":[1],"#
+                + #""data_offsets":[4,8]},"e":{"dtype":"F32","shape":[2,0],"data_offsets":[4,4]},"#
+                + #""a":{"dtype":"F32","shape":[],"data_offsets":[0,4]}}"#
+            try write(path, header: header, size: 8)
+            let file = try SafetensorsFile(path)
+            #expect(file.tensors.count == 4)
+            #expect(try file.tensor("e").floats().isEmpty)
         }
     }
 

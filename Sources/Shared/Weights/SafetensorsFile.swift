@@ -34,6 +34,7 @@ public struct SafetensorsFile: Sendable {
                 throw WeightsError(path, tensor: name, "is there twice")
             }
         }
+        try Self.checkCoverage(tensors.values, of: file, from: start)
         self.path = path
         self.tensors = tensors
         self.metadata = metadata
@@ -44,6 +45,32 @@ public struct SafetensorsFile: Sendable {
     public func tensor(_ name: String) throws(WeightsError) -> StoredTensor {
         guard let tensor = tensors[name] else { throw WeightsError(path, tensor: name, "is missing") }
         return tensor
+    }
+
+    /// Checks that the tensors have all bytes behind the header, each byte once, as the format asks.
+    private static func checkCoverage(
+        _ tensors: some Collection<StoredTensor>, of file: MappedFile, from start: Int
+    ) throws(WeightsError) {
+        var end = start
+        let inOrder = tensors.sorted {
+            ($0.range.lowerBound, $0.range.upperBound, $0.name) < ($1.range.lowerBound, $1.range.upperBound, $1.name)
+        }
+        for tensor in inOrder {
+            guard tensor.range.lowerBound == end else {
+                let (found, expected) = (tensor.range.lowerBound - start, end - start)
+                throw WeightsError(
+                    file.path, tensor: tensor.name,
+                    "begins at byte \(found), should begin at \(expected): "
+                        + (found < expected ? "it overlaps the tensor before" : "no tensor has the bytes between"))
+            }
+            end = tensor.range.upperBound
+        }
+        guard end == file.bytes.count else {
+            throw WeightsError(
+                file.path,
+                "has \(file.bytes.count - start) bytes behind its header, should have \(end - start): "
+                    + "no tensor has the rest")
+        }
     }
 
     private static func tensor(
