@@ -113,7 +113,34 @@ struct PlanCommandTests {
         #expect(times.count == 4 && times.allSatisfy { $0 > 0 })
     }
 
+    /// Three layers of 32 features and the last one's, at two bytes or four each.
+    @Test(arguments: [("bfloat16", 256), ("float32", 512)])
+    func itSaysWhatTheCacheOfFeaturesTakesAndSaves(type: String, bytes: Int) throws {
+        let run = try ProgramRun(
+            "Trainer",
+            [
+                "plan", "--target-model-path", target, "--ranks", "2", "--tp-size", "2", "--max-length", "64",
+                "--target-cache", "features", "--target-cache-dtype", type, "--target-cache-size", "0.5", "--json",
+            ]
+        ).finish()
+        #expect(run.code == 0, "\(run.errors)")
+        #expect(!fileExists("features"), "nothing is made")
+        let plan = try JSONFile(contents: Array(run.output.utf8), path: "plan").root
+        #expect(try plan.int("cache_bytes_per_token") == bytes)
+        #expect(try plan.int("cache_capacity_tokens") == 500_000_000 / bytes)
+        let (parts, cached) = (try plan.required("seconds"), try plan.required("cached_seconds"))
+        #expect(cached.members.map(\.0) == ["draft", "optimizer", "communication"])
+        let seconds = try (
+            all: parts.required("communication").asDouble(), cached: cached.required("communication").asDouble()
+        )
+        #expect(0 < seconds.cached && seconds.cached < seconds.all)
+        let sum = try cached.members.reduce(0) { try $0 + $1.1.asDouble() }
+        let all = try plan.required("cached_step_seconds").asDouble()
+        #expect(abs(all - sum) < 1e-9 * sum)
+    }
+
     @Test(arguments: [
+        (["--target-cache-size", "0"], "--target-cache-size must be at least 0.001"),
         (["--ranks", "3", "--tp-size", "2"], "--ranks 3 must be a multiple of --tp-size 2"),
         (["--supervised-share", "2"], "--supervised-share must be between 0 and 1"),
         (["--ckpt-dir", "nowhere"], "nowhere/config.json"),

@@ -15,7 +15,7 @@ public enum FeatureRecord {
     public enum NumberType: String, CaseIterable, OptionValue {
         case bfloat16, float32
 
-        var byteCount: Int { self == .bfloat16 ? 2 : 4 }
+        public var byteCount: Int { self == .bfloat16 ? 2 : 4 }
     }
 
     /// Where a matrix of floats lies, row by row.

@@ -9,6 +9,7 @@ enum PlanCommand {
         @Option("Ranks of the whole run, on this machine.") var ranks: Int?
         @Option("Tokens of a sequence.") var maxLength: Int = 2048
         @Option("The share of tokens that are the assistant's.") var supervisedShare: Float = 1
+        var cache = TargetCacheOptions()
         var draft = DraftOptions()
         @Option("Sequences that a rank works on at a time.") var batchSize: Int = 1
         @Option("Sequences of a step over all ranks.") var draftGlobalBatchSize: Int = 8
@@ -16,6 +17,7 @@ enum PlanCommand {
 
         func validate() throws(OptionsError) {
             try target.validate()
+            try cache.validate()
             try draft.validate()
             for (name, value) in [
                 ("--ranks", ranks), ("--max-length", maxLength), ("--batch-size", batchSize),

@@ -16,6 +16,9 @@ struct TargetCacheOptions: Options {
 
     var isUsed: Bool { targetCache != nil }
 
+    /// The largest that a target's file gets, in bytes.
+    var limit: Int { Int((1e3 * targetCacheSize).rounded()) * 1_000_000 }
+
     /// What of it a run's numbers depend on.
     var fixedSetting: String {
         let type = isUsed ? targetCacheDtype : .float32
@@ -35,7 +38,7 @@ struct TargetCacheOptions: Options {
         let sums = try grid.world.sum(words.map { Double($0) }).map { UInt64($0) }
         let cache = try TargetCache(
             directory: targetCache, identity: Digest(high: sums[0] << 32 | sums[1], low: sums[2] << 32 | sums[3]),
-            type: targetCacheDtype, limit: Int((1e3 * targetCacheSize).rounded()) * 1_000_000)
+            type: targetCacheDtype, limit: limit)
         Log.line("target cache: \(cache.path)")
         return cache
     }

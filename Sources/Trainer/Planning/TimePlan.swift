@@ -8,8 +8,11 @@ import Shared
 struct TimePlan {
     /// What takes time in a step of the whole world, and how many seconds.
     let parts: [(name: String, seconds: Double)]
+    /// The same where the target's features are all in a cache; reading them is less than the estimate's error.
+    let partsFromCache: [(name: String, seconds: Double)]
 
     var seconds: Double { parts.reduce(0) { $0 + $1.seconds } }
+    var secondsFromCache: Double { partsFromCache.reduce(0) { $0 + $1.seconds } }
 
     /// What is planned for.
     struct Job {
@@ -38,16 +41,20 @@ struct TimePlan {
         let target = try sampler.targetSeconds() * slowness * job.microBatches
         let draft = try sampler.draftSeconds() * slowness * job.microBatches
         let count = job.draft.parameters.gradients.count
-        var parts = [
-            ("target", target), ("draft", draft),
-            ("optimizer", StepSampler.optimizerSeconds(count / job.ranks) * slowness),
-        ]
-        if job.ranks > 1 {
-            let hidden = job.target.configuration.hiddenSize * job.sizes.groupRows
-            let sums = job.sizes.tpSize > 1 ? Double((2 * job.target.layers.count + 1) * hidden) : 0
-            let floats = sums * job.microBatches + Double(count)
-            parts.append(("communication", 4 * floats / StepSampler.allReduceRate() * slowness))
+        let rest = [("draft", draft), ("optimizer", StepSampler.optimizerSeconds(count / job.ranks) * slowness)]
+        guard job.ranks > 1 else {
+            (parts, partsFromCache) = ([("target", target)] + rest, rest)
+            return
         }
-        self.parts = parts
+        let bytesPerSecond = StepSampler.allReduceRate()
+        /// - Parameter sums: How many times ranks that share a target add up their rows' hidden states.
+        func communication(sums: Int) -> (String, Double) {
+            let hidden = job.target.configuration.hiddenSize * job.sizes.groupRows
+            let floats = job.sizes.tpSize > 1 ? Double(sums * hidden) * job.microBatches : 0
+            return ("communication", 4 * (floats + Double(count)) / bytesPerSecond * slowness)
+        }
+        parts = [("target", target)] + rest + [communication(sums: 2 * job.target.layers.count + 1)]
+        // The embedding, and the last hidden states, which each rank has of its own rows.
+        partsFromCache = rest + [communication(sums: 2)]
     }
 }

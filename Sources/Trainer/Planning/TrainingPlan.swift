@@ -4,6 +4,8 @@ import Shared
 struct TrainingPlan {
     let memory: MemoryPlan
     let time: TimePlan
+    /// What the target's features will take on disk; nil without `--target-cache`.
+    let cache: CachePlan?
     /// Sequences of a step and tokens of each.
     let sequences: Int
     let length: Int
@@ -39,12 +41,13 @@ struct TrainingPlan {
             TimePlan.Job(
                 target: target, configuration: configuration, draft: draft, sizes: sizes, options: options.draft,
                 ranks: ranks, threads: threads, microBatches: Double(own) / Double(options.batchSize)))
+        cache = options.cache.isUsed ? CachePlan(options.cache, configuration) : nil
         title =
             "\(ranks) rank\(ranks == 1 ? "" : "s"), \(threads) thread\(threads == 1 ? "" : "s") each, tensor parallel "
             + "\(tpSize), \(MatrixPrecision.current)"
     }
 
-    var tokensPerSecond: Double { Double(sequences * length) / time.seconds }
+    private func tokensPerSecond(_ seconds: Double) -> Double { Double(sequences * length) / seconds }
 
     var text: String {
         let row = { (name: String, value: String) in
@@ -56,17 +59,37 @@ struct TrainingPlan {
             [title, "memory of a rank, MB"] + memory.parts.map { row($0.name, megabytes($0.bytes)) }
             + [row("all", megabytes(memory.bytes)), "a step of \(sequences) sequences of \(length) tokens, seconds"]
             + time.parts.map { row($0.name, fixed($0.seconds, 3)) }
-            + [row("all", fixed(time.seconds, 3)), row("tokens/s", fixed(tokensPerSecond, 1))]
-        return lines.joined(separator: "\n")
+            + [row("all", fixed(time.seconds, 3)), row("tokens/s", fixed(tokensPerSecond(time.seconds), 1))]
+        guard let cache else { return lines.joined(separator: "\n") }
+        let cached =
+            ["a step whose features are all in --target-cache, seconds"]
+            + time.partsFromCache.map { row($0.name, fixed($0.seconds, 3)) }
+            + [
+                row("all", fixed(time.secondsFromCache, 3)),
+                row("tokens/s", fixed(tokensPerSecond(time.secondsFromCache), 1)),
+                "features in --target-cache, before compression",
+                row("bytes a token", "\(cache.bytesPerToken)"),
+                row("tokens that fit", grouped(cache.capacity)),
+            ]
+        return (lines + cached).joined(separator: "\n")
     }
 
     var json: JSONText {
-        .object([
-            ("memory_bytes", .int(memory.bytes)),
-            ("memory", .object(memory.parts.map { ($0.name, .int($0.bytes)) })),
-            ("step_seconds", .number(time.seconds)),
-            ("seconds", .object(time.parts.map { ($0.name, .number($0.seconds)) })),
-            ("tokens_per_second", .number(tokensPerSecond)),
-        ])
+        let cached = cache.map { cache -> [(String, JSONText)] in
+            [
+                ("cached_step_seconds", .number(time.secondsFromCache)),
+                ("cached_seconds", .object(time.partsFromCache.map { ($0.name, .number($0.seconds)) })),
+                ("cached_tokens_per_second", .number(tokensPerSecond(time.secondsFromCache))),
+                ("cache_bytes_per_token", .int(cache.bytesPerToken)), ("cache_capacity_tokens", .int(cache.capacity)),
+            ]
+        }
+        return .object(
+            [
+                ("memory_bytes", .int(memory.bytes)),
+                ("memory", .object(memory.parts.map { ($0.name, .int($0.bytes)) })),
+                ("step_seconds", .number(time.seconds)),
+                ("seconds", .object(time.parts.map { ($0.name, .number($0.seconds)) })),
+                ("tokens_per_second", .number(tokensPerSecond(time.seconds))),
+            ] + (cached ?? []))
     }
 }

@@ -1,0 +1,16 @@
+import Shared
+
+/// What the target's features will take in `--target-cache`, at most: their exponents are compressed there, which
+/// depends on the numbers.
+struct CachePlan {
+    /// Of the layers that the draft sees and the last hidden state.
+    let bytesPerToken: Int
+    /// Tokens that `--target-cache-size` has room for, at least.
+    let capacity: Int
+
+    init(_ options: TargetCacheOptions, _ draft: Eagle3Configuration) {
+        bytesPerToken =
+            (draft.auxiliaryLayers.count + 1) * draft.shape.targetHiddenSize * options.targetCacheDtype.byteCount
+        capacity = options.limit / bytesPerToken
+    }
+}
