@@ -203,6 +203,52 @@ sed -i 's/"--total-steps": "6"/"--total-steps": "30"/' "$scratch/begun/step_2/tr
 check "steps without a finite loss are skipped and named, and ten in a row end the run" diverged
 sed -i 's/"--total-steps": "30"/"--total-steps": "6"/' "$scratch/begun/step_2/training_state.json"
 
+# rare: a token that is in one sample alone, and that sample.
+rare() {
+    "$programs/Preprocess" dump --train-data-path "$data" --cache-dir "$scratch/cache" >"$scratch/samples.jsonl"
+    "$python" - "$scratch/samples.jsonl" <<'END'
+import json, sys
+samples = [set(json.loads(line)["input_ids"]) for line in open(sys.argv[1])]
+print(*next((token, number) for number, own in enumerate(samples) for token in sorted(own)
+            if sum(token in other for other in samples) == 1))
+END
+}
+# checkpoint STEP: its name.
+checkpoint() { if [ "$1" = 3 ]; then echo epoch_1; elif [ "$1" = 6 ]; then echo epoch_2; else echo "step_$1"; fi; }
+few() {
+    local output=$scratch/few resumed=$scratch/few-resumed token sample step steps
+    read -r token sample < <(rare)
+    cp -r "$model" "$scratch/few-numbers"
+    poison "$scratch/few-numbers" "$token"
+    alone "$output" --target-model-path "$scratch/few-numbers" --save-interval 1 2>"$output.log"
+    cat "$output.log"
+    # Once in each epoch, and each time that sample alone is named.
+    grep -o "step [0-9]*: .* is skipped ([12] so far); samples \[$sample\]$" "$output.log" >"$scratch/skipped"
+    [ "$(wc -l <"$scratch/skipped")" = 2 ] && [ "$(grep -c "is skipped" "$output.log")" = 2 ]
+    mapfile -t steps < <(sed -n 's/^step \([0-9]*\):.*/\1/p' "$scratch/skipped")
+    [ "${steps[0]}" -le 3 ] && [ "${steps[1]}" -gt 3 ]
+    grep -q '"skipped_steps": 2' "$output/latest/training_state.json"
+    for step in "${steps[@]}"; do
+        [ "$step" = 1 ] || compare tensors "$output/$(checkpoint $((step - 1)))/training_state.safetensors" \
+            "$output/$(checkpoint "$step")/training_state.safetensors"
+    done
+    # From every checkpoint on: before, between and behind the skipped steps.
+    for step in 1 2 3 4 5; do
+        rm -rf "$resumed" && mkdir "$resumed"
+        cp -a "$output/$(checkpoint "$step")" "$resumed/"
+        ln -s "$(checkpoint "$step")" "$resumed/latest"
+        alone "$resumed" --target-model-path "$scratch/few-numbers" --resume
+        compare tensors "$output/latest/model.safetensors" "$resumed/latest/model.safetensors"
+        compare tensors "$output/latest/training_state.safetensors" "$resumed/latest/training_state.safetensors"
+        grep -q '"skipped_steps": 2' "$resumed/latest/training_state.json"
+    done
+    # Two ranks skip the same steps and name the same sample.
+    train 2 "$output-2" --target-model-path "$scratch/few-numbers" 2>"$output-2.log"
+    [ "$(grep -c "is skipped ([12] so far); samples \[$sample\]$" "$output-2.log")" = 2 ]
+}
+check "a step with a sample that has no finite loss is skipped and that sample named; resumed anywhere, nothing differs" \
+    few
+
 # --- A damaged record in the store
 
 # damaged_store FILE: finds the second frame of the store's first block and changes a byte in the midst of it.

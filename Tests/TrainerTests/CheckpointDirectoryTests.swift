@@ -65,22 +65,3 @@ struct CheckpointDirectoryTests {
         }
     }
 }
-
-/// Steps that give no number leave the draft as it was, and too many of them end the run.
-struct FaultsTests {
-    private func report(_ step: Int, isSkipped: Bool) -> TrainingLoop.StepReport {
-        TrainingLoop.StepReport(
-            step: step, statistics: TrainingStatistics(tttLength: 1), learningRate: 0, gradNorm: 1, tokens: 1,
-            samples: [step], badSamples: [], waited: .zero,
-            isSkipped: isSkipped, isInterrupted: false)
-    }
-
-    @Test func tooManySkippedStepsInARowEndTheRun() throws {
-        var faults = Faults()
-        for step in 1..<Faults.mostSkippedInARow { try faults.note(report(step, isSkipped: true)) }
-        try faults.note(report(10, isSkipped: false))
-        #expect(faults.skippedInARow == 0 && faults.skippedSteps == Faults.mostSkippedInARow - 1)
-        for step in 11..<10 + Faults.mostSkippedInARow { try faults.note(report(step, isSkipped: true)) }
-        #expect(throws: TrainingError.self) { try faults.note(report(99, isSkipped: true)) }
-    }
-}

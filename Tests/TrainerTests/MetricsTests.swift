@@ -35,7 +35,7 @@ struct MetricsTests {
         }
         let report = TrainingLoop.StepReport(
             step: 1, statistics: TrainingStatistics(tttLength: 2), learningRate: 1, gradNorm: 1, tokens: 1,
-            samples: [], badSamples: [], waited: .zero, isSkipped: false, isInterrupted: false)
+            samples: [], badSamples: [], waited: .zero, isSkipped: false, nonFiniteSamples: [], isInterrupted: false)
         var interval = MetricsInterval(tttLength: 2, start: PhaseTimes())
         interval.add(report, maxGradNorm: 0.5)
         let profile = try ProfileReport(PhaseTimes(), over: SingleProcess())
@@ -54,7 +54,8 @@ struct MetricsTests {
         for (norm, isSkipped) in [(0.25, false), (2.0, false), (Double.infinity, true)] {
             let report = TrainingLoop.StepReport(
                 step: 1, statistics: TrainingStatistics(tttLength: 1), learningRate: 1, gradNorm: norm, tokens: 10,
-                samples: [], badSamples: [], waited: .zero, isSkipped: isSkipped, isInterrupted: false)
+                samples: [], badSamples: [], waited: .zero, isSkipped: isSkipped, nonFiniteSamples: [],
+                isInterrupted: false)
             interval.add(report, maxGradNorm: 0.5)
             last = report
         }

@@ -16,8 +16,11 @@ struct StepBatch {
     let bad: [Int]
     /// For each micro batch, for each rank of the group, its samples.
     let micro: [[[Sample]]]
-    /// For each micro batch, the ranks of the world that have samples in it.
-    let busyRanks: [[Int]]
+    /// For each micro batch, for each rank of the world, the numbers of its samples.
+    let parts: [[[Int]]]
+
+    /// The ranks of the world that have samples in a micro batch.
+    func busyRanks(_ micro: Int) -> [Int] { parts[micro].indices.filter { !parts[micro][$0].isEmpty } }
 }
 
 /// Reads the samples of global batches, each ahead of the step that needs it.
@@ -70,7 +73,7 @@ final class BatchReader {
         return StepBatch(
             samples: batch.samples.filter { !bad.contains($0) }, bad: bad.sorted(),
             micro: try parts.map { try $0[grid.groupRanks].map { try $0.map { try sample($0, batch) } } },
-            busyRanks: parts.map { part in part.indices.filter { !part[$0].isEmpty } })
+            parts: parts)
     }
 
     private func sample(_ index: Int, _ batch: ReadBatch) throws -> Sample {

@@ -21,9 +21,10 @@ struct Faults: Equatable {
         }
         skippedSteps += 1
         skippedInARow += 1
+        let samples = report.nonFiniteSamples.isEmpty ? report.samples : report.nonFiniteSamples
         Log.line(
             "warning: step \(report.step): the loss or the gradient isn't finite, the step is skipped "
-                + "(\(skippedSteps) so far); samples \(report.samples)")
+                + "(\(skippedSteps) so far); samples \(samples)")
         guard skippedInARow < Self.mostSkippedInARow else {
             throw TrainingError(
                 message: "\(skippedInARow) steps in a row had a loss or a gradient that isn't finite: the draft has "

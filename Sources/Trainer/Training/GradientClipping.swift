@@ -35,3 +35,10 @@ enum GradientClipping {
         return sum.sum()
     }
 }
+
+extension ParameterStore {
+    /// Whether no gradient is a NaN or an infinity.
+    var hasFiniteGradients: Bool {
+        GradientClipping.squares(gradients, 0..<gradients.count).allSatisfy(\.isFinite)
+    }
+}

@@ -39,6 +39,8 @@ final class TrainingLoop {
         let waited: Duration
         /// Whether the loss or the gradient had a NaN or an infinity, and the weights were left as they were.
         let isSkipped: Bool
+        /// Of such a step, the samples whose own loss or gradient has one; none if only their sum does.
+        let nonFiniteSamples: [Int]
         /// Whether any rank was asked to stop.
         let isInterrupted: Bool
     }
@@ -87,7 +89,7 @@ final class TrainingLoop {
         ])
         let statistics = try gradients(of: batch, labels: count[0])
         let norm = try Profile.measure(.optimizer) { try optimizer.gradientNorm() }
-        let isSkipped = !norm.isFinite || !statistics.losses.allSatisfy(\.isFinite)
+        let isSkipped = !norm.isFinite || !statistics.isFinite
         let learningRate = schedule.learningRate(at: step)
         if !isSkipped {
             try Profile.measure(.optimizer) {
@@ -100,7 +102,30 @@ final class TrainingLoop {
         return StepReport(
             step: step, statistics: statistics, learningRate: learningRate, gradNorm: norm, tokens: count[1],
             samples: batch.samples, badSamples: batch.bad, waited: reader.waited - waitedBefore,
-            isSkipped: isSkipped, isInterrupted: try grid.world.any(Interrupt.isRequested))
+            isSkipped: isSkipped,
+            nonFiniteSamples: isSkipped ? try nonFiniteSamples(of: batch, labels: count[0]) : [],
+            isInterrupted: try grid.world.any(Interrupt.isRequested))
+    }
+
+    /// The samples whose loss or gradient isn't finite, on any rank: each is computed again by itself.
+    ///
+    /// For a step that is skipped, whose own gradients nobody needs any more.
+    private func nonFiniteSamples(of batch: StepBatch, labels: Double) throws -> [Int] {
+        let parameters = model.draft.parameters
+        var found: Set<Int> = []
+        for (micro, parts) in zip(batch.micro, batch.parts) {
+            let own = parts[grid.world.rank]
+            for place in 0..<(micro.map(\.count).max() ?? 0) {
+                let samples = micro.map { Array($0.dropFirst(place).prefix(1)) }
+                let weights = weights(
+                    samples[grid.tensorParallel.rank], labels: labels, sequences: batch.samples.count)
+                parameters.zeroGradients()
+                let isFinite = try model.run(samples, weights: weights, in: workspace).isFinite
+                if place < own.count, !(isFinite && parameters.hasFiniteGradients) { found.insert(own[place]) }
+            }
+        }
+        let flags = try grid.world.max(batch.samples.map { found.contains($0) ? 1 : 0 })
+        return zip(batch.samples, flags).filter { $0.1 > 0 }.map(\.0)
     }
 
     /// Runs all micro batches; the optimizer has the gradients' sums then.
@@ -116,7 +141,7 @@ final class TrainingLoop {
             if index == 0 || settings.isDeterministic {
                 model.draft.parameters.zeroGradients()
                 let order = BatchSampler.dealingOrder(round: index, ranks: ranks)
-                reduction.begin(order: settings.isDeterministic ? order.filter(batch.busyRanks[index].contains) : order)
+                reduction.begin(order: settings.isDeterministic ? order.filter(batch.busyRanks(index).contains) : order)
             }
             let isLast = index == batch.micro.count - 1 || settings.isDeterministic
             var weights = weights(

@@ -57,6 +57,9 @@ struct TrainingStatistics {
     /// Mean soft cross-entropy of each step, over its learnt rows.
     var losses: [Double] { steps.map { $0.loss / Swift.max(1, $0.learnt) } }
 
+    /// Whether no loss has a NaN or an infinity.
+    var isFinite: Bool { steps.allSatisfy { $0.loss.isFinite && $0.objective.isFinite } }
+
     /// What is minimised: Σ_k decay^k of each step's loss, per label of the first.
     func weightedLoss(decay: Double) -> Double {
         var (sum, weight) = (0.0, 1.0)
