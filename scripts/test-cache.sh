@@ -28,11 +28,14 @@ cached() {
     logged "$2" alone "$2" "${exact[@]}"
 }
 says() { grep -F "$2" "$1.log"; }
+# reported OUTPUT TEXT: the run's metrics say so of its steps, without evaluations.
+reported() { "$programs/Trainer" report "$1" | grep "from the target cache" | grep -F "$2"; }
 loadings() { grep -c "target: loaded" "$1.log"; }
 
 once() {
     cached once "$scratch/once"
     says "$scratch/once" "36 of 72 sequences found, 36 computed, 36 kept in "
+    reported "$scratch/once" "36 of 72 samples, 50.0%"
     [ "$(loadings "$scratch/once")" = 2 ]
     same_draft "$scratch/once"
     cached once "$scratch/again"
@@ -60,6 +63,7 @@ captured() {
     says "$scratch/capture" "42 of 42 sequences found, 0 computed"
     cached captured "$scratch/from-capture" --eval-data-path "$scratch/eval.jsonl" --eval-max-samples 0
     says "$scratch/from-capture" "84 of 84 sequences found, 0 computed"
+    reported "$scratch/from-capture" "72 of 72 samples, 100.0%"
     compare metrics "$scratch"/{reference,from-capture}/metrics.jsonl losses accuracies --tolerance 1e-4
 }
 check "what Trainer capture keeps, training finds: data, and held-out data" captured
@@ -109,6 +113,7 @@ together() {
     same_draft "$scratch/together-2"
     cached together "$scratch/together-3"
     says "$scratch/together-3" "72 of 72 sequences found, 0 computed"
+    reported "$scratch/together-3" "72 of 72 samples, 100.0%"
 }
 check "two runs at once write the same cache" together
 

@@ -9,7 +9,7 @@ struct FaultsTests {
     private func report(_ step: Int, isSkipped: Bool) -> TrainingLoop.StepReport {
         TrainingLoop.StepReport(
             step: step, statistics: TrainingStatistics(tttLength: 1), learningRate: 0, gradNorm: 1, tokens: 1,
-            samples: [step], badSamples: [], waited: .zero, isSkipped: isSkipped,
+            samples: [step], badSamples: [], waited: .zero, targetCache: nil, isSkipped: isSkipped,
             nonFiniteSamples: [], isInterrupted: false)
     }
 

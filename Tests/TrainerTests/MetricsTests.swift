@@ -35,11 +35,12 @@ struct MetricsTests {
         }
         let report = TrainingLoop.StepReport(
             step: 1, statistics: TrainingStatistics(tttLength: 2), learningRate: 1, gradNorm: 1, tokens: 1,
-            samples: [], badSamples: [], waited: .zero, isSkipped: false, nonFiniteSamples: [], isInterrupted: false)
+            samples: [], badSamples: [], waited: .zero, targetCache: nil, isSkipped: false, nonFiniteSamples: [],
+            isInterrupted: false)
         var interval = MetricsInterval(tttLength: 2, start: PhaseTimes())
         interval.add(report, maxGradNorm: 0.5)
         let profile = try ProfileReport(PhaseTimes(), over: SingleProcess())
-        let values = interval.values(report, epoch: 0, decay: 0.8, peakMemory: 0, profile: profile)
+        let values = interval.values(report, epoch: 0, targetCache: (0, 0), decay: 0.8, peakMemory: 0, profile: profile)
         for (name, _) in values { #expect(Metric.byName[name] != nil, "\(name) has no definition") }
         let heldOut = HeldOutEvaluation.Report(
             statistics: report.statistics, decoding: DecodingResult(draftLength: 2, prompts: 1), samples: 1,
@@ -54,8 +55,9 @@ struct MetricsTests {
         for (norm, isSkipped) in [(0.25, false), (2.0, false), (Double.infinity, true)] {
             let report = TrainingLoop.StepReport(
                 step: 1, statistics: TrainingStatistics(tttLength: 1), learningRate: 1, gradNorm: norm, tokens: 10,
-                samples: [], badSamples: [], waited: .zero, isSkipped: isSkipped, nonFiniteSamples: [],
-                isInterrupted: false)
+                samples: [], badSamples: [], waited: .zero,
+                targetCache: TargetCache.Counts(found: 2, computed: isSkipped ? 1 : 0), isSkipped: isSkipped,
+                nonFiniteSamples: [], isInterrupted: false)
             interval.add(report, maxGradNorm: 0.5)
             last = report
         }
@@ -67,10 +69,12 @@ struct MetricsTests {
         let profile = try ProfileReport(interval.times(until: now), over: SingleProcess())
         let values = Dictionary(
             uniqueKeysWithValues: interval.values(
-                try #require(last), epoch: 0, decay: 1, peakMemory: 0, profile: profile
+                try #require(last), epoch: 0, targetCache: interval.targetCache, decay: 1, peakMemory: 0,
+                profile: profile
             ).map { ($0.0, $0.1.compact) })
         #expect(values["steps"] == "3" && values["skipped_steps"] == "1" && values["clipped_steps"] == "1")
         #expect(values["largest_grad_norm"] == "2.0" && values["grad_norm"] == "null" && values["tokens"] == "30")
+        #expect(values["target_cache_hits"] == "6" && values["target_cache_misses"] == "1")
         #expect(values["save_seconds"] == "4.0" && values["seconds"] == "7.0")
         #expect(values["phase_seconds"] == #"{"target":2.0,"other":5.0}"#)
     }

@@ -36,6 +36,9 @@ struct TrainingReportTests {
                         ("epoch", .number(Double(step) / 10)), ("steps", .int(1)), ("learning_rate", .number(1e-4)),
                         ("grad_norm", .number(step == 3 ? .nan : 2)), ("clipped_steps", .int(1)),
                         ("tokens", .int(100)), ("seconds", .number(2)), ("tokens_per_second", .number(50)),
+                        ("skipped_steps", .int(step == 3 ? 1 : 0)), ("data_wait_share", .number(step == 1 ? 0.4 : 0)),
+                        ("target_cache_hits", .int(step > 200 ? 3 : 0)),
+                        ("target_cache_misses", .int(step > 200 ? 1 : 4)),
                     ]))
             if step.isMultiple(of: max(1, steps / 10)) {
                 try file.append(MetricsRecord(kind: .heldOut, step: step, values: draft))
@@ -55,6 +58,10 @@ struct TrainingReportTests {
         #expect(end.output.contains("steps                          400 of 400\n"))
         #expect(end.output.contains("acceptance length, simulated   5.500 at step 400\n"))
         #expect(end.output.contains("tokens/s                       50\n"))
+        // Of the whole run, not of its last line.
+        #expect(end.output.contains("skipped steps                  1\n"))
+        #expect(end.output.contains("waiting for data               0.10%\n"))
+        #expect(end.output.contains("from the target cache          600 of \(grouped(1600)) samples, 37.5%\n"))
         let text = try String(contentsOfFile: page, encoding: .utf8)
         #expect(text.hasPrefix("<!doctype html>") && text.hasSuffix("</html>\n"))
         #expect(text.contains("Trainer train --x '&lt;&amp;&gt;'") && !text.contains("http"))

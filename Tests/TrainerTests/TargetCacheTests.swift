@@ -16,19 +16,24 @@ struct TargetCacheTests {
         try TargetCache(directory: directory, identity: Digest(of: "target"), type: type, limit: limit)
     }
 
-    /// The losses of all steps and the weights at the end.
+    /// The losses of all steps, the weights at the end, and what the steps said of this rank's samples.
     private static func train(
         _ world: any Communicator, tpSize: Int = 1, batchSize: Int = 2, cache: TargetCache?
-    ) throws -> (losses: [Double], weights: [Float]) {
+    ) throws -> (losses: [Double], weights: [Float], hits: Int, misses: Int) {
         let run = try GoldenRun("llama")
         let grid = try ProcessGrid(world: world, tpSize: tpSize)
         var model = try run.trainer(grid.tensorParallel)
         model.cache = cache
         let loop = try TrainingLoop(
             grid: grid, model: model, samples: run.samples, settings: settings(batchSize: batchSize))
-        var losses: [Double] = []
-        while !loop.isDone { losses += try loop.run().statistics.losses }
-        return (losses, Array(loop.model.draft.parameters.weights))
+        var (losses, hits, misses): ([Double], Int, Int) = ([], 0, 0)
+        while !loop.isDone {
+            let report = try loop.run()
+            losses += report.statistics.losses
+            hits += report.targetCache?.found ?? 0
+            misses += report.targetCache?.computed ?? 0
+        }
+        return (losses, Array(loop.model.draft.parameters.weights), hits, misses)
     }
 
     @Test func aSecondRunFindsEverythingAndGivesTheSameNumbers() throws {
@@ -38,7 +43,9 @@ struct TargetCacheTests {
             let first = try Self.train(SingleProcess(), cache: cache)
             // Each sequence is computed in the first epoch and found in the second.
             #expect(cache.counts.found == count && cache.counts.computed == count && cache.counts.kept == count)
+            #expect(first.hits == count && first.misses == count)
             let second = try Self.train(SingleProcess(), cache: cache)
+            #expect(second.hits == 2 * count && second.misses == 0)
             #expect(cache.counts.found == 3 * count && cache.counts.computed == count)
             #expect(second.losses == first.losses && second.weights == first.weights)
             let without = try Self.train(SingleProcess(), cache: nil)

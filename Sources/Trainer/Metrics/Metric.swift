@@ -51,6 +51,8 @@ struct Metric {
         Metric("phase_seconds", "s", "Where the seconds went, by phase: the mean over all ranks."),
         Metric("skipped_steps", "steps", "Steps that were skipped for a loss or gradient with a NaN or an infinity."),
         Metric("bad_samples", "samples", "Samples that couldn't be read and were left out (--on-bad-sample skip)."),
+        Metric("target_cache_hits", "samples", "Samples whose target's features --target-cache had; with it alone."),
+        Metric("target_cache_misses", "samples", "Samples whose target's features it didn't have; with it alone."),
         Metric("data_wait_share", "share", "Of the seconds, those in which a step waited for its samples."),
         Metric("peak_memory_bytes", "bytes", "The largest resident set that any rank has had."),
         Metric("save_seconds", "s", "Time that checkpoints took since the last record."),

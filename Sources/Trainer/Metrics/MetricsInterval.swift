@@ -8,6 +8,8 @@ struct MetricsInterval {
     private(set) var steps = 0
     private var skippedSteps = 0
     private var badSamples = 0
+    /// This rank's samples, by whether the cache of the target's features had them.
+    private(set) var targetCache: (hits: Int, misses: Int) = (0, 0)
     private var waited = Duration.zero
     private var clippedSteps = 0
     private var largestGradNorm = 0.0
@@ -26,6 +28,9 @@ struct MetricsInterval {
         tokens += report.tokens
         badSamples += report.badSamples.count
         waited += report.waited
+        if let counts = report.targetCache {
+            targetCache = (targetCache.hits + counts.found, targetCache.misses + counts.computed)
+        }
         steps += 1
         if report.isSkipped {
             skippedSteps += 1
@@ -45,16 +50,21 @@ struct MetricsInterval {
     func times(until now: PhaseTimes) -> PhaseTimes { now.since(start) }
 
     /// The record of these steps, the last of which is `report`.
+    ///
     /// - Parameters:
+    ///   - targetCache: Samples of all ranks, by whether the cache of the target's features had them; nil without one.
     ///   - decay: How much less each step of training-time test counts than the one before.
     ///   - peakMemory: Of all ranks, in bytes.
     ///   - profile: Seconds of each phase, the mean over the ranks.
     func values(
-        _ report: TrainingLoop.StepReport, epoch: Double, decay: Double, peakMemory: Double,
-        profile: ProfileReport
+        _ report: TrainingLoop.StepReport, epoch: Double, targetCache: (hits: Int, misses: Int)?, decay: Double,
+        peakMemory: Double, profile: ProfileReport
     ) -> [(String, JSONText)] {
         let seconds = profile.elapsed
         let phases = profile.lines.filter { $0.most > 1e-6 }.map { ($0.name, JSONText.number($0.mean)) }
+        let cached = targetCache.map { counts -> [(String, JSONText)] in
+            [("target_cache_hits", .int(counts.hits)), ("target_cache_misses", .int(counts.misses))]
+        }
         return [
             ("epoch", .number(epoch)), ("steps", .int(steps)),
             ("learning_rate", .number(Double(report.learningRate))), ("grad_norm", .number(report.gradNorm)),
@@ -66,7 +76,7 @@ struct MetricsInterval {
             ("phase_seconds", .object(phases)), ("peak_memory_bytes", .int(Int(peakMemory))),
             ("save_seconds", .number(saveSeconds)),
             ("unix_time", .int(time(nil))),
-        ] + statistics.values
+        ] + (cached ?? []) + statistics.values
     }
 }
 

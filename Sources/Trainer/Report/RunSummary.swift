@@ -49,10 +49,19 @@ struct RunSummary {
         add(
             "beside them",
             apart.isEmpty ? nil : apart.map { "\($0.0) \(shortTime($0.1))" }.joined(separator: ", "))
-        add("waiting for data", training["data_wait_share"].map { fixed(100 * $0, 2) + "%" })
+        let waited = run.training.reduce(0) { $0 + ($1.values["data_wait_share"] ?? 0) * ($1.values["seconds"] ?? 0) }
+        add(
+            "waiting for data",
+            training["data_wait_share"].map { _ in fixed(100 * waited / max(seconds, 1e-9), 2) + "%" })
+        let (hits, misses) = (run.total("target_cache_hits"), run.total("target_cache_misses"))
+        add(
+            "from the target cache",
+            hits + misses > 0
+                ? "\(grouped(Int(hits))) of \(grouped(Int(hits + misses))) samples, "
+                    + "\(fixed(100 * hits / (hits + misses), 1))%" : nil)
         add("peak memory", run.series(\.training, "peak_memory_bytes").map(\.y).max().map { shortNumber($0) + "B" })
-        add("skipped steps", training["skipped_steps"].map { grouped(Int($0)) })
-        add("bad samples", training["bad_samples"].map { grouped(Int($0)) })
+        add("skipped steps", training["skipped_steps"].map { _ in grouped(Int(run.total("skipped_steps"))) })
+        add("bad samples", training["bad_samples"].map { _ in grouped(Int(run.total("bad_samples"))) })
         self.lines = lines
     }
 

@@ -33,6 +33,14 @@ final class TargetCache: Sendable {
         var kept = 0
         var keptTokens = 0
         var keptBytes = 0
+
+        /// What has been counted since `earlier`.
+        func since(_ earlier: Counts) -> Counts {
+            Counts(
+                found: found - earlier.found, computed: computed - earlier.computed,
+                damaged: damaged - earlier.damaged, kept: kept - earlier.kept,
+                keptTokens: keptTokens - earlier.keptTokens, keptBytes: keptBytes - earlier.keptBytes)
+        }
     }
 
     /// - Parameters:

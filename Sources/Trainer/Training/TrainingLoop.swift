@@ -37,6 +37,8 @@ final class TrainingLoop {
         let badSamples: [Int]
         /// How long the step waited for its samples.
         let waited: Duration
+        /// What this rank's samples found in the cache of the target's features; nil without one.
+        let targetCache: TargetCache.Counts?
         /// Whether the loss or the gradient had a NaN or an infinity, and the weights were left as they were.
         let isSkipped: Bool
         /// Of such a step, the samples whose own loss or gradient has one; none if only their sum does.
@@ -87,7 +89,9 @@ final class TrainingLoop {
             own.reduce(0) { $0 + Double(model.labelCount(Batch([$1]))) },
             own.reduce(0) { $0 + Double($1.inputIDs.count) },
         ])
+        let countsBefore = model.cache?.counts
         let statistics = try gradients(of: batch, labels: count[0])
+        let counts = countsBefore.flatMap { model.cache?.counts.since($0) }
         let norm = try Profile.measure(.optimizer) { try optimizer.gradientNorm() }
         let isSkipped = !norm.isFinite || !statistics.isFinite
         let learningRate = schedule.learningRate(at: step)
@@ -102,7 +106,7 @@ final class TrainingLoop {
         return StepReport(
             step: step, statistics: statistics, learningRate: learningRate, gradNorm: norm, tokens: count[1],
             samples: batch.samples, badSamples: batch.bad, waited: reader.waited - waitedBefore,
-            isSkipped: isSkipped,
+            targetCache: counts, isSkipped: isSkipped,
             nonFiniteSamples: isSkipped ? try nonFiniteSamples(of: batch, labels: count[0]) : [],
             isInterrupted: try grid.world.any(Interrupt.isRequested))
     }
