@@ -99,13 +99,17 @@ struct HTMLReport {
     }
 
     private var coverageTable: String {
+        let coverage = statistics.coverage
+        let hasHeldOut = coverage.heldOutShare(draftVocabSize: coverage.vocabSize) != nil
+        let names = ["this dataset"] + (hasHeldOut ? ["held-out data"] : [])
+        let headings = names.map { "<th class=\"number\">\($0)</th>" }
         let rows = statistics.draftVocabSizes.map { size in
             let shares = [
-                statistics.coverage.share(draftVocabSize: size), statistics.coverage.heldOutShare(draftVocabSize: size),
+                coverage.share(draftVocabSize: size), coverage.heldOutShare(draftVocabSize: size),
             ].compactMap { $0.map { "<td class=\"number\">\(fixed(100 * $0, 3))%</td>" } }
             return "<tr><td>\(grouped(size)) tokens</td>\(shares.joined())</tr>"
         }
-        return "<table class=\"narrow\">\(rows.joined())</table>"
+        return "<table class=\"narrow\"><tr><th>Vocabulary of</th>\(headings.joined())</tr>\(rows.joined())</table>"
     }
 
     private func records() throws -> String {
