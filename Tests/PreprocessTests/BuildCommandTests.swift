@@ -191,7 +191,7 @@ import Testing
         let data = try largeData(8000)
         let store = StoreLocation.path(cacheDir: cache, dataPaths: [data])
         let build = try ProgramRun("Preprocess", arguments([data]))
-        while build.isRunning, size(store + ".partial") < 1 { usleep(200) }
+        while build.isRunning, size(store + ".partial") < 1 << 20 { usleep(200) }
         build.signal(SIGINT)
         let end = try build.finish()
         #expect(end.code == 130 && end.errors.hasSuffix("interrupted\n") && !fileExists(store), "\(end)")
@@ -233,6 +233,26 @@ import Testing
         try check(
             arguments([good], ["--chat-template", "auto", "--is-preformatted"]), 64, "whose headers mark the turns")
         try check(arguments([good], ["--chat-template", "llama3"]), 1, "the headers of 'llama3' are the template's")
+    }
+
+    /// What is refused leaves nothing that `list` would show; what a build can go on with stays.
+    @Test func leavesNothingOfNoUse() throws {
+        for lines in [[], ["{}", "7"]] {
+            #expect(try run(arguments([data(lines)])).code == 1)
+            #expect(try listDirectory(cache) == [])
+        }
+        #expect(try run(arguments([scratch.path])).code == 1)
+        #expect(try listDirectory(cache) == [])
+        // What was there before stays.
+        let good = try data(conversationLines(20))
+        #expect(try run(arguments([good])).code == 0)
+        let store = StoreLocation.path(cacheDir: cache, dataPaths: [good])
+        _ = try data(["{}"])
+        #expect(try run(arguments([good])).code == 1)
+        #expect(
+            try listDirectory(cache).filter { !$0.hasSuffix(".lock") } == [
+                String(store.split(separator: "/").last ?? "")
+            ])
     }
 
     /// Each turn is a sample with what stands before it, only its own answer supervised; counts reconcile.

@@ -19,8 +19,22 @@ enum BuildCommand {
         }
         let lock = try BuildLock(path) { Log.line("waiting for another build of \(path)") }
         defer { withExtendedLifetime(lock) {} }
-        try RankExchange.removeLeftovers(of: path)
+        let report: BuildReport
+        do {
+            try RankExchange.removeLeftovers(of: path)
+            report = try buildIfNeeded(path, manifest, target, format, options, with: exchange)
+        } catch {
+            if !fileExists(path), !fileExists("\(path).partial") { try lock.removeFile() }
+            throw error
+        }
+        try show(report, of: path, draftVocabSize, options)
+    }
 
+    /// Builds the store unless it is there or another is the same.
+    private static func buildIfNeeded(
+        _ path: String, _ manifest: StoreManifest, _ target: TargetText, _ format: ChatFormat,
+        _ options: BuildOptions, with exchange: RankExchange?
+    ) throws -> BuildReport {
         let reason = options.force ? "" : try reasonToBuild(path, manifest, options.trainDataPath)
         if let reason, !reason.isEmpty { Log.line("building again: \(reason)") }
         let isThere = try reason == nil || (!options.force && linked(path, manifest, options.cacheDir))
@@ -29,7 +43,7 @@ enum BuildCommand {
             try isThere
             ? BuildReport(isUpToDate: true) : build(path, manifest, target, format, options, with: exchange)
         try exchange?.end()
-        try show(report, of: path, draftVocabSize, options)
+        return report
     }
 
     private static func show(

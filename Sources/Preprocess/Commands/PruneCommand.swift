@@ -59,8 +59,7 @@ enum PruneCommand {
                 guard !names.contains(store), !names.contains(store + ".partial"),
                     !fileExists("\(cacheDir)/\(store)"), let lock = try BuildLock(ifFree: "\(cacheDir)/\(store)")
                 else { continue }
-                try remove("\(cacheDir)/\(name)")
-                withExtendedLifetime(lock) {}
+                try lock.removeFile()
             } else if name.hasSuffix(".files") || name.hasSuffix(".mdb.sealed") {
                 let key = name.prefix { $0 != "." }
                 guard key.utf8.count == 32, !fileExists("\(cacheDir)/\(key).mdb"),

@@ -33,12 +33,24 @@ struct Pipeline {
 
     /// Goes on where the writer is and finishes the store.
     ///
+    /// What was written stays after an error only if another build can go on with it.
     /// - Parameter progress: Called after each batch, with the bytes that were read and the writer's counts.
     /// - Parameter exchange: The other ranks that make a part of the batches, if there are any.
     /// - Throws: `Interrupted` after committing what is done, if a signal has come; else what reading or writing threw.
     func run(
         into writer: SampleStoreWriter, with exchange: RankExchange? = nil,
         progress: (_ bytesRead: Int, _ counts: StoreCounts) -> Void = { _, _ in }
+    ) throws -> StoreManifest {
+        do {
+            return try build(with: writer, exchange, progress)
+        } catch {
+            if error is DatasetError || !writer.canBeContinued { try writer.discard() }
+            throw error
+        }
+    }
+
+    private func build(
+        with writer: SampleStoreWriter, _ exchange: RankExchange?, _ progress: (Int, StoreCounts) -> Void
     ) throws -> StoreManifest {
         var reader = DatasetReader(dataPaths, skip: writer.recordsDone, blockSize: blockSize)
         let others = exchange?.readers() ?? []

@@ -100,16 +100,17 @@ final class SampleBuilder {
         if text.assistantSpans.isEmpty, settings.minLossTokens > 0 {
             throw Rejection(.noAssistant, "no turn of the assistant was found")
         }
+        // What will be cut off needs no tokens: one behind the most tells that there is something to cut.
+        let limit = settings.overflow == .truncate ? settings.maxLength + 1 : Int.max
         do {
             try text.bytes.withUnsafeBufferPointer { bytes throws(PatternError) in
-                try encoder.encode(bytes, into: encoded)
+                try encoder.encode(bytes, into: encoded, upTo: limit)
             }
         } catch {
             throw Rejection(.unsupportedContent, "the tokenizer's pattern \(error)")
         }
         let spans = text.supervisedSpans(onlyLastTurn: onlyLastTurn)[...]
-        // What will be cut off needs no mask.
-        let count = settings.overflow == .truncate ? min(encoded.count, settings.maxLength + 1) : encoded.count
+        let count = min(encoded.count, limit)
         return try fitted(
             Sample(inputIDs: Array(encoded.ids[..<count]), lossMask: Self.mask(encoded, count: count, spans)))
     }

@@ -35,6 +35,8 @@ public final class SampleStoreWriter {
     /// Records that must be in whole blocks for a commit: those of the store that was taken over, of which single ones
     /// aren't known as well as all.
     private var commitFrom = 0
+    /// Whether the next writer of the same dataset and settings could go on with what is committed.
+    public private(set) var canBeContinued = false
 
     /// Opens `PATH.partial` and goes on with it if it was begun for the same manifest, or begins anew.
     ///
@@ -53,6 +55,7 @@ public final class SampleStoreWriter {
         ranks = begun?.ranks
         progress = begun?.progress ?? StoreProgress(vocabSize: manifest.vocabSize)
         committable = progress
+        canBeContinued = begun != nil
         begun = nil
         samplesWritten = progress.counts.samples
         blockIndex = StoreBlockIndex(firstGroup: progress.groups, firstSample: progress.counts.samples)
@@ -143,6 +146,7 @@ public final class SampleStoreWriter {
         commit.append((StoreKey.counts, compressor.compress(TokenCounts.encode(committable.tokenCounts))))
         commit.append((StoreKey.manifest, compressor.compress(Array(manifest.json.compact.utf8))))
         try environment.write(commit)
+        canBeContinued = true
         records.removeAll()
         recordBytes = 0
     }
@@ -165,6 +169,11 @@ public final class SampleStoreWriter {
         let manifestRecord = compressor.compress(Array(complete.json.compact.utf8))
         try StoreSeal.seal(environment, at: path, manifest: manifestRecord)
         return complete
+    }
+
+    /// Removes what was written; nothing may be added then.
+    public func discard() throws(FileError) {
+        guard unlink(environment.path) == 0 || errno == ENOENT else { throw FileError(environment.path, "remove it") }
     }
 
     // MARK: - Blocks

@@ -135,18 +135,21 @@ extension SampleStore {
 ///
 /// It ends with the process, however that ends.
 public final class BuildLock {
+    private let file: String
     private let descriptor: Int32
 
     /// Waits until no other process builds the store at `path`.
     /// - Parameter willWait: Called once if there is such a process.
     public init(_ path: String, willWait: () -> Void) throws {
-        let file = path + ".lock"
-        descriptor = try Self.open(file)
-        if flock(descriptor, LOCK_EX | LOCK_NB) == 0 { return }
-        guard errno == EWOULDBLOCK else { throw FileError(file, "lock it") }
-        willWait()
-        while flock(descriptor, LOCK_EX | LOCK_NB) != 0 {
-            guard errno == EWOULDBLOCK || errno == EINTR else { throw FileError(file, "lock it") }
+        file = path + ".lock"
+        var isWaiting = false
+        while true {
+            if let descriptor = try Self.lock(file) {
+                self.descriptor = descriptor
+                return
+            }
+            if !isWaiting { willWait() }
+            isWaiting = true
             try Interrupt.check()
             usleep(50_000)
         }
@@ -154,17 +157,30 @@ public final class BuildLock {
 
     /// Takes the lock if no other process has it, else nil.
     public init?(ifFree path: String) throws {
-        let file = path + ".lock"
-        descriptor = try Self.open(file)
-        guard flock(descriptor, LOCK_EX | LOCK_NB) != 0 else { return }
-        guard errno == EWOULDBLOCK else { throw FileError(file, "lock it") }
+        file = path + ".lock"
+        guard let descriptor = try Self.lock(file) else { return nil }
+        self.descriptor = descriptor
+    }
+
+    /// Opens and locks a file; nil if another process has it, or has just removed it.
+    private static func lock(_ file: String) throws(FileError) -> Int32? {
+        let descriptor = open(file, O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
+        guard descriptor >= 0 else { throw FileError(file, "create it") }
+        var (own, named) = (stat(), stat())
+        if flock(descriptor, LOCK_EX | LOCK_NB) == 0 {
+            if fstat(descriptor, &own) == 0, stat(file, &named) == 0, own.st_ino == named.st_ino { return descriptor }
+            close(descriptor)
+            return nil
+        }
+        let code = errno
+        close(descriptor)
+        guard code == EWOULDBLOCK || code == EINTR else { throw FileError(file, "lock it", code: code) }
         return nil
     }
 
-    private static func open(_ file: String) throws(FileError) -> Int32 {
-        let descriptor = Glibc.open(file, O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
-        guard descriptor >= 0 else { throw FileError(file, "create it") }
-        return descriptor
+    /// Removes the lock's file, for who leaves nothing that it would guard.
+    public func removeFile() throws(FileError) {
+        guard unlink(file) == 0 || errno == ENOENT else { throw FileError(file, "remove it") }
     }
 
     deinit { close(descriptor) }
