@@ -255,6 +255,19 @@ import Testing
             ])
     }
 
+    @Test func decodesNoIDsWithoutAToken() throws {
+        for (line, id) in [("[5, 49152]", "49152"), ("[-1]", "-1")] {
+            let input = try scratch.write("ids", "[5, 6]\n\(line)\n")
+            let end = try ProgramRun(
+                "Preprocess", ["tokenize", "--target-model-path", model, "--decode"], input: input
+            ).finish()
+            #expect(end.code == 1 && end.output.split(separator: "\n").count == 1, "\(end)")
+            #expect(
+                end.errors.contains("standard input:2: \(id) is no token's id; the vocabulary's size is 49152"),
+                "\(end)")
+        }
+    }
+
     /// Each turn is a sample with what stands before it, only its own answer supervised; counts reconcile.
     @Test func makesARowOfEachTurn() throws {
         let data = try data(conversationLines(40))

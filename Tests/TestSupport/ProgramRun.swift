@@ -6,13 +6,15 @@ public final class ProgramRun {
     private let scratch: ScratchDirectory
 
     /// Starts the program, which lies beside the tests.
-    /// - Parameter output: The file that its standard output goes to, if the test doesn't read it.
-    public init(_ program: String, _ arguments: [String], output: String? = nil) throws {
+    /// - Parameters:
+    ///   - input: The file that its standard input comes from; nothing by default.
+    ///   - output: The file that its standard output goes to, if the test doesn't read it.
+    public init(_ program: String, _ arguments: [String], input: String? = nil, output: String? = nil) throws {
         scratch = try ScratchDirectory()
         let tests = URL(filePath: "/proc/self/exe").resolvingSymlinksInPath()
         process.executableURL = tests.deletingLastPathComponent().appending(path: program)
         process.arguments = arguments
-        process.standardInput = FileHandle.nullDevice
+        process.standardInput = try input.map { try FileHandle(forReadingFrom: URL(filePath: $0)) } ?? .nullDevice
         let ownOutput = try Self.file(scratch.file("out"))
         process.standardOutput = try output.map { try FileHandle(forWritingTo: URL(filePath: $0)) } ?? ownOutput
         process.standardError = try Self.file(scratch.file("err"))

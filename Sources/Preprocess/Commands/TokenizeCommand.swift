@@ -65,6 +65,10 @@ enum TokenizeCommand {
             guard value.kind == .array, ids.count == value.elements.reduce(0, { n, _ in n + 1 }) else {
                 throw LineInputError(message: "is no JSON array of token ids")
             }
+            if let stray = ids.first(where: { !tokenizer.hasToken($0) }) {
+                throw LineInputError(
+                    message: "\(stray) is no token's id; the vocabulary's size is \(tokenizer.vocabSize)")
+            }
             output.append(quoting: try tokenizer.decode(ids))
         }
     }

@@ -89,6 +89,11 @@ final class Tokenizer: Sendable {
         return isOfAlphabet ? vocabulary.id(of: bytes) : nil
     }
 
+    /// Whether there is a token of this id.
+    func hasToken(_ id: Int) -> Bool {
+        model.vocabulary.bytes(of: id) != nil || Int32(exactly: id).map { addedContents[$0] != nil } ?? false
+    }
+
     /// The text of tokens, special ones among them; ids without a token are passed over.
     ///
     /// The bytes of a byte-level tokenizer are as they are, UTF-8 or not.
