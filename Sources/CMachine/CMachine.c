@@ -1,5 +1,6 @@
 #define _GNU_SOURCE
 #include "CMachine.h"
+#include <malloc.h>
 #include <sched.h>
 #include <string.h>
 #include <sys/vfs.h>
@@ -33,6 +34,8 @@ long machine_file_system(const char *path) {
     struct statfs status;
     return statfs(path, &status) == 0 ? (long)((unsigned long)status.f_type & 0xFFFFFFFF) : -1;
 }
+
+void machine_return_freed_memory(int bytes) { mallopt(M_MMAP_THRESHOLD, bytes); }
 
 const char *machine_compiled_features(void) {
     return ""

@@ -157,6 +157,15 @@ struct DatasetReaderTests {
         #expect(records.map(\.line) == [1, 2, 3])
     }
 
+    /// Whether a record is too large doesn't hang on where in a block it ends.
+    @Test(arguments: [1, 7, 64, 1000, 4096])
+    func takesRecordsUpToTheLimit(blockSize: Int) throws {
+        func record(_ size: Int) -> String { "{\"a\": \"" + String(repeating: "y", count: size - 9) + "\"}" }
+        let lines = [1000, 1001, 12, 2500, 1000, 999, 1002].map(record)
+        let records = try read(lines.joined(separator: "\n"), blockSize: blockSize, largest: 1000)
+        #expect(records.map(\.problem) == [nil, .tooLarge, nil, .tooLarge, nil, nil, .tooLarge])
+    }
+
     @Test func readsFilesOneAfterAnotherAndSkips() throws {
         let scratch = try ScratchDirectory()
         let lines = conversationLines(9)

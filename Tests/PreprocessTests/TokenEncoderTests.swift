@@ -38,14 +38,91 @@ struct TokenEncoderTests {
         }
     }
 
-    private static func mergedByDefinition(_ word: [UInt8], _ model: BytePairEncoding) -> [Int32] {
-        var tokens = word.map { model.byteTokens[Int($0)] }
-        while true {
-            let merges = zip(tokens, tokens.dropFirst()).map { model.merges.merge($0, $1) }
-            guard let best = merges.min(), best != MergeTable.none, let place = merges.firstIndex(of: best) else {
-                return tokens
+    /// Long words in many rounds of a few pairs each, as words of megabytes are merged: the same tokens at the same places.
+    @Test(arguments: ["gpt2", "llama3", "deepseek", "smollm2"])
+    func roundsOfFewPairsMergeAsOneDoes(kind: String) throws {
+        guard case .bytePairEncoding(let model) = try fixtureTokenizer(kind).model else {
+            Issue.record("not byte-pair encoding")
+            return
+        }
+        var generator = SplitMix64(seed: 6)
+        for alphabet in ["aeinost hr", "a", "ab", "etaoinshrdlucmfwypvbgkqjxz", "=-#*", "0123456789abcdef"] {
+            for length in [2, 65, 700, 2500] {
+                let word = (0..<length).map { _ in alphabet.utf8.randomElement(using: &generator) ?? 97 }
+                let expected = Self.mergedByDefinition(word, model)
+                for fewest in [1, 2, 30, 1 << 16] {
+                    var merger = LongWordMerger()
+                    merger.fewest = fewest
+                    var tokens = word.map { model.byteTokens[Int($0)] }
+                    tokens.withUnsafeMutableBufferPointer { merger.merge($0, model.merges) }
+                    #expect(tokens.filter { $0 >= 0 } == expected, "\(alphabet) \(length) \(fewest)")
+                    let places = tokens.indices.filter { tokens[$0] >= 0 }
+                    let ends = expected.reduce(into: [0]) { $0.append($0[$0.count - 1] + Int(model.lengths[Int($1)])) }
+                    #expect(places == ends.dropLast())
+                }
             }
-            tokens[place...place + 1] = [MergeTable.merged(best)]
+        }
+    }
+
+    /// Merges in an order that no training gives: what two tokens merge to merges before they do.
+    @Test func ranksInAnyOrderMergeByDefinition() {
+        var generator = SplitMix64(seed: 7)
+        for _ in 0..<200 {
+            var rules: [MergeTable.Rule] = []
+            var count: Int32 = 3
+            for _ in 0..<40 {
+                let (left, right) = (
+                    Int32.random(in: 0..<count, using: &generator), Int32.random(in: 0..<count, using: &generator)
+                )
+                guard !rules.contains(where: { $0.left == left && $0.right == right }) else { continue }
+                rules.append((left, right, count, UInt32.random(in: 0..<30, using: &generator)))
+                count += 1
+            }
+            let merges = MergeTable(rules)
+            let word = (0..<300).map { _ in Int32.random(in: 0..<3, using: &generator) }
+            let expected = Self.mergedByDefinition(word, merges)
+            for fewest in [1, 5, 1000] {
+                var merger = LongWordMerger()
+                merger.fewest = fewest
+                var tokens = word
+                tokens.withUnsafeMutableBufferPointer { merger.merge($0, merges) }
+                #expect(tokens.filter { $0 >= 0 } == expected)
+            }
+        }
+    }
+
+    /// What is behind the tokens that are wanted changes nothing of them.
+    @Test(arguments: ["digits", "llama3", "smollm2", "gemma", "unigram"])
+    func aLimitGivesTheFirstTokens(kind: String) throws {
+        let tokenizer = try fixtureTokenizer(kind)
+        let (encoder, encoded) = (tokenizer.makeEncoder(), EncodedText())
+        var generator = SplitMix64(seed: 8)
+        for _ in 0..<50 {
+            let text = randomText(200, using: &generator) + Array("<|im_start|> abc".utf8)
+            let (whole, _) = try encoder.encode(text)
+            for limit in [1, 10, 60, 100_000] {
+                try text.withUnsafeBufferPointer { try encoder.encode($0, into: encoded, upTo: limit) }
+                let isBeginning = whole.starts(with: encoded.ids.map(Int.init))
+                #expect(encoded.count >= min(limit, whole.count) && isBeginning, "\(limit)")
+            }
+        }
+    }
+
+    private static func mergedByDefinition(_ word: [UInt8], _ model: BytePairEncoding) -> [Int32] {
+        mergedByDefinition(word.map { model.byteTokens[Int($0)] }, model.merges)
+    }
+
+    private static func mergedByDefinition(_ word: [Int32], _ merges: MergeTable) -> [Int32] {
+        var tokens = word
+        var pairs = zip(tokens, tokens.dropFirst()).map { merges.merge($0, $1) }
+        while true {
+            guard let best = pairs.map(MergeTable.rank).min(), best != MergeTable.rank(MergeTable.none),
+                let place = pairs.firstIndex(where: { MergeTable.rank($0) == best })
+            else { return tokens }
+            tokens[place...place + 1] = [MergeTable.merged(pairs[place])]
+            pairs.remove(at: place)
+            if place < pairs.count { pairs[place] = merges.merge(tokens[place], tokens[place + 1]) }
+            if place > 0 { pairs[place - 1] = merges.merge(tokens[place - 1], tokens[place]) }
         }
     }
 

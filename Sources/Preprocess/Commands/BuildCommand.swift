@@ -6,6 +6,8 @@ enum BuildCommand {
 
     @Sendable private static func run(_ options: BuildOptions) throws {
         Interrupt.install()
+        // Buffers that only a very large record needs; those of usual batches are smaller and used again.
+        Machine.returnFreedMemory(from: 4 << 20)
         let (format, target) = try options.format.load()
         let draftVocabSize = try options.draftVocabSize(vocabSize: target.vocabSize)
         let manifest = try options.manifest(target, format)
@@ -123,6 +125,7 @@ enum BuildCommand {
             }
         }
         pipeline.takesAnyShare = options.ignoreTemplateCheck
+        pipeline.largestRecord = options.maxRecordSize << 20
         return pipeline
     }
 

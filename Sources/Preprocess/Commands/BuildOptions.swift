@@ -26,6 +26,8 @@ struct BuildOptions: Options {
     @Flag("Each of the assistant's turns is a sample of its own, with what stands before it.") var rowPerTurn
     @Option("The fewest supervised tokens of a sample that is kept; 0 keeps also what has no answer.")
     var minLossTokens = 1
+    @Option("The largest record, in MiB; memory grows with it, and a larger one is rejected.", value: "MIB")
+    var maxRecordSize = DatasetReader.usualLargestRecord >> 20
     @Option("Worker threads (default: one for each CPU).") var numThreads: Int?
     @Flag("Build anew, also what is up to date or half done.") var force
     @Flag("Write the final report as one JSON object.") var json
@@ -35,6 +37,9 @@ struct BuildOptions: Options {
         if minLossTokens < 0 { throw .rule("--min-loss-tokens is \(minLossTokens), should be at least 0") }
         if minLossTokens > maxLength {
             throw .rule("--min-loss-tokens is \(minLossTokens), should be at most --max-length, \(maxLength)")
+        }
+        if !(1...1024).contains(maxRecordSize) {
+            throw .rule("--max-record-size is \(maxRecordSize), should be 1 to 1024")
         }
         if rowPerTurn && isPreformatted { throw .rule("--row-per-turn can't be combined with --is-preformatted") }
         if let size = draftVocabSize, size < 1 { throw .rule("--draft-vocab-size is \(size), should be at least 1") }
@@ -58,6 +63,7 @@ struct BuildOptions: Options {
                 .init("train only last turn", trainOnlyLastTurn ? "yes" : "no"),
                 .init("row per turn", rowPerTurn ? "yes" : "no"),
                 .init("min loss tokens", "\(minLossTokens)"), .init(StoreSetting.overflow, overflow.rawValue),
+                .init("max record size", "\(maxRecordSize) MiB"),
                 .init("ignored tokens", ignored.isEmpty ? "none" : ignored),
                 .init("pipeline", "\(Self.pipelineVersion)"),
             ], vocabSize: target.vocabSize, specialTokens: target.specialTokens)

@@ -23,6 +23,8 @@ struct RecordBatch: Sendable {
 
 /// Reads the files of a dataset one after another, in flat memory, unpacks them and takes their digests on the way.
 struct DatasetReader {
+    static let usualLargestRecord = 20 << 20
+
     private let paths: [String]
     private let blockSize: Int
     private let largestRecord: Int
@@ -46,7 +48,7 @@ struct DatasetReader {
     ///   - skip: How many records at the beginning are left out.
     ///   - blockSize: Bytes that are read at once.
     ///   - largestRecord: Bytes; a larger record is left out with its reason.
-    init(_ paths: [String], skip: Int = 0, blockSize: Int = 1 << 20, largestRecord: Int = 64 << 20) {
+    init(_ paths: [String], skip: Int = 0, blockSize: Int = 1 << 20, largestRecord: Int = Self.usualLargestRecord) {
         self.paths = paths
         self.skip = skip
         self.blockSize = blockSize
@@ -126,7 +128,7 @@ struct DatasetReader {
         case .unfinished: record.isUnfinished = true
         case nil: break
         }
-        if isDiscarding {
+        if isDiscarding || found.range.count > largestRecord {
             record.range = 0..<0
             record.problem = Rejection(.tooLarge, "is larger than \(largestRecord >> 20) MiB")
         }

@@ -17,7 +17,8 @@ typealias SampleMaker = (SourceRow) throws(Rejection) -> MadeRow
 /// From a dataset's files to its store: reader, workers, writer.
 ///
 /// One thread reads batches of records, and writes what workers made of them in the dataset's order. So a store doesn't
-/// depend on the number of workers, and memory holds a few batches whatever the dataset's size.
+/// depend on the number of workers, and memory holds a few batches whatever the dataset's size. Behind a batch with a
+/// record that is much larger than others, nothing is read until it is done.
 struct Pipeline {
     var dataPaths: [String]
     var isPreformatted: Bool
@@ -30,6 +31,8 @@ struct Pipeline {
     var takesAnyShare = false
     /// Bytes that are read at once.
     var blockSize = 1 << 20
+    /// Bytes of the largest record that is taken.
+    var largestRecord = DatasetReader.usualLargestRecord
 
     /// Goes on where the writer is and finishes the store.
     ///
@@ -52,7 +55,7 @@ struct Pipeline {
     private func build(
         with writer: SampleStoreWriter, _ exchange: RankExchange?, _ progress: (Int, StoreCounts) -> Void
     ) throws -> StoreManifest {
-        var reader = DatasetReader(dataPaths, skip: writer.recordsDone, blockSize: blockSize)
+        var reader = reader(skip: writer.recordsDone)
         let others = exchange?.readers() ?? []
         var firstProblem: String?
         do {
@@ -75,7 +78,7 @@ struct Pipeline {
     func runShare(of exchange: RankExchange, skip: Int) throws {
         let writer = try exchange.writer()
         do {
-            var reader = DatasetReader(dataPaths, skip: skip, blockSize: blockSize)
+            var reader = reader(skip: skip)
             try forEachBatch(&reader, exchange.isOwn) { number, _, own in
                 if let own { try writer.append(own, number: number) }
             }
@@ -85,37 +88,55 @@ struct Pipeline {
         }
     }
 
+    private func reader(skip: Int) -> DatasetReader {
+        DatasetReader(dataPaths, skip: skip, blockSize: blockSize, largestRecord: largestRecord)
+    }
+
     /// Reads batch by batch, has workers make those that `isOwn` says, and hands out all in order.
     private func forEachBatch(
         _ reader: inout DatasetReader, _ isOwn: (Int) -> Bool,
         _ body: (_ number: Int, _ bytesRead: Int, _ own: [SourceRecord]?) throws -> Void
     ) throws {
-        let workers = try OrderedWorkers<RecordBatch, [SourceRecord]>(threads: threads) {
-            [isPreformatted, needsAnswer, makeSampleMaker] in
+        let makeProcessor = {
+            @Sendable [isPreformatted, needsAnswer, makeSampleMaker] in
             let parser = ConversationParser(isPreformatted: isPreformatted, needsAnswer: needsAnswer)
-            let processor = BatchProcessor(parser, makeSample: makeSampleMaker())
-            return processor.process
+            return BatchProcessor(parser, makeSample: makeSampleMaker())
+        }
+        let largeSize = Self.largeBatch * blockSize
+        let workers = try OrderedWorkers<RecordBatch, [SourceRecord]>(threads: threads) {
+            var processor = makeProcessor()
+            return { batch in
+                let records = processor.process(batch)
+                // Else each worker would keep what its largest record needed.
+                if batch.bytes.count > largeSize { processor = makeProcessor() }
+                return records
+            }
         }
         defer { workers.close() }
         // Batches that were read and not handed out yet: those of this rank are being made.
-        var ahead: [(number: Int, bytesRead: Int)] = []
+        var ahead: [(number: Int, bytesRead: Int, isLarge: Bool)] = []
         var (read, isAtEnd) = (0, false)
         while !isAtEnd || !ahead.isEmpty {
             try Interrupt.check()
-            while !isAtEnd && workers.canSubmit && ahead.count < 1024 {
+            var isLargeAhead = ahead.contains { $0.isLarge }
+            while !isAtEnd && workers.canSubmit && ahead.count < 1024 && !isLargeAhead {
                 guard let batch = try reader.next() else {
                     isAtEnd = true
                     break
                 }
-                ahead.append((read, batch.bytesRead))
+                isLargeAhead = isOwn(read) && batch.bytes.count > largeSize
+                ahead.append((read, batch.bytesRead, isLargeAhead))
                 if isOwn(read) { workers.submit(batch) }
                 read += 1
             }
             guard !ahead.isEmpty else { break }
-            let (number, bytesRead) = ahead.removeFirst()
+            let (number, bytesRead, _) = ahead.removeFirst()
             try body(number, bytesRead, isOwn(number) ? workers.take() : nil)
         }
     }
+
+    /// Of how many usual batches' size one is large.
+    private static let largeBatch = 4
 
     /// The share of supervised tokens that datasets have; outside of it, the answers weren't found.
     private static let usualShare = 0.0005...0.995

@@ -4,6 +4,7 @@
 final class EncodedText {
     @exclusivity(unchecked) private(set) var count = 0
     @exclusivity(unchecked) private var capacity = 1024
+    @exclusivity(unchecked) private var limit = Int.max
     @exclusivity(unchecked) private var idStorage: UnsafeMutablePointer<Int32>
     @exclusivity(unchecked) private var startStorage: UnsafeMutablePointer<Int32>
     @exclusivity(unchecked) private var endStorage: UnsafeMutablePointer<Int32>
@@ -28,7 +29,17 @@ final class EncodedText {
     /// Where each token's bytes end in the text, exclusive.
     var ends: UnsafeBufferPointer<Int32> { UnsafeBufferPointer(start: endStorage, count: count) }
 
-    func removeAll() { count = 0 }
+    /// - Parameter limit: How many tokens are wanted of the next text.
+    func removeAll(limit: Int = .max) {
+        count = 0
+        self.limit = limit
+    }
+
+    /// Whether as many tokens are there as are wanted, or a few more.
+    var isFull: Bool { count >= limit }
+
+    /// How many more are wanted.
+    var room: Int { max(0, limit - count) }
 
     /// Makes room for tokens that `append` then takes.
     @inline(__always)
@@ -52,10 +63,15 @@ final class EncodedText {
         private let ends: UnsafeMutablePointer<Int32>
         fileprivate var count: Int
         private let capacity: Int
+        private let limit: Int
 
         fileprivate init(_ text: EncodedText) {
             (ids, starts, ends) = (text.idStorage, text.startStorage, text.endStorage)
-            (count, capacity) = (text.count, text.capacity)
+            (count, capacity, limit) = (text.count, text.capacity, text.limit)
+        }
+
+        var isFull: Bool {
+            @inline(__always) get { count >= limit }
         }
 
         /// Appends the tokens of a word that stands at `start`, if it has up to three and there is room.

@@ -13,6 +13,8 @@ struct MergeTable: @unchecked Sendable {
 
     private let entries: Storage
     private let mask: Int
+    /// One more than the highest rank.
+    let rankCount: Int
 
     /// The table's memory.
     private final class Storage {
@@ -31,6 +33,7 @@ struct MergeTable: @unchecked Sendable {
         var size = 16
         while size < 2 * merges.count { size *= 2 }
         mask = size - 1
+        rankCount = merges.reduce(0) { max($0, Int($1.rank) + 1) }
         entries = Storage(capacity: size)
         for merge in merges {
             let pair = Self.pair(merge.left, merge.right)
@@ -57,6 +60,10 @@ struct MergeTable: @unchecked Sendable {
     /// The lowest word of a merge's rank, to compare by rank alone.
     @inline(__always)
     static func rank(_ merge: Merge) -> Merge { merge & ~0xFFFF_FFFF }
+
+    /// A merge's rank alone.
+    @inline(__always)
+    static func rankNumber(_ merge: Merge) -> Int { Int(merge &>> 32) }
 
     /// The id of the token that a merge makes.
     @inline(__always)

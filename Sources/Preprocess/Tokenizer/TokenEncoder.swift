@@ -21,10 +21,13 @@ final class TokenEncoder {
 
     /// Leaves the text's tokens in `encoded`, instead of what was there.
     ///
+    /// - Parameter limit: How many tokens are wanted; what is behind them is left out.
     /// - Throws: `PatternError` where the text isn't UTF-8, which no pattern is matched in, or where the engine of patterns
     ///   gives up, as over backtracking without end.
-    func encode(_ text: UnsafeBufferPointer<UInt8>, into encoded: EncodedText) throws(PatternError) {
-        encoded.removeAll()
+    func encode(
+        _ text: UnsafeBufferPointer<UInt8>, into encoded: EncodedText, upTo limit: Int = .max
+    ) throws(PatternError) {
+        encoded.removeAll(limit: limit)
         self.text.removeAll()
         guard let start = text.baseAddress, !text.isEmpty else { return }
         self.text.append(start, count: text.count)
@@ -49,6 +52,7 @@ final class TokenEncoder {
         var position = 0
         while let match = finder.next(in: bytes, from: position, taken: done, next: &position) {
             if done < match.start { try body(text.part(offset + done..<offset + match.start)) }
+            guard !encoded.isFull else { return }
             let origin = text.origin(offset + match.start..<offset + match.end)
             encoded.reserve(1)
             encoded.append(match.id, Int(origin.lowerBound), Int(origin.upperBound))
@@ -65,7 +69,7 @@ final class TokenEncoder {
         case .o200k(let scanner): scan(scanner, text, into: encoded)
         case .steps(let steps):
             let split = try splitter.words(of: text, steps, with: matcher)
-            for word in split.words { encodePiece(word, of: split.text, into: encoded) }
+            for word in split.words where !encoded.isFull { encodePiece(word, of: split.text, into: encoded) }
             return moveToOrigins(encoded, from: first, of: split.text)
         }
         moveToOrigins(encoded, from: first, of: text)
@@ -87,7 +91,7 @@ final class TokenEncoder {
         let (start, end) = (text.start, text.range.upperBound)
         var writer = encoded.writer()
         var word = text.range.lowerBound
-        while word < end {
+        while word < end && !writer.isFull {
             let next = scanner.endOfWord(at: word, in: scanned, upTo: end)
             let count = next &- word
             if count > WordCache.shortLimit || !writeKnown(start + word, count, at: word, to: &writer) {
@@ -115,6 +119,7 @@ final class TokenEncoder {
             return encodeWord(text.start, piece.lowerBound, piece.upperBound, into: encoded)
         }
         boundary.forEachPart(piece, of: text.start) { part in
+            guard !encoded.isFull else { return }
             encodeWord(text.start, part.lowerBound, part.upperBound, into: encoded)
         }
     }
@@ -163,8 +168,9 @@ final class TokenEncoder {
             append(words.tokens, at: position, to: encoded)
             return true
         }
-        encoded.reserve(ranges.count)
-        for (id, range) in zip(words.tokens, ranges) {
+        let wanted = min(ranges.count, encoded.room)
+        encoded.reserve(wanted)
+        for (id, range) in zip(words.tokens, ranges).prefix(wanted) {
             encoded.append(id, position + Int(range.lowerBound), position + Int(range.upperBound))
         }
         return false
@@ -180,9 +186,10 @@ final class TokenEncoder {
     }
 
     private func append(_ tokens: [Int32], at start: Int, to encoded: EncodedText) {
-        encoded.reserve(tokens.count)
+        let wanted = min(tokens.count, encoded.room)
+        encoded.reserve(wanted)
         var position = start
-        for id in tokens { position = append(id, at: position, to: encoded) }
+        for id in tokens.prefix(wanted) { position = append(id, at: position, to: encoded) }
     }
 
     private func appendAside(_ entry: UnsafePointer<WordCache.Entry>, at start: Int, to encoded: EncodedText) {

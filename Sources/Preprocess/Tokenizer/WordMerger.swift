@@ -6,9 +6,9 @@ final class WordMerger: WordEncoder {
     @exclusivity(unchecked) private(set) var ranges: [Range<Int32>]?
     /// The first part of each token.
     @exclusivity(unchecked) private var places: [Int32] = []
-    /// Where the parts stand in the word, if that isn't plain.
-    @exclusivity(unchecked) private var parts: [Range<Int32>] = []
-    private var heap = MergeHeap()
+    /// Where the parts begin in the word, if that isn't plain.
+    @exclusivity(unchecked) private var parts: [Int32] = []
+    private var longWords = LongWordMerger()
 
     /// The longest word, in parts, that is merged by looking through all of its pairs for each merge.
     private static let linearLimit = 64
@@ -25,6 +25,8 @@ final class WordMerger: WordEncoder {
             tokens.append(id)
             if Int(model.lengths[Int(id)]) != word.count { ranges = [0..<Int32(word.count)] }
         } else if model.knowsEveryByte {
+            // Else a long word's tokens would be doubled to where there is room for them.
+            if word.count > Self.linearLimit { tokens.reserveCapacity(word.count) }
             model.byteTokens.withUnsafeBufferPointer { byteTokens in
                 tokens.append(contentsOf: word.lazy.map { byteTokens[Int($0)] })
             }
@@ -39,9 +41,9 @@ final class WordMerger: WordEncoder {
     private func merge() {
         let count = tokens.count
         places.removeAll(keepingCapacity: true)
+        if count > Self.linearLimit { return mergeLong() }
         places.append(contentsOf: 0..<Int32(count))
         guard count > 1 else { return }
-        if count > Self.linearLimit { return mergeLong() }
         let left = tokens.withUnsafeMutableBufferPointer { tokens in
             places.withUnsafeMutableBufferPointer { places in
                 withUnsafeTemporaryAllocation(of: MergeTable.Merge.self, capacity: count) { pairs in
@@ -88,34 +90,20 @@ final class WordMerger: WordEncoder {
         return count
     }
 
-    /// As `mergeShort`, in n log n: a heap of pairs over a linked list, where an outdated pair is skipped.
     private func mergeLong() {
-        let (count, merges) = (tokens.count, merges)
-        var next = (0..<count).map { Int32($0 + 1) }
-        var previous = (0..<count).map { Int32($0 - 1) }
-        var pairs = zip(tokens, tokens.dropFirst()).map { merges.merge($0, $1) }
-        heap.removeAll()
-        for (place, pair) in pairs.enumerated() where pair != MergeTable.none { heap.push(pair, at: place) }
-        pairs.append(MergeTable.none)
-        while let (pair, place) = heap.pop() {
-            guard pairs[place] == pair else { continue }
-            func update(_ place: Int, _ pair: MergeTable.Merge) {
-                pairs[place] = pair
-                if pair != MergeTable.none { heap.push(pair, at: place) }
+        tokens.withUnsafeMutableBufferPointer { longWords.merge($0, merges) }
+        // The places matter only where parts have some of their own.
+        if !parts.isEmpty { for (place, id) in tokens.enumerated() where id >= 0 { places.append(Int32(place)) } }
+        // In place, which removeAll(where:) isn't.
+        let left = tokens.withUnsafeMutableBufferPointer { tokens in
+            var left = 0
+            for id in tokens where id >= 0 {
+                tokens[left] = id
+                left &+= 1
             }
-            let right = Int(next[place])
-            tokens[place] = MergeTable.merged(pair)
-            tokens[right] = -1
-            pairs[right] = MergeTable.none
-            let behind = Int(next[right])
-            next[place] = Int32(behind)
-            if behind < count { previous[behind] = Int32(place) }
-            update(place, behind < count ? merges.merge(tokens[place], tokens[behind]) : MergeTable.none)
-            let before = Int(previous[place])
-            if before >= 0 { update(before, merges.merge(tokens[before], tokens[place])) }
+            return left
         }
-        places.removeAll { tokens[Int($0)] < 0 }
-        tokens.removeAll { $0 < 0 }
+        tokens.removeLast(tokens.count - left)
     }
 }
 
@@ -127,18 +115,14 @@ extension WordMerger {
         var wasUnknown = false
         var i = 0
         while i < word.count {
-            let end = min(i + (model.isByteLevel ? 1 : scalarLength(word[i])), word.count)
+            let end = endOfCharacter(at: i, in: word)
             defer { i = end }
             if let id = token(of: word, i..<end) {
-                append(id, i..<end)
+                append(id, at: i)
             } else if let fallback = model.byteFallback {
-                for place in i..<end { append(fallback.tokens[Int(word[place])], place..<place + 1) }
+                for place in i..<end { append(fallback.tokens[Int(word[place])], at: place) }
             } else if let unknown = model.unknownToken {
-                if wasUnknown && model.fusesUnknown, let last = parts.last {
-                    parts[parts.count - 1] = last.lowerBound..<Int32(end)
-                } else {
-                    append(unknown, i..<end)
-                }
+                if !wasUnknown || !model.fusesUnknown { append(unknown, at: i) }
                 wasUnknown = true
                 continue
             } else {
@@ -148,9 +132,9 @@ extension WordMerger {
         }
     }
 
-    private func append(_ id: Int32, _ range: Range<Int>) {
+    private func append(_ id: Int32, at start: Int) {
         tokens.append(id)
-        parts.append(Int32(range.lowerBound)..<Int32(range.upperBound))
+        parts.append(Int32(start))
     }
 
     /// The token of a character, with the affixes that it has at its place.
@@ -165,54 +149,32 @@ extension WordMerger {
 
     /// Says where the tokens stand, if that isn't plain.
     private func locate(in word: UnsafeBufferPointer<UInt8>) {
-        var end: Int32 = 0
+        var end = 0
         var isPlain = true
-        for (i, id) in tokens.enumerated() {
-            let range = range(of: i)
-            isPlain = isPlain && range.lowerBound == end && Int32(range.count) == model.lengths[Int(id)]
+        for (i, id) in tokens.enumerated() where isPlain {
+            let range = range(of: i, in: word)
+            isPlain = range.lowerBound == end && range.count == model.lengths[Int(id)]
             end = range.upperBound
         }
-        if !isPlain || Int(end) != word.count { ranges = tokens.indices.map(range) }
-    }
-
-    private func range(of token: Int) -> Range<Int32> {
-        let last = token + 1 < places.count ? Int(places[token + 1]) - 1 : parts.count - 1
-        return parts[Int(places[token])].lowerBound..<parts[last].upperBound
-    }
-}
-
-/// A binary heap of pairs, the lowest first and of equals the leftmost.
-private struct MergeHeap {
-    private var items: [(pair: MergeTable.Merge, place: Int)] = []
-
-    private func isBefore(_ a: Int, _ b: Int) -> Bool {
-        let (a, b) = (items[a], items[b])
-        return (MergeTable.rank(a.pair), a.place) < (MergeTable.rank(b.pair), b.place)
-    }
-
-    mutating func removeAll() { items.removeAll(keepingCapacity: true) }
-
-    mutating func push(_ pair: MergeTable.Merge, at place: Int) {
-        items.append((pair, place))
-        var child = items.count - 1
-        while child > 0, isBefore(child, (child - 1) / 2) {
-            items.swapAt(child, (child - 1) / 2)
-            child = (child - 1) / 2
+        guard !isPlain || end != word.count else { return }
+        ranges = tokens.indices.map { i in
+            let range = range(of: i, in: word)
+            return Int32(range.lowerBound)..<Int32(range.upperBound)
         }
     }
 
-    mutating func pop() -> (pair: MergeTable.Merge, place: Int)? {
-        guard let first = items.first, let last = items.popLast() else { return nil }
-        guard !items.isEmpty else { return first }
-        items[0] = last
-        var parent = 0
-        while 2 * parent + 1 < items.count {
-            var child = 2 * parent + 1
-            if child + 1 < items.count, isBefore(child + 1, child) { child += 1 }
-            guard isBefore(child, parent) else { break }
-            items.swapAt(child, parent)
-            parent = child
-        }
-        return first
+    private func range(of token: Int, in word: UnsafeBufferPointer<UInt8>) -> Range<Int> {
+        let next = token + 1 < places.count ? Int(places[token + 1]) : parts.count
+        // Parts follow each other, unless characters between them are nothing.
+        let isGapless = model.byteFallback != nil || model.unknownToken != nil
+        let end =
+            isGapless
+            ? next < parts.count ? Int(parts[next]) : word.count : endOfCharacter(at: Int(parts[next - 1]), in: word)
+        return Int(parts[Int(places[token])])..<end
+    }
+
+    /// The end of the character, or byte, at `i`.
+    private func endOfCharacter(at i: Int, in word: UnsafeBufferPointer<UInt8>) -> Int {
+        min(i + (model.isByteLevel ? 1 : scalarLength(word[i])), word.count)
     }
 }

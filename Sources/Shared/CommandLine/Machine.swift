@@ -18,6 +18,11 @@ public enum Machine {
         return text.isEmpty ? "baseline" : text
     }
 
+    /// Has the allocator give memory back as soon as it is freed, of pieces of so many bytes or more.
+    ///
+    /// By itself it would keep pieces of up to 32 MB once one of that size was freed.
+    public static func returnFreedMemory(from bytes: Int32) { machine_return_freed_memory(bytes) }
+
     /// The largest resident set that this process has had, in bytes.
     public static var peakResidentBytes: Int {
         var usage = rusage()
