@@ -181,34 +181,3 @@ final class TrainingLoop {
             acceptanceRows: settings.normalization == .rows ? own.map { Float($0.inputIDs.count) } : nil)
     }
 }
-
-/// Held-out loss and accuracies.
-enum HeldOut {
-    /// Measures a draft on samples, divided among the ranks; every rank gets the sums.
-    ///
-    /// - Parameters:
-    ///   - batchSize: Sequences that a rank works on at a time.
-    ///   - stepSize: Sequences that are divided among the ranks at a time.
-    /// - Throws: `Interrupted` on all ranks, if any of them was asked to stop.
-    static func measure(
-        _ samples: any TrainingSamples, _ model: OnlineEagle3, _ grid: ProcessGrid, batchSize: Int, stepSize: Int,
-        policy: BadSamplePolicy = .stop, in workspace: Workspace, progress: (Int) -> Void = { _ in }
-    ) throws -> TrainingStatistics {
-        var sum = TrainingStatistics(tttLength: model.tttLength)
-        let count = samples.count
-        let steps = 0..<(count + stepSize - 1) / stepSize
-        let reader = BatchReader(samples, grid, batchSize: batchSize, policy: policy, steps: steps) { step in
-            Array(step * stepSize..<min(count, (step + 1) * stepSize))
-        }
-        for step in steps {
-            var statistics: [TrainingStatistics] = []
-            for micro in try Profile.measure(.data, { try reader.batch(step).micro }) {
-                statistics.append(try model.run(micro, weights: nil, in: workspace))
-                if try grid.world.any(Interrupt.isRequested) { throw Interrupted() }
-            }
-            sum.add(try TrainingStatistics.sum(statistics, tttLength: model.tttLength, over: grid.world))
-            progress(min(count, (step + 1) * stepSize))
-        }
-        return sum
-    }
-}
