@@ -91,28 +91,6 @@ struct BLASTests {
         }
     }
 
-    @Test(arguments: [(1, 1, 1), (3, 17, 31), (5, 100, 577), (8, 33, 64)])
-    func fewRowsOfABFloat16WeightEqualSumsInDouble(m: Int, n: Int, k: Int) throws {
-        let (x, numbers) = (random(m, k, seed: 5), random(n, k, seed: 6))
-        let memory = FrozenWeights()
-        guard case .bfloat16(let weight) = memory.weight(rows: n, columns: k, .bfloat16) else {
-            Issue.record("not bfloat16")
-            return
-        }
-        weight.round(numbers)
-        let wanted = expected(m, n, k) { Double(x[$0, $2]) * Double(BFloat16.float(BFloat16.bits(numbers[$1, $2]))) }
-        let y = workspace.matrix(rows: m, columns: n)
-        for factor: Float in [1, 2] {
-            multiply(x, transposed: weight, into: y, accumulate: factor > 1)
-            expectClose(y.elements, wanted.map { factor * $0 }, tolerance: 1e-5, "\(factor) x Wᵀ")
-        }
-        for row in 0..<m {
-            let alone = workspace.zeros(rows: 1, columns: n)
-            for _ in 0..<2 { multiply(x[rows: row..<row + 1], transposed: weight, into: alone, accumulate: true) }
-            #expect(alone.elements == y[rows: row..<row + 1].elements)
-        }
-    }
-
     @Test func exponentialsAreRightToTheLastPlaces() {
         for x in stride(from: Float(-87), to: 88, by: 0.37) {
             let found = exp(Vector(repeating: x))[5]

@@ -7,11 +7,19 @@ import Testing
 /// Each layer's outputs and gradients against torch's in float64.
 struct LayerGoldenTests {
     private let workspace = Workspace()
+    private let memory = FrozenWeights()
 
     private func golden(_ name: String) throws -> LayerGolden {
         LayerGolden(
             file: try SafetensorsFile(Fixtures.folder.appending(path: "layers/\(name).safetensors").path),
             workspace: workspace)
+    }
+
+    /// The weight of a target's layer.
+    private func frozen(_ numbers: Matrix) -> FrozenWeight {
+        let weight = memory.weight(rows: numbers.rows, columns: numbers.columns, .float32)
+        for row in 0..<numbers.rows { for i in 0..<numbers.columns { weight.set(row, i, numbers[row, i]) } }
+        return weight
     }
 
     private func like(_ matrix: Matrix) -> Matrix { workspace.zeros(rows: matrix.rows, columns: matrix.columns) }
@@ -43,7 +51,7 @@ struct LayerGoldenTests {
         let layer = Linear(weight: store.parameters[0])
         let (x, dy) = (try g.matrix("x"), try g.matrix("dy"))
         let (y, dx) = (workspace.matrix(rows: 5, columns: 16), like(x))
-        ColumnParallelLinear(weight: .float32(store.parameters[0].weight), bias: try g.row("bias")).forward(x, into: y)
+        ColumnParallelLinear(weight: frozen(store.parameters[0].weight), bias: try g.row("bias")).forward(x, into: y)
         expectClose(y.elements, try g.matrix("y").elements, tolerance: 1e-6, "y")
         layer.backward(dy, x: x, into: dx)
         expectClose(dx.elements, try g.matrix("dx").elements, tolerance: 1e-6, "dx")
@@ -55,16 +63,18 @@ struct LayerGoldenTests {
         let g = try golden("linear")
         let (x, weight, bias) = (try g.matrix("x"), try g.matrix("weight"), try g.row("bias"))
         let expected = try g.matrix("y").elements
+        let byRows = (0..<ranks).map { frozen(weight[rows: shard(16, rank: $0, of: ranks)]) }
+        let byColumns = (0..<ranks).map { frozen(weight[columns: shard(24, rank: $0, of: ranks)]) }
         let results = try ThreadCommunicator.run(ranks) { communicator in
             let workspace = Workspace()
             let rows = shard(16, rank: communicator.rank, of: communicator.size)
             let columns = shard(24, rank: communicator.rank, of: communicator.size)
             let own = workspace.matrix(rows: 5, columns: rows.count)
-            ColumnParallelLinear(weight: .float32(weight[rows: rows]), bias: bias[columns: rows]).forward(x, into: own)
+            ColumnParallelLinear(weight: byRows[communicator.rank], bias: bias[columns: rows]).forward(x, into: own)
             let whole = workspace.matrix(rows: 5, columns: 16)
             let isFirst = communicator.rank == 0
             whole.fill(isFirst ? 1 : 0)
-            RowParallelLinear(weight: .float32(weight[columns: columns]), bias: isFirst ? bias : nil)
+            RowParallelLinear(weight: byColumns[communicator.rank], bias: isFirst ? bias : nil)
                 .addPart(x[columns: columns], to: whole)
             try communicator.allReduceSum(whole)
             return (rows, own.elements, whole.elements)

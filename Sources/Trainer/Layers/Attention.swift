@@ -36,7 +36,7 @@ struct Attention {
     }
 
     /// Rows of queries that are worked on at a time.
-    private static let blockRows = 128
+    static let blockRows = 128
 
     /// o = attention of q.
     ///
@@ -54,8 +54,9 @@ struct Attention {
         let blocks = blocks(of: segments, visible)
         workspace.scope {
             let scratch = scratch(segments, ownCount: own.count, in: workspace)
+            // The last blocks see the most keys: they come first, so that threads end together.
             Parallel.forEach(blocks.count * numHeads) { index, worker in
-                let (block, head) = (blocks[index / numHeads], index % numHeads)
+                let (block, head) = (blocks[blocks.count - 1 - index / numHeads], index % numHeads)
                 let p = scores(q, prefix, own, block, head, in: scratch[worker].start)
                 let keyCount = block.keys.count
                 for (i, row) in block.rows.enumerated() {
@@ -91,20 +92,31 @@ struct Attention {
         _ dO: Matrix, q: Matrix, o: Matrix, logSumExp: Matrix, prefix: KeyValue, visible: [Int32], own: [KeyValue],
         segments: [Segment], into dQ: Matrix, dPrefix: KeyValue, dOwn: [KeyValue], in workspace: Workspace
     ) {
-        // One thread has all query heads of a key/value head of a sequence, so that no two add to the same gradient.
+        // One thread has all query heads of a key/value head, so that no two add to the same gradient; and of a
+        // sequence's blocks every second one, which add to gradients of their own, so that few heads divide evenly too.
         let groups = Dictionary(grouping: 0..<numHeads) { keyValueHead[$0] }.sorted { $0.key < $1.key }.map(\.value)
         workspace.scope {
             let forP = scratch(segments, ownCount: own.count, in: workspace)
             let forDP = scratch(segments, ownCount: own.count, in: workspace)
-            Parallel.forEach(segments.count * groups.count) { index, worker in
-                for block in blocks(of: [segments[index / groups.count]], visible) {
-                    for head in groups[index % groups.count] {
+            let hasSeconds = segments.contains { $0.queries.count > Self.blockRows }
+            let seconds = [dPrefix.keys, dPrefix.values].map {
+                workspace.zeros(rows: hasSeconds ? $0.rows : 0, columns: $0.columns)
+            }
+            let halves = [dPrefix, KeyValue(keys: seconds[0], values: seconds[1])]
+            Parallel.forEach(segments.count * groups.count * 2) { index, worker in
+                let (half, group, segment) = (index % 2, index / 2 % groups.count, index / 2 / groups.count)
+                let blocks = blocks(of: [segments[segment]], visible)
+                for block in stride(from: half, to: blocks.count, by: 2).map({ blocks[$0] }) {
+                    for head in groups[group] {
                         backward(
-                            block, head, dO, q, o, logSumExp, prefix, visible, own, dQ, dPrefix, dOwn,
+                            block, head, dO, q, o, logSumExp, prefix, visible, own, dQ, halves[half], dOwn,
                             scratch: (forP[worker].start, forDP[worker].start))
                     }
                 }
             }
+            guard hasSeconds else { return }
+            dPrefix.keys.add(seconds[0])
+            dPrefix.values.add(seconds[1])
         }
     }
 

@@ -15,10 +15,8 @@ struct MixtureOfExperts {
         case sigmoidOfInput
     }
 
-    /// [experts, hidden].
-    let router: Matrix
-    /// [1, experts].
-    let routerBias: Matrix?
+    /// To a logit for each expert, all of them on every rank.
+    let router: ColumnParallelLinear
     let expertsPerToken: Int
     let weighting: Weighting
     /// This rank's experts, by their number.
@@ -64,12 +62,12 @@ struct MixtureOfExperts {
 
     /// For each expert, the rows that it gets, in order.
     private func route(_ x: Matrix, in workspace: Workspace) -> [[Assignment]] {
-        var assignments = [[Assignment]](repeating: [], count: router.rows)
+        var assignments = [[Assignment]](repeating: [], count: router.weight.rows)
         workspace.scope {
-            let logits = workspace.matrix(rows: x.rows, columns: router.rows)
-            score(x, into: logits)
+            let logits = workspace.matrix(rows: x.rows, columns: router.weight.rows)
+            router.forward(x, into: logits)
             for row in 0..<x.rows {
-                let scores = UnsafeBufferPointer(start: logits.row(row), count: router.rows)
+                let scores = UnsafeBufferPointer(start: logits.row(row), count: router.weight.rows)
                 let chosen = largest(scores)
                 for (expert, weight) in zip(chosen, weights(of: chosen, scores)) {
                     assignments[expert].append(Assignment(row: Int32(row), weight: weight))
@@ -77,20 +75,6 @@ struct MixtureOfExperts {
             }
         }
         return assignments
-    }
-
-    /// The router's logits: in float32 whatever other products are in.
-    private func score(_ x: Matrix, into logits: Matrix) {
-        if let routerBias {
-            for row in 0..<logits.rows { logits.row(row).update(from: routerBias.start, count: logits.columns) }
-        }
-        let hasBias = routerBias != nil
-        if x.rows > FewRows.most {
-            multiply(
-                x, transposed: false, router, transposed: true, into: logits, accumulate: hasBias, precision: .float32)
-        } else {
-            FewRows.multiply(x, router, into: logits, accumulate: hasBias)
-        }
     }
 
     /// The numbers of the experts with the largest scores, the largest first.

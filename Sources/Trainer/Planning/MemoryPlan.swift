@@ -77,7 +77,7 @@ struct ActivationPlan {
         case .experts(let mixture):
             let each = mixture.experts.values.first.map { 2 * target.configuration.hiddenSize + $0.width } ?? 0
             let chosen = Int((Double(rows) * mixture.rowsPerExpert).rounded(.up))
-            return max(rows * mixture.router.rows, rows * (mixture.shared?.width ?? 0), chosen * each)
+            return max(rows * mixture.router.weight.rows, rows * (mixture.shared?.width ?? 0), chosen * each)
         }
     }
 
@@ -117,7 +117,9 @@ struct ActivationPlan {
     private var backward: Int {
         let (q, kv) = (shape.queryWidth, shape.keyValueWidth)
         let keyValues = 2 * kv * (sizes.rows + (tttLength - 1) * active) * shape.numHiddenLayers
-        let scores = 2 * Parallel.threads * min(128, active) * (length + tttLength)
+        // Every second block adds to gradients of keys and values of its own.
+        let halves = active > Attention.blockRows ? 2 * kv * sizes.rows : 0
+        let scores = 2 * Parallel.threads * min(Attention.blockRows, active) * (length + tttLength) + halves
         func layer(computed: Int, given: Int, inputs: Int) -> Int {
             let gathered = computed < given ? 2 * inputs * computed : 0
             // The input, in the first layer with the embedding in it, and its gradient.

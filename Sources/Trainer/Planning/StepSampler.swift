@@ -48,18 +48,18 @@ struct StepSampler {
         let rowsOfEach = Double(job.sizes.groupRows) * mixture.rowsPerExpert
         let affordable = min(budget / (2 * rowsOfEach), Self.writtenNumbers) / Double(one.weightCount)
         let count = min(all.count, max(1, Int(affordable)))
-        let rows = max(1, Int((rowsOfEach * Double(count)).rounded()))
+        let (rows, width) = (max(1, Int((rowsOfEach * Double(count)).rounded())), mixture.router.weight.columns)
         return workspace.scope {
             let some = MixtureOfExperts(
-                router: chance(rows: count, columns: mixture.router.columns), routerBias: nil, expertsPerToken: 1,
-                weighting: mixture.weighting,
+                router: ColumnParallelLinear(weight: .float32(chance(rows: width, columns: count)), bias: nil),
+                expertsPerToken: 1, weighting: mixture.weighting,
                 experts: Dictionary(uniqueKeysWithValues: all.prefix(count).enumerated().map { ($0, $1) }), shared: nil)
             for expert in some.experts.values {
                 expert.gateUp.weight.fill(0.01)
                 expert.down.weight.fill(0.01)
             }
-            let x = chance(rows: rows, columns: mixture.router.columns)
-            let y = workspace.zeros(rows: rows, columns: mixture.router.columns)
+            let x = chance(rows: rows, columns: width)
+            let y = workspace.zeros(rows: rows, columns: width)
             let time = Self.time { some.addPart(x, to: y, in: workspace) }
             return time * Double(all.count) / Double(count)
         }
@@ -138,7 +138,7 @@ struct StepSampler {
             span = "\(layer.attention.attention.span)"
             switch layer.feedForward {
             case .dense: experts = 0
-            case .experts(let mixture): experts = mixture.router.rows
+            case .experts(let mixture): experts = mixture.router.weight.rows
             }
         }
     }
@@ -149,8 +149,8 @@ extension DecoderLayer {
     fileprivate var withoutExperts: DecoderLayer {
         guard case .experts(let mixture) = feedForward else { return self }
         let rest = MixtureOfExperts(
-            router: mixture.router, routerBias: mixture.routerBias, expertsPerToken: mixture.expertsPerToken,
-            weighting: mixture.weighting, experts: [:], shared: mixture.shared)
+            router: mixture.router, expertsPerToken: mixture.expertsPerToken, weighting: mixture.weighting,
+            experts: [:], shared: mixture.shared)
         return DecoderLayer(
             attention: attention, feedForward: .experts(rest), attentionNorms: attentionNorms,
             feedForwardNorms: feedForwardNorms, communicator: communicator)

@@ -82,7 +82,7 @@ extension DecoderLayer {
         case .dense(let mlp): return Double(own + mlp.weightCount)
         case .experts(let mixture):
             let all = mixture.experts.values.reduce(0) { $0 + $1.weightCount }
-            let everyRows = own + mixture.router.count + (mixture.shared?.weightCount ?? 0)
+            let everyRows = own + mixture.router.weight.count + (mixture.shared?.weightCount ?? 0)
             return Double(everyRows) + mixture.rowsPerExpert * Double(all)
         }
     }
@@ -90,7 +90,7 @@ extension DecoderLayer {
 
 extension MixtureOfExperts {
     /// The rows that an expert gets of each row, on average.
-    var rowsPerExpert: Double { Double(expertsPerToken) / Double(router.rows) }
+    var rowsPerExpert: Double { Double(expertsPerToken) / Double(router.weight.rows) }
 }
 
 extension GatedMLP {

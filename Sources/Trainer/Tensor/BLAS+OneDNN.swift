@@ -3,14 +3,15 @@ import COneDNN
 /// Products by oneDNN on the calling thread: `Parallel` has cut the work already, so OpenMP, which oneDNN runs on, gets
 /// one thread each time.
 extension BLAS {
-    /// c = op(a) op(b), or c += op(a) op(b), in float32.
+    /// c = scale op(a) op(b), or c += scale op(a) op(b), in float32.
     static func oneDNNProduct(
-        _ a: Matrix, _ isATransposed: Bool, _ b: Matrix, _ isBTransposed: Bool, _ c: Matrix, _ accumulate: Bool
+        _ a: Matrix, _ isATransposed: Bool, _ b: Matrix, _ isBTransposed: Bool, _ c: Matrix, scale: Float,
+        accumulate: Bool
     ) {
         omp_set_num_threads(1)
         let status = dnnl_sgemm(
             letter(isATransposed), letter(isBTransposed), dnnl_dim_t(c.rows), dnnl_dim_t(c.columns),
-            dnnl_dim_t(isATransposed ? a.rows : a.columns), 1, a.start, dnnl_dim_t(a.stride), b.start,
+            dnnl_dim_t(isATransposed ? a.rows : a.columns), scale, a.start, dnnl_dim_t(a.stride), b.start,
             dnnl_dim_t(b.stride), accumulate ? 1 : 0, c.start, dnnl_dim_t(c.stride))
         precondition(status == dnnl_success, "oneDNN refused a product of well-shaped operands")
     }

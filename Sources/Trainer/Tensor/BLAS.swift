@@ -38,32 +38,40 @@ enum BLAS {
         return "OPENBLAS_CORETYPE=\(String(cString: value))"
     }
 
-    // Products by OpenBLAS on the calling thread, for loops that are already spread over threads.
+    // Products on the calling thread, for loops that are already spread over threads.
 
     /// c = scale a bᵀ.
     ///
     /// Shapes as in `multiply(_:transposed:into:)`.
     static func product(_ a: Matrix, transposed b: Matrix, into c: Matrix, scale: Float = 1) {
-        sgemm(CblasNoTrans, CblasTrans, a, b, c, k: a.columns, scale: scale, accumulate: false)
+        product(a, transposed: false, b, transposed: true, into: c, scale: scale, accumulate: false)
     }
 
     /// c = a b, or c += a b.
     static func product(_ a: Matrix, _ b: Matrix, into c: Matrix, accumulate: Bool = false) {
-        sgemm(CblasNoTrans, CblasNoTrans, a, b, c, k: a.columns, accumulate: accumulate)
+        product(a, transposed: false, b, transposed: false, into: c, accumulate: accumulate)
     }
 
     /// c += aᵀ b, or c = aᵀ b.
     static func product(transposed a: Matrix, _ b: Matrix, into c: Matrix, accumulate: Bool) {
-        sgemm(CblasTrans, CblasNoTrans, a, b, c, k: a.rows, accumulate: accumulate)
+        product(a, transposed: true, b, transposed: false, into: c, accumulate: accumulate)
     }
 
-    /// c = op(a) op(b), or c += op(a) op(b), by OpenBLAS on the calling thread.
-    fileprivate static func openBLASProduct(
-        _ a: Matrix, _ isATransposed: Bool, _ b: Matrix, _ isBTransposed: Bool, _ c: Matrix, _ accumulate: Bool
+    /// c = scale op(a) op(b), or c += scale op(a) op(b), in float32.
+    fileprivate static func product(
+        _ a: Matrix, transposed isATransposed: Bool, _ b: Matrix, transposed isBTransposed: Bool, into c: Matrix,
+        scale: Float = 1, accumulate: Bool, by library: GEMMLibrary = .current
     ) {
-        sgemm(
-            isATransposed ? CblasTrans : CblasNoTrans, isBTransposed ? CblasTrans : CblasNoTrans, a, b, c,
-            k: isATransposed ? a.rows : a.columns, accumulate: accumulate)
+        guard c.count > 0 else { return }
+        let k = isATransposed ? a.rows : a.columns
+        guard k > 0 else { return accumulate ? () : c.fill(0) }
+        if library.isOneDNN {
+            return oneDNNProduct(a, isATransposed, b, isBTransposed, c, scale: scale, accumulate: accumulate)
+        }
+        cblas_sgemm(
+            CblasRowMajor, isATransposed ? CblasTrans : CblasNoTrans, isBTransposed ? CblasTrans : CblasNoTrans,
+            Int32(c.rows), Int32(c.columns), Int32(k), scale, a.start, Int32(a.stride), b.start, Int32(b.stride),
+            accumulate ? 1 : 0, c.start, Int32(c.stride))
     }
 }
 
@@ -125,11 +133,10 @@ func multiply(
     switch precision {
     case .float32:
         split(c) { rows, columns in
-            let product = library.isOneDNN ? BLAS.oneDNNProduct : BLAS.openBLASProduct
-            product(
-                isATransposed ? a[columns: rows] : a[rows: rows], isATransposed,
-                isBTransposed ? b[rows: columns] : b[columns: columns], isBTransposed,
-                c[rows: rows][columns: columns], accumulate)
+            BLAS.product(
+                isATransposed ? a[columns: rows] : a[rows: rows], transposed: isATransposed,
+                isBTransposed ? b[rows: columns] : b[columns: columns], transposed: isBTransposed,
+                into: c[rows: rows][columns: columns], accumulate: accumulate, by: library)
         }
     case .bfloat16:
         RoundedOperands.with(a, b) { a, b in
@@ -141,8 +148,9 @@ func multiply(
 
 /// Cuts the longer side of an output into pieces, which threads take as they become free.
 ///
-/// Four pieces for each thread where they are long enough, so that a thread that the system takes off its core delays
-/// the others by a piece and not by half the product. Not where they are short: each packs the other operand anew.
+/// Up to four pieces for each thread where they are long enough, so that a thread that the system takes off its core
+/// delays the others by a piece and not by half the product. Not where they are short: each packs the other operand
+/// anew. As many for each thread: a piece more is a piece that the others wait for.
 private func split(_ c: Matrix, _ body: (_ rows: Range<Int>, _ columns: Range<Int>) -> Void) {
     let side = max(c.rows, c.columns)
     let threads = Parallel.threads
@@ -150,22 +158,10 @@ private func split(_ c: Matrix, _ body: (_ rows: Range<Int>, _ columns: Range<In
         if BLAS.hasFixedCuts.load(ordering: .relaxed) {
             max(1, min(16, side / 256))
         } else {
-            threads == 1 ? 1 : max(min(threads, side / 32), min(4 * threads, side / 2048), 1)
+            threads == 1 ? 1 : max(min(threads, side / 32), min(4, side / 2048 / threads) * threads, 1)
         }
     Parallel.forEach(parts) { part, _ in
         let range = side * part / parts..<side * (part + 1) / parts
         if c.rows >= c.columns { body(range, 0..<c.columns) } else { body(0..<c.rows, range) }
     }
-}
-
-private func sgemm(
-    _ transposeA: CBLAS_TRANSPOSE, _ transposeB: CBLAS_TRANSPOSE, _ a: Matrix, _ b: Matrix, _ c: Matrix, k: Int,
-    scale: Float = 1, accumulate: Bool
-) {
-    guard c.rows > 0, c.columns > 0 else { return }
-    guard k > 0 else { return accumulate ? () : c.fill(0) }
-    cblas_sgemm(
-        CblasRowMajor, transposeA, transposeB, Int32(c.rows), Int32(c.columns), Int32(k), scale, a.start,
-        Int32(a.stride),
-        b.start, Int32(b.stride), accumulate ? 1 : 0, c.start, Int32(c.stride))
 }

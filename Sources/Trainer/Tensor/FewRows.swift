@@ -44,6 +44,51 @@ enum FewRows {
         }
     }
 
+    /// y = x W, or y += x W, of a weight [in features, out features].
+    static func multiply(_ x: Matrix, byInputs weight: Matrix, into y: Matrix, accumulate: Bool) {
+        precondition(x.columns == weight.rows && y.rows == x.rows && y.columns == weight.columns)
+        if !accumulate { for row in 0..<y.rows { y.row(row).update(repeating: 0, count: y.columns) } }
+        // Columns of a piece stay in the cache while all inputs are added to them.
+        let width = 2048
+        let pieces = max((weight.columns + width - 1) / width, weight.count < 65_536 ? 1 : Parallel.threads)
+        Parallel.forEach(pieces) { piece, _ in
+            let bounds = (piece..<piece + 2).map { min(weight.columns, (weight.columns * $0 / pieces + 15) & ~15) }
+            let (part, sums) = (weight[columns: bounds[0]..<bounds[1]], y[columns: bounds[0]..<bounds[1]])
+            for input in stride(from: 0, to: part.rows & ~7, by: 8) {
+                addInputs(part[rows: input..<input + 8], x[columns: input..<input + 8], to: sums)
+            }
+            for input in part.rows & ~7..<part.rows {
+                for row in 0..<x.rows { add(x[row, input], part.row(input), to: sums.row(row), sums.columns) }
+            }
+        }
+    }
+
+    /// y += x W of eight inputs, four rows of x at a time, the last one again where there are fewer.
+    @inline(__always) private static func addInputs(_ weight: Matrix, _ x: Matrix, to y: Matrix) {
+        let count = y.columns
+        for row in stride(from: 0, to: y.rows, by: 4) {
+            let inputs = Inputs(row: { x.row(row + min($0, x.rows - row - 1)) }, count: 8)
+            let sums = Inputs(row: { y.row(row + min($0, y.rows - row - 1)) }, count: count)
+            for i in stride(from: 0, to: count, by: 16) {
+                var y0 = sums.rows.0.load(i, of: count)
+                var y1 = sums.rows.1.load(i, of: count)
+                var y2 = sums.rows.2.load(i, of: count)
+                var y3 = sums.rows.3.load(i, of: count)
+                for j in 0..<8 {
+                    let w = weight.row(j).load(i, of: count)
+                    y0.addProduct(w, Vector(repeating: inputs.rows.0[j]))
+                    y1.addProduct(w, Vector(repeating: inputs.rows.1[j]))
+                    y2.addProduct(w, Vector(repeating: inputs.rows.2[j]))
+                    y3.addProduct(w, Vector(repeating: inputs.rows.3[j]))
+                }
+                sums.rows.0.store(y0, i, of: count)
+                sums.rows.1.store(y1, i, of: count)
+                sums.rows.2.store(y2, i, of: count)
+                sums.rows.3.store(y3, i, of: count)
+            }
+        }
+    }
+
     // MARK: - The weight's rows
 
     /// Spreads a weight's rows over threads, in pieces that stay in the second-level cache until all groups of x have

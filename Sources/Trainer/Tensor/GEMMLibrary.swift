@@ -3,8 +3,7 @@ import Synchronization
 
 /// Who multiplies matrices in float32.
 ///
-/// One for the whole process, set at its start. Tiles of attention are OpenBLAS's with either: it has less to do for
-/// each call.
+/// One for the whole process, set at its start.
 enum GEMMLibrary: String, CaseIterable, Sendable {
     /// oneDNN where the CPU has AVX-512, for which it writes its kernels at run time; OpenBLAS elsewhere.
     case auto

@@ -29,17 +29,17 @@ extension DecoderShard {
         let router = "\(name).\(experts.routerName)"
         let h = description.hiddenSize
         // The router stays float32, as which expert is chosen hangs on its last digits.
-        let weight = plan.memory.matrix(rows: experts.count, columns: h)
+        let weight = plan.memory.weight(rows: experts.count, columns: h, .float32)
         plan.read(
             try plan.tensor("\(router).weight", [experts.count, h]), outputs: Array(0..<experts.count),
-            inputs: 0..<h, into: .float32(weight))
+            inputs: 0..<h, into: weight)
         let all = try ExpertTensors("\(name).experts", experts, hiddenSize: h, plan)
         let own = expertParallel ? part(experts.count) : 0..<experts.count
         let features = expertParallel ? 0..<experts.intermediateSize : part(experts.intermediateSize)
         let addsBias = expertParallel || communicator.rank == 0
         return MixtureOfExperts(
-            router: weight,
-            routerBias: experts.hasBias ? try vector("\(router).bias", experts.count) : nil,
+            router: ColumnParallelLinear(
+                weight: weight, bias: experts.hasBias ? try vector("\(router).bias", experts.count) : nil),
             expertsPerToken: experts.perToken, weighting: experts.weighting,
             experts: Dictionary(
                 uniqueKeysWithValues: own.map { number in

@@ -11,9 +11,10 @@ final class FrozenWeights: @unchecked Sendable {
         return Matrix(start: start, rows: rows, columns: columns)
     }
 
-    /// A weight of linear maps or an embedding, in the precision of products; bfloat16 rows end in zeros.
+    /// A weight of linear maps or an embedding, [rows, columns], in the precision of products; bfloat16 rows end in
+    /// zeros.
     func weight(rows: Int, columns: Int, _ precision: MatrixPrecision) -> FrozenWeight {
-        guard precision == .bfloat16 else { return .float32(matrix(rows: rows, columns: columns)) }
+        guard precision == .bfloat16 else { return .float32(matrix(rows: columns, columns: rows)) }
         let stride = BFloat16Matrix.stride(columns: columns)
         let start = take(2 * rows * stride).bindMemory(to: UInt16.self, capacity: rows * stride)
         return .bfloat16(BFloat16Matrix(start: start, rows: rows, columns: columns, stride: stride))

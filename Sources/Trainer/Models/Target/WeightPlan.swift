@@ -142,11 +142,8 @@ extension WeightPlan.Piece {
 
     fileprivate func fill() {
         switch layout {
-        case .matrix:
-            for (row, output) in outputs.enumerated() {
-                target.read(tensor, row: output, columns: inputs, at: row)
-            }
-        case .row(let row): gather(row) { target.set(0, $0, $1) }
+        case .matrix: target.read(tensor, rows: outputs, columns: inputs)
+        case .row(let row): gather(row) { target.set($0, 0, $1) }
         case .transposed(let expert): fillTransposed(expert)
         case .mxfp4(let expert, let scales):
             let rows = tensor.shape[1]
