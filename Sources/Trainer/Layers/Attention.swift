@@ -1,5 +1,3 @@
-import Glibc
-
 /// Attention of queries over the keys of their sequence and over keys of their own: training-time test's, and with no
 /// own keys plain causal attention.
 ///
@@ -13,8 +11,8 @@ import Glibc
 ///     ds = p (do·v − D)      dv += p do
 ///     dq = scale Σ ds key    dkey += scale ds q
 ///
-/// The probabilities are computed anew from the stored log-sum-exp, a block of rows at a time, so memory is linear in
-/// the rows. Keys and values of one step are read by every later one, so their gradients add up and are complete when
+/// Scores are made a tile at a time, which stays in the cache: some rows of queries by some keys. On the way back they
+/// are computed anew and the probabilities come from the stored log-sum-exp, so memory is linear in the rows. Keys and values of one step are read by every later one, so their gradients add up and are complete when
 /// the walk back reaches the step that made them.
 struct Attention {
     let numHeads: Int
@@ -35,9 +33,6 @@ struct Attention {
         let values: Matrix
     }
 
-    /// Rows of queries that are worked on at a time.
-    static let blockRows = 128
-
     /// o = attention of q.
     ///
     /// - Parameters:
@@ -53,137 +48,81 @@ struct Attention {
     ) {
         let blocks = blocks(of: segments, visible)
         workspace.scope {
-            let scratch = scratch(segments, ownCount: own.count, in: workspace)
+            let tiles = AttentionTile.forThreads(segments, ownCount: own.count, in: workspace)
             // The last blocks see the most keys: they come first, so that threads end together.
             Parallel.forEach(blocks.count * numHeads) { index, worker in
                 let (block, head) = (blocks[blocks.count - 1 - index / numHeads], index % numHeads)
-                let p = scores(q, prefix, own, block, head, in: scratch[worker].start)
-                let keyCount = block.keys.count
-                for (i, row) in block.rows.enumerated() {
-                    let (s, visibleKeys) = (p.row(i), Int(visible[row]))
-                    let largest = Swift.max(maximum(s, visibleKeys), maximum(s + keyCount, own.count))
-                    let sum = exponentiate(s, p.columns, visibleKeys, own.count, minus: largest)
-                    logSumExp[head, row] = largest + logf(sum)
-                    let factor = Vector(repeating: 1 / sum)
-                    for j in stride(from: 0, to: p.columns, by: 16) {
-                        s.store(s.load(j, of: p.columns) * factor, j, of: p.columns)
-                    }
-                }
-                let output = o[rows: block.rows][columns: columns(head)]
-                let values = prefix.values[rows: block.keys][columns: keyValueColumns(head)]
-                BLAS.product(p[columns: 0..<keyCount], values, into: output)
-                for (step, keyValue) in own.enumerated() {
-                    let values = keyValue.values[columns: keyValueColumns(head)]
-                    for (i, row) in block.rows.enumerated() {
-                        add(p[i, keyCount + step], values.row(row), to: output.row(i), headDim)
-                    }
-                }
+                forward(block, head, q, prefix, visible, own, o, logSumExp, tiles[worker])
             }
-        }
-    }
-
-    /// Writes the gradient of q, and adds to the gradients of all keys and values.
-    ///
-    /// - Parameters:
-    ///   - dO: The gradient of o.
-    ///   - dPrefix: Gradients of step 0's keys and values, shaped as they are.
-    ///   - dOwn: Gradients of later steps' keys and values.
-    func backward(
-        _ dO: Matrix, q: Matrix, o: Matrix, logSumExp: Matrix, prefix: KeyValue, visible: [Int32], own: [KeyValue],
-        segments: [Segment], into dQ: Matrix, dPrefix: KeyValue, dOwn: [KeyValue], in workspace: Workspace
-    ) {
-        // One thread has all query heads of a key/value head, so that no two add to the same gradient; and of a
-        // sequence's blocks every second one, which add to gradients of their own, so that few heads divide evenly too.
-        let groups = Dictionary(grouping: 0..<numHeads) { keyValueHead[$0] }.sorted { $0.key < $1.key }.map(\.value)
-        workspace.scope {
-            let forP = scratch(segments, ownCount: own.count, in: workspace)
-            let forDP = scratch(segments, ownCount: own.count, in: workspace)
-            let hasSeconds = segments.contains { $0.queries.count > Self.blockRows }
-            let seconds = [dPrefix.keys, dPrefix.values].map {
-                workspace.zeros(rows: hasSeconds ? $0.rows : 0, columns: $0.columns)
-            }
-            let halves = [dPrefix, KeyValue(keys: seconds[0], values: seconds[1])]
-            Parallel.forEach(segments.count * groups.count * 2) { index, worker in
-                let (half, group, segment) = (index % 2, index / 2 % groups.count, index / 2 / groups.count)
-                let blocks = blocks(of: [segments[segment]], visible)
-                for block in stride(from: half, to: blocks.count, by: 2).map({ blocks[$0] }) {
-                    for head in groups[group] {
-                        backward(
-                            block, head, dO, q, o, logSumExp, prefix, visible, own, dQ, halves[half], dOwn,
-                            scratch: (forP[worker].start, forDP[worker].start))
-                    }
-                }
-            }
-            guard hasSeconds else { return }
-            dPrefix.keys.add(seconds[0])
-            dPrefix.values.add(seconds[1])
         }
     }
 
     /// One block of rows of one head.
-    private func backward(
-        _ block: Block, _ head: Int, _ dO: Matrix, _ q: Matrix, _ o: Matrix, _ logSumExp: Matrix, _ prefix: KeyValue,
-        _ visible: [Int32], _ own: [KeyValue], _ dQ: Matrix, _ dPrefix: KeyValue, _ dOwn: [KeyValue],
-        scratch: (p: UnsafeMutablePointer<Float>, dP: UnsafeMutablePointer<Float>)
+    private func forward(
+        _ block: Block, _ head: Int, _ q: Matrix, _ prefix: KeyValue, _ visible: [Int32], _ own: [KeyValue],
+        _ o: Matrix, _ logSumExp: Matrix, _ tile: AttentionTile
     ) {
-        let p = scores(q, prefix, own, block, head, in: scratch.p)
-        let dP = Matrix(start: scratch.dP, rows: p.rows, columns: p.columns)
-        let (columns, keyColumns) = (columns(head), keyValueColumns(head))
-        let queries = q[rows: block.rows][columns: columns]
-        let gradient = dO[rows: block.rows][columns: columns]
-        let output = o[rows: block.rows][columns: columns]
-        let dQueries = dQ[rows: block.rows][columns: columns]
-        let keyCount = block.keys.count
-        let (keys, values) = (
-            prefix.keys[rows: block.keys][columns: keyColumns], prefix.values[rows: block.keys][columns: keyColumns]
-        )
-        BLAS.product(gradient, transposed: values, into: dP[columns: 0..<keyCount])
-        for (step, keyValue) in own.enumerated() {
-            let values = keyValue.values[columns: keyColumns]
-            for (i, row) in block.rows.enumerated() {
-                dP[i, keyCount + step] = dot(gradient.row(i), values.row(row), headDim)
+        let queries = q[rows: block.rows][columns: columns(head)]
+        let output = o[rows: block.rows][columns: columns(head)]
+        ownScores(queries, own, block, head, into: tile.own)
+        for i in 0..<output.rows {
+            tile.softmax.begin(i)
+            _ = tile.softmax.add(tile.own.row(i), own.count, seen: 0..<own.count, to: i)
+            output.row(i).update(repeating: 0, count: headDim)
+            for (step, keyValue) in own.enumerated() {
+                let values = keyValue.values[columns: keyValueColumns(head)]
+                add(tile.own[i, step], values.row(block.rows.lowerBound + i), to: output.row(i), headDim)
             }
         }
-        // p becomes the probabilities, dP becomes scale · ds.
+        for keys in block.parts {
+            let p = tile.p[rows: 0..<output.rows][columns: 0..<keys.count]
+            scores(queries, prefix, keys, block, head, into: p)
+            for (i, row) in block.rows.enumerated() {
+                let seen = keys.seen(visible[row])
+                let shrink = tile.softmax.add(p.row(i), keys.count, seen: seen, to: i)
+                if shrink != 1 { scale(output.row(i), by: shrink) }
+            }
+            BLAS.product(
+                p, prefix.values[rows: block.places(keys)][columns: keyValueColumns(head)], into: output,
+                accumulate: true)
+        }
         for (i, row) in block.rows.enumerated() {
-            _ = exponentiate(p.row(i), p.columns, Int(visible[row]), own.count, minus: logSumExp[head, row])
-            let d = Vector(repeating: dot(gradient.row(i), output.row(i), headDim))
-            for j in stride(from: 0, to: p.columns, by: 16) {
-                let value = p.row(i).load(j, of: p.columns) * (dP.row(i).load(j, of: p.columns) - d) * scale
-                dP.row(i).store(value, j, of: p.columns)
-            }
-        }
-        let (prefixP, prefixDS) = (p[columns: 0..<keyCount], dP[columns: 0..<keyCount])
-        let (dKeys, dValues) = (
-            dPrefix.keys[rows: block.keys][columns: keyColumns], dPrefix.values[rows: block.keys][columns: keyColumns]
-        )
-        BLAS.product(transposed: prefixP, gradient, into: dValues, accumulate: true)
-        BLAS.product(transposed: prefixDS, queries, into: dKeys, accumulate: true)
-        BLAS.product(prefixDS, keys, into: dQueries)
-        for step in own.indices {
-            let keys = own[step].keys[columns: keyColumns]
-            let (dKeys, dValues) = (dOwn[step].keys[columns: keyColumns], dOwn[step].values[columns: keyColumns])
-            for (i, row) in block.rows.enumerated() {
-                let (probability, ds) = (p[i, keyCount + step], dP[i, keyCount + step])
-                add(ds, keys.row(row), to: dQueries.row(i), headDim)
-                add(ds, queries.row(i), to: dKeys.row(row), headDim)
-                add(probability, gradient.row(i), to: dValues.row(row), headDim)
-            }
+            scale(output.row(i), by: 1 / tile.softmax.sum(i))
+            logSumExp[head, row] = tile.softmax.logSumExp(i)
         }
     }
 
-    // MARK: - Blocks
+    @inline(__always) private func scale(_ x: UnsafeMutablePointer<Float>, by factor: Float) {
+        for i in stride(from: 0, to: headDim, by: 16) { x.store(x.load(i, of: headDim) * factor, i, of: headDim) }
+    }
+}
 
+// MARK: - Blocks
+
+extension Attention {
     /// Rows of queries of one sequence, and the keys that the last of them sees.
-    private struct Block {
+    struct Block {
         let rows: Range<Int>
         let keys: Range<Int>
+
+        /// Its keys, counted within the sequence, in parts of a tile's width.
+        var parts: [Range<Int>] {
+            stride(from: 0, to: keys.count, by: AttentionTile.keys).map {
+                $0..<min($0 + AttentionTile.keys, keys.count)
+            }
+        }
+
+        /// Where some keys of the sequence are among those of the batch.
+        func places(_ part: Range<Int>) -> Range<Int> {
+            keys.lowerBound + part.lowerBound..<keys.lowerBound + part.upperBound
+        }
     }
 
-    private func blocks(of segments: [Segment], _ visible: [Int32]) -> [Block] {
+    func blocks(of segments: [Segment], _ visible: [Int32]) -> [Block] {
         segments.flatMap { segment in
-            stride(from: segment.queries.lowerBound, to: segment.queries.upperBound, by: Self.blockRows).map { first in
-                let rows = first..<min(first + Self.blockRows, segment.queries.upperBound)
+            let size = AttentionTile.rows
+            return stride(from: segment.queries.lowerBound, to: segment.queries.upperBound, by: size).map { first in
+                let rows = first..<min(first + size, segment.queries.upperBound)
                 let keyCount = Int(visible[rows.upperBound - 1])
                 precondition(keyCount <= segment.keys.count)
                 return Block(rows: rows, keys: segment.keys.lowerBound..<segment.keys.lowerBound + keyCount)
@@ -191,68 +130,33 @@ struct Attention {
         }
     }
 
-    /// For each thread, room for the scores of one block.
-    private func scratch(_ segments: [Segment], ownCount: Int, in workspace: Workspace) -> [Matrix] {
-        let rows = min(Self.blockRows, segments.map(\.queries.count).max() ?? 0)
-        let columns = (segments.map(\.keys.count).max() ?? 0) + ownCount
-        return (0..<Parallel.threads).map { _ in workspace.matrix(rows: rows, columns: columns) }
+    /// The scaled scores of a block's rows with some of its keys.
+    func scores(
+        _ queries: Matrix, _ prefix: KeyValue, _ part: Range<Int>, _ block: Block, _ head: Int, into scores: Matrix
+    ) {
+        BLAS.product(
+            queries, transposed: prefix.keys[rows: block.places(part)][columns: keyValueColumns(head)], into: scores,
+            scale: scale)
     }
 
-    /// The scaled scores of a block: [rows, keys of step 0, then a column for each later step].
-    private func scores(
-        _ q: Matrix, _ prefix: KeyValue, _ own: [KeyValue], _ block: Block, _ head: Int,
-        in scratch: UnsafeMutablePointer<Float>
-    ) -> Matrix {
-        let keyCount = block.keys.count
-        let scores = Matrix(start: scratch, rows: block.rows.count, columns: keyCount + own.count)
-        let queries = q[rows: block.rows][columns: columns(head)]
-        BLAS.product(
-            queries, transposed: prefix.keys[rows: block.keys][columns: keyValueColumns(head)],
-            into: scores[columns: 0..<keyCount], scale: scale)
+    /// The scaled scores of a block's rows with their own keys: a column for each later step.
+    func ownScores(_ queries: Matrix, _ own: [KeyValue], _ block: Block, _ head: Int, into scores: Matrix) {
         for (step, keyValue) in own.enumerated() {
             let keys = keyValue.keys[columns: keyValueColumns(head)]
             for (i, row) in block.rows.enumerated() {
-                scores[i, keyCount + step] = scale * dot(queries.row(i), keys.row(row), headDim)
+                scores[i, step] = scale * dot(queries.row(i), keys.row(row), headDim)
             }
         }
-        return scores
     }
 
-    /// Replaces scores s by e^(s − shift) and those of keys that the row doesn't see by 0; returns the sum.
-    @inline(__always) private func exponentiate(
-        _ s: UnsafeMutablePointer<Float>, _ count: Int, _ visibleKeys: Int, _ ownCount: Int, minus shift: Float
-    ) -> Float {
-        let keyCount = count - ownCount
-        var sum = exponentiate(s, visibleKeys, minus: shift)
-        (s + visibleKeys).update(repeating: 0, count: keyCount - visibleKeys)
-        sum += exponentiate(s + keyCount, ownCount, minus: shift)
-        return sum
-    }
+    func columns(_ head: Int) -> Range<Int> { head * headDim..<(head + 1) * headDim }
 
-    @inline(__always) private func exponentiate(
-        _ s: UnsafeMutablePointer<Float>, _ count: Int, minus shift: Float
-    ) -> Float {
-        let shift = Vector(repeating: shift)
-        var sum = Vector.zero
-        var i = 0
-        while i + 16 <= count {
-            let e = exp(s.load(i, of: count) - shift)
-            s.store(e, i, of: count)
-            sum += e
-            i += 16
-        }
-        var total = sum.sum()
-        while i < count {
-            s[i] = exp(Vector(repeating: s[i] - shift[0]))[0]
-            total += s[i]
-            i += 1
-        }
-        return total
-    }
-
-    private func columns(_ head: Int) -> Range<Int> { head * headDim..<(head + 1) * headDim }
-
-    private func keyValueColumns(_ head: Int) -> Range<Int> {
+    func keyValueColumns(_ head: Int) -> Range<Int> {
         keyValueHead[head] * headDim..<(keyValueHead[head] + 1) * headDim
     }
+}
+
+extension Range<Int> {
+    /// Which keys of a part a row sees that sees the first `visible` of its sequence, counted within the part.
+    func seen(_ visible: Int32) -> Range<Int> { 0..<Swift.max(0, Swift.min(count, Int(visible) - lowerBound)) }
 }

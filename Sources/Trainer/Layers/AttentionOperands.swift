@@ -52,13 +52,10 @@ struct AttentionScratch {
     let scores: Matrix
     /// Queries and exponentials as operands, where products are of bfloat16.
     let rounded: (queries: BFloat16Matrix, scores: BFloat16Matrix)?
-    /// Each row's largest score so far, and its sum of exponentials relative to that.
-    let largest: UnsafeMutablePointer<Float>
-    let sums: UnsafeMutablePointer<Float>
+    let softmax: StreamingSoftmax
 
     init(rows: Int, headDim: Int, keys: Int, _ precision: MatrixPrecision, in workspace: Workspace) {
-        let state = workspace.matrix(rows: 2, columns: rows)
-        (largest, sums) = (state.row(0), state.row(1))
+        softmax = StreamingSoftmax(rows: rows, in: workspace)
         queries = workspace.matrix(rows: rows, columns: headDim)
         output = workspace.matrix(rows: rows, columns: headDim)
         scores = workspace.matrix(rows: rows, columns: keys)
@@ -70,7 +67,7 @@ struct AttentionScratch {
     private init(_ other: AttentionScratch, rows: Range<Int>) {
         (queries, output, scores) = (other.queries[rows: rows], other.output[rows: rows], other.scores[rows: rows])
         rounded = other.rounded.map { ($0.queries[rows: rows], $0.scores[rows: rows]) }
-        (largest, sums) = (other.largest, other.sums)
+        softmax = other.softmax
     }
 
     /// The first rows.

@@ -1,14 +1,11 @@
-import Glibc
-
 /// Causal attention of a frozen target: over all keys of the past, a sliding window or a chunk of them.
 ///
 /// With s = scale · q·key over the keys that a row sees, and a sink z of the head (gpt-oss), or none:
 ///
 ///     o = Σ eˢ v / (Σ eˢ + eᶻ)
 ///
-/// Blocks of keys come one after another, with the largest score so far and the sums relative to it (Milakov and
-/// Gimelshein 2018; Dao and others 2022). So memory doesn't depend on the sequence's length, and blocks that no row
-/// sees are never touched. The query heads that share a key/value head are rows of the same products.
+/// Blocks of keys come one after another (`StreamingSoftmax`). So memory doesn't depend on the sequence's length, and
+/// blocks that no row sees are never touched. The query heads that share a key/value head are rows of the same products.
 struct StreamingAttention {
     let numHeads: Int
     let headDim: Int
@@ -120,8 +117,7 @@ struct StreamingAttention {
                 let query = q.row(task.rows.lowerBound + row) + head * headDim
                 let index = place * rows + row
                 scale(query, into: block.queries.row(index), by: scale)
-                block.largest[index] = sink
-                block.sums[index] = sink > -.infinity ? 1 : 0
+                block.softmax.begin(index, sink: sink)
                 block.output.row(index).update(repeating: 0, count: headDim)
             }
         }
@@ -138,8 +134,7 @@ struct StreamingAttention {
                 let visibleKeys = Int(visible[task.rows.lowerBound + index % rows])
                 let from = min(max(span.first(of: visibleKeys), begin), keys.upperBound) - begin
                 let seen = from..<max(from, min(visibleKeys, keys.upperBound) - begin)
-                let shrink = exponentiate(
-                    scores.row(index), keys.count, seen, &block.largest[index], &block.sums[index])
+                let shrink = block.softmax.add(scores.row(index), keys.count, seen: seen, to: index)
                 if shrink != 1 { scale(block.output.row(index), into: block.output.row(index), by: shrink) }
             }
             operands.addValues(scores, block, keys: places, columns: columns)
@@ -149,29 +144,9 @@ struct StreamingAttention {
             for row in 0..<rows {
                 let index = place * rows + row
                 let target = o.row(task.rows.lowerBound + row) + head * headDim
-                scale(block.output.row(index), into: target, by: 1 / block.sums[index])
+                scale(block.output.row(index), into: target, by: 1 / block.softmax.sum(index))
             }
         }
-    }
-
-    /// Replaces scores by their exponentials relative to the largest so far, and by 0 where the row doesn't see them.
-    ///
-    /// - Returns: What sums relative to the previous largest are to be multiplied by.
-    private func exponentiate(
-        _ scores: UnsafeMutablePointer<Float>, _ count: Int, _ seen: Range<Int>, _ largest: inout Float,
-        _ sum: inout Float
-    ) -> Float {
-        guard seen.lowerBound < seen.upperBound else {
-            scores.update(repeating: 0, count: count)
-            return 1
-        }
-        let previous = largest
-        largest = max(previous, maximum(scores + seen.lowerBound, seen.count))
-        let shrink = previous == largest ? 1 : expf(previous - largest)
-        scores.update(repeating: 0, count: seen.lowerBound)
-        (scores + seen.upperBound).update(repeating: 0, count: count - seen.upperBound)
-        sum = sum * shrink + exponentials(scores + seen.lowerBound, seen.count, minus: largest)
-        return shrink
     }
 
     // MARK: - One row, by dot products
@@ -183,6 +158,7 @@ struct StreamingAttention {
         let rows = segments.flatMap { segment in segment.queries.map { (row: $0, keys: segment.keys) } }
         workspace.scope {
             let scratch = workspace.matrix(rows: Parallel.threads, columns: Self.keyBlock)
+            let softmax = StreamingSoftmax(rows: Parallel.threads, in: workspace)
             Parallel.forEach(rows.count * numHeads) { index, worker in
                 let ((row, keys), head) = (rows[index / numHeads], index % numHeads)
                 let columns = keyValueHead[head] * headDim..<(keyValueHead[head] + 1) * headDim
@@ -190,28 +166,29 @@ struct StreamingAttention {
                     q.row(row) + head * headDim, keyValue.keys[rows: keys][columns: columns],
                     keyValue.values[rows: keys][columns: columns], visible: Int(visible[row]),
                     sink: sinks.map { $0[0, head] } ?? -.infinity, into: o.row(row) + head * headDim,
-                    scores: scratch.row(worker))
+                    scores: scratch.row(worker), softmax, worker)
             }
         }
     }
 
     private func attend(
         _ query: UnsafeMutablePointer<Float>, _ keys: Matrix, _ values: Matrix, visible: Int, sink: Float,
-        into output: UnsafeMutablePointer<Float>, scores: UnsafeMutablePointer<Float>
+        into output: UnsafeMutablePointer<Float>, scores: UnsafeMutablePointer<Float>, _ softmax: StreamingSoftmax,
+        _ place: Int
     ) {
         precondition(visible <= keys.rows)
-        var (largest, sum) = (sink, sink > -.infinity ? Float(1) : 0)
+        softmax.begin(place, sink: sink)
         output.update(repeating: 0, count: headDim)
         var begin = span.first(of: visible)
         while begin < visible {
             let count = min(Self.keyBlock, visible - begin)
             for i in 0..<count { scores[i] = scale * dot(query, keys.row(begin + i), headDim) }
-            let shrink = exponentiate(scores, count, 0..<count, &largest, &sum)
+            let shrink = softmax.add(scores, count, seen: 0..<count, to: place)
             if shrink != 1 { scale(output, into: output, by: shrink) }
             for i in 0..<count { add(scores[i], values.row(begin + i), to: output, headDim) }
             begin += count
         }
-        scale(output, into: output, by: 1 / sum)
+        scale(output, into: output, by: 1 / softmax.sum(place))
     }
 
     @inline(__always) private func scale(
@@ -219,26 +196,4 @@ struct StreamingAttention {
     ) {
         for i in stride(from: 0, to: headDim, by: 16) { y.store(x.load(i, of: headDim) * factor, i, of: headDim) }
     }
-}
-
-/// Replaces x by e^(x − shift) and returns the sum.
-@inline(__always) private func exponentials(
-    _ x: UnsafeMutablePointer<Float>, _ count: Int, minus shift: Float
-) -> Float {
-    let shifts = Vector(repeating: shift)
-    var sum = Vector.zero
-    var i = 0
-    while i + 16 <= count {
-        let e = exp(x.load(i, of: count) - shifts)
-        x.store(e, i, of: count)
-        sum += e
-        i += 16
-    }
-    var total = sum.sum()
-    while i < count {
-        x[i] = exp(Vector(repeating: x[i] - shift))[0]
-        total += x[i]
-        i += 1
-    }
-    return total
 }

@@ -118,8 +118,8 @@ struct ActivationPlan {
         let (q, kv) = (shape.queryWidth, shape.keyValueWidth)
         let keyValues = 2 * kv * (sizes.rows + (tttLength - 1) * active) * shape.numHiddenLayers
         // Every second block adds to gradients of keys and values of its own.
-        let halves = active > Attention.blockRows ? 2 * kv * sizes.rows : 0
-        let scores = 2 * Parallel.threads * min(Attention.blockRows, active) * (length + tttLength) + halves
+        let halves = active > AttentionTile.rows ? 2 * kv * sizes.rows : 0
+        let scores = AttentionTile.floats(rows: active, keys: length, ownCount: tttLength - 1) + halves
         func layer(computed: Int, given: Int, inputs: Int) -> Int {
             let gathered = computed < given ? 2 * inputs * computed : 0
             // The input, in the first layer with the embedding in it, and its gradient.

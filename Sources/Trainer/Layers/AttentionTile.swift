@@ -1,0 +1,38 @@
+/// A thread's memory for scores of training's attention: some rows of queries by some keys, so few that they stay in a
+/// core's cache.
+struct AttentionTile {
+    /// Rows of queries that are worked on at a time.
+    static let rows = 128
+    /// Keys that are worked on at a time.
+    static let keys = 512
+
+    /// Scores and what becomes of them, [rows, keys]; and their gradient, on the way back.
+    let p: Matrix
+    let dP: Matrix
+    /// Scores of rows with keys of their own, a column for each; what becomes of them takes their place.
+    let own: Matrix
+    let softmax: StreamingSoftmax
+
+    /// A tile for each thread.
+    ///
+    /// Rows have room up to a multiple of sixteen, as vectors are whole.
+    static func forThreads(
+        _ segments: [Attention.Segment], ownCount: Int, isBackward: Bool = false, in workspace: Workspace
+    ) -> [AttentionTile] {
+        let (queries, keys) = (segments.map(\.queries.count).max() ?? 0, segments.map(\.keys.count).max() ?? 0)
+        let (rows, width) = (min(queries, Self.rows), (min(keys, Self.keys) + 15) & ~15)
+        return (0..<Parallel.threads).map { _ in
+            AttentionTile(
+                p: workspace.matrix(rows: rows, columns: width),
+                dP: workspace.matrix(rows: isBackward ? rows : 0, columns: width),
+                own: workspace.matrix(rows: rows, columns: (ownCount + 15) & ~15),
+                softmax: StreamingSoftmax(rows: rows, in: workspace))
+        }
+    }
+
+    /// Floats of all threads' tiles on the way back.
+    static func floats(rows: Int, keys: Int, ownCount: Int) -> Int {
+        let width = 2 * ((min(keys, Self.keys) + 15) & ~15) + (ownCount + 15) & ~15
+        return Parallel.threads * min(rows, Self.rows) * (width + 2)
+    }
+}
