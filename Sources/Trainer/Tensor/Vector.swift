@@ -31,7 +31,7 @@ extension UnsafeMutablePointer<Float> {
 /// eˣ for each element, to 2 units in the last place; x is held within [-87.3, 88.7].
 ///
 /// Range reduction by log 2 in two parts and a polynomial of degree 7: the constants of Cephes' expf.
-@inline(__always) func exp(_ x: Vector) -> Vector {
+@_transparent func exp(_ x: Vector) -> Vector {
     let magic = Vector(repeating: 12_582_912)  // 1.5 · 2²³: adding it rounds to an integer in the low bits
     let x = smaller(larger(x, Vector(repeating: -87.3)), Vector(repeating: 88.7))
     let shifted = magic.addingProduct(x, Vector(repeating: 1.442_695_04))
