@@ -14,7 +14,7 @@ struct MPICommunicator: Communicator, @unchecked Sendable {
     /// Once, from the main thread.
     static func start() throws(CommunicationError) -> MPICommunicator {
         var provided: Int32 = 0
-        try call("MPI_Init_thread") { MPI_Init_thread(nil, nil, Int32(MPI_THREAD_FUNNELED), &provided) }
+        try call("MPI_Init_thread", phase: .start) { MPI_Init_thread(nil, nil, Int32(MPI_THREAD_FUNNELED), &provided) }
         try call("MPI_Comm_set_errhandler") { MPI_Comm_set_errhandler(mpi_comm_world(), mpi_errors_return()) }
         return try MPICommunicator(mpi_comm_world())
     }
@@ -120,8 +120,10 @@ struct MPICommunicator: Communicator, @unchecked Sendable {
     }
 
     /// Calls a function of MPI, which the watchdog ends if it waits too long.
-    static func call(_ name: StaticString, _ body: () -> Int32) throws(CommunicationError) {
-        let code = Profile.measure(.communication) { Watchdog.watch(name, body) }
+    static func call(
+        _ name: StaticString, phase: Profile.Phase = .communication, _ body: () -> Int32
+    ) throws(CommunicationError) {
+        let code = Profile.measure(phase) { Watchdog.watch(name, body) }
         guard code != MPI_SUCCESS else { return }
         var text = [CChar](repeating: 0, count: Int(MPI_MAX_ERROR_STRING) + 1)
         var length: Int32 = 0

@@ -10,6 +10,8 @@ import Synchronization
 /// what the one thread of a rank does that communicates.
 final class Profile: Sendable {
     enum Phase: Int, CaseIterable, Sendable {
+        /// Starting MPI, which waits for all ranks to be there.
+        case start
         /// Reading the target's weights.
         case loading
         /// Reading samples from the store; reading and keeping the target's features, with --target-cache.
