@@ -8,17 +8,10 @@ import Synchronization
 public enum Interrupt {
     private static let flag = Atomic<Bool>(false)
 
-    /// Catches SIGINT and SIGTERM from now on, also if the program that started this one had blocked them.
+    /// Catches SIGINT and SIGTERM from now on: on the main thread, which the system prefers for them.
     public static func install() {
-        var signals = sigset_t()
-        sigemptyset(&signals)
-        sigaddset(&signals, SIGINT)
-        sigaddset(&signals, SIGTERM)
-        pthread_sigmask(SIG_UNBLOCK, &signals, nil)
-        for number in [SIGINT, SIGTERM] {
-            signal(number) { number in
-                if Interrupt.flag.exchange(true, ordering: .relaxed) && number == SIGINT { _exit(ExitCode.interrupted) }
-            }
+        SignalHandler.install([SIGINT, SIGTERM]) { number in
+            if Interrupt.flag.exchange(true, ordering: .relaxed) && number == SIGINT { _exit(ExitCode.interrupted) }
         }
     }
 
