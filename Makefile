@@ -1,5 +1,5 @@
 # The doors to everything. Each is a script of its own, for machines without make.
-.PHONY: demo test test-mpi test-faults test-cache test-hosts test-tokenizers test-gguf test-tensorboard fuzz lint format bench bench-preprocess bench-tokenize bench-target bench-plan bench-8b bench-ranks bench-cache bench-train bench-memory bench-dtypes fixtures
+.PHONY: demo test test-mpi test-faults test-cache test-hosts test-tokenizers test-gguf test-tensorboard fuzz lint format bench bench-preprocess bench-tokenize bench-target bench-plan bench-8b bench-ranks bench-cache bench-train bench-memory bench-dtypes bench-recipe fixtures
 
 demo:     ; @scripts/demo.sh
 test:     ; @scripts/test.sh
@@ -24,4 +24,5 @@ bench-cache: ; @Benchmarks/cache.sh
 bench-train: ; @Benchmarks/utilisation.sh
 bench-memory: ; @Benchmarks/memory.sh
 bench-dtypes: ; @Benchmarks/dtypes.sh
+bench-recipe: ; @Benchmarks/recipe.sh
 fixtures: ; @scripts/fixtures.sh
