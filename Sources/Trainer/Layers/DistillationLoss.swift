@@ -42,7 +42,7 @@ enum DistillationLoss {
             x.store(e, i, of: count)
             sum += e
         }
-        let total = sum.sum()
+        let total = sum.total
         let factor = Vector(repeating: 1 / total)
         for i in stride(from: 0, to: count, by: 16) { x.store(x.load(i, of: count) * factor, i, of: count) }
         return largest + logf(total)
@@ -54,7 +54,7 @@ enum DistillationLoss {
         let shift = Vector(repeating: largest)
         var sum = Vector.zero
         for i in stride(from: 0, to: count, by: 16) { sum += masked(exp(x.load(i, of: count) - shift), i, count) }
-        return (largest, sum.sum())
+        return (largest, sum.total)
     }
 
     /// Replaces the draft's logits by their gradient, and says what the row lost and would have had accepted.
@@ -79,8 +79,8 @@ enum DistillationLoss {
             sum += e
             z.store(e, i, of: count)
         }
-        let total = sum.sum()
-        let loss = logf(total) - cross.sum()
+        let total = sum.total
+        let loss = logf(total) - cross.total
         if case .crossEntropy = objective {
             let acceptance = crossEntropyGradient(z, count, target, factor: 1 / total, weight: weight)
             return Row(loss: loss, objective: loss, argmax: Int32(argmax), acceptance: acceptance)
@@ -103,7 +103,7 @@ enum DistillationLoss {
             acceptance += smaller(p * coverage, q)
             z.store(weight * (q - p), i, of: count)
         }
-        return acceptance.sum()
+        return acceptance.total
     }
 
     /// The same for an objective that weighs α, whose gradient needs α first.
@@ -119,8 +119,8 @@ enum DistillationLoss {
             below += Vector.zero.replacing(with: q, where: q .< p)
             z.store(q, i, of: count)
         }
-        let alpha = acceptance.sum()
-        let share = Vector(repeating: below.sum())
+        let alpha = acceptance.total
+        let share = Vector(repeating: below.total)
         let factors = objective.factors(acceptance: alpha)
         let (a, b) = (Vector(repeating: weight * factors.crossEntropy), Vector(repeating: weight * factors.acceptance))
         for i in stride(from: 0, to: count, by: 16) {

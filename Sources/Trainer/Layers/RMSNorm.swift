@@ -54,7 +54,7 @@ struct RMSNorm {
                     for i in stride(from: 0, to: n, by: 16) {
                         sum.addProduct(gradient.load(i, of: n) * w.load(i, of: n), input.load(i, of: n) * scale)
                     }
-                    let mean = Vector(repeating: sum.sum() / Float(n))
+                    let mean = Vector(repeating: sum.total / Float(n))
                     for i in stride(from: 0, to: n, by: 16) {
                         let normalized = input.load(i, of: n) * scale
                         let value = scale * (gradient.load(i, of: n) * w.load(i, of: n) - normalized * mean)

@@ -113,24 +113,3 @@ extension Range<Int> {
         return (lanes .>= Int32(lowerBound)) .& (lanes .< Int32(upperBound))
     }
 }
-
-/// By halves, each an instruction; the library's `sum` and `max` are calls.
-extension Vector {
-    fileprivate var total: Float {
-        @inline(__always) get {
-            let eight = lowHalf + highHalf
-            let four = eight.lowHalf + eight.highHalf
-            let two = four.lowHalf + four.highHalf
-            return two.x + two.y
-        }
-    }
-
-    fileprivate var largest: Float {
-        @inline(__always) get {
-            let eight = lowHalf.replacing(with: highHalf, where: highHalf .> lowHalf)
-            let four = eight.lowHalf.replacing(with: eight.highHalf, where: eight.highHalf .> eight.lowHalf)
-            let two = four.lowHalf.replacing(with: four.highHalf, where: four.highHalf .> four.lowHalf)
-            return Swift.max(two.x, two.y)
-        }
-    }
-}

@@ -156,7 +156,7 @@ enum FewRows {
             v3.addProduct(v, input)
             w3.addProduct(w, input)
         }
-        return (SIMD4(v0.sum(), v1.sum(), v2.sum(), v3.sum()), SIMD4(w0.sum(), w1.sum(), w2.sum(), w3.sum()))
+        return (SIMD4(v0.total, v1.total, v2.total, v3.total), SIMD4(w0.total, w1.total, w2.total, w3.total))
     }
 
     @inline(__always) private static func store(

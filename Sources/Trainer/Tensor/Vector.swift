@@ -20,6 +20,29 @@ extension UnsafeMutablePointer<Float> {
     }
 }
 
+/// By halves, each an instruction; the library's `sum` and `max` are calls.
+extension Vector {
+    /// The sum of all elements.
+    var total: Float {
+        @inline(__always) get {
+            let eight = lowHalf + highHalf
+            let four = eight.lowHalf + eight.highHalf
+            let two = four.lowHalf + four.highHalf
+            return two.x + two.y
+        }
+    }
+
+    /// The largest element.
+    var largest: Float {
+        @inline(__always) get {
+            let eight = lowHalf.replacing(with: highHalf, where: highHalf .> lowHalf)
+            let four = eight.lowHalf.replacing(with: eight.highHalf, where: eight.highHalf .> eight.lowHalf)
+            let two = four.lowHalf.replacing(with: four.highHalf, where: four.highHalf .> four.lowHalf)
+            return Swift.max(two.x, two.y)
+        }
+    }
+}
+
 /// The larger of each two elements; where one isn't a number, the first's.
 ///
 /// By comparing and replacing, which are an instruction each; the library's `pointwiseMax` goes lane by lane.
@@ -30,7 +53,8 @@ extension UnsafeMutablePointer<Float> {
 
 /// eˣ for each element, to 2 units in the last place; x is held within [-87.3, 88.7].
 ///
-/// Range reduction by log 2 in two parts and a polynomial of degree 7: the constants of Cephes' expf.
+/// Range reduction by log 2 in two parts and a polynomial of degree 7: the constants of Cephes' expf. Transparent, as
+/// an always-inline function of this size is a call for each vector in some of the loops that use it.
 @_transparent func exp(_ x: Vector) -> Vector {
     let magic = Vector(repeating: 12_582_912)  // 1.5 · 2²³: adding it rounds to an integer in the low bits
     let x = smaller(larger(x, Vector(repeating: -87.3)), Vector(repeating: 88.7))
@@ -63,7 +87,7 @@ extension UnsafeMutablePointer<Float> {
         s0.addProduct(a.load(i, of: count), b.load(i, of: count))
         i += 16
     }
-    return ((s0 + s1) + (s2 + s3)).sum()
+    return ((s0 + s1) + (s2 + s3)).total
 }
 
 /// y += factor x over `count` elements.
@@ -84,7 +108,7 @@ extension UnsafeMutablePointer<Float> {
         best = larger(best, x.load(i, of: count))
         i += 16
     }
-    var result = best.max()
+    var result = best.largest
     while i < count {
         result = Swift.max(result, x[i])
         i += 1
