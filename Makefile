@@ -1,5 +1,5 @@
 # The doors to everything. Each is a script of its own, for machines without make.
-.PHONY: demo test test-mpi test-faults test-cache test-hosts test-tokenizers test-gguf test-tensorboard fuzz lint format bench bench-preprocess bench-tokenize bench-target bench-plan bench-8b bench-ranks bench-cache bench-train bench-memory bench-dtypes bench-recipe fixtures
+.PHONY: demo test test-mpi test-faults test-cache test-hosts test-tokenizers test-gguf test-tensorboard fuzz lint format bench bench-preprocess bench-large-records bench-tokenize bench-target bench-plan bench-8b bench-ranks bench-cache bench-train bench-memory bench-dtypes bench-recipe fixtures
 
 demo:     ; @scripts/demo.sh
 test:     ; @scripts/test.sh
@@ -15,6 +15,7 @@ lint:     ; @swift format lint --strict -r Sources Tests Package.swift && shellc
 format:   ; @swift format -i -r Sources Tests Package.swift
 bench:    ; @Benchmarks/preprocess.sh && Benchmarks/tokenize.sh && Benchmarks/train.sh
 bench-preprocess: ; @Benchmarks/preprocess.sh
+bench-large-records: ; @Benchmarks/large_records.sh
 bench-tokenize: ; @Benchmarks/tokenize.sh
 bench-target: ; @Benchmarks/target.sh
 bench-plan: ; @Benchmarks/plan.sh

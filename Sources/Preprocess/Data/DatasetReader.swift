@@ -23,7 +23,7 @@ struct RecordBatch: Sendable {
 
 /// Reads the files of a dataset one after another, in flat memory, unpacks them and takes their digests on the way.
 struct DatasetReader {
-    static let usualLargestRecord = 20 << 20
+    static let usualLargestRecord = 5 << 20
 
     private let paths: [String]
     private let blockSize: Int
@@ -130,7 +130,7 @@ struct DatasetReader {
         }
         if isDiscarding || found.range.count > largestRecord {
             record.range = 0..<0
-            record.problem = Rejection(.tooLarge, "is larger than \(largestRecord >> 20) MiB")
+            record.problem = Rejection(.tooLarge, "is larger than \(largestRecord >> 20) MiB (--max-record-size)")
         }
         records.append(record)
     }
