@@ -17,3 +17,12 @@ void machine_return_freed_memory(int bytes);
 
 /// The vector extensions that this program was compiled to use, as one line of text.
 const char *machine_compiled_features(void);
+
+/// Tells the CPU that this thread waits for another one, so that it leaves its core's other thread the units.
+static inline void machine_pause(void) {
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}

@@ -1,4 +1,5 @@
 @preconcurrency import Glibc
+import Shared
 
 /// Threads that work on items side by side and hand out the results in the items' order.
 ///

@@ -18,6 +18,9 @@ public enum Machine {
         return text.isEmpty ? "baseline" : text
     }
 
+    /// Tells the CPU that this thread waits for another one.
+    static func pause() { machine_pause() }
+
     /// Has the allocator give memory back as soon as it is freed, of pieces of so many bytes or more.
     ///
     /// By itself it would keep pieces of up to 32 MB once one of that size was freed.

@@ -1,4 +1,3 @@
-import Dispatch
 import Synchronization
 
 /// Loops spread over this process's threads.
@@ -7,6 +6,7 @@ import Synchronization
 /// depend on it.
 enum Parallel {
     private static let count = Atomic<Int>(1)
+    private static let team = ThreadTeam()
 
     /// Threads that loops and matrix products use.
     static var threads: Int { count.load(ordering: .relaxed) }
@@ -27,14 +27,11 @@ enum Parallel {
             return
         }
         let next = Atomic<Int>(0)
-        withoutActuallyEscaping(body) { body in
-            let shared = UnsafeShared(body)
-            DispatchQueue.concurrentPerform(iterations: workers) { worker in
-                while true {
-                    let index = next.wrappingAdd(1, ordering: .relaxed).oldValue
-                    guard index < count else { return }
-                    shared.value(index, worker)
-                }
+        team.run(workers) { worker in
+            while true {
+                let index = next.wrappingAdd(1, ordering: .relaxed).oldValue
+                guard index < count else { return }
+                body(index, worker)
             }
         }
     }
@@ -45,10 +42,4 @@ enum Parallel {
         guard parts > 1 else { return count > 0 ? body(0..<count) : () }
         forEach(parts) { part, _ in body(count * part / parts..<count * (part + 1) / parts) }
     }
-}
-
-/// A closure whose callers see to it that threads don't write to the same place.
-private struct UnsafeShared<Value>: @unchecked Sendable {
-    let value: Value
-    init(_ value: Value) { self.value = value }
 }
