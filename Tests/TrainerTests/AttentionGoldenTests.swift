@@ -14,12 +14,18 @@ struct AttentionGoldenTests {
             workspace: workspace)
     }
 
-    private func attention(_ g: LayerGolden) throws -> Attention {
+    /// Those that this CPU has products of.
+    private static let precisions = Machine.hasBFloat16 ? MatrixPrecision.allCases : [.float32]
+
+    /// Of the largest number; operands of bfloat16 have eight bits.
+    private func tolerance(_ precision: MatrixPrecision) -> Float { precision == .float32 ? 1e-5 : 2e-2 }
+
+    private func attention(_ g: LayerGolden, _ precision: MatrixPrecision) throws -> Attention {
         let (heads, kvHeads) = (try g.integers("num_attention_heads")[0], try g.integers("num_key_value_heads")[0])
         let headDim = try g.integers("head_dim")[0]
         return Attention(
             numHeads: heads, headDim: headDim, keyValueHead: (0..<heads).map { $0 / (heads / kvHeads) },
-            scale: 1 / Float(headDim).squareRoot())
+            scale: 1 / Float(headDim).squareRoot(), precision: precision)
     }
 
     /// The sequences, with only the active rows among the queries.
@@ -33,9 +39,11 @@ struct AttentionGoldenTests {
         return (segments, visible)
     }
 
-    @Test func causalAttention() throws {
+    @Test(arguments: precisions)
+    func causalAttention(precision: MatrixPrecision) throws {
         let g = try golden("attention")
-        let attention = try attention(g)
+        let attention = try attention(g, precision)
+        let tolerance = tolerance(precision)
         let q = try g.matrix("q")
         let keyValue = Attention.KeyValue(keys: try g.matrix("k"), values: try g.matrix("v"))
         let (segments, visible) = segments(try g.integers("sequence_starts"), active: Array(0..<q.rows))
@@ -43,7 +51,7 @@ struct AttentionGoldenTests {
         let logSumExp = workspace.matrix(rows: attention.numHeads, columns: q.rows)
         attention.forward(
             q, prefix: keyValue, visible: visible, segments: segments, into: o, logSumExp: logSumExp, in: workspace)
-        expectClose(o.elements, try g.matrix("o").elements, tolerance: 1e-5, "o")
+        expectClose(o.elements, try g.matrix("o").elements, tolerance: tolerance, "o")
         let dQ = workspace.matrix(rows: q.rows, columns: q.columns)
         let dKeyValue = Attention.KeyValue(
             keys: workspace.zeros(rows: q.rows, columns: keyValue.keys.columns),
@@ -51,17 +59,18 @@ struct AttentionGoldenTests {
         attention.backward(
             try g.matrix("do"), q: q, o: o, logSumExp: logSumExp, prefix: keyValue, visible: visible, own: [],
             segments: segments, into: dQ, dPrefix: dKeyValue, dOwn: [], in: workspace)
-        expectClose(dQ.elements, try g.matrix("dq").elements, tolerance: 1e-5, "dq")
-        expectClose(dKeyValue.keys.elements, try g.matrix("dk").elements, tolerance: 1e-5, "dk")
-        expectClose(dKeyValue.values.elements, try g.matrix("dv").elements, tolerance: 1e-5, "dv")
+        expectClose(dQ.elements, try g.matrix("dq").elements, tolerance: tolerance, "dq")
+        expectClose(dKeyValue.keys.elements, try g.matrix("dk").elements, tolerance: tolerance, "dk")
+        expectClose(dKeyValue.values.elements, try g.matrix("dv").elements, tolerance: tolerance, "dv")
     }
 
     /// With rows that some steps leave out, all steps compute the rows that the first does; the gradients of the rest
     /// are zero.
-    @Test(arguments: ["ttt_attention", "ttt_attention_packed", "ttt_attention_active"])
-    func trainingTimeTest(name: String) throws {
+    @Test(arguments: ["ttt_attention", "ttt_attention_packed", "ttt_attention_active"], precisions)
+    func trainingTimeTest(name: String, precision: MatrixPrecision) throws {
         let g = try golden(name)
-        let attention = try attention(g)
+        let attention = try attention(g, precision)
+        let tolerance = tolerance(precision)
         let starts = try g.integers("sequence_starts")
         let rows = starts.last ?? 0
         let active = name.hasSuffix("active") ? try g.integers("active_0") : Array(0..<rows)
@@ -94,7 +103,7 @@ struct AttentionGoldenTests {
             attention.forward(
                 queries[k], prefix: keyValues[0], visible: visible, own: Array(keyValues[1..<max(1, k + 1)]),
                 segments: segments, into: outputs[k], logSumExp: sums[k], in: workspace)
-            expectClose(outputs[k].elements, picked(try g.matrix("o_\(k)")).elements, tolerance: 1e-5, "o \(k)")
+            expectClose(outputs[k].elements, picked(try g.matrix("o_\(k)")).elements, tolerance: tolerance, "o \(k)")
         }
         let gradients = keyValues.map { keyValue in
             Attention.KeyValue(
@@ -107,17 +116,19 @@ struct AttentionGoldenTests {
                 picked(try g.matrix("do_\(k)")), q: queries[k], o: outputs[k], logSumExp: sums[k],
                 prefix: keyValues[0], visible: visible, own: Array(keyValues[1..<max(1, k + 1)]), segments: segments,
                 into: dQ, dPrefix: gradients[0], dOwn: Array(gradients[1..<max(1, k + 1)]), in: workspace)
-            expectClose(dQ.elements, picked(try g.matrix("dq_rotated_\(k)")).elements, tolerance: 1e-5, "dq \(k)")
+            expectClose(dQ.elements, picked(try g.matrix("dq_rotated_\(k)")).elements, tolerance: tolerance, "dq \(k)")
             let (dKeys, dValues) = (try g.matrix("dk_rotated_\(k)"), try g.matrix("dv_\(k)"))
             let (wantedKeys, wantedValues) = k == 0 ? (dKeys, dValues) : (picked(dKeys), picked(dValues))
-            expectClose(gradients[k].keys.elements, wantedKeys.elements, tolerance: 1e-5, "dk \(k)")
-            expectClose(gradients[k].values.elements, wantedValues.elements, tolerance: 1e-5, "dv \(k)")
+            expectClose(gradients[k].keys.elements, wantedKeys.elements, tolerance: tolerance, "dk \(k)")
+            expectClose(gradients[k].values.elements, wantedValues.elements, tolerance: tolerance, "dv \(k)")
         }
     }
 
     /// Blocks of queries and several threads give what one row at a time gives.
-    @Test func longSequencesEqualRowByRow() throws {
-        let attention = Attention(numHeads: 3, headDim: 10, keyValueHead: [0, 0, 1], scale: 0.3)
+    @Test(arguments: precisions)
+    func longSequencesEqualRowByRow(precision: MatrixPrecision) throws {
+        let attention = Attention(
+            numHeads: 3, headDim: 10, keyValueHead: [0, 0, 1], scale: 0.3, precision: precision)
         var random = RandomNumbers(seed: 4)
         let count = 300
         let (q, keys, values) = (
@@ -137,7 +148,7 @@ struct AttentionGoldenTests {
                 q[rows: row..<row + 1], prefix: prefix, visible: [Int32(row + 1)],
                 segments: [.init(queries: 0..<1, keys: 0..<count)], into: one,
                 logSumExp: workspace.matrix(rows: 3, columns: 1), in: workspace)
-            expectClose(o[rows: row..<row + 1].elements, one.elements, tolerance: 1e-5, "row \(row)")
+            expectClose(o[rows: row..<row + 1].elements, one.elements, tolerance: tolerance(precision), "row \(row)")
         }
     }
 }

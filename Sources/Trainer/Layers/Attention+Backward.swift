@@ -14,7 +14,10 @@ extension Attention {
         // sequence's blocks every second one, which add to gradients of their own, so that few heads divide evenly too.
         let groups = Dictionary(grouping: 0..<numHeads) { keyValueHead[$0] }.sorted { $0.key < $1.key }.map(\.value)
         workspace.scope {
-            let tiles = AttentionTile.forThreads(segments, ownCount: own.count, isBackward: true, in: workspace)
+            let (queries, gradient) = (Operand(q, precision, in: workspace), Operand(dO, precision, in: workspace))
+            let operands = AttentionOperands(prefix, precision, in: workspace)
+            let tiles = AttentionTile.forThreads(
+                segments, ownCount: own.count, isBackward: true, precision, in: workspace)
             let hasSeconds = segments.contains { $0.queries.count > AttentionTile.rows }
             let seconds = [dPrefix.keys, dPrefix.values].map {
                 workspace.zeros(rows: hasSeconds ? $0.rows : 0, columns: $0.columns)
@@ -31,8 +34,12 @@ extension Attention {
                             gradient: dO[rows: block.rows][columns: columns(head)],
                             output: o[rows: block.rows][columns: columns(head)],
                             logSumExp: logSumExp.row(head) + block.rows.lowerBound,
-                            dQueries: dQ[rows: block.rows][columns: columns(head)])
-                        backward(rows, block, head, prefix, visible, halves[half], tiles[worker])
+                            dQueries: dQ[rows: block.rows][columns: columns(head)],
+                            rounded: (
+                                queries[rows: block.rows][columns: columns(head)],
+                                gradient[rows: block.rows][columns: columns(head)]
+                            ))
+                        backward(rows, block, head, operands, visible, halves[half], tiles[worker])
                         ownBackward(rows, block, head, own, dOwn, tiles[worker])
                     }
                 }
@@ -50,36 +57,47 @@ extension Attention {
         let output: Matrix
         let logSumExp: UnsafeMutablePointer<Float>
         let dQueries: Matrix
+        /// Queries and gradient as operands.
+        let rounded: (queries: Operand, gradient: Operand)
     }
 
     /// Step 0's keys and values; begins the gradient of the queries.
     private func backward(
-        _ rows: Rows, _ block: Block, _ head: Int, _ prefix: KeyValue, _ visible: [Int32], _ dPrefix: KeyValue,
-        _ tile: AttentionTile
+        _ rows: Rows, _ block: Block, _ head: Int, _ operands: AttentionOperands, _ visible: [Int32],
+        _ dPrefix: KeyValue, _ tile: AttentionTile
     ) {
         let columns = keyValueColumns(head)
         for part in block.parts {
             let places = block.places(part)
             let p = tile.p[rows: 0..<rows.queries.rows][columns: 0..<part.count]
             let dP = tile.dP[rows: 0..<rows.queries.rows][columns: 0..<part.count]
-            scores(rows.queries, prefix, part, block, head, into: p)
-            BLAS.product(rows.gradient, transposed: prefix.values[rows: places][columns: columns], into: dP)
+            let pOperand = tile.rounded.p[rows: 0..<rows.queries.rows][columns: 0..<part.count]
+            let dPOperand = tile.rounded.dP[rows: 0..<rows.queries.rows][columns: 0..<part.count]
+            let (keys, values) = operands[places, columns]
+            BLAS.product(rows.rounded.queries, transposed: false, keys, transposed: true, into: p, scale: scale)
+            BLAS.product(rows.rounded.gradient, transposed: false, values, transposed: true, into: dP)
             // p becomes the probabilities, dP becomes scale · ds.
             for (i, row) in block.rows.enumerated() {
-                let (p, dP) = (p.row(i), dP.row(i))
-                _ = p.exponentiate(part.count, seen: part.seen(visible[row]), minus: rows.logSumExp[i])
+                let (pRow, dPRow) = (p.row(i), dP.row(i))
+                _ = pRow.exponentiate(part.count, seen: part.seen(visible[row]), minus: rows.logSumExp[i])
                 let d = Vector(repeating: dot(rows.gradient.row(i), rows.output.row(i), headDim))
                 for j in stride(from: 0, to: part.count, by: 16) {
-                    let ds = p.load(j, of: part.count) * (dP.load(j, of: part.count) - d) * scale
-                    dP.store(ds, j, of: part.count)
+                    let ds = pRow.load(j, of: part.count) * (dPRow.load(j, of: part.count) - d) * scale
+                    dPRow.store(ds, j, of: part.count)
                 }
+                pOperand.round(i, of: p, part.count)
+                dPOperand.round(i, of: dP, part.count)
             }
+            let (dKeys, dValues) = (
+                dPrefix.keys[rows: places][columns: columns], dPrefix.values[rows: places][columns: columns]
+            )
             BLAS.product(
-                transposed: p, rows.gradient, into: dPrefix.values[rows: places][columns: columns], accumulate: true)
+                pOperand, transposed: true, rows.rounded.gradient, transposed: false, into: dValues, accumulate: true)
             BLAS.product(
-                transposed: dP, rows.queries, into: dPrefix.keys[rows: places][columns: columns], accumulate: true)
+                dPOperand, transposed: true, rows.rounded.queries, transposed: false, into: dKeys, accumulate: true)
             BLAS.product(
-                dP, prefix.keys[rows: places][columns: columns], into: rows.dQueries, accumulate: part.lowerBound > 0)
+                dPOperand, transposed: false, keys, transposed: false, into: rows.dQueries,
+                accumulate: part.lowerBound > 0)
         }
     }
 

@@ -12,14 +12,18 @@
 ///     dq = scale Σ ds key    dkey += scale ds q
 ///
 /// Scores are made a tile at a time, which stays in the cache: some rows of queries by some keys. On the way back they
-/// are computed anew and the probabilities come from the stored log-sum-exp, so memory is linear in the rows. Keys and values of one step are read by every later one, so their gradients add up and are complete when
-/// the walk back reaches the step that made them.
+/// are computed anew and the probabilities come from the stored log-sum-exp, so memory is linear in the rows. Keys and
+/// values of one step are read by every later one, so their gradients add up and are complete when the walk back reaches
+/// the step that made them.
 struct Attention {
     let numHeads: Int
     let headDim: Int
     /// The key/value head that each query head reads, counted within this rank's.
     let keyValueHead: [Int]
     let scale: Float
+    /// What the operands of products with step 0's keys and values are rounded to; sums are float32, and so is all of the
+    /// rows' own keys and values.
+    var precision = MatrixPrecision.float32
 
     /// A sequence's place in a batch: its rows among the queries and among the keys.
     struct Segment {
@@ -48,23 +52,25 @@ struct Attention {
     ) {
         let blocks = blocks(of: segments, visible)
         workspace.scope {
-            let tiles = AttentionTile.forThreads(segments, ownCount: own.count, in: workspace)
+            let queries = Operand(q, precision, in: workspace)
+            let operands = AttentionOperands(prefix, precision, in: workspace)
+            let tiles = AttentionTile.forThreads(segments, ownCount: own.count, precision, in: workspace)
             // The last blocks see the most keys: they come first, so that threads end together.
             Parallel.forEach(blocks.count * numHeads) { index, worker in
                 let (block, head) = (blocks[blocks.count - 1 - index / numHeads], index % numHeads)
-                forward(block, head, q, prefix, visible, own, o, logSumExp, tiles[worker])
+                forward(block, head, q, queries, operands, visible, own, o, logSumExp, tiles[worker])
             }
         }
     }
 
     /// One block of rows of one head.
     private func forward(
-        _ block: Block, _ head: Int, _ q: Matrix, _ prefix: KeyValue, _ visible: [Int32], _ own: [KeyValue],
-        _ o: Matrix, _ logSumExp: Matrix, _ tile: AttentionTile
+        _ block: Block, _ head: Int, _ q: Matrix, _ queries: Operand, _ operands: AttentionOperands,
+        _ visible: [Int32], _ own: [KeyValue], _ o: Matrix, _ logSumExp: Matrix, _ tile: AttentionTile
     ) {
-        let queries = q[rows: block.rows][columns: columns(head)]
+        let queries = queries[rows: block.rows][columns: columns(head)]
         let output = o[rows: block.rows][columns: columns(head)]
-        ownScores(queries, own, block, head, into: tile.own)
+        ownScores(q[rows: block.rows][columns: columns(head)], own, block, head, into: tile.own)
         for i in 0..<output.rows {
             tile.softmax.begin(i)
             _ = tile.softmax.add(tile.own.row(i), own.count, seen: 0..<own.count, to: i)
@@ -76,15 +82,16 @@ struct Attention {
         }
         for keys in block.parts {
             let p = tile.p[rows: 0..<output.rows][columns: 0..<keys.count]
-            scores(queries, prefix, keys, block, head, into: p)
+            let weights = tile.rounded.p[rows: 0..<output.rows][columns: 0..<keys.count]
+            let (keyOperand, valueOperand) = operands[block.places(keys), keyValueColumns(head)]
+            BLAS.product(queries, transposed: false, keyOperand, transposed: true, into: p, scale: scale)
             for (i, row) in block.rows.enumerated() {
                 let seen = keys.seen(visible[row])
                 let shrink = tile.softmax.add(p.row(i), keys.count, seen: seen, to: i)
                 if shrink != 1 { scale(output.row(i), by: shrink) }
+                weights.round(i, of: p, keys.count)
             }
-            BLAS.product(
-                p, prefix.values[rows: block.places(keys)][columns: keyValueColumns(head)], into: output,
-                accumulate: true)
+            BLAS.product(weights, transposed: false, valueOperand, transposed: false, into: output, accumulate: true)
         }
         for (i, row) in block.rows.enumerated() {
             scale(output.row(i), by: 1 / tile.softmax.sum(i))
@@ -128,15 +135,6 @@ extension Attention {
                 return Block(rows: rows, keys: segment.keys.lowerBound..<segment.keys.lowerBound + keyCount)
             }
         }
-    }
-
-    /// The scaled scores of a block's rows with some of its keys.
-    func scores(
-        _ queries: Matrix, _ prefix: KeyValue, _ part: Range<Int>, _ block: Block, _ head: Int, into scores: Matrix
-    ) {
-        BLAS.product(
-            queries, transposed: prefix.keys[rows: block.places(part)][columns: keyValueColumns(head)], into: scores,
-            scale: scale)
     }
 
     /// The scaled scores of a block's rows with their own keys: a column for each later step.

@@ -9,6 +9,8 @@ struct AttentionTile {
     /// Scores and what becomes of them, [rows, keys]; and their gradient, on the way back.
     let p: Matrix
     let dP: Matrix
+    /// Probabilities and the gradient of scores as operands.
+    let rounded: (p: Operand, dP: Operand)
     /// Scores of rows with keys of their own, a column for each; what becomes of them takes their place.
     let own: Matrix
     let softmax: StreamingSoftmax
@@ -17,22 +19,26 @@ struct AttentionTile {
     ///
     /// Rows have room up to a multiple of sixteen, as vectors are whole.
     static func forThreads(
-        _ segments: [Attention.Segment], ownCount: Int, isBackward: Bool = false, in workspace: Workspace
+        _ segments: [Attention.Segment], ownCount: Int, isBackward: Bool = false, _ precision: MatrixPrecision,
+        in workspace: Workspace
     ) -> [AttentionTile] {
         let (queries, keys) = (segments.map(\.queries.count).max() ?? 0, segments.map(\.keys.count).max() ?? 0)
         let (rows, width) = (min(queries, Self.rows), (min(keys, Self.keys) + 15) & ~15)
         return (0..<Parallel.threads).map { _ in
-            AttentionTile(
-                p: workspace.matrix(rows: rows, columns: width),
-                dP: workspace.matrix(rows: isBackward ? rows : 0, columns: width),
+            let p = workspace.matrix(rows: rows, columns: width)
+            let dP = workspace.matrix(rows: isBackward ? rows : 0, columns: width)
+            return AttentionTile(
+                p: p, dP: dP,
+                rounded: (Operand(of: p, precision, in: workspace), Operand(of: dP, precision, in: workspace)),
                 own: workspace.matrix(rows: rows, columns: (ownCount + 15) & ~15),
                 softmax: StreamingSoftmax(rows: rows, in: workspace))
         }
     }
 
     /// Floats of all threads' tiles on the way back.
-    static func floats(rows: Int, keys: Int, ownCount: Int) -> Int {
-        let width = 2 * ((min(keys, Self.keys) + 15) & ~15) + (ownCount + 15) & ~15
-        return Parallel.threads * min(rows, Self.rows) * (width + 2)
+    static func floats(rows: Int, keys: Int, ownCount: Int, _ precision: MatrixPrecision) -> Int {
+        let (rows, width) = (min(rows, Self.rows), (min(keys, Self.keys) + 15) & ~15)
+        let rounded = 2 * Operand.floats(rows: rows, columns: width, precision)
+        return Parallel.threads * (rows * (2 * width + (ownCount + 15) & ~15 + 2) + rounded)
     }
 }

@@ -121,7 +121,7 @@ struct StreamingAttention {
                 block.output.row(index).update(repeating: 0, count: headDim)
             }
         }
-        block.roundQueries()
+        block.rounded.queries.round(block.queries)
         let (first, last) = (Int(visible[task.rows.lowerBound]), Int(visible[task.rows.upperBound - 1]))
         precondition(last <= task.keys.count)
         var begin = span.first(of: first) / Self.keyBlock * Self.keyBlock
@@ -129,15 +129,19 @@ struct StreamingAttention {
             let keys = begin..<min(begin + Self.keyBlock, last)
             let places = task.keys.lowerBound + keys.lowerBound..<task.keys.lowerBound + keys.upperBound
             let scores = block.scores[columns: 0..<keys.count]
-            operands.scores(block, keys: places, columns: columns, into: scores)
+            let (keyOperand, valueOperand) = operands[places, columns]
+            let weights = block.rounded.scores[columns: 0..<keys.count]
+            BLAS.product(block.rounded.queries, transposed: false, keyOperand, transposed: true, into: scores)
             for index in 0..<count {
                 let visibleKeys = Int(visible[task.rows.lowerBound + index % rows])
                 let from = min(max(span.first(of: visibleKeys), begin), keys.upperBound) - begin
                 let seen = from..<max(from, min(visibleKeys, keys.upperBound) - begin)
                 let shrink = block.softmax.add(scores.row(index), keys.count, seen: seen, to: index)
                 if shrink != 1 { scale(block.output.row(index), into: block.output.row(index), by: shrink) }
+                weights.round(index, of: scores, keys.count)
             }
-            operands.addValues(scores, block, keys: places, columns: columns)
+            BLAS.product(
+                weights, transposed: false, valueOperand, transposed: false, into: block.output, accumulate: true)
             begin += Self.keyBlock
         }
         for (place, head) in task.heads.enumerated() {

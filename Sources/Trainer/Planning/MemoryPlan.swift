@@ -119,7 +119,11 @@ struct ActivationPlan {
         let keyValues = 2 * kv * (sizes.rows + (tttLength - 1) * active) * shape.numHiddenLayers
         // Every second block adds to gradients of keys and values of its own.
         let halves = active > AttentionTile.rows ? 2 * kv * sizes.rows : 0
-        let scores = AttentionTile.floats(rows: active, keys: length, ownCount: tttLength - 1) + halves
+        let precision = MatrixPrecision.current
+        let operands = [(active, q), (active, q), (sizes.rows, kv), (sizes.rows, kv)]
+        let rounded = operands.map { Operand.floats(rows: $0.0, columns: $0.1, precision) }.reduce(0, +)
+        let scores =
+            AttentionTile.floats(rows: active, keys: length, ownCount: tttLength - 1, precision) + halves + rounded
         func layer(computed: Int, given: Int, inputs: Int) -> Int {
             let gathered = computed < given ? 2 * inputs * computed : 0
             // The input, in the first layer with the embedding in it, and its gradient.

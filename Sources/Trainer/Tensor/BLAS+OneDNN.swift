@@ -16,15 +16,15 @@ extension BLAS {
         precondition(status == dnnl_success, "oneDNN refused a product of well-shaped operands")
     }
 
-    /// c = op(a) op(b), or c += op(a) op(b), of bfloat16 in float32.
+    /// c = scale op(a) op(b), or c += scale op(a) op(b), of bfloat16 in float32.
     static func product(
         _ a: BFloat16Matrix, transposed isATransposed: Bool, _ b: BFloat16Matrix, transposed isBTransposed: Bool,
-        into c: Matrix, accumulate: Bool
+        into c: Matrix, scale: Float = 1, accumulate: Bool
     ) {
         omp_set_num_threads(1)
         let status = dnnl_gemm_bf16bf16f32(
             letter(isATransposed), letter(isBTransposed), dnnl_dim_t(c.rows), dnnl_dim_t(c.columns),
-            dnnl_dim_t(isATransposed ? a.rows : a.columns), 1, a.start, dnnl_dim_t(a.stride), b.start,
+            dnnl_dim_t(isATransposed ? a.rows : a.columns), scale, a.start, dnnl_dim_t(a.stride), b.start,
             dnnl_dim_t(b.stride), accumulate ? 1 : 0, c.start, dnnl_dim_t(c.stride))
         precondition(status == dnnl_success, "oneDNN refused a product of well-shaped operands")
     }

@@ -38,27 +38,8 @@ enum BLAS {
         return "OPENBLAS_CORETYPE=\(String(cString: value))"
     }
 
-    // Products on the calling thread, for loops that are already spread over threads.
-
-    /// c = scale a bᵀ.
-    ///
-    /// Shapes as in `multiply(_:transposed:into:)`.
-    static func product(_ a: Matrix, transposed b: Matrix, into c: Matrix, scale: Float = 1) {
-        product(a, transposed: false, b, transposed: true, into: c, scale: scale, accumulate: false)
-    }
-
-    /// c = a b, or c += a b.
-    static func product(_ a: Matrix, _ b: Matrix, into c: Matrix, accumulate: Bool = false) {
-        product(a, transposed: false, b, transposed: false, into: c, accumulate: accumulate)
-    }
-
-    /// c += aᵀ b, or c = aᵀ b.
-    static func product(transposed a: Matrix, _ b: Matrix, into c: Matrix, accumulate: Bool) {
-        product(a, transposed: true, b, transposed: false, into: c, accumulate: accumulate)
-    }
-
-    /// c = scale op(a) op(b), or c += scale op(a) op(b), in float32.
-    fileprivate static func product(
+    /// c = scale op(a) op(b), or c += scale op(a) op(b), in float32 on the calling thread.
+    static func product(
         _ a: Matrix, transposed isATransposed: Bool, _ b: Matrix, transposed isBTransposed: Bool, into c: Matrix,
         scale: Float = 1, accumulate: Bool, by library: GEMMLibrary = .current
     ) {

@@ -78,7 +78,7 @@ struct Eagle3DraftModel: DraftModel {
         attention = Attention(
             numHeads: shape.numAttentionHeads, headDim: shape.headDim,
             keyValueHead: (0..<shape.numAttentionHeads).map { $0 / groups },
-            scale: 1 / Float(shape.headDim).squareRoot())
+            scale: 1 / Float(shape.headDim).squareRoot(), precision: .current)
     }
 
     /// Splits [rows, 2 keyValueWidth] into keys and values.
