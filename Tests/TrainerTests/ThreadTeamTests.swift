@@ -21,12 +21,12 @@ struct ThreadTeamTests {
         return total.load(ordering: .relaxed)
     }
 
-    @Test(arguments: [1, 2, 3, 8])
-    func runsOnceOnEachThread(threads: Int) {
+    @Test(arguments: [1, 2, 3, 8], [false, true])
+    func runsOnceOnEachThread(threads: Int, staysAwake: Bool) {
         let team = ThreadTeam()
         for round in 0..<200 {
             let seen = Mutex<[Int]>([])
-            team.run(threads) { thread in seen.withLock { $0.append(thread) } }
+            team.run(threads, staysAwake: staysAwake) { thread in seen.withLock { $0.append(thread) } }
             #expect(seen.withLock { $0.sorted() } == Array(0..<threads), "round \(round)")
         }
     }

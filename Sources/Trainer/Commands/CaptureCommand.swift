@@ -61,7 +61,9 @@ enum CaptureCommand {
         // Several for each rank, so that long ones and short ones are divided.
         let (count, stepSize) = (samples.count, 8 * grid.world.size)
         let steps = 0..<(count + stepSize - 1) / stepSize
-        let reader = BatchReader(samples, grid, batchSize: 1, policy: policy, steps: steps) { step in
+        let reader = BatchReader(
+            samples, grid, batchSize: 1, policy: policy, steps: steps, cost: { Double($0.inputIDs.count) }
+        ) { step in
             Array(step * stepSize..<min(count, (step + 1) * stepSize))
         }
         let workspace = Workspace()

@@ -51,7 +51,7 @@ enum Ranks {
     /// Sets the number of threads, and says so if ranks would take turns on their CPUs or leave most of them idle.
     private static func setThreads(_ wanted: Int?, _ neighbours: any Communicator) throws(CommunicationError) {
         let layout = try RankLayout(among: neighbours)
-        Parallel.setThreads(wanted ?? layout.threads)
+        Parallel.setThreads(wanted ?? layout.threads, cpus: layout.cpus / layout.sharers)
         let all = try Int(neighbours.sum([Double(Parallel.threads)])[0])
         guard neighbours.rank == 0 else { return }
         if let warning = layout.warning(threads: Parallel.threads) { Log.warning(warning) }

@@ -16,49 +16,45 @@ struct StepBatch {
     let bad: [Int]
     /// For each micro batch, for each rank of the group, its samples.
     let micro: [[[Sample]]]
-    /// For each micro batch, for each rank of the world, the numbers of its samples.
-    let parts: [[[Int]]]
-
-    /// The ranks of the world that have samples in a micro batch.
-    func busyRanks(_ micro: Int) -> [Int] { parts[micro].indices.filter { !parts[micro][$0].isEmpty } }
+    /// The numbers of all ranks' samples.
+    let parts: [MicroBatch]
 }
 
 /// Reads the samples of global batches, each ahead of the step that needs it.
 ///
-/// A sample that can't be read is an error of the step that needs it, and of all ranks: those of a group read the same
-/// samples, and the weight of each depends on how many there are in all.
+/// Every rank reads the whole batch, which takes it a millisecond for tens of thousands of tokens, and divides it by what
+/// samples cost. A sample that can't be read is an error of the step that needs it, and of all ranks: all divide the
+/// batch alike, and the weight of each sample depends on how many there are in all.
 final class BatchReader {
     private let grid: ProcessGrid
     private let policy: BadSamplePolicy
+    private let batchSize: Int
     private let ahead: ReadAhead<ReadBatch>
 
     private struct ReadBatch: Sendable {
         let samples: [Int]
-        /// For each micro batch, for each rank of the world, its samples.
-        let parts: [[[Int]]]
-        let read: [Int: Result<Sample, any Error>]
+        let read: [Int: Result<(sample: Sample, cost: Double), any Error>]
     }
 
     /// - Parameters:
     ///   - steps: The steps that may be asked for.
+    ///   - cost: How long a sample takes, relative to others; the same on all ranks.
     ///   - batch: A step's global batch.
     init(
         _ samples: any TrainingSamples, _ grid: ProcessGrid, batchSize: Int, policy: BadSamplePolicy,
-        steps: Range<Int>, batch: @escaping @Sendable (Int) -> [Int]
+        steps: Range<Int>, cost: @escaping @Sendable (Sample) -> Double, batch: @escaping @Sendable (Int) -> [Int]
     ) {
         self.grid = grid
         self.policy = policy
-        let (ranks, own) = (grid.world.size, grid.groupRanks)
-        // Used by the reading thread alone, but for lengths, which never change.
+        self.batchSize = batchSize
+        // Used by the reading thread alone.
         nonisolated(unsafe) let samples = samples
         ahead = ReadAhead(steps) { step in
             let batch = batch(step)
-            let parts = BatchSampler.microBatches(
-                batch[...], ranks: ranks, batchSize: batchSize, length: samples.length(of:))
-            let needed = parts.flatMap { $0[own].joined() }
-            let read = needed.map { index in (index, Result { try samples.sample(at: index) }) }
-            return ReadBatch(
-                samples: batch, parts: parts, read: Dictionary(read, uniquingKeysWith: { first, _ in first }))
+            let read = batch.map { index in
+                (index, Result { try samples.sample(at: index) }.map { (sample: $0, cost: cost($0)) })
+            }
+            return ReadBatch(samples: batch, read: Dictionary(read, uniquingKeysWith: { first, _ in first }))
         }
     }
 
@@ -69,16 +65,14 @@ final class BatchReader {
     func batch(_ step: Int) throws -> StepBatch {
         let batch = ahead.value(step)
         let bad = try badSamples(batch)
-        let parts = batch.parts.map { $0.map { $0.filter { !bad.contains($0) } } }
+        let read = try batch.read.filter { !bad.contains($0.key) }.mapValues { try $0.get() }
+        let samples = batch.samples.filter { read[$0] != nil }
+        let parts = BatchSampler.microBatches(samples, ranks: grid.world.size, batchSize: batchSize) {
+            read[$0]?.cost ?? 0
+        }
         return StepBatch(
-            samples: batch.samples.filter { !bad.contains($0) }, bad: bad.sorted(),
-            micro: try parts.map { try $0[grid.groupRanks].map { try $0.map { try sample($0, batch) } } },
-            parts: parts)
-    }
-
-    private func sample(_ index: Int, _ batch: ReadBatch) throws -> Sample {
-        guard let result = batch.read[index] else { preconditionFailure("sample \(index) wasn't read") }
-        return try result.get()
+            samples: samples, bad: bad.sorted(),
+            micro: parts.map { $0.samples[grid.groupRanks].map { $0.compactMap { read[$0]?.sample } } }, parts: parts)
     }
 
     /// The samples that some rank couldn't read.

@@ -31,31 +31,45 @@ struct BatchSampler: Sendable {
         return order[first..<min(first + globalBatchSize, sampleCount)]
     }
 
-    /// The ranks in the order in which a round of samples is dealt to them: to and fro.
-    static func dealingOrder(round: Int, ranks: Int) -> [Int] {
-        round.isMultiple(of: 2) ? Array(0..<ranks) : (0..<ranks).reversed()
-    }
-
     /// A global batch divided among ranks, and each rank's part cut into micro batches.
     ///
-    /// The longest samples are dealt first, to and fro, so that ranks have as much to do as each other.
+    /// The most expensive samples are dealt first, one to each rank in a round, and in each round those who have least
+    /// to do so far get the most: so ranks have as much to do as each other.
     ///
-    /// - Parameter length: The tokens of a sample.
-    /// - Returns: For each micro batch, for each rank, its samples; all ranks have as many micro batches, the last of
-    ///   which may be empty for some.
+    /// - Parameter cost: How long a sample takes, relative to others.
+    /// - Returns: All ranks have as many micro batches, the last of which may be empty for some.
     static func microBatches(
-        _ batch: ArraySlice<Int>, ranks: Int, batchSize: Int, length: (Int) -> Int
-    ) -> [[[Int]]] {
-        let lengths = batch.map { (length: length($0), sample: $0) }
-        var parts = [[Int]](repeating: [], count: ranks)
-        for (i, entry) in lengths.sorted(by: { ($1.length, $0.sample) < ($0.length, $1.sample) }).enumerated() {
-            parts[dealingOrder(round: i / ranks, ranks: ranks)[i % ranks]].append(entry.sample)
+        _ batch: [Int], ranks: Int, batchSize: Int, cost: (Int) -> Double
+    ) -> [MicroBatch] {
+        let sorted = batch.map { (cost: cost($0), sample: $0) }.sorted {
+            ($1.cost, $0.sample) < ($0.cost, $1.sample)
         }
-        let count = parts.map { ($0.count + batchSize - 1) / batchSize }.max() ?? 0
-        return (0..<count).map { micro in
-            parts.map { Array($0.dropFirst(micro * batchSize).prefix(batchSize)) }
+        var micro: [MicroBatch] = []
+        var work = [Double](repeating: 0, count: ranks)
+        for (round, first) in stride(from: 0, to: sorted.count, by: ranks).enumerated() {
+            let order = work.indices.sorted { (work[$0], $0) < (work[$1], $1) }
+            if round.isMultiple(of: batchSize) {
+                micro.append(MicroBatch(samples: Array(repeating: [], count: ranks), order: order))
+            }
+            for (entry, rank) in zip(sorted[first...], order) {
+                micro[micro.count - 1].samples[rank].append(entry.sample)
+                work[rank] += entry.cost
+            }
         }
+        return micro
     }
+}
+
+/// What all ranks work on at a time.
+struct MicroBatch {
+    /// For each rank, the numbers of its samples.
+    fileprivate(set) var samples: [[Int]]
+    /// The ranks, from who has the most expensive sample to who has the least expensive one, or none: so samples of a
+    /// batch stand in the same order for any number of ranks, where each has one at a time.
+    let order: [Int]
+
+    /// The ranks that have samples, in that order.
+    var busyRanks: [Int] { order.filter { !samples[$0].isEmpty } }
 }
 
 /// A sampler that remembers the order of the epoch at hand, for one thread.

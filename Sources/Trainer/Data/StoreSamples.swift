@@ -28,10 +28,8 @@ struct StoreSamples: TrainingSamples {
 
     func sample(at index: Int) throws -> Sample { try store.sample(at: index) }
 
-    func length(of index: Int) -> Int { store.length(of: index) }
-
     /// The tokens of the longest sample.
-    var longest: Int { (0..<count).map(length(of:)).max() ?? 0 }
+    var longest: Int { (0..<count).map(store.length(of:)).max() ?? 0 }
 
     /// What tells whether another run saw the same samples, by name: the records and how they were made into samples.
     var identity: [String: String] {

@@ -4,11 +4,8 @@ import Shared
 protocol TrainingSamples {
     var count: Int { get }
     func sample(at index: Int) throws -> Sample
-    /// The tokens of a sample, known without reading it.
-    func length(of index: Int) -> Int
 }
 
 extension [Sample]: TrainingSamples {
     func sample(at index: Int) -> Sample { self[index] }
-    func length(of index: Int) -> Int { self[index].inputIDs.count }
 }

@@ -52,25 +52,37 @@ struct Attention {
     ) {
         let blocks = blocks(of: segments, visible)
         workspace.scope {
-            let queries = Operand(q, precision, in: workspace)
-            let operands = AttentionOperands(prefix, precision, in: workspace)
+            let pass = ForwardPass(
+                q: q, queries: Operand(q, precision, in: workspace),
+                prefix: AttentionOperands(prefix, precision, in: workspace), visible: visible, own: own, o: o,
+                logSumExp: logSumExp)
             let tiles = AttentionTile.forThreads(segments, ownCount: own.count, precision, in: workspace)
             // The last blocks see the most keys: they come first, so that threads end together.
             Parallel.forEach(blocks.count * numHeads) { index, worker in
                 let (block, head) = (blocks[blocks.count - 1 - index / numHeads], index % numHeads)
-                forward(block, head, q, queries, operands, visible, own, o, logSumExp, tiles[worker])
+                forward(block, head, pass, tiles[worker])
             }
         }
     }
 
+    /// What all blocks read and write.
+    private struct ForwardPass {
+        let q: Matrix
+        /// q as an operand.
+        let queries: Operand
+        let prefix: AttentionOperands
+        let visible: [Int32]
+        let own: [KeyValue]
+        let o: Matrix
+        let logSumExp: Matrix
+    }
+
     /// One block of rows of one head.
-    private func forward(
-        _ block: Block, _ head: Int, _ q: Matrix, _ queries: Operand, _ operands: AttentionOperands,
-        _ visible: [Int32], _ own: [KeyValue], _ o: Matrix, _ logSumExp: Matrix, _ tile: AttentionTile
-    ) {
-        let queries = queries[rows: block.rows][columns: columns(head)]
-        let output = o[rows: block.rows][columns: columns(head)]
-        ownScores(q[rows: block.rows][columns: columns(head)], own, block, head, into: tile.own)
+    private func forward(_ block: Block, _ head: Int, _ pass: ForwardPass, _ tile: AttentionTile) {
+        let own = pass.own
+        let queries = pass.queries[rows: block.rows][columns: columns(head)]
+        let output = pass.o[rows: block.rows][columns: columns(head)]
+        ownScores(pass.q[rows: block.rows][columns: columns(head)], own, block, head, into: tile.own)
         for i in 0..<output.rows {
             tile.softmax.begin(i)
             _ = tile.softmax.add(tile.own.row(i), own.count, seen: 0..<own.count, to: i)
@@ -83,10 +95,10 @@ struct Attention {
         for keys in block.parts {
             let p = tile.p[rows: 0..<output.rows][columns: 0..<keys.count]
             let weights = tile.rounded.p[rows: 0..<output.rows][columns: 0..<keys.count]
-            let (keyOperand, valueOperand) = operands[block.places(keys), keyValueColumns(head)]
+            let (keyOperand, valueOperand) = pass.prefix[block.places(keys), keyValueColumns(head)]
             BLAS.product(queries, transposed: false, keyOperand, transposed: true, into: p, scale: scale)
             for (i, row) in block.rows.enumerated() {
-                let seen = keys.seen(visible[row])
+                let seen = keys.seen(pass.visible[row])
                 let shrink = tile.softmax.add(p.row(i), keys.count, seen: seen, to: i)
                 if shrink != 1 { scale(output.row(i), by: shrink) }
                 weights.round(i, of: p, keys.count)
@@ -95,7 +107,7 @@ struct Attention {
         }
         for (i, row) in block.rows.enumerated() {
             scale(output.row(i), by: 1 / tile.softmax.sum(i))
-            logSumExp[head, row] = tile.softmax.logSumExp(i)
+            pass.logSumExp[head, row] = tile.softmax.logSumExp(i)
         }
     }
 

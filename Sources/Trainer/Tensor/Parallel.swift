@@ -1,3 +1,4 @@
+import Shared
 import Synchronization
 
 /// Loops spread over this process's threads.
@@ -6,15 +7,19 @@ import Synchronization
 /// depend on it.
 enum Parallel {
     private static let count = Atomic<Int>(1)
+    private static let haveCPUs = Atomic<Bool>(false)
     private static let team = ThreadTeam()
 
     /// Threads that loops and matrix products use.
     static var threads: Int { count.load(ordering: .relaxed) }
 
     /// Sets the number of threads: once, at the start.
-    static func setThreads(_ threads: Int) {
+    ///
+    /// - Parameter cpus: This process's own, which it shares with no other rank.
+    static func setThreads(_ threads: Int, cpus: Int = Machine.availableCPUs) {
         precondition(threads > 0)
         count.store(threads, ordering: .relaxed)
+        haveCPUs.store(threads <= cpus, ordering: .relaxed)
     }
 
     /// Runs `body` for 0..<count, each index on one thread, taken in order as threads become free.
@@ -27,7 +32,7 @@ enum Parallel {
             return
         }
         let next = Atomic<Int>(0)
-        team.run(workers) { worker in
+        team.run(workers, staysAwake: haveCPUs.load(ordering: .relaxed)) { worker in
             while true {
                 let index = next.wrappingAdd(1, ordering: .relaxed).oldValue
                 guard index < count else { return }

@@ -4,12 +4,10 @@ import Synchronization
 /// Threads that run a loop together with the thread that asks for it, and wait for the next one in between: as long as
 /// the process lives.
 ///
-/// They keep their CPUs for a while between loops (`Gate`), unless there are more of them than CPUs: then they would keep
-/// each other from working.
+/// They keep their CPUs for a while between loops (`Gate`), if they have CPUs of their own.
 final class ThreadTeam: @unchecked Sendable {
     /// Longer than what runs on one thread between two loops of a step, as a rule.
     private static let patience = Duration.microseconds(100)
-    private static let availableCPUs = Machine.availableCPUs
 
     private let isBusy = Atomic<Bool>(false)
     private let working = Atomic<Int>(0)
@@ -27,12 +25,15 @@ final class ThreadTeam: @unchecked Sendable {
     ///
     /// `body` gets the thread's number; the calling one's is 0. If the team is at work already, the calling thread runs
     /// it alone: `body` must do all there is to do on any number of threads.
-    func run(_ threads: Int, _ body: (_ thread: Int) -> Void) {
+    ///
+    /// - Parameter staysAwake: Whether all threads have CPUs of their own; where they take turns, those that wait must
+    ///   not keep the others from working.
+    func run(_ threads: Int, staysAwake: Bool = true, _ body: (_ thread: Int) -> Void) {
         guard threads > 1, isBusy.compareExchange(expected: false, desired: true, ordering: .acquiring).exchanged else {
             return body(0)
         }
         defer { isBusy.store(false, ordering: .releasing) }
-        let patience = threads <= Self.availableCPUs ? Self.patience : .zero
+        let patience = staysAwake ? Self.patience : .zero
         while members.count < threads - 1 { members.append(begin()) }
         withoutActuallyEscaping(body) { body in
             working.store(threads - 1, ordering: .relaxed)

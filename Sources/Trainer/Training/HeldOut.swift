@@ -15,16 +15,21 @@ enum HeldOut {
         var sum = TrainingStatistics(tttLength: model.tttLength)
         let count = samples.count
         let steps = 0..<(count + stepSize - 1) / stepSize
-        let reader = BatchReader(samples, grid, batchSize: batchSize, policy: policy, steps: steps) { step in
+        let reader = BatchReader(
+            samples, grid, batchSize: batchSize, policy: policy, steps: steps, cost: SequenceCost(model).callAsFunction
+        ) { step in
             Array(step * stepSize..<min(count, (step + 1) * stepSize))
         }
         for step in steps {
             var statistics: [TrainingStatistics] = []
-            for micro in try Profile.measure(.data, { try reader.batch(step).micro }) {
+            let batch = try Profile.measure(.data) { try reader.batch(step) }
+            for micro in batch.micro {
                 statistics.append(try model.run(micro, weights: nil, in: workspace))
                 if try grid.world.any(Interrupt.isRequested) { throw Interrupted() }
             }
-            sum.add(try TrainingStatistics.sum(statistics, tttLength: model.tttLength, over: grid.world))
+            sum.add(
+                try TrainingStatistics.sum(
+                    statistics, tttLength: model.tttLength, orders: batch.parts.map(\.order), over: grid.world))
             progress(min(count, (step + 1) * stepSize))
         }
         return sum

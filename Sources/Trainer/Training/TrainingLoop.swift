@@ -66,7 +66,8 @@ final class TrainingLoop {
             bucketCount: settings.bucketCount)
         let order = EpochOrder(sampler)
         reader = BatchReader(
-            samples, grid, batchSize: settings.batchSize, policy: settings.badSamples, steps: 0..<totalSteps
+            samples, grid, batchSize: settings.batchSize, policy: settings.badSamples, steps: 0..<totalSteps,
+            cost: SequenceCost(model).callAsFunction
         ) { order.batch($0) }
     }
 
@@ -118,7 +119,7 @@ final class TrainingLoop {
         let parameters = model.draft.parameters
         var found: Set<Int> = []
         for (micro, parts) in zip(batch.micro, batch.parts) {
-            let own = parts[grid.world.rank]
+            let own = parts.samples[grid.world.rank]
             for place in 0..<(micro.map(\.count).max() ?? 0) {
                 let samples = micro.map { Array($0.dropFirst(place).prefix(1)) }
                 let weights = weights(
@@ -138,14 +139,14 @@ final class TrainingLoop {
     /// has a round for each micro batch, which is one sequence for each rank: sequences are computed each by itself,
     /// and added up in the order of their lengths, by whichever ranks they were computed.
     private func gradients(of batch: StepBatch, labels: Double) throws -> TrainingStatistics {
-        let (reduction, ranks) = (optimizer.reduction, grid.world.size)
+        let reduction = optimizer.reduction
         var statistics: [TrainingStatistics] = []
         reduction.beginStep()
         for (index, samples) in batch.micro.enumerated() {
             if index == 0 || settings.isDeterministic {
                 model.draft.parameters.zeroGradients()
-                let order = BatchSampler.dealingOrder(round: index, ranks: ranks)
-                reduction.begin(order: settings.isDeterministic ? order.filter(batch.busyRanks(index).contains) : order)
+                let parts = batch.parts[index]
+                reduction.begin(order: settings.isDeterministic ? parts.busyRanks : parts.order)
             }
             let isLast = index == batch.micro.count - 1 || settings.isDeterministic
             var weights = weights(
@@ -155,7 +156,8 @@ final class TrainingLoop {
             if isLast { try Profile.measure(.communication) { try reduction.finish() } }
         }
         reduction.endStep()
-        return try TrainingStatistics.sum(statistics, tttLength: model.tttLength, over: grid.world)
+        return try TrainingStatistics.sum(
+            statistics, tttLength: model.tttLength, orders: batch.parts.map(\.order), over: grid.world)
     }
 
     /// Measures the draft on other samples, without training on them.

@@ -33,9 +33,11 @@ struct TrainingStatistics {
 
     /// The sum over micro batches and ranks, each number in the order in which samples were dealt.
     ///
-    /// - Parameter own: What this rank measured in each micro batch; all ranks have as many.
+    /// - Parameters:
+    ///   - own: What this rank measured in each micro batch; all ranks have as many.
+    ///   - orders: For each micro batch, the ranks as its samples were dealt to them.
     static func sum(
-        _ own: [TrainingStatistics], tttLength: Int, over communicator: any Communicator
+        _ own: [TrainingStatistics], tttLength: Int, orders: [[Int]], over communicator: any Communicator
     ) throws(CommunicationError) -> TrainingStatistics {
         var sum = TrainingStatistics(tttLength: tttLength)
         let (ranks, width) = (communicator.size, sum.numbers.count)
@@ -46,7 +48,7 @@ struct TrainingStatistics {
         }
         all = try communicator.sum(all)
         for micro in own.indices {
-            for rank in BatchSampler.dealingOrder(round: micro, ranks: ranks) {
+            for rank in orders[micro] {
                 let place = (micro * ranks + rank) * width
                 sum.numbers = zip(sum.numbers, all[place..<place + width]).map(+)
             }
