@@ -74,7 +74,8 @@ struct StepSampler {
         let whole = operations(job.sizes)
         let sample = sizes(whole: whole * Double(few) / Double(steps), budget: operations, tttLength: few)
         let first = try draftSeconds(sample.with(job.options, tttLength: 1))
-        let later = few > 1 ? (try draftSeconds(sample) - first) / Double(few - 1) : 0
+        // On a busy machine the first step alone may take longer than all together.
+        let later = few > 1 ? max(0, try draftSeconds(sample) - first) / Double(few - 1) : 0
         let all = operations(sample.with(job.options, tttLength: steps))
         return (first + Double(steps - 1) * later) * whole / all
     }
