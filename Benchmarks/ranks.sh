@@ -2,12 +2,12 @@
 # How much faster two ranks of one thread train than one rank of one thread, on the same samples in one run; what
 # memory a rank has, how long it communicates and how long it waits for data.
 #
-# usage: Benchmarks/ranks.sh [CONVERSATIONS] [STEPS] [DTYPE]    (default: 32, 3 and float32)
+# usage: Benchmarks/ranks.sh [CONVERSATIONS] [STEPS] [DTYPE]    (default: 32, 12 and float32)
 
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 count=${1:-32}
-steps=${2:-3}
+steps=${2:-12}
 dtype=${3:-float32}
 # shellcheck source=smollm2.sh
 source "$here/smollm2.sh"
