@@ -65,6 +65,47 @@ struct FeatureStoreTests {
         }
     }
 
+    /// Rows of three blocks, written and read in any order and by several threads.
+    @Test(arguments: FeatureRecord.NumberType.allCases)
+    func blocksAreReadInAnyOrder(type: FeatureRecord.NumberType) throws {
+        let (rows, columns) = (200, 1_500)
+        let count = rows * columns
+        let buffer = UnsafeMutableBufferPointer<Float>.allocate(capacity: 2 * count)
+        defer { buffer.deallocate() }
+        for i in 0..<count { buffer[i] = Float(i * 7_919 % 1_021 - 510) * (i.isMultiple(of: 3) ? 1e-5 : 0.37) }
+        let start = try #require(buffer.baseAddress)
+        func parts(_ first: Int) -> [Part] {
+            [(0, 1_000), (1_000, 500)].map {
+                Part(start: start + first + $0.0, rows: rows, columns: $0.1, stride: columns)
+            }
+        }
+        let record = FeatureRecord.encode(parts(0), type)
+        let orders: [(Int, (Int) -> Void) -> Void] = [
+            { (0..<$0).forEach($1) }, { (0..<$0).reversed().forEach($1) },
+            { count, body in
+                withoutActuallyEscaping(body) { body in
+                    nonisolated(unsafe) let body = body
+                    DispatchQueue.concurrentPerform(iterations: count) { body($0) }
+                }
+            },
+        ]
+        for order in orders {
+            for i in count..<2 * count { buffer[i] = .nan }
+            var blocks = 0
+            try record.withUnsafeBytes { bytes in
+                try FeatureRecord.decode(bytes, type, into: parts(count)) { count, body in
+                    blocks = count
+                    order(count, body)
+                }
+            }
+            #expect(blocks == 3)
+            let isSame = (0..<count).allSatisfy {
+                buffer[count + $0] == (type == .float32 ? buffer[$0] : BFloat16.float(BFloat16.bits(buffer[$0])))
+            }
+            #expect(isSame)
+        }
+    }
+
     @Test func matricesWithoutRowsAreARecordToo() throws {
         try withFile { path in
             let store = try FeatureStore(path, limit: 1 << 22)
@@ -109,7 +150,9 @@ struct FeatureStoreTests {
 
     /// Records whose digest fits and whose contents don't: what a faulty writer would make.
     @Test(arguments: [
-        ("format", [2, 2, 5, 10, 0]), ("exponents", [1, 2, 5, 10, 3, 1, 2, 3]), ("more", [1, 2, 5, 10, 90]),
+        ("format", [1, 2, 5, 10, 0] + [UInt8](repeating: 0, count: 50)),
+        ("exponents", [2, 2, 5, 10, 3, 1, 2, 3] + [UInt8](repeating: 0, count: 50)),
+        ("a number less", [2, 2, 5, 10, 3, 1, 2, 3] + [UInt8](repeating: 0, count: 49)), ("more", [2, 2, 5, 10, 90]),
         ("nothing", []),
     ])
     func aRecordThatSaysOtherThingsThanItsShapeIsRefused(name: String, body: [UInt8]) {

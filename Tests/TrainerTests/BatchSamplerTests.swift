@@ -29,7 +29,7 @@ struct BatchSamplerTests {
     }
 
     /// 13 and 11; dealt to and fro it would be 14 and 10.
-    @Test func whoHasLeastToDoGetsTheMost() {
+    @Test func whoIsLeastBusyGetsTheMost() {
         let costs = [9.0, 5, 4, 3, 2, 1]
         let micro = BatchSampler.microBatches(Array(0..<6), ranks: 2, batchSize: 3, cost: { costs[$0] })
         #expect(micro.count == 1 && micro[0].samples == [[0, 3, 5], [1, 2, 4]] && micro[0].order == [0, 1])

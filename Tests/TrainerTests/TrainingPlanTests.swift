@@ -113,6 +113,12 @@ struct PlanCommandTests {
         #expect(times.count == 4 && times.allSatisfy { $0 > 0 })
     }
 
+    @Test func laterStepsAreWhatTheFewTookMore() {
+        #expect(StepSampler.extrapolated(first: 2, together: 5, of: 3, to: 7) == 11)
+        #expect(StepSampler.extrapolated(first: 2, together: 2, of: 1, to: 1) == 2)
+        #expect(StepSampler.extrapolated(first: 2, together: 1, of: 3, to: 7) == 2, "on a busy machine")
+    }
+
     /// Three layers of 32 features and the last one's, at two bytes or four each.
     @Test(arguments: [("bfloat16", 256), ("float32", 512)])
     func itSaysWhatTheCacheOfFeaturesTakesAndSaves(type: String, bytes: Int) throws {

@@ -27,17 +27,19 @@ public final class FeatureStore: Sendable {
 
     /// Reads a record into `parts`, which have its shape.
     ///
+    /// - Parameter forEach: Runs a closure for 0..<count, in any order and on any threads.
     /// - Returns: Whether there is one.
     /// - Throws: `StoreError` if it is damaged or of another shape or type; `LMDBError` if LMDB can't find it.
     public func read(
-        _ key: Digest, _ type: FeatureRecord.NumberType, into parts: [FeatureRecord.Part]
+        _ key: Digest, _ type: FeatureRecord.NumberType, into parts: [FeatureRecord.Part],
+        forEach: (_ count: Int, _ body: (Int) -> Void) -> Void = { (0..<$0).forEach($1) }
     ) throws -> Bool {
         let transaction = try LMDBReadTransaction(environment)
         guard let record = try transaction.value(of: key.bytes) else { return false }
         transaction.readAhead(record)
         defer { transaction.release(record) }
         do {
-            try FeatureRecord.decode(record, type, into: parts)
+            try FeatureRecord.decode(record, type, into: parts, forEach: forEach)
         } catch {
             throw StoreError(path, "record \(key.hex) is damaged: \(error.message)")
         }

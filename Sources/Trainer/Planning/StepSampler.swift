@@ -74,10 +74,16 @@ struct StepSampler {
         let whole = operations(job.sizes)
         let sample = sizes(whole: whole * Double(few) / Double(steps), budget: operations, tttLength: few)
         let first = try draftSeconds(sample.with(job.options, tttLength: 1))
-        // On a busy machine the first step alone may take longer than all together.
-        let later = few > 1 ? max(0, try draftSeconds(sample) - first) / Double(few - 1) : 0
-        let all = operations(sample.with(job.options, tttLength: steps))
-        return (first + Double(steps - 1) * later) * whole / all
+        let seconds = Self.extrapolated(
+            first: first, together: few > 1 ? try draftSeconds(sample) : first, of: few, to: steps)
+        return seconds * whole / operations(sample.with(job.options, tttLength: steps))
+    }
+
+    /// How long `steps` steps take, of which the first and the first `few` together were measured.
+    ///
+    /// No less than the first: on a busy machine it may have taken longer than the few did.
+    static func extrapolated(first: Double, together: Double, of few: Int, to steps: Int) -> Double {
+        first + Double(steps - 1) * max(0, together - first) / Double(max(1, few - 1))
     }
 
     private func operations(_ sizes: StepSizes) -> Double {

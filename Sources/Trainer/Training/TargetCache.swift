@@ -72,7 +72,10 @@ final class TargetCache: Sendable {
     func read(_ sample: Sample, auxiliary: Matrix, last: Matrix) -> Bool {
         guard state.withLock(\.isReadable) else { return false }
         do {
-            guard try store.read(sample.featuresKey, type, into: [auxiliary.part, last.part]) else { return false }
+            let isThere = try store.read(sample.featuresKey, type, into: [auxiliary.part, last.part]) { count, body in
+                Parallel.forEach(count) { index, _ in body(index) }
+            }
+            guard isThere else { return false }
             state.withLock { $0.counts.found += 1 }
             return true
         } catch let error as StoreError {
@@ -140,8 +143,8 @@ final class TargetCache: Sendable {
 }
 
 extension TargetCache {
-    /// To be raised when the target computes other numbers than before from the same weights.
-    private static let version = 1
+    /// To be raised when the target computes other numbers than before from the same weights, or records change.
+    private static let version = 2
 
     /// Tells targets and what is computed of them apart: by the bytes of the weights and the configuration, the layers,
     /// who multiplies in which precision, as their last bits differ, and what features are rounded to.
