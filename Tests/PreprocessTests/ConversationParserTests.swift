@@ -7,14 +7,7 @@ struct ConversationParserTests {
     private func parse(
         _ text: String, isPreformatted: Bool = false, needsAnswer: Bool = true
     ) throws(Rejection) -> SourceRow {
-        let padded = Array(text.utf8) + Array(repeating: 0x20, count: JSONParser.padding)
-        let parser = ConversationParser(isPreformatted: isPreformatted, needsAnswer: needsAnswer)
-        let row = padded.withUnsafeBytes { bytes in
-            Result { () throws(Rejection) in
-                try parser.parse(padded: UnsafeRawBufferPointer(rebasing: bytes[..<text.utf8.count]))
-            }
-        }
-        return try row.get()
+        try parseRow(text, isPreformatted: isPreformatted, needsAnswer: needsAnswer)
     }
 
     /// A conversation in letters: u, a, s, t for the roles, as "uaua".

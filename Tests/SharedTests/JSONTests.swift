@@ -28,8 +28,13 @@ struct JSONTests {
         #expect(throws: JSONError.self) { try parse("[1000000000000000019884624838656") }
     }
 
-    @Test func theFirstOfTwoEqualKeysCounts() throws {
-        #expect(try parse(#"{"a": 1, "a": 2}"#)["a"]?.int == 1)
+    @Test func theLastOfTwoEqualKeysCounts() throws {
+        let value = try parse(#"{"a": 1, "b": 2, "a": null, "a": 3}"#)
+        #expect(value["a"]?.int == 3)
+        #expect(JSONText(value).compact == #"{"a":3,"b":2}"#)
+        // Equal for Swift's strings, not for JSON.
+        #expect(try JSONText(parse("{\"e\u{301}\": 1, \"\u{e9}\": 2}")).compact == "{\"e\u{301}\":1,\"\u{e9}\":2}")
+        #expect(try parse(#"{"a": 1, "a": null}"#).value("a") == nil)
     }
 
     @Test(arguments: ["", " ", "{", "[1,", #"{"a" 1}"#, "tru", #""\ud83d""#, "[1] 2", "nan", #"{"a": 01}"#])

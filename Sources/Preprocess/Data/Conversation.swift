@@ -16,6 +16,8 @@ struct Message: Equatable, Sendable {
     var content: [UInt8]
     /// What else the record says of the message, as `tool_calls` and `reasoning_content`.
     var fields: [Field] = []
+    /// Whether the message is supervised if it is the assistant's; see `Supervision`.
+    var isSupervised = true
 
     struct Field: Equatable, Sendable {
         var name: String

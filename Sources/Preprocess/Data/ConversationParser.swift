@@ -53,10 +53,17 @@ final class ConversationParser {
                 throw Rejection(.notAConversation, "has no string 'text', as preformatted records must")
             }
             guard !text.isEmpty else { throw Rejection(.empty, "'text' is empty") }
+            guard try Supervision.ofRow(root) else {
+                throw Rejection(.tooFewLossTokens, "its '\(Supervision.rowKey)' is 0")
+            }
             return SourceRow(id: id, content: .preformatted(Array(text)))
         }
         if let ids = root["input_ids"] {
-            return SourceRow(id: id, content: .tokens(try Self.sample(ids, mask: root["loss_mask"])))
+            var sample = try Self.sample(ids, mask: root["loss_mask"])
+            if try !Supervision.ofRow(root) {
+                sample.lossMask = Array(repeating: false, count: sample.lossMask.count)
+            }
+            return SourceRow(id: id, content: .tokens(sample))
         }
         var conversation = try Self.conversation(root)
         let repairs = try Self.repair(&conversation.messages, needsAnswer: needsAnswer)
@@ -65,7 +72,12 @@ final class ConversationParser {
 
     /// The conversation of a record as it stands, nothing mended.
     static func conversation(_ root: JSONValue) throws(Rejection) -> Conversation {
-        Conversation(id: id(root), messages: try messages(root), tools: try MessageFields.tools(root))
+        var conversation = Conversation(
+            id: id(root), messages: try messages(root), tools: try MessageFields.tools(root))
+        if try !Supervision.ofRow(root) {
+            for index in conversation.messages.indices { conversation.messages[index].isSupervised = false }
+        }
+        return conversation
     }
 
     private static func id(_ root: JSONValue) -> [UInt8] {
@@ -102,7 +114,9 @@ final class ConversationParser {
             let shown = String(decoding: name.prefix(40), as: UTF8.self)
             throw Rejection(.unknownRole, "role '\(shown)' is not one of \(known)")
         }
-        var message = Message(role: role, content: [], fields: try MessageFields.fields(of: value, at: index))
+        var message = Message(
+            role: role, content: [], fields: try MessageFields.fields(of: value, at: index),
+            isSupervised: try Supervision.ofMessage(value, at: index))
         let content = value["value"] ?? value["content"]
         if message.toolCalls == nil || !(content?.isNull ?? true) {
             message.content = try Self.content(content, at: index)

@@ -91,7 +91,7 @@ public final class JSONParser: @unchecked Sendable {
 
 /// A value within what a `JSONParser` parsed: a place on simdjson's tape, which is walked and never copied.
 ///
-/// Of an object with a key twice, the first counts.
+/// Of an object with a key twice, the last counts, as for Python's `json`.
 public struct JSONValue {
     fileprivate let tape: UnsafePointer<UInt64>
     fileprivate let strings: UnsafePointer<UInt8>
@@ -166,9 +166,18 @@ public struct JSONValue {
     public subscript(key: String) -> JSONValue? {
         var key = key
         return key.withUTF8 { bytes in
-            for member in members where member.key.elementsEqual(bytes) { return member.value }
-            return nil
+            var value: JSONValue?
+            for member in members where member.key.elementsEqual(bytes) { value = member.value }
+            return value
         }
+    }
+
+    /// The value of a key of an object, if it has one that isn't null.
+    ///
+    /// Tables that are written as JSON have null where a row has no such column.
+    public func value(_ key: String) -> JSONValue? {
+        guard let value = self[key], !value.isNull else { return nil }
+        return value
     }
 
     /// Walks values that follow each other up to an end.

@@ -16,7 +16,7 @@ public indirect enum JSONText: Equatable, Sendable {
     public init(_ value: JSONValue) {
         switch value.kind {
         case .object:
-            self = .object(value.members.map { (String(decoding: $0.key, as: UTF8.self), JSONText($0.value)) })
+            self = .object(Self.members(of: value))
         case .array: self = .array(value.elements.map(JSONText.init))
         case .string: self = .string(value.string ?? "")
         case .integer: self = value.int.map(JSONText.int) ?? .number(value.double ?? 0)
@@ -24,6 +24,22 @@ public indirect enum JSONText: Equatable, Sendable {
         case .boolean: self = .bool(value.bool ?? false)
         case .null: self = .null
         }
+    }
+
+    /// The keys and values of an object; a key that is there twice has its last value, where it stood first.
+    private static func members(of value: JSONValue) -> [(String, JSONText)] {
+        var members: [(String, JSONText)] = []
+        // By bytes: Swift's strings are equal where they are only canonically equivalent.
+        var positions: [[UInt8]: Int] = [:]
+        for member in value.members {
+            if let position = positions[Array(member.key)] {
+                members[position].1 = JSONText(member.value)
+            } else {
+                positions[Array(member.key)] = members.count
+                members.append((String(decoding: member.key, as: UTF8.self), JSONText(member.value)))
+            }
+        }
+        return members
     }
 
     /// The number, if it is one.
