@@ -16,24 +16,8 @@ public struct Command: Sendable {
     }
 }
 
-/// The exit codes of both programs.
-public enum ExitCode {
-    public static let done: Int32 = 0
-    public static let failed: Int32 = 1
-    public static let usage: Int32 = 64
-    public static let interrupted: Int32 = 130
-}
-
-/// Thrown where work stops early, but in order, because of Ctrl-C or SIGTERM.
-public struct Interrupted: Error, CustomStringConvertible {
-    public init() {}
-    public var description: String { "interrupted" }
-}
-
 /// A program made of commands, the first of which may be left out.
 public struct Program: Sendable {
-    public static let version = "0.1.0"
-
     let name: String
     let summary: String
     let commands: [Command]
@@ -53,7 +37,7 @@ public struct Program: Sendable {
         do {
             var rest = arguments[...]
             if rest.first == "--version" {
-                print("\(name) \(Self.version)")
+                print("\(name) \(Eyrie.version)")
                 return ExitCode.done
             }
             let isCommandNamed = rest.first.map { !$0.hasPrefix("-") } ?? false
@@ -99,7 +83,7 @@ public struct Program: Sendable {
             return "  \(command.name)\(padding)  \(command.summary)\(index == 0 ? " May be left out." : "")"
         }
         return """
-            \(name) \(Self.version): \(summary)
+            \(name) \(Eyrie.version): \(summary)
 
             Usage: \(name) [command] [options]
 

@@ -234,7 +234,7 @@ final class TrainingRun {
 
     private var provenance: [String: String] {
         [
-            "version": Program.version, "command": CommandLine.arguments.joined(separator: " "),
+            "version": Eyrie.version, "command": CommandLine.arguments.joined(separator: " "),
             "ranks": "\(grid.world.size)", "tensor parallel": "\(grid.tpSize)", "threads": "\(Parallel.threads)",
         ]
     }

@@ -1,0 +1,257 @@
+@preconcurrency import Glibc
+import Shared
+
+/// Builds a store aside, in `PATH.partial`, and puts it in its place when it is whole.
+///
+/// What is committed survives the end of the process at any moment: the next writer of the same dataset and settings
+/// goes on behind it. Bytes depend on the records and the manifest alone, not on when anything was committed.
+final class SampleStoreWriter {
+    /// Bytes of finished blocks that are kept in memory between two commits.
+    private static let commitBytes = 2 << 20
+    /// A block holds at most so many notes, and ranks are taken from at most so many records.
+    private static let (blockNotes, rankRecords) = (4096, 65536)
+    /// Bytes that are copied from another store between two commits.
+    private static let copyBytes = 16 << 20
+
+    let path: String
+    private let environment: LMDBEnvironment
+    private let compressor: Compressor
+    private var manifest: StoreManifest
+    private var ranks: TokenRanks?
+    private var progress: StoreProgress
+
+    /// Records that wait until enough tokens are there to rank them.
+    private var waiting: [SourceRecord] = []
+    private var waitingTokens = 0
+
+    private var group = SampleGroupWriter()
+    /// Samples in finished groups and in the current one.
+    private var samplesWritten = 0
+    private var block: [UInt8] = []
+    private var blockIndex = StoreBlockIndex(firstGroup: 0, firstSample: 0)
+    private var notes: [SourceNote] = []
+    private var records: [(key: [UInt8], value: [UInt8])] = []
+    private var recordBytes = 0
+    private var committable: StoreProgress
+    /// Records that must be in whole blocks for a commit: those of the store that was taken over, of which single ones
+    /// aren't known as well as all.
+    private var commitFrom = 0
+    /// Whether the next writer of the same dataset and settings could go on with what is committed.
+    private(set) var canBeContinued = false
+
+    /// Opens `PATH.partial` and goes on with it if it was begun for the same manifest, or begins anew.
+    ///
+    /// - Parameter isFresh: Whether to begin anew in any case.
+    init(path: String, manifest: StoreManifest, isFresh: Bool = false) throws {
+        self.path = path
+        self.manifest = manifest
+        compressor = Compressor(level: manifest.layout.compressionLevel)
+        let partial = path + ".partial"
+        var begun = isFresh ? nil : try? Self.begun(partial, manifest)
+        if begun == nil {
+            guard unlink(partial) == 0 || errno == ENOENT else { throw FileError(partial, "remove it") }
+        }
+        environment = try LMDBEnvironment(partial, .exclusive(syncEachCommit: true))
+        if environment.mapSize < 64 << 20 { try environment.setMapSize(64 << 20) }
+        ranks = begun?.ranks
+        progress = begun?.progress ?? StoreProgress(vocabSize: manifest.vocabSize)
+        committable = progress
+        canBeContinued = begun != nil
+        begun = nil
+        samplesWritten = progress.counts.samples
+        blockIndex = StoreBlockIndex(firstGroup: progress.groups, firstSample: progress.counts.samples)
+    }
+
+    /// What an unfinished store would be; its counts are those of the last commit.
+    static func manifest(ofUnfinished partial: String) throws -> StoreManifest {
+        try LMDBFileCheck(partial).run()
+        let transaction = try LMDBReadTransaction(LMDBEnvironment(partial, .immutable))
+        let records = StoreRecords(partial, transaction, Decompressor())
+        var manifest = try records.manifest()
+        manifest.counts = try StoreProgress(records, path: partial, vocabSize: manifest.vocabSize).counts
+        return manifest
+    }
+
+    private static func begun(
+        _ partial: String, _ manifest: StoreManifest
+    ) throws -> (progress: StoreProgress, ranks: TokenRanks)? {
+        guard fileExists(partial) else { return nil }
+        try LMDBFileCheck(partial).run()
+        let transaction = try LMDBReadTransaction(LMDBEnvironment(partial, .immutable))
+        let records = StoreRecords(partial, transaction, Decompressor())
+        guard try records.manifest() == manifest else { return nil }
+        let ranks = try records.read(StoreKey.ranks) { bytes throws(DecodingFailure) in
+            try TokenRanks(decoding: bytes, vocabSize: manifest.vocabSize)
+        }
+        return (try StoreProgress(records, path: partial, vocabSize: manifest.vocabSize), ranks)
+    }
+
+    /// The dataset's files, as they were when the build began.
+    var files: [StoreManifest.DataFile] { manifest.files }
+
+    /// Records of the dataset that the writer has; the next that `add` takes comes behind them.
+    var recordsDone: Int { counts.read }
+
+    /// What was added, committed or not.
+    private(set) lazy var counts = progress.counts
+
+    /// Adds the next record of the dataset.
+    func add(_ record: SourceRecord) throws {
+        counts.add(record)
+        if ranks != nil { return try write(record) }
+        waiting.append(record)
+        for sample in record.samples { waitingTokens += sample.inputIDs.count }
+        if waitingTokens >= manifest.layout.rankTokens || waiting.count >= Self.rankRecords { try rank() }
+    }
+
+    /// Takes all records of a finished store whose dataset has grown since.
+    ///
+    /// What follows is added behind them, and in the end all is as if the whole dataset had been added.
+    ///
+    /// Whole blocks are copied. The last one, which ended because the dataset did, is put together again; so are all if
+    /// there were too few tokens yet to rank them.
+    /// - Parameter old: A store of the same settings and layout, each of whose records has a line of its own.
+    func takeOver(_ old: SampleStore) throws {
+        precondition(counts.read == 0 && old.manifest.fingerprint == manifest.fingerprint)
+        let total = old.manifest.counts
+        let isRanked = total.tokens >= manifest.layout.rankTokens || total.read >= Self.rankRecords
+        let blocks = isRanked ? max(0, old.blockCount - 1) : 0
+        if isRanked {
+            for key in [StoreKey.ranks] + (0..<blocks).flatMap(StoreKey.ofBlock) {
+                if let value = try old.value(of: key) { put(key, Array(value)) }
+                guard recordBytes >= Self.copyBytes else { continue }
+                try environment.write(records)
+                (records, recordBytes) = ([], 0)
+            }
+            ranks = old.ranks
+        }
+        let replayed = try old.sourceRecords(fromBlock: blocks)
+        progress.counts = total.without(replayed)
+        progress.tokenCounts = try old.tokenCounts()
+        guard progress.uncount(replayed.flatMap(\.samples)) else {
+            throw StoreError(old.path, "its token counts aren't those of its samples")
+        }
+        (progress.blocks, progress.groups) = (blocks, old.firstGroup(ofBlock: blocks))
+        samplesWritten = progress.counts.samples
+        blockIndex = StoreBlockIndex(firstGroup: progress.groups, firstSample: samplesWritten)
+        (committable, counts, commitFrom) = (progress, progress.counts, total.read)
+        for record in replayed { try add(record) }
+    }
+
+    /// Commits all whole blocks.
+    func commit() throws {
+        guard !records.isEmpty, committable.counts.read >= commitFrom else { return }
+        var (commit, text) = (records, committable.counts.json)
+        text = .object([("blocks", .int(committable.blocks)), ("groups", .int(committable.groups)), ("counts", text)])
+        commit.append((StoreKey.progress, compressor.compress(Array(text.compact.utf8))))
+        commit.append((StoreKey.counts, compressor.compress(TokenCounts.encode(committable.tokenCounts))))
+        commit.append((StoreKey.manifest, compressor.compress(Array(manifest.json.compact.utf8))))
+        try environment.write(commit)
+        canBeContinued = true
+        records.removeAll()
+        recordBytes = 0
+    }
+
+    /// Writes what is left, completes the manifest with what is known of the files now, and puts the store in its place.
+    func finish(_ ends: [StoreManifest.FileEnd]) throws -> StoreManifest {
+        if ranks == nil { try rank() }
+        try endGroup()
+        if !blockIndex.groups.isEmpty || !notes.isEmpty { try endBlock() }
+        precondition(ends.count == manifest.files.count && progress.counts == counts && counts.isReconciled)
+        var complete = manifest
+        complete.state = .complete
+        complete.counts = progress.counts
+        for (i, end) in ends.enumerated() {
+            complete.files[i].digest = end.digest.hex
+            complete.files[i].isAppendable = end.isAppendable
+        }
+        // The last commit, so that a build that is ended while the store is sealed has only that to do again.
+        try commit()
+        let manifestRecord = compressor.compress(Array(complete.json.compact.utf8))
+        try StoreSeal.seal(environment, at: path, manifest: manifestRecord)
+        return complete
+    }
+
+    /// Removes what was written; nothing may be added then.
+    func discard() throws(FileError) {
+        guard unlink(environment.path) == 0 || errno == ENOENT else { throw FileError(environment.path, "remove it") }
+    }
+
+    // MARK: - Blocks
+
+    /// Ranks the tokens of the records that waited, and writes these.
+    private func rank() throws {
+        var counts = [Int](repeating: 0, count: manifest.vocabSize)
+        for sample in waiting.lazy.flatMap(\.samples) {
+            for id in sample.inputIDs { counts[Int(id)] += 1 }
+        }
+        let ranks = TokenRanks(counts: counts)
+        self.ranks = ranks
+        put(StoreKey.ranks, compressor.compress(ranks.encoded))
+        let records = waiting
+        waiting = []
+        for record in records { try write(record) }
+    }
+
+    private func write(_ record: SourceRecord) throws {
+        guard let ranks else { preconditionFailure("tokens are ranked first") }
+        progress.counts.add(record)
+        progress.add(record.samples)
+        notes += record.notes
+        for sample in record.samples {
+            group.add(sample, record.source, ranks: ranks)
+            samplesWritten += 1
+        }
+        if group.tokenCount >= manifest.layout.groupTokens { try endGroup() }
+        if block.count >= manifest.layout.blockBytes || notes.count >= Self.blockNotes {
+            try endGroup()
+            try endBlock()
+        }
+    }
+
+    private func endGroup() throws {
+        let lengths = group.lengths
+        guard !lengths.isEmpty else { return }
+        let content = group.finish(number: progress.groups, firstSample: samplesWritten - lengths.count)
+        let size = compressor.compress(content, to: &block)
+        blockIndex.groups.append(.init(size: size, lengths: lengths.map(Int32.init)))
+        progress.groups += 1
+    }
+
+    private func endBlock() throws {
+        let number = progress.blocks
+        if !block.isEmpty { put(StoreKey.block(number), block) }
+        put(StoreKey.index(number), compressor.compress(blockIndex.encoded(block: number)))
+        if !notes.isEmpty {
+            put(StoreKey.notes(number), compressor.compress(SourceNote.encode(notes, block: number)))
+        }
+        block.removeAll(keepingCapacity: true)
+        notes.removeAll()
+        progress.blocks += 1
+        blockIndex = StoreBlockIndex(firstGroup: progress.groups, firstSample: progress.counts.samples)
+        committable = progress
+        if recordBytes >= Self.commitBytes { try commit() }
+    }
+
+    private func put(_ key: [UInt8], _ value: [UInt8]) {
+        records.append((key, value))
+        recordBytes += value.count
+    }
+}
+
+extension SourceRecord {
+    /// What the store remembers of the record besides its sample.
+    fileprivate var notes: [SourceNote] {
+        func note(_ kind: SourceNote.Kind, _ reason: String, _ detail: String) -> SourceNote {
+            SourceNote(
+                kind: kind, file: source.file, line: source.line, offset: offset, reason: reason, detail: detail)
+        }
+        switch outcome {
+        case .rejected(let reason, let detail): return [note(.rejected, reason, detail)]
+        case .kept:
+            return repairs.map { repair in
+                note(.repaired, repair.reason, repair.detail)
+            }
+        }
+    }
+}

@@ -1,0 +1,47 @@
+import Shared
+
+extension StoreLocation {
+    /// The finished stores in a cache directory, sorted by name.
+    static func stores(in cacheDir: String) throws -> [String] {
+        try listDirectory(cacheDir).filter { $0.hasSuffix(suffix) }.map { "\(cacheDir)/\($0)" }
+    }
+
+    /// The files of builds that were begun and not finished, sorted by name.
+    static func unfinished(in cacheDir: String) throws -> [String] {
+        try listDirectory(cacheDir).filter { $0.hasSuffix("\(suffix).partial") }.map { "\(cacheDir)/\($0)" }
+    }
+
+    /// Whether a dataset is what a store was built from and more: records appended to its last file.
+    static func isGrown(since manifest: StoreManifest, dataPaths: [String]) throws -> Bool {
+        let now = try files(dataPaths)
+        guard now.map(\.path) == manifest.files.map(\.path), manifest.files.allSatisfy(\.isAppendable),
+            let old = manifest.files.last, let new = now.last, new.status.size > old.status.size
+        else { return false }
+        for (old, new) in zip(manifest.files, now).dropLast() where old.status != new.status {
+            guard try old.digest == Digest(ofFile: new.path).hex else { return false }
+        }
+        return try Digest(ofFile: new.path, first: old.status.size).hex == old.digest
+    }
+
+    /// Another store of the cache that was built from the same contents in the same way, if there is one.
+    ///
+    /// - Parameter manifest: What a store of these files would say of itself.
+    /// - Returns: The store, and the files with their digests.
+    static func twin(
+        of manifest: StoreManifest, in cacheDir: String, except path: String
+    ) throws -> (store: String, files: [StoreManifest.DataFile])? {
+        var files = manifest.files
+        for store in try stores(in: cacheDir) where store != path {
+            guard let other = try? SampleStore(reading: store).manifest, other.changes(to: manifest).isEmpty,
+                other.files.map(\.status.size) == files.map(\.status.size)
+            else { continue }
+            for i in files.indices where files[i].digest == nil {
+                files[i].digest = try Digest(ofFile: files[i].path).hex
+            }
+            guard other.files.map(\.digest) == files.map(\.digest) else { continue }
+            for i in files.indices { files[i].isAppendable = other.files[i].isAppendable }
+            return (store, files)
+        }
+        return nil
+    }
+}

@@ -1,0 +1,62 @@
+@preconcurrency import Glibc
+
+/// Where a dataset's store is, and whether it still fits the dataset.
+public enum StoreLocation {
+    public static let suffix = ".mdb"
+
+    /// The file of a dataset's store: `CACHE/KEY.mdb`, KEY being the XXH3-128 of the dataset's absolute path in
+    /// hexadecimal digits; of several files, of their paths with a line feed between each two.
+    public static func path(cacheDir: String, dataPaths: [String]) -> String {
+        "\(cacheDir)/\(key(dataPaths))\(suffix)"
+    }
+
+    public static func key(_ dataPaths: [String]) -> String {
+        Digest(of: expand(dataPaths).map(absolutePath).joined(separator: "\n")).hex
+    }
+
+    /// The files that paths stand for.
+    ///
+    /// As for a shell, a path with `*`, `?` or `[` that is no file itself stands for all files that fit, in the order of
+    /// their names' bytes, and for itself if none does.
+    public static func expand(_ dataPaths: [String]) -> [String] {
+        dataPaths.flatMap { path in isPattern(path) && !fileExists(path) ? matches(path) : [path] }
+    }
+
+    private static func isPattern(_ path: String) -> Bool { path.utf8.contains(where: "*?[".utf8.contains) }
+
+    private static func matches(_ pattern: String) -> [String] {
+        var result = glob_t()
+        defer { globfree(&result) }
+        guard glob(pattern, GLOB_NOSORT, nil, &result) == 0, let paths = result.gl_pathv else { return [pattern] }
+        let found = (0..<Int(result.gl_pathc)).compactMap { paths[$0].map { String(cString: $0) } }
+        return found.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+    }
+
+    /// The data files as they are now, without digests.
+    public static func files(_ dataPaths: [String]) throws -> [StoreManifest.DataFile] {
+        try expand(dataPaths).map { path in
+            guard fileExists(path) || !isPattern(path) else { throw StoreError(path, "no file fits this pattern") }
+            return StoreManifest.DataFile(path: absolutePath(path), status: try FileStatus(of: path))
+        }
+    }
+
+    /// What has changed in the dataset since a store was built from it, in a sentence for people; nil if nothing has.
+    ///
+    /// A file with the same size, time and inode is taken to be the same; any other is read again and compared by its
+    /// digest.
+    public static func change(since manifest: StoreManifest, dataPaths: [String]) throws -> String? {
+        let now = try files(dataPaths)
+        guard now.map(\.path) == manifest.files.map(\.path) else {
+            func list(_ files: [StoreManifest.DataFile]) -> String { files.map(\.path).joined(separator: ", ") }
+            return "dataset: \(list(manifest.files)) -> \(list(now))"
+        }
+        for (old, new) in zip(manifest.files, now) where old.status != new.status {
+            if old.status.size != new.status.size {
+                return "size of \(new.path): \(old.status.size) -> \(new.status.size) bytes"
+            }
+            let digest = try Digest(ofFile: new.path, check: Interrupt.check).hex
+            if digest != old.digest { return "content of \(new.path): \(old.digest ?? "unknown") -> \(digest)" }
+        }
+        return nil
+    }
+}

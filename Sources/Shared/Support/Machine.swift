@@ -1,0 +1,44 @@
+import CMachine
+@preconcurrency import Glibc
+
+/// Facts about the machine and this process.
+public enum Machine {
+    /// CPUs that this process may run on: its affinity mask, which mpirun and taskset narrow.
+    public static var availableCPUs: Int { Int(machine_available_cpus()) }
+
+    /// Whether this CPU has AVX-512 F, BW, DQ and VL.
+    public static var hasAVX512: Bool { machine_has_avx512() != 0 }
+
+    /// Whether this CPU multiplies pairs of bfloat16: AVX512-BF16.
+    public static var hasBFloat16: Bool { machine_has_bfloat16() != 0 }
+
+    /// The vector extensions that this program was compiled to use.
+    public static var compiledFeatures: String {
+        let text = String(cString: machine_compiled_features()).trimmingSuffix(while: { $0 == " " })
+        return text.isEmpty ? "baseline" : text
+    }
+
+    /// Tells the CPU that this thread waits for another one.
+    package static func pause() { machine_pause() }
+
+    /// Has the allocator give memory back as soon as it is freed, of pieces of so many bytes or more.
+    ///
+    /// By itself it would keep pieces of up to 32 MB once one of that size was freed.
+    public static func returnFreedMemory(from bytes: Int32) { machine_return_freed_memory(bytes) }
+
+    /// The largest resident set that this process has had, in bytes.
+    public static var peakResidentBytes: Int {
+        var usage = rusage()
+        getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
+        return usage.ru_maxrss * 1024
+    }
+}
+
+extension StringProtocol {
+    /// The text without the characters at its end that fulfil a condition.
+    public func trimmingSuffix(while predicate: (Character) -> Bool) -> String {
+        var end = endIndex
+        while end > startIndex, predicate(self[index(before: end)]) { end = index(before: end) }
+        return String(self[..<end])
+    }
+}
