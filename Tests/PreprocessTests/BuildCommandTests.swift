@@ -226,7 +226,7 @@ import Testing
         try check(arguments([scratch.file("*.txt")]), 1, "*.txt: no file fits this pattern")
         try check(arguments([good], cache: good + "/cache"), 1, "Not a directory")
         try check(arguments([good], ["--chat-template", "qwem"]), 1, "did you mean 'qwen'?")
-        try check(arguments([good], ["--max-length", "0"]), 64, "--max-length is 0, should be at least 1")
+        try check(arguments([good], ["--max-length", "0"]), 64, "--max-length is 0, should be 1 to 16777216")
         try check(arguments([good], ["--max-record-size", "0"]), 64, "--max-record-size is 0, should be 1 to 1024")
         try check(arguments([good], ["--draft-vocab-size", "50000"]), 64, "should be at most the target's vocabulary")
         try check(arguments([good], ["--chat-template", "none.jinja"]), 1, "none.jinja: can't open")

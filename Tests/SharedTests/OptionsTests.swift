@@ -28,7 +28,63 @@ private struct Positional: Options {
     @Option("A page.", value: "FILE") var html: String?
 }
 
+private struct Bounded: Options {
+    @Option("A count.", in: 1...64) var count = 8
+    @Option("Sizes.", value: "INT...", in: 1...) var sizes: [Int] = []
+    @Option("A limit.", in: ...9) var limit: Int?
+    @Option("A rate.", in: .above(0)) var rate: Float = 0.5
+    @Option("A share.", in: .above(0, through: 1)) var share: Float?
+    @Option("A decay.", in: 0..<1) var decay: Float = 0
+}
+
 struct OptionsTests {
+    @Test(arguments: [
+        ("--count", ["0", "65", "-1", "9223372036854775807", "-9223372036854775808"], "1 to 64"),
+        ("--sizes", ["0", "-9223372036854775808"], "at least 1"),
+        ("--limit", ["10", "9223372036854775807"], "at most 9"),
+        ("--rate", ["0", "-1", "-0.0"], "above 0.0"), ("--share", ["0", "1.5"], "above 0.0 and at most 1.0"),
+        ("--decay", ["1", "-0.25"], "at least 0.0 and below 1.0"),
+    ])
+    func refusesNumbersOutsideOfARange(name: String, values: [String], range: String) {
+        for value in values {
+            let error = OptionsError.outOfRange(value, for: name, range: range)
+            #expect(throws: error) { try Bounded.parse([name, value]) }
+            #expect("\(error)" == "\(name) is \(value), should be \(range)")
+        }
+        for value in ["nan", "inf", "1e999", "-1e999", "x", ""] {
+            do {
+                _ = try Bounded.parse(["\(name)=\(value)"])
+                Issue.record("\(name) accepts '\(value)'")
+            } catch {
+                #expect("\(error)".contains(range))
+            }
+        }
+        #expect(Bounded.help.contains("(\(range)"))
+    }
+
+    @Test func acceptsTheBoundsOfARange() throws {
+        let low = try Bounded.parse([
+            "--count", "1", "--sizes", "1", "2", "--limit", "9", "--share", "1", "--decay", "0",
+        ])
+        #expect(low.count == 1 && low.sizes == [1, 2] && low.limit == 9 && low.share == 1)
+        #expect(try Bounded.parse(["--count=64"]).count == 64)
+        #expect(Bounded.help.contains("--count INT\n      A count. (1 to 64, default 8)"))
+        #expect(throws: OptionsError.outOfRange("0", for: "--sizes", range: "at least 1")) {
+            try Bounded.parse(["--sizes", "3", "0"])
+        }
+    }
+
+    @Test func aValueIsNoRequestForHelp() throws {
+        #expect(try Example.parse(["--cache-dir", "-h"]).cacheDir == "-h")
+        #expect(
+            try Example.parse(["--train-data-path", "a", "-h", "--cache-dir=--help"]).trainDataPath == ["a", "-h"])
+        for arguments in [
+            ["-h"], ["--help"], ["--cache-dir", "c", "-h"], ["--bogus", "--help"], ["--seed", "--help"],
+        ] {
+            #expect(throws: OptionsError.help) { try Example.parse(arguments) }
+        }
+    }
+
     @Test func valuesWithoutANameBelongToThePositionalOption() throws {
         for arguments in [["a", "b", "--html", "p"], ["--html", "p", "a", "b"], ["a", "--output-dir=b", "--html=p"]] {
             let options = try Positional.parse(arguments)
@@ -59,6 +115,7 @@ struct OptionsTests {
         (["--cache-dir"], .missingValue("--cache-dir", expected: "DIR")),
         (["--cache-dir", "c", "--level", "mid"], .invalidValue("mid", for: "--level", expected: "low|high")),
         (["--cache-dir", "c", "--seed", "1.5"], .invalidValue("1.5", for: "--seed", expected: "INT")),
+        (["--cache-dir", "c", "--max-samples", "x"], .invalidValue("x", for: "--max-samples", expected: "INT")),
         (["--resume=yes", "--cache-dir", "c"], .invalidValue("yes", for: "--resume", expected: "no value")),
         (["--resume"], .missingOption("--cache-dir")),
         (["stray"], .unexpectedArgument("stray")),

@@ -6,7 +6,9 @@ struct BuildOptions: Options {
 
     /// The version of what happens to records: raised when the same dataset and options give other samples.
     static let pipelineVersion = 2
-    private static let usualDraftVocabSize = 32000
+    private static let defaultDraftVocabSize = 32000
+    /// How long samples may be: the longest context of any model, and some more.
+    static let lengths = 1...1 << 24
 
     @Option(
         "Records as JSONL or a JSON array, packed by gzip or zstd or not; several files make one dataset, and '*' in "
@@ -15,37 +17,33 @@ struct BuildOptions: Options {
     var format = ChatFormatOptions()
     @Flag("Build also by a chat template that fails the checks of check-template.") var ignoreTemplateCheck
     @Option("Directory of the sample stores.", value: "DIR") var cacheDir: String
-    @Option("The most tokens of a sample.") var maxLength = 2048
+    @Option("The most tokens of a sample.", in: lengths) var maxLength = 2048
     @Option("Longer samples are cut off at the most tokens, rejected, or become several samples.")
     var overflow = Overflow.truncate
     @Option("Texts of tokens that are never supervised.", value: "TOKEN...") var ignoreToken: [String] = []
-    @Option("Draft vocabulary size whose coverage is reported (default 32000, or the target's if that is less).")
+    @Option(
+        "Draft vocabulary size whose coverage is reported (default 32000, or the target's if that is less).",
+        in: ModelConfiguration.vocabSizes)
     var draftVocabSize: Int?
     @Flag("Records have a string 'text' that is in the model's own format already.") var isPreformatted
     @Flag("Only the assistant's last turn is supervised.") var trainOnlyLastTurn
     @Flag("Each of the assistant's turns is a sample of its own, with what stands before it.") var rowPerTurn
-    @Option("The fewest supervised tokens of a sample that is kept; 0 keeps also what has no answer.")
+    @Option(
+        "The fewest supervised tokens of a sample that is kept; 0 keeps also what has no answer.",
+        in: 0...lengths.upperBound)
     var minLossTokens = 1
-    @Option("The largest record, in MiB; memory grows with it, and a larger one is rejected.", value: "MIB")
+    @Option(
+        "The largest record, in MiB; memory grows with it, and a larger one is rejected.", value: "MIB", in: 1...1024)
     var maxRecordSize = DatasetReader.usualLargestRecord >> 20
-    @Option("Worker threads (default: one for each CPU).") var numThreads: Int?
+    @Option("Worker threads (default: one for each CPU).", in: 1...1024) var numThreads: Int?
     @Flag("Build anew, also what is up to date or half done.") var force
     @Flag("Write the final report as one JSON object.") var json
 
     func validate() throws(OptionsError) {
-        if maxLength < 1 { throw .rule("--max-length is \(maxLength), should be at least 1") }
-        if minLossTokens < 0 { throw .rule("--min-loss-tokens is \(minLossTokens), should be at least 0") }
         if minLossTokens > maxLength {
             throw .rule("--min-loss-tokens is \(minLossTokens), should be at most --max-length, \(maxLength)")
         }
-        if !(1...1024).contains(maxRecordSize) {
-            throw .rule("--max-record-size is \(maxRecordSize), should be 1 to 1024")
-        }
         if rowPerTurn && isPreformatted { throw .rule("--row-per-turn can't be combined with --is-preformatted") }
-        if let size = draftVocabSize, size < 1 { throw .rule("--draft-vocab-size is \(size), should be at least 1") }
-        if let count = numThreads, !(1...1024).contains(count) {
-            throw .rule("--num-threads is \(count), should be 1 to 1024")
-        }
     }
 
     /// What a store built with these options would say of itself, but for its counts.
@@ -85,7 +83,7 @@ struct BuildOptions: Options {
 
     /// The draft vocabulary size to report on.
     func draftVocabSize(vocabSize: Int) throws -> Int {
-        guard let size = draftVocabSize else { return min(Self.usualDraftVocabSize, vocabSize) }
+        guard let size = draftVocabSize else { return min(Self.defaultDraftVocabSize, vocabSize) }
         guard size <= vocabSize else {
             throw OptionsError.rule(
                 "--draft-vocab-size is \(size), should be at most the target's vocabulary, \(vocabSize)")

@@ -8,9 +8,10 @@ struct InspectOptions: Options {
         + "others."
 
     var store = StoreChoice()
-    @Option("The number of the sample to show, from 0.") var sample: Int?
+    @Option("The number of the sample to show, from 0.", in: 0...) var sample: Int?
     @Flag("List the records that were rejected or repaired, with line and reason.") var rejected
-    @Option("Draft vocabulary sizes to say the coverage of.", value: "INT...") var draftVocabSize: [Int] = []
+    @Option("Draft vocabulary sizes to report the coverage of.", value: "INT...", in: ModelConfiguration.vocabSizes)
+    var draftVocabSize: [Int] = []
     @Option(
         "Other data, whose store is in the cache too: say how much of them draft vocabularies cover.", value: "FILE...")
     var evalDataPath: [String] = []

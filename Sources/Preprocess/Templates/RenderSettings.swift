@@ -45,22 +45,24 @@ struct RenderSettings: Sendable {
     private static func seconds(_ date: String) -> Int? {
         let words = date.split(separator: " ")
         let numbers = date.split(separator: "-").map { Int($0) }
-        var parts = tm()
+        let parsed: (year: Int, month: Int, day: Int)
         if words.count == 3, let day = Int(words[0]), let month = months.firstIndex(of: words[1].lowercased()),
             let year = Int(words[2])
         {
-            (parts.tm_mday, parts.tm_mon, parts.tm_year) = (
-                Int32(clamping: day), Int32(month), Int32(clamping: year - 1900)
-            )
+            parsed = (year, month + 1, day)
         } else if numbers.count == 3, let year = numbers[0], let month = numbers[1], let day = numbers[2] {
-            (parts.tm_mday, parts.tm_mon, parts.tm_year) = (
-                Int32(clamping: day), Int32(clamping: month - 1), Int32(clamping: year - 1900)
-            )
+            parsed = (year, month, day)
         } else {
             return nil
         }
-        guard (1...31).contains(parts.tm_mday), (0...11).contains(parts.tm_mon), (0...8099).contains(parts.tm_year)
+        // A day that its month doesn't have would be one of the next.
+        guard (1900...9999).contains(parsed.year), (1...12).contains(parsed.month), (1...31).contains(parsed.day)
         else { return nil }
-        return timegm(&parts)
+        var parts = tm()
+        parts.tm_year = Int32(parsed.year - 1900)
+        parts.tm_mon = Int32(parsed.month - 1)
+        parts.tm_mday = Int32(parsed.day)
+        let seconds = timegm(&parts)
+        return Int(parts.tm_mday) == parsed.day ? seconds : nil
     }
 }

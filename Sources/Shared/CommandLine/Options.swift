@@ -29,22 +29,24 @@ extension Options {
     /// Reads the options from `arguments`, which leave out the program's and the command's name.
     ///
     /// `--name value` and `--name=value` mean the same. An option whose type is an array takes every value up to the
-    /// next option, and may be given again.
-    /// - Throws: `OptionsError`, which says which argument can't be read and what would be right.
+    /// next option, and may be given again. A value that begins with `--` is written after `=`.
+    /// - Throws: `OptionsError`, which says which argument can't be read and what would be right; `.help` where help is
+    ///   asked for.
     public static func parse(_ arguments: some Sequence<String>) throws(OptionsError) -> Self {
         let options = Self()
         let declared = declarations(of: options)
         var remaining = Array(arguments)[...]
+        // Help is had beside whatever else is wrong. `-h` may also be a value, and is looked for where none can stand.
+        if remaining.contains("--help") { throw .help }
         while let argument = remaining.popFirst() {
             let parts = argument.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
             let name = parts[0]
             guard name.hasPrefix("--") else {
+                if argument == "-h" { throw .help }
                 guard let slot = declared.first(where: { $0.slot.isPositional })?.slot else {
                     throw .unexpectedArgument(argument)
                 }
-                guard slot.read(argument) else {
-                    throw .invalidValue(argument, for: slot.expected, expected: slot.expected)
-                }
+                try slot.read(argument, for: slot.expected)
                 continue
             }
             guard let slot = declared.first(where: { $0.name == name })?.slot else {
@@ -52,7 +54,7 @@ extension Options {
             }
             guard slot.takesValue else {
                 guard parts.count == 1 else { throw .invalidValue(parts[1], for: name, expected: "no value") }
-                _ = slot.read("true")
+                try slot.read("true", for: name)
                 continue
             }
             var values = Array(parts.dropFirst())
@@ -63,9 +65,7 @@ extension Options {
                 }
             }
             guard !values.isEmpty else { throw .missingValue(name, expected: slot.expected) }
-            for value in values {
-                guard slot.read(value) else { throw .invalidValue(value, for: name, expected: slot.expected) }
-            }
+            for value in values { try slot.read(value, for: name) }
         }
         if let missing = declared.first(where: { $0.slot.isMissing }) { throw .missingOption(missing.name) }
         try options.validate()
@@ -77,13 +77,22 @@ extension Options {
         declarations(of: self).map { ($0.name, $0.slot.valueDescription) }
     }
 
+    /// What is declared: each option's name, and of those that take values what they are.
+    static var declared: [OptionDeclaration] {
+        declarations(of: Self()).map { name, slot in
+            OptionDeclaration(
+                name: name, takesValue: slot.takesValue, isRequired: slot.isMissing, isNumeric: slot.isNumeric,
+                range: slot.rangeInWords)
+        }
+    }
+
     /// The options, their defaults and what they mean, a line or two each.
     public static var help: String {
         declarations(of: Self()).map { name, slot in
             let option = slot.takesValue ? "\(name) \(slot.expected)" : name
             let head = slot.isPositional ? "\(slot.expected), \(option)" : option
-            let note = slot.note.isEmpty ? "" : " (\(slot.note))"
-            return "  \(head)\n      \(slot.help)\(note)"
+            let notes = slot.notes.isEmpty ? "" : " (\(slot.notes.joined(separator: ", ")))"
+            return "  \(head)\n      \(slot.help)\(notes)"
         }.joined(separator: "\n")
     }
 }
@@ -111,6 +120,19 @@ public struct Option<Value: OptionValue>: Sendable {
     }
 }
 
+extension Option where Value: NumericOptionValue {
+    /// A required option of numbers within a range, or an optional one if its type is.
+    public init(_ help: String, value: String? = nil, in range: some OptionRange<Value.Number>) {
+        slot = Slot(help: help, expected: value, value: Value.absent as? Value, range: NumberRange(range))
+    }
+
+    /// An option of numbers within a range, with a default.
+    public init(wrappedValue: Value, _ help: String, value: String? = nil, in range: some OptionRange<Value.Number>) {
+        precondition(wrappedValue.numbers.allSatisfy(range.contains), "a default is outside of its option's range")
+        slot = Slot(help: help, expected: value, value: wrappedValue, range: NumberRange(range))
+    }
+}
+
 /// An option that takes no value and is false unless given.
 @propertyWrapper
 public struct Flag: Sendable {
@@ -121,18 +143,32 @@ public struct Flag: Sendable {
     public init(_ help: String) { slot = Slot(help: help, expected: nil, value: false) }
 }
 
+/// What an option is declared as.
+public struct OptionDeclaration: Sendable {
+    public let name: String
+    public let takesValue: Bool
+    public let isRequired: Bool
+    public let isNumeric: Bool
+    /// The range of its numbers in words; nil if it has none.
+    public let range: String?
+}
+
 /// Why a command line can't be read.
 public enum OptionsError: Error, Equatable, CustomStringConvertible {
+    /// The command's help is asked for, which is no mistake.
+    case help
     case unknownOption(String, nearest: String?)
     case unknownCommand(String, nearest: String?)
     case unexpectedArgument(String)
     case missingValue(String, expected: String)
     case invalidValue(String, for: String, expected: String)
+    case outOfRange(String, for: String, range: String)
     case missingOption(String)
     case rule(String)
 
     public var description: String {
         switch self {
+        case .help: "see --help"
         case .unknownOption(let name, let nearest):
             "unknown option '\(name)'\(nearest.map { "; did you mean '\($0)'?" } ?? "; see --help")"
         case .unknownCommand(let name, let nearest):
@@ -141,6 +177,7 @@ public enum OptionsError: Error, Equatable, CustomStringConvertible {
         case .missingValue(let name, let expected): "option '\(name)' needs a value: \(expected)"
         case .invalidValue(let value, let name, let expected):
             "'\(value)' is not a value for '\(name)', which takes \(expected)"
+        case .outOfRange(let value, let name, let range): "\(name) is \(value), should be \(range)"
         case .missingOption(let name): "option '\(name)' is required"
         case .rule(let sentence): sentence
         }
@@ -155,12 +192,16 @@ private final class Slot<Value: Sendable>: AnySlot, @unchecked Sendable {
     let expectedName: String?
     var value: Value?
     let isPositional: Bool
+    private let range: NumberRange<Value>?
     private let hasDefault: Bool
     private var isFirstValue = true
 
-    init(help: String, expected: String?, value: Value?, isPositional: Bool = false) {
+    init(
+        help: String, expected: String?, value: Value?, isPositional: Bool = false, range: NumberRange<Value>? = nil
+    ) {
         self.help = help
         self.isPositional = isPositional
+        self.range = range
         expectedName = expected
         self.value = value
         hasDefault = value != nil
@@ -170,41 +211,60 @@ private final class Slot<Value: Sendable>: AnySlot, @unchecked Sendable {
     var takesValue: Bool { Value.self != Bool.self }
     var takesMany: Bool { type?.takesMany ?? false }
     var isMissing: Bool { value == nil }
+    var isNumeric: Bool { Value.self is any NumericOptionValue.Type }
     var expected: String { expectedName ?? type?.expected ?? "" }
+    var rangeInWords: String? { range?.words }
     var valueDescription: String { value.map { ($0 as? any OptionValue)?.shown ?? "\($0)" } ?? "" }
 
-    var note: String {
-        if !takesValue { return "" }
-        if !hasDefault { return "required" }
-        return valueDescription.isEmpty ? "" : "default \(valueDescription)"
+    var notes: [String] {
+        if !takesValue { return [] }
+        let shownDefault = hasDefault ? "default \(valueDescription)" : "required"
+        return [range?.words, hasDefault && valueDescription.isEmpty ? nil : shownDefault].compactMap(\.self)
     }
 
-    func read(_ argument: String) -> Bool {
-        guard let type else {
-            value = true as? Value
-            return value != nil
+    func read(_ argument: String, for name: String) throws(OptionsError) {
+        guard let type else { return value = true as? Value }
+        // First what was read, then its type: an optional's nil is a value of its type.
+        guard let made = type.init(argument: argument), let read = made as? Value else {
+            let expected = [expected, range?.words].compactMap(\.self).joined(separator: ", ")
+            throw .invalidValue(argument, for: name, expected: expected)
         }
-        guard let read = type.init(argument: argument) as? Value else { return false }
+        if let range, !range.contains(read) { throw .outOfRange(argument, for: name, range: range.words) }
         if takesMany, !isFirstValue, let joined = (value as? any OptionValue)?.joined(with: argument) as? Value {
             value = joined
         } else {
             value = read
         }
         isFirstValue = false
-        return true
+    }
+}
+
+/// The range of an option's numbers, whatever the range's type.
+private struct NumberRange<Value>: Sendable {
+    let words: String
+    let contains: @Sendable (Value) -> Bool
+}
+
+extension NumberRange where Value: NumericOptionValue {
+    init(_ range: some OptionRange<Value.Number>) {
+        words = range.words
+        contains = { $0.numbers.allSatisfy(range.contains) }
     }
 }
 
 private protocol AnySlot {
     var help: String { get }
-    var note: String { get }
+    /// What help says in brackets.
+    var notes: [String] { get }
     var expected: String { get }
+    var isNumeric: Bool { get }
+    var rangeInWords: String? { get }
     var takesValue: Bool { get }
     var takesMany: Bool { get }
     var isMissing: Bool { get }
     var isPositional: Bool { get }
     var valueDescription: String { get }
-    func read(_ argument: String) -> Bool
+    func read(_ argument: String, for name: String) throws(OptionsError)
 }
 
 private protocol Declaration { var anySlot: any AnySlot { get } }

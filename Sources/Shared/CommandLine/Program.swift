@@ -4,6 +4,8 @@
 public struct Command: Sendable {
     public let name: String
     public let summary: String
+    /// The options that it takes.
+    public let options: [OptionDeclaration]
     fileprivate let help: String
     fileprivate let run: @Sendable ([String]) throws -> Void
 
@@ -12,6 +14,7 @@ public struct Command: Sendable {
         self.name = name
         summary = O.summary
         help = O.help
+        self.options = O.declared
         run = { try body(try O.parse($0)) }
     }
 }
@@ -46,11 +49,11 @@ public struct Program: Sendable {
                 return rest.isEmpty ? ExitCode.usage : ExitCode.done
             }
             let command = isCommandNamed ? try named(rest.removeFirst()) : commands[0]
-            if rest.contains("--help") || rest.contains("-h") {
+            do {
+                try command.run(Array(rest))
+            } catch OptionsError.help {
                 print("\(name) \(command.name): \(command.summary)\n\n\(command.help)")
-                return ExitCode.done
             }
-            try command.run(Array(rest))
             // What was printed may have gone nowhere: a full disk, a closed pipe.
             guard fflush(stdout) == 0, ferror(stdout) == 0 else { throw FileError("standard output", "write it") }
             return ExitCode.done

@@ -3,6 +3,9 @@
 /// Of a model of text and images it is the text's part, `text_config`. A key that is missing has the value that
 /// transformers gives it; see `ModelDefaults`.
 public struct ModelConfiguration: Sendable {
+    /// How many tokens a vocabulary may have, for every reader and writer: some sixty times the largest published one.
+    public static let vocabSizes = 1...1 << 24
+
     public let path: String
     private let file: JSONFile
     public let architectures: [String]
@@ -57,6 +60,9 @@ public struct ModelConfiguration: Sendable {
         numHiddenLayers = try Self.positive(text, "num_hidden_layers")
         numAttentionHeads = try Self.positive(text, "num_attention_heads", default: defaults.numAttentionHeads)
         vocabSize = try Self.positive(text, "vocab_size", default: defaults.vocabSize)
+        guard Self.vocabSizes.contains(vocabSize) else {
+            throw try text.required("vocab_size").error("is \(vocabSize), should be \(Self.vocabSizes.words)")
+        }
         let kvHeads = try text.int("num_key_value_heads", default: defaults.numKeyValueHeads ?? numAttentionHeads)
         guard kvHeads > 0, numAttentionHeads.isMultiple(of: kvHeads) else {
             throw try text.required("num_key_value_heads").error(

@@ -39,7 +39,9 @@ public final class SampleStore {
             throw StoreError(path, "isn't a finished store")
         }
         let vocabSize = manifest.vocabSize
-        guard (1...1 << 28).contains(vocabSize) else { throw StoreError(path, "says a vocabulary of \(vocabSize)") }
+        guard ModelConfiguration.vocabSizes.contains(vocabSize) else {
+            throw StoreError(path, "says a vocabulary of \(vocabSize)")
+        }
         ranks = try records.read(StoreKey.ranks, limit: Self.contentLimit) { bytes throws(DecodingFailure) in
             try TokenRanks(decoding: bytes, vocabSize: vocabSize)
         }
