@@ -19,7 +19,7 @@ struct TrainingPlanTests {
         let golden = try TargetGolden(family)
         let options = draft
         let sizes = StepSizes(
-            sequences: run.sequences, length: run.length, supervised: run.share, draft: options, tpSize: run.tpSize)
+            sequences: run.sequences, length: run.length, supervised: run.share, options.lessons, tpSize: run.tpSize)
         let pairs = try ThreadCommunicator.run(run.tpSize) { communicator in
             let target = try golden.load(communicator, positions: run.length)
             let configuration = try Eagle3Configuration(
@@ -56,7 +56,7 @@ struct TrainingPlanTests {
     @Test func arithmeticIsThatOfTheProducts() throws {
         let golden = try TargetGolden("llama")
         let target = try golden.load(SingleProcess())
-        let sizes = StepSizes(sequences: 1, length: 10, supervised: 1, draft: draft, tpSize: 1)
+        let sizes = StepSizes(sequences: 1, length: 10, supervised: 1, draft.lessons, tpSize: 1)
         // hidden 32, intermediate 96, 4 heads and 2 key/value heads of 8; row i sees i + 1 keys.
         let weights = (32 + 2 * 16) * 32 + 32 * 32 + 3 * 32 * 96
         #expect(sizes.operations(target.layers[0]) == Double(2 * 10 * weights + 4 * 55 * 32))
@@ -67,7 +67,7 @@ struct TrainingPlanTests {
         func operations(_ family: String, _ communicator: any Communicator) throws -> Double {
             let target = try TargetModelRegistry.layOut(
                 TargetGolden(family).directory, communicator: communicator, positions: 10, expertParallel: true)
-            let sizes = StepSizes(sequences: 1, length: 10, supervised: 1, draft: draft, tpSize: communicator.size)
+            let sizes = StepSizes(sequences: 1, length: 10, supervised: 1, draft.lessons, tpSize: communicator.size)
             return sizes.operations(target.layers[0])
         }
         // hidden 32, 4 heads and 2 key/value heads of 16. Two of 8 experts of 48; one of 4 of 64, and a shared one.
@@ -88,7 +88,7 @@ struct TrainingPlanTests {
         let configuration = try Eagle3Configuration(
             draft, target: ModelConfiguration(directory: TargetGolden("llama").directory))
         let operations = [draft, frozen].map { draft in
-            let sizes = StepSizes(sequences: 1, length: 10, supervised: 1, draft: draft, tpSize: 1)
+            let sizes = StepSizes(sequences: 1, length: 10, supervised: 1, draft.lessons, tpSize: 1)
             return (sizes.operations(configuration.shape), Double(sizes.plan.labels.count))
         }
         #expect(operations[0].0 - operations[1].0 == 2 * operations[0].1 * 32 * 96)

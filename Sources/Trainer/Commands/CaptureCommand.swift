@@ -23,7 +23,7 @@ enum CaptureCommand {
     static let command = Command("capture", Options.self) { options in
         let grid = try Ranks.start(options.target)
         let stores = try [options.data.trainDataPath, options.data.evalDataPath].filter { !$0.isEmpty }.map { paths in
-            try StoreSamples(paths, options.data.store, options.target)
+            try options.data.store.open(paths, options.target)
         }
         let targetConfiguration = try ModelConfiguration(directory: options.target.targetModelPath)
         let layers =

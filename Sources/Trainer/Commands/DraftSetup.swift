@@ -50,6 +50,15 @@ struct DraftSetup {
         try Self.checkRanksAgree(draft.parameters, grid.world)
     }
 
+    /// Speculative decoding of held-out prompts with the draft.
+    func decoding(
+        _ samples: StoreSamples, _ limits: HeldOutDecoding.Limits, _ grid: ProcessGrid
+    ) -> HeldOutDecoding {
+        HeldOutDecoding(
+            draft: model.draft, auxiliaryLayers: model.auxiliaryLayers, draftToTarget: mapping.draftToTarget, target,
+            samples, limits, positions: positions, grid, in: Workspace())
+    }
+
     /// Every rank must begin with the same draft; a rank whose files differ is found here and not in the loss.
     private static func checkRanksAgree(_ parameters: ParameterStore, _ world: any Communicator) throws {
         let digest = parameters.digest

@@ -50,23 +50,25 @@ final class TrainingRun {
     init(_ options: TrainOptions, _ grid: ProcessGrid) throws {
         self.options = options
         self.grid = grid
-        let train = try StoreSamples(options.data.trainDataPath, options.data.store, options.target)
+        let train = try options.data.store.open(options.data.trainDataPath, options.target)
         let heldOut =
             options.data.evalDataPath.isEmpty
-            ? nil : try StoreSamples(options.data.evalDataPath, options.data.store, options.target)
+            ? nil : try options.data.store.open(options.data.evalDataPath, options.target)
         setup = try DraftSetup(
             options.target, options.draft, options.cache, grid: grid,
             positions: max(train.longest, heldOut?.longest ?? 0), seed: options.optimizer.seed, vocabulary: train)
         fixedSettings = options.fixedSettings(data: train.identity, draft: setup.configuration)
         loop = try TrainingLoop(grid: grid, model: setup.model, samples: train, settings: options.settings)
-        evaluation = heldOut.map { [loop, setup] in
-            HeldOutEvaluation($0, loop, setup, options.evaluation.limits, grid)
+        evaluation = heldOut.map { [loop, setup] samples in
+            let limits = options.evaluation.limits
+            return HeldOutEvaluation(
+                samples, loop, limits.prompts == 0 ? nil : setup.decoding(samples, limits, grid))
         }
         if let heldOut, grid.world.rank == 0 { try HeldOutOverlap.warn(heldOut, in: train) }
         checkpoints = Checkpoints(
             directory: options.output.outputDir, keepLast: options.output.keepLast,
             type: options.output.saveDtype.type)
-        metrics = RunMetrics(options, grid, stepsPerEpoch: loop.sampler.stepsPerEpoch)
+        metrics = RunMetrics(options.metrics, grid, stepsPerEpoch: loop.sampler.stepsPerEpoch)
         progress = Progress("training", total: Double(loop.totalSteps), unit: "steps")
         Log.line(
             "draft: \(shortNumber(Double(setup.model.draft.parameters.parameterCount))) trained parameters, "

@@ -21,6 +21,16 @@ struct StoreOptions: Options {
     @Option("The chat template that the store must have been built with; any if left out.", value: "NAME|FILE")
     var chatTemplate: String?
     @Option("The length that the store must have been built with, in tokens; any if left out.") var maxLength: Int?
+
+    /// Opens the store of some datasets.
+    ///
+    /// - Parameter limit: The most samples to use; nil for all.
+    func open(_ dataPaths: [String], _ target: TargetOptions, limit: Int? = nil) throws -> StoreSamples {
+        try StoreSamples(
+            StoreSamples.Request(
+                dataPaths: dataPaths, cacheDir: cacheDir, chatTemplate: chatTemplate, maxLength: maxLength,
+                targetModelPath: target.targetModelPath, limit: limit))
+    }
 }
 
 /// The target and the ranks that share it.
@@ -92,6 +102,11 @@ struct DraftOptions: Options {
         if lkLossType != .lambda, klScale != 1 || klDecay != 1 {
             throw .rule("--kl-scale and --kl-decay have an effect with --lk-loss-type lambda alone")
         }
+    }
+
+    /// What a plan needs of them.
+    var lessons: StepSizes.Lessons {
+        StepSizes.Lessons(tttLength: tttLength, alignment: lossMaskAlignment, freezesHead: freezeLmHead)
     }
 
     var objective: DraftObjective {
@@ -197,6 +212,13 @@ struct TrainOptions: Options {
             isDeterministic: optimizer.deterministic, badSamples: data.onBadSample,
             adam: AdamW.Settings(
                 beta1: optimizer.adamBeta1, beta2: optimizer.adamBeta2, weightDecay: optimizer.weightDecay))
+    }
+
+    var metrics: RunMetrics.Settings {
+        RunMetrics.Settings(
+            directory: output.outputDir, writesEvents: output.reportTo == .tensorboard, tttLength: draft.tttLength,
+            tttLossDecay: draft.tttLossDecay, maxGradNorm: optimizer.maxGradNorm, hasTargetCache: cache.isUsed,
+            options: described)
     }
 
     /// What must not change between a run and its continuation.

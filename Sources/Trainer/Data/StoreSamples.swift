@@ -6,23 +6,37 @@ struct StoreSamples: TrainingSamples {
     /// How many samples are used, from the first.
     let count: Int
 
+    /// Which store is wanted.
+    struct Request {
+        var dataPaths: [String]
+        /// The directory of the stores.
+        var cacheDir: String
+        /// What the store must have been built with; nil for any.
+        var chatTemplate: String?
+        var maxLength: Int?
+        /// The target whose tokens the store must have.
+        var targetModelPath: String
+        /// The most samples to use; nil for all.
+        var limit: Int?
+    }
+
     /// Opens the store of a dataset.
     ///
-    /// - Parameter limit: The most samples to use; nil for all.
     /// - Throws: An error that says what is missing or doesn't fit, and the command that builds what does.
-    init(_ paths: [String], _ options: StoreOptions, _ target: TargetOptions, limit: Int? = nil) throws {
-        func command(_ known: StoreManifest?) -> String { Self.buildCommand(paths, options, target, known) }
-        store = try SampleStore.open(cacheDir: options.cacheDir, dataPaths: paths, buildCommand: command)
+    init(_ request: Request) throws {
+        store = try SampleStore.open(
+            cacheDir: request.cacheDir, dataPaths: request.dataPaths, buildCommand: request.buildCommand)
         for (name, wanted) in [
-            (StoreSetting.chatTemplate, options.chatTemplate), (StoreSetting.maxLength, options.maxLength?.shown),
+            (StoreSetting.chatTemplate, request.chatTemplate), (StoreSetting.maxLength, request.maxLength?.shown),
         ] {
             guard let wanted, let built = store.manifest.setting(name), built != wanted else { continue }
             throw StoreError(
                 store.path,
-                "was built with \(name) \(built), not \(wanted); build it again with\n  \(command(store.manifest))")
+                "was built with \(name) \(built), not \(wanted); build it again with\n  "
+                    + request.buildCommand(store.manifest))
         }
-        try Self.check(store, against: ModelConfiguration(directory: target.targetModelPath))
-        count = min(limit ?? .max, store.count)
+        try Self.check(store, against: ModelConfiguration(directory: request.targetModelPath))
+        count = min(request.limit ?? .max, store.count)
         guard count > 0 else { throw StoreError(store.path, "has no sample") }
     }
 
@@ -65,16 +79,16 @@ struct StoreSamples: TrainingSamples {
                     + "build it with the target's own --target-model-path")
         }
     }
+}
 
-    /// The command with what the trainer was asked for, and else with what a known store was built with.
-    private static func buildCommand(
-        _ paths: [String], _ options: StoreOptions, _ target: TargetOptions, _ known: StoreManifest?
-    ) -> String {
-        var words = ["Preprocess", "build", "--train-data-path"] + paths
-        words += ["--target-model-path", target.targetModelPath, "--cache-dir", options.cacheDir]
+extension StoreSamples.Request {
+    /// The command with what was requested, and else with what a known store was built with.
+    fileprivate func buildCommand(_ known: StoreManifest?) -> String {
+        var words = ["Preprocess", "build", "--train-data-path"] + dataPaths
+        words += ["--target-model-path", targetModelPath, "--cache-dir", cacheDir]
         for (name, value) in [
-            ("--chat-template", options.chatTemplate ?? known?.setting(StoreSetting.chatTemplate)),
-            ("--max-length", options.maxLength?.shown ?? known?.setting(StoreSetting.maxLength)),
+            ("--chat-template", chatTemplate ?? known?.setting(StoreSetting.chatTemplate)),
+            ("--max-length", maxLength?.shown ?? known?.setting(StoreSetting.maxLength)),
             ("--overflow", known?.setting(StoreSetting.overflow)),
         ] {
             if let value { words += [name, value] }

@@ -24,10 +24,12 @@ final class HeldOutDecoding {
     /// The samples whose prompts are decoded.
     private let numbers: [Int]
 
-    /// - Parameter positions: The longest sequence that target and draft can take, drafted tokens included.
+    /// - Parameters:
+    ///   - auxiliaryLayers: The target's layers whose outputs the draft sees.
+    ///   - positions: The longest sequence that target and draft can take, drafted tokens included.
     init(
-        _ model: OnlineEagle3, _ target: DecoderTargetModel, draftToTarget: [Int32], _ samples: StoreSamples,
-        _ limits: Limits, positions: Int, _ grid: ProcessGrid, in workspace: Workspace
+        draft: any DraftModel, auxiliaryLayers: [Int], draftToTarget: [Int32], _ target: DecoderTargetModel,
+        _ samples: StoreSamples, _ limits: Limits, positions: Int, _ grid: ProcessGrid, in workspace: Workspace
     ) {
         self.limits = limits
         self.grid = grid
@@ -37,10 +39,10 @@ final class HeldOutDecoding {
         numbers = (0..<count).map { $0 * samples.count / max(1, count) }
         let capacity = min(positions, samples.longest + limits.newTokens + limits.draftLength + 2)
         let decoder = TargetDecoder(
-            target, auxiliaryLayers: model.auxiliaryLayers, capacity: capacity, workspace: workspace)
+            target, auxiliaryLayers: auxiliaryLayers, capacity: capacity, workspace: workspace)
         self.target = decoder
         makeDraft = {
-            model.draft.makeDecoder(
+            draft.makeDecoder(
                 draftToTarget: draftToTarget, capacity: capacity, workspace: workspace, embed: decoder.embed)
         }
     }

@@ -8,9 +8,11 @@ struct CachePlan {
     /// Tokens that `--target-cache-size` has room for, at least.
     let capacity: Int
 
-    init(_ options: TargetCacheOptions, _ draft: Eagle3Configuration) {
-        bytesPerToken =
-            (draft.auxiliaryLayers.count + 1) * draft.shape.targetHiddenSize * options.targetCacheDtype.byteCount
-        capacity = options.limit / bytesPerToken
+    /// - Parameters:
+    ///   - type: What the features are rounded to.
+    ///   - limit: The largest that the cache gets, in bytes.
+    init(_ type: FeatureRecord.NumberType, limit: Int, _ draft: Eagle3Configuration) {
+        bytesPerToken = (draft.auxiliaryLayers.count + 1) * draft.shape.targetHiddenSize * type.byteCount
+        capacity = limit / bytesPerToken
     }
 }

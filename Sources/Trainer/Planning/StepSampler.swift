@@ -69,14 +69,14 @@ struct StepSampler {
     ///
     /// What the first step of training-time test takes with the distributions, and what later ones take each.
     func draftSeconds() throws -> Double {
-        let steps = job.options.tttLength
+        let steps = job.lessons.tttLength
         let few = min(3, steps)
         let whole = operations(job.sizes)
         let sample = sizes(whole: whole * Double(few) / Double(steps), budget: operations, tttLength: few)
-        let first = try draftSeconds(sample.with(job.options, tttLength: 1))
+        let first = try draftSeconds(sample.with(tttLength: 1))
         let seconds = Self.extrapolated(
             first: first, together: few > 1 ? try draftSeconds(sample) : first, of: few, to: steps)
-        return seconds * whole / operations(sample.with(job.options, tttLength: steps))
+        return seconds * whole / operations(sample.with(tttLength: steps))
     }
 
     /// How long `steps` steps take, of which the first and the first `few` together were measured.
@@ -114,8 +114,8 @@ struct StepSampler {
         let longest = job.sizes.samples.map(\.inputIDs.count).max() ?? 1
         let rows = Int(budget / whole * Double(job.sizes.rows))
         return StepSizes(
-            sequences: 1, length: min(longest, max(16, rows)), supervised: 1, draft: job.options,
-            tpSize: job.sizes.tpSize, tttLength: tttLength)
+            sequences: 1, length: min(longest, max(16, rows)), supervised: 1, job.lessons.with(tttLength: tttLength),
+            tpSize: job.sizes.tpSize)
     }
 
     private func noise(rows: Int, columns: Int) -> Matrix {

@@ -7,30 +7,40 @@ struct StepSizes {
     let plan: TrainingTimeTestPlan
     /// Ranks that share the target, each with as many rows.
     let tpSize: Int
-    /// Whether the draft's head isn't trained.
-    let freezesHead: Bool
+    private let lessons: Lessons
+
+    /// What the draft learns of a sequence.
+    struct Lessons {
+        /// Steps of training-time test.
+        var tttLength: Int
+        var alignment: TrainingTimeTestPlan.LossMaskAlignment
+        /// Whether the draft's head isn't trained.
+        var freezesHead: Bool
+
+        func with(tttLength: Int) -> Lessons {
+            Lessons(tttLength: tttLength, alignment: alignment, freezesHead: freezesHead)
+        }
+    }
 
     /// - Parameters:
     ///   - supervised: The share of each sequence's tokens that is learnt, at its end.
-    init(sequences: Int, length: Int, supervised: Double, draft: DraftOptions, tpSize: Int, tttLength: Int? = nil) {
+    init(sequences: Int, length: Int, supervised: Double, _ lessons: Lessons, tpSize: Int) {
         let first = length - min(length, max(1, Int((supervised * Double(length)).rounded())))
         let sample = Sample(
             inputIDs: [Int32](repeating: 0, count: length), lossMask: (0..<length).map { $0 >= first })
-        self.init(
-            samples: [Sample](repeating: sample, count: sequences), draft: draft, tpSize: tpSize,
-            tttLength: tttLength ?? draft.tttLength)
+        self.init(samples: [Sample](repeating: sample, count: sequences), lessons, tpSize: tpSize)
     }
 
     /// The same sequences with another number of steps of training-time test.
-    func with(_ draft: DraftOptions, tttLength: Int) -> StepSizes {
-        StepSizes(samples: samples, draft: draft, tpSize: tpSize, tttLength: tttLength)
+    func with(tttLength: Int) -> StepSizes {
+        StepSizes(samples: samples, lessons.with(tttLength: tttLength), tpSize: tpSize)
     }
 
-    private init(samples: [Sample], draft: DraftOptions, tpSize: Int, tttLength: Int) {
+    private init(samples: [Sample], _ lessons: Lessons, tpSize: Int) {
         self.samples = samples
         self.tpSize = tpSize
-        freezesHead = draft.freezeLmHead
-        plan = TrainingTimeTestPlan(Batch(samples), tttLength: tttLength, alignment: draft.lossMaskAlignment)
+        self.lessons = lessons
+        plan = TrainingTimeTestPlan(Batch(samples), tttLength: lessons.tttLength, alignment: lessons.alignment)
     }
 
     /// Rows of a rank, and of all ranks that share the target.
@@ -67,7 +77,7 @@ struct StepSizes {
         let first = ((layers - 1) * r + a) / layers
         let qkv = 6 * (layers + 1) * h * (r * 2 * kv + first * q + (t - 1) * a * (q + 2 * kv))
         let rest = 6 * layers * (first + (t - 1) * a) * (q * h + 3 * h * wide)
-        let head = (freezesHead ? 4 : 6) * Double(plan.labels.count) * h * Double(shape.draftVocabSize)
+        let head = (lessons.freezesHead ? 4 : 6) * Double(plan.labels.count) * h * Double(shape.draftVocabSize)
         let visible = plan.visible.reduce(0.0) { $0 + Double($1) }
         let attention = layers * 14 * q * t * (visible + a * (t - 1) / 2)
         return fc + qkv + rest + head + attention

@@ -20,7 +20,7 @@ struct TimePlan {
         let configuration: Eagle3Configuration
         let draft: any DraftModel
         let sizes: StepSizes
-        let options: DraftOptions
+        let lessons: StepSizes.Lessons
         /// Ranks of the world, and threads of each.
         let ranks: Int
         let threads: Int

@@ -7,19 +7,11 @@ final class HeldOutEvaluation {
     private let loop: TrainingLoop
     private let decoding: HeldOutDecoding?
 
-    /// - Parameter limits: How much is decoded; of no prompt, the acceptance length is simulated.
-    init(
-        _ samples: StoreSamples, _ loop: TrainingLoop, _ setup: DraftSetup, _ limits: HeldOutDecoding.Limits,
-        _ grid: ProcessGrid
-    ) {
+    /// - Parameter decoding: What decodes the prompts; nil if none is decoded, and the acceptance length is simulated.
+    init(_ samples: StoreSamples, _ loop: TrainingLoop, _ decoding: HeldOutDecoding?) {
         self.samples = samples
         self.loop = loop
-        decoding =
-            limits.prompts == 0
-            ? nil
-            : HeldOutDecoding(
-                setup.model, setup.target, draftToTarget: setup.mapping.draftToTarget, samples, limits,
-                positions: setup.positions, grid, in: Workspace())
+        self.decoding = decoding
     }
 
     /// What an evaluation measured.

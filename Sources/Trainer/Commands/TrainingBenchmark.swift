@@ -7,7 +7,7 @@ struct TrainingBenchmark {
     private let operations: NecessaryOperations
 
     init(_ options: BenchmarkCommand.Options, _ grid: ProcessGrid) throws {
-        let samples = try StoreSamples(options.trainDataPath, options.store, options.target)
+        let samples = try options.store.open(options.trainDataPath, options.target)
         let setup = try DraftSetup(
             options.target, options.draft, TargetCacheOptions(), grid: grid, positions: samples.longest, seed: 0,
             vocabulary: samples)

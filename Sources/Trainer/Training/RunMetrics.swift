@@ -2,36 +2,51 @@ import Shared
 
 /// What people and programs see of a run's steps: lines of the log, `metrics.jsonl` and TensorBoard's events.
 final class RunMetrics {
-    private let options: TrainOptions
+    /// What is written, and what tells it apart.
+    struct Settings {
+        /// The directory of `metrics.jsonl`.
+        var directory: String
+        /// Whether TensorBoard's event files are written too.
+        var writesEvents: Bool
+        var tttLength: Int
+        var tttLossDecay: Float
+        var maxGradNorm: Float
+        /// Whether the target's features are kept in a cache.
+        var hasTargetCache: Bool
+        /// The options of the run, as given.
+        var options: [(name: String, value: String)]
+    }
+
+    private let settings: Settings
     private let grid: ProcessGrid
     private let stepsPerEpoch: Int
     private var writers: [any MetricsWriter] = []
     private var interval: MetricsInterval
 
-    init(_ options: TrainOptions, _ grid: ProcessGrid, stepsPerEpoch: Int) {
-        self.options = options
+    init(_ settings: Settings, _ grid: ProcessGrid, stepsPerEpoch: Int) {
+        self.settings = settings
         self.grid = grid
         self.stepsPerEpoch = stepsPerEpoch
-        interval = MetricsInterval(tttLength: options.draft.tttLength, start: Profile.times)
+        interval = MetricsInterval(tttLength: settings.tttLength, start: Profile.times)
     }
 
     /// Opens the files of a run that goes on behind `step`, on the first rank, and notes how it was started.
     func start(after step: Int, _ description: [(String, JSONText)]) throws {
         if grid.world.rank == 0 {
-            writers.append(try MetricsFile(directory: options.output.outputDir, after: step))
-            if options.output.reportTo == .tensorboard {
+            writers.append(try MetricsFile(directory: settings.directory, after: step))
+            if settings.writesEvents {
                 writers.append(
                     try EventFile(
-                        directory: "\(options.output.outputDir)/\(EventFile.directoryName)", after: step))
+                        directory: "\(settings.directory)/\(EventFile.directoryName)", after: step))
             }
         }
-        let given = options.described.filter { !$0.value.isEmpty }.map { ($0.name, JSONText.string($0.value)) }
+        let given = settings.options.filter { !$0.value.isEmpty }.map { ($0.name, JSONText.string($0.value)) }
         try append(.run, step: step, description + [("options", .object(given))])
-        interval = MetricsInterval(tttLength: options.draft.tttLength, start: Profile.times)
+        interval = MetricsInterval(tttLength: settings.tttLength, start: Profile.times)
     }
 
     /// Takes in a step.
-    func add(_ report: TrainingLoop.StepReport) { interval.add(report, maxGradNorm: options.optimizer.maxGradNorm) }
+    func add(_ report: TrainingLoop.StepReport) { interval.add(report, maxGradNorm: settings.maxGradNorm) }
 
     /// "loss … | acc …" of the steps since the last record, for the progress bar.
     var line: String { interval.statistics.line }
@@ -45,8 +60,8 @@ final class RunMetrics {
         let cached = try grid.world.sum([interval.targetCache.hits, interval.targetCache.misses].map { Double($0) })
         let values = interval.values(
             report, epoch: Double(report.step) / Double(stepsPerEpoch),
-            targetCache: options.cache.isUsed ? (Int(cached[0]), Int(cached[1])) : nil,
-            decay: Double(options.draft.tttLossDecay), peakMemory: memory,
+            targetCache: settings.hasTargetCache ? (Int(cached[0]), Int(cached[1])) : nil,
+            decay: Double(settings.tttLossDecay), peakMemory: memory,
             profile: try ProfileReport(interval.times(until: Profile.times), over: grid.world))
         let number = { (name: String) in values.first { $0.0 == name }?.1.double ?? 0 }
         let (rate, waited) = (number("tokens_per_second"), number("data_wait_share"))
@@ -54,7 +69,7 @@ final class RunMetrics {
             "step \(report.step) | \(line) | lr \(report.learningRate) | |g| \(fixed(report.gradNorm, 3)) | "
                 + "\(shortNumber(rate)) tokens/s | waited for data \(fixed(100 * waited, 2))%")
         try append(.train, step: report.step, values)
-        interval = MetricsInterval(tttLength: options.draft.tttLength, start: Profile.times)
+        interval = MetricsInterval(tttLength: settings.tttLength, start: Profile.times)
     }
 
     /// Adds a record; one that can't be written, because the disk is full say, is left out and said.

@@ -16,8 +16,7 @@ final class Evaluation {
     init(_ options: EvaluateCommand.Options, _ grid: ProcessGrid) throws {
         self.options = options
         self.grid = grid
-        samples = try StoreSamples(
-            options.evalDataPath, options.store, options.target, limit: options.maxSamples)
+        samples = try options.store.open(options.evalDataPath, options.target, limit: options.maxSamples)
         let configuration = try ModelConfiguration(directory: options.target.targetModelPath)
         positions = samples.longest + options.maxNewTokens + options.draftLength + options.tttLength + 2
         let draft: any DraftModel
@@ -56,7 +55,7 @@ final class Evaluation {
 
     private func decode(_ heldOut: TrainingStatistics) throws -> EvaluationReport {
         let decoding = HeldOutDecoding(
-            model, target, draftToTarget: draftToTarget, samples,
+            draft: model.draft, auxiliaryLayers: model.auxiliaryLayers, draftToTarget: draftToTarget, target, samples,
             HeldOutDecoding.Limits(prompts: nil, newTokens: options.maxNewTokens, draftLength: options.draftLength),
             positions: positions, grid, in: workspace)
         let progress = Progress("decoding", total: Double(samples.count), unit: "samples")

@@ -54,12 +54,3 @@ struct ProfileReport {
         }.joined(separator: "\n")
     }
 }
-
-extension ProcessGrid {
-    /// Logs where the time went, if that was asked for; all ranks come here.
-    func logProfile(_ options: TargetOptions) throws(CommunicationError) {
-        guard options.profile else { return }
-        let report = try ProfileReport(Profile.times, over: world)
-        Log.line("profile:\n\(report.text)")
-    }
-}

@@ -30,7 +30,7 @@ struct TrainingPlan {
             positions: positions, freezesHead: options.draft.freezeLmHead)
         let sizes = StepSizes(
             sequences: options.batchSize, length: options.maxLength, supervised: Double(options.supervisedShare),
-            draft: options.draft, tpSize: tpSize)
+            options.draft.lessons, tpSize: tpSize)
         sequences = options.draftGlobalBatchSize
         length = options.maxLength
         Parallel.setThreads(threads)
@@ -39,9 +39,12 @@ struct TrainingPlan {
         let own = (sequences + ranks - 1) / ranks
         time = try TimePlan(
             TimePlan.Job(
-                target: target, configuration: configuration, draft: draft, sizes: sizes, options: options.draft,
+                target: target, configuration: configuration, draft: draft, sizes: sizes,
+                lessons: options.draft.lessons,
                 ranks: ranks, threads: threads, microBatches: Double(own) / Double(options.batchSize)))
-        cache = options.cache.isUsed ? CachePlan(options.cache, configuration) : nil
+        cache =
+            options.cache.isUsed
+            ? CachePlan(options.cache.targetCacheDtype, limit: options.cache.limit, configuration) : nil
         title =
             "\(ranks) rank\(ranks == 1 ? "" : "s"), \(threads) thread\(threads == 1 ? "" : "s") each, tensor parallel "
             + "\(tpSize), \(MatrixPrecision.current)"

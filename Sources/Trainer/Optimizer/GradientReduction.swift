@@ -1,13 +1,5 @@
 import Glibc
 
-/// Hears from a backward pass how far it is.
-protocol GradientObserver: AnyObject {
-    /// No more is added to the gradients of this parameter and of all that were declared behind it.
-    func areFinal(from parameter: Parameter) throws(CommunicationError)
-    /// Lets what is under way move on.
-    func poll() throws(CommunicationError)
-}
-
 /// Sums gradients over ranks: each rank gets the sum of its own parts of the buckets.
 ///
 /// A bucket sets out as soon as a backward pass is done with it, while the pass goes on with others: the last bucket
