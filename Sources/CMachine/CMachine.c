@@ -102,3 +102,7 @@ __attribute__((constructor(101), target("no-avx,no-avx2,no-avx512f"))) static vo
 #endif
 }
 #endif
+
+const void *machine_find(const void *text, size_t count, const void *pattern, size_t pattern_count) {
+    return memmem(text, count, pattern, pattern_count);
+}

@@ -66,6 +66,9 @@ public final class Template {
         return Rendered(bytes: rendering.output, marks: rendering.marks)
     }
 
+    /// The names that the template takes from what it is rendered with, or from Jinja's own functions.
+    public var freeNames: [String] { globals.map(\.name) }
+
     /// Whether the template marks what the model is trained to write.
     public var hasGenerationTag: Bool { Text(source).find("endgeneration") != nil }
 

@@ -13,7 +13,9 @@ struct TemplateTests {
         let file = try Gzip.json(Fixtures.folder.appending(path: "jinja/cases.json.gz"))
         let context = try #require(file.root.value["context"])
         let variables = Dictionary(
-            uniqueKeysWithValues: context.members.map { (String(decoding: $0.key, as: UTF8.self), $0.value.jinja()) })
+            uniqueKeysWithValues: context.members.map {
+                (String(decoding: $0.key, as: UTF8.self), JSONText($0.value).jinja)
+            })
         var (rendered, refused) = (0, 0)
         for entry in try #require(file.root.value["cases"]).elements {
             let source = try #require(entry["template"]?.string)
@@ -42,8 +44,8 @@ struct TemplateTests {
             let template = try Template(utf8: try readFile(path), name: name)
             for (i, (conversation, expected)) in zip(conversations, results.value.elements).enumerated() {
                 let variables: [String: Value] = [
-                    "messages": try #require(conversation["messages"]).jinja(),
-                    "tools": conversation["tools"]?.jinja() ?? .none, "documents": .none,
+                    "messages": JSONText(try #require(conversation["messages"])).jinja,
+                    "tools": conversation["tools"].map { JSONText($0).jinja } ?? .none, "documents": .none,
                     "add_generation_prompt": .bool(conversation["add_generation_prompt"]?.bool ?? false),
                     "bos_token": .string("<BOS>"), "eos_token": .string("<EOS>"),
                     "date_string": .string("26 Jul 2024"),

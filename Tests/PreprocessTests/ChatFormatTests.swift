@@ -48,7 +48,7 @@ struct ChatFormatTests {
             #expect(span.contains(answer) && !span.contains("Really?") && !span.contains("Hi"), "\(span)")
         }
         guard case .own(let template) = format.text else { return }
-        let slow = try JinjaRenderer(template, settings(), marking: .prefixes)
+        let slow = try JinjaRenderer(template, settings(), form: format.form, marking: .prefixes)
         var expected = RenderedText()
         do {
             try slow.render(TurnProbe.conversation(), into: &expected)
@@ -88,12 +88,12 @@ struct ChatFormatTests {
             "{% for m in messages %}<{{ m.role }}>{% if m.role == 'assistant' and loop.last %}<think>{{ m.reasoning_content }}</think>{% endif %}{{ m.content }}{% endfor %}{% if add_generation_prompt %}<assistant><think>{% endif %}"
         )
         var talk = TurnProbe.conversation()
-        talk.messages[3].fields = [.init(name: "reasoning_content", value: .string("hm"))]
+        talk.messages[3].reasoning = Array("hm".utf8)
         #expect(try render(format, talk).spans == ["Certainly", "hm</think>Indeed"])
     }
 
     @Test func aDirectorysTemplateIsFound() throws {
-        #expect(try ModelTemplate(ModelFiles(scratch.path)) == nil)
+        #expect(try ChatTemplate(ModelFiles(scratch.path)) == nil)
         #expect(throws: TemplateError.self) {
             try ChatFormat("auto", ModelFiles(scratch.path), settings())
         }
@@ -116,7 +116,7 @@ struct ChatFormatTests {
     @Test func namesWithoutADefaultAreRefused() throws {
         _ = try scratch.write("tokenizer_config.json", #"{"chat_template": [{"name": "rag", "template": "x"}]}"#)
         #expect {
-            try ModelTemplate(ModelFiles(scratch.path))
+            try ChatTemplate(ModelFiles(scratch.path))
         } throws: {
             "\($0)".contains("names none of its templates 'default', but rag")
         }

@@ -45,7 +45,8 @@ struct ConversationParserTests {
         guard case .conversation(let conversation) = row.content else { throw Rejection(.empty, "") }
         #expect(conversation.tools?.compact == #"[{"name":"f"}]"#)
         let answer = conversation.messages[1]
-        #expect(answer.content.isEmpty && answer.fields.map(\.name) == ["tool_calls", "reasoning_content"])
+        #expect(answer.content.isEmpty && answer.fields.map(\.name) == ["tool_calls"])
+        #expect(answer.reasoning == Array("hm".utf8))
         #expect(
             answer.toolCalls?.compact == #"[{"type":"function","function":{"name":"f","arguments":{"x":1}}}]"#)
         #expect(conversation.messages[2].fields == [.init(name: "name", value: .string("f"))])

@@ -34,7 +34,7 @@ struct GGUFTextsFuzzTests {
                 let files = try ModelFiles(path)
                 let tokenizer = try Tokenizer(files)
                 _ = try tokenizer.decode(tokenizer.makeEncoder().ids("ab abé \u{1F642} <unk>"))
-                _ = try ModelTemplate(files)
+                _ = try ChatTemplate(files)
                 _ = try TargetText(files, tokenizer, endOfTurn: "a")
                 tokenizers += 1
             } catch {

@@ -130,7 +130,7 @@ final class GGUFTextsTests {
                 ),
                 ("tokenizer.chat_template.tool_use", .string("{{ tools|tojson }}")),
             ])
-        let template = try #require(try ModelTemplate(files))
+        let template = try #require(try ChatTemplate(files))
         #expect(template.toolSource == Array("{{ tools|tojson }}".utf8))
         #expect(template.specialTokens.map(\.name) == ["bos_token", "eos_token"])
         let tokenizer = try Tokenizer(files)
@@ -146,7 +146,7 @@ final class GGUFTextsTests {
         _ = try scratch.write("chat_template.jinja", "beside it")
         let files = try ModelFiles(scratch.path)
         #expect(try Tokenizer(files).vocabSize == 2007)
-        #expect(try ModelTemplate(files)?.source == Array("beside it".utf8))
+        #expect(try ChatTemplate(files)?.source == Array("beside it".utf8))
         let tiny = Fixtures.folder.appending(path: "tokenizers/tiny/tokenizer.json")
         try FileManager.default.copyItem(atPath: tiny.path, toPath: scratch.file("tokenizer.json"))
         let both = try ModelFiles(scratch.path)

@@ -13,7 +13,7 @@ struct SampleBuilderTests {
         var settings = SampleBuilder.Settings(minLossTokens: 0)
         settings.maxLength = try file.root.int("max_length")
         settings.trainsOnlyLastTurn = try file.root.bool("train_only_last_turn")
-        let builder = try builder(.qwen, settings)
+        let builder = try builder("qwen", settings)
         var compared = 0
         for sample in try file.root.required("samples").elements {
             guard let ids = sample.value["input_ids"], let record = sample.value["conversation"] else { continue }
@@ -42,21 +42,22 @@ struct SampleBuilderTests {
     }
 
     @Test func preformattedTextGivesTheSameSample() throws {
-        let builder = try builder(.qwen, .init())
+        let builder = try builder("qwen", .init())
         let conversation = Conversation(messages: [
             Message(role: .user, content: Array("Say <|im_end|>.".utf8)),
             Message(role: .assistant, content: Array("Here: <|im_end|>, done.".utf8)),
             Message(role: .user, content: Array("And?".utf8)), Message(role: .assistant, content: Array("Bye".utf8)),
         ])
         var text = RenderedText()
-        try TemplateRenderer(.qwen, bosToken: nil, eosToken: nil).render(conversation, into: &text)
+        try TemplateRenderer(TemplateRegistry.named("qwen"), bosToken: nil, eosToken: nil).render(
+            conversation, into: &text)
         #expect(try builder.samples(fromPreformatted: text.bytes) == builder.samples(from: conversation))
     }
 
     @Test func aLastTurnThatIsCutOffIsSupervisedToTheEnd() throws {
         let text = "<|im_start|>user\nhi<|im_end|>\n<|im_start|>assistant\nI was"
         let sample = try #require(
-            builder(.qwen, .init()).samples(fromPreformatted: Array(text.utf8)).samples.first)
+            builder("qwen", .init()).samples(fromPreformatted: Array(text.utf8)).samples.first)
         #expect(sample.lossMask.suffix(3) == [false, true, true])
         #expect(!sample.lossMask.dropLast(2).contains(true))
     }
@@ -66,7 +67,7 @@ struct SampleBuilderTests {
     /// Ten tokens of which the last six, but for the eighth, are supervised.
     private func made(_ settings: SampleBuilder.Settings) throws -> MadeRow {
         let mask = Self.ids.map { $0 >= 14 && $0 != 17 }
-        return try builder(.qwen, settings).samples(fromTokens: Sample(inputIDs: Self.ids, lossMask: mask))
+        return try builder("qwen", settings).samples(fromTokens: Sample(inputIDs: Self.ids, lossMask: mask))
     }
 
     @Test func overflowIsCutDroppedOrSplit() throws {
@@ -103,7 +104,7 @@ struct SampleBuilderTests {
             try made(.init(vocabSize: 19))
         }
         #expect(throws: Rejection(.badTokens, "'input_ids' is empty")) {
-            try builder(.qwen, .init()).samples(fromTokens: Sample(inputIDs: [], lossMask: []))
+            try builder("qwen", .init()).samples(fromTokens: Sample(inputIDs: [], lossMask: []))
         }
     }
 
@@ -113,26 +114,26 @@ struct SampleBuilderTests {
             Message(role: .assistant, content: Array("ok".utf8)),
         ])
         #expect(throws: Rejection(.tooFewLossTokens, "0 of the first 16 tokens, should be 1 or more")) {
-            try self.builder(.qwen, .init(maxLength: 16)).samples(from: conversation)
+            try self.builder("qwen", .init(maxLength: 16)).samples(from: conversation)
         }
         #expect(throws: Rejection(.tooFewLossTokens, "3, should be 9 or more")) {
-            try self.builder(.qwen, .init(minLossTokens: 9)).samples(from: conversation)
+            try self.builder("qwen", .init(minLossTokens: 9)).samples(from: conversation)
         }
         #expect(throws: Rejection(.noAssistant, "no turn of the assistant was found")) {
-            try self.builder(.qwen, .init()).samples(fromPreformatted: Array("no header".utf8))
+            try self.builder("qwen", .init()).samples(fromPreformatted: Array("no header".utf8))
         }
         #expect(throws: Rejection(.noAssistant, "no turn of the assistant was found")) {
-            try self.builder(.qwen, .init()).samples(from: Conversation(messages: [Message(.user, "x")]))
+            try self.builder("qwen", .init()).samples(from: Conversation(messages: [Message(.user, "x")]))
         }
     }
 
     /// By the model's own template, marked by the entry's headers, as SpecForge does it.
-    private func builder(_ entry: ChatTemplate, _ settings: SampleBuilder.Settings) throws -> SampleBuilder {
+    private func builder(_ entry: String, _ settings: SampleBuilder.Settings) throws -> SampleBuilder {
         let tokenizer = try fixtureTokenizer("smollm2")
         let model = Fixtures.folder.appending(path: "tokenizers/smollm2").path(percentEncoded: false)
         let rendering = try RenderSettings(
             dateString: nil, variables: nil, bosToken: tokenizer.bosToken, eosToken: tokenizer.eosToken)
-        let format = try ChatFormat(entry.name, ModelFiles(model), rendering)
-        return SampleBuilder(tokenizer, try format.makeRenderer(), entry: format.entry, settings)
+        let format = try ChatFormat(entry, ModelFiles(model), rendering)
+        return try SampleBuilder(tokenizer, format, TemplateFit(format), settings)
     }
 }

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <stddef.h>
+
 /// The number of CPUs that this process may run on: its affinity mask, which mpirun and taskset narrow.
 int machine_available_cpus(void);
 
@@ -17,6 +19,9 @@ void machine_return_freed_memory(int bytes);
 
 /// The vector extensions that this program was compiled to use, as one line of text.
 const char *machine_compiled_features(void);
+
+/// Where bytes first occur in others, in time linear in both: memmem(3), which Swift's Glibc doesn't have; NULL if nowhere.
+const void *machine_find(const void *text, size_t count, const void *pattern, size_t pattern_count);
 
 /// Tells the CPU that this thread waits for another one, so that it leaves its core's other thread the units.
 static inline void machine_pause(void) {

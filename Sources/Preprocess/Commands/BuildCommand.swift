@@ -104,18 +104,18 @@ enum BuildCommand {
             maxLength: options.maxLength, overflow: options.overflow, trainsOnlyLastTurn: options.trainOnlyLastTurn,
             isRowPerTurn: options.rowPerTurn, minLossTokens: options.minLossTokens,
             ignoredTokens: try options.ignoredTokens(target), vocabSize: target.vocabSize)
+        let fit = TemplateFit(format)
         var pipeline = Pipeline(
             dataPaths: StoreLocation.expand(options.trainDataPath), isPreformatted: options.isPreformatted,
             needsAnswer: options.minLossTokens > 0,
             threads: options.numThreads ?? Machine.availableCPUs
         ) {
-            let renderer: any ConversationRenderer
+            let builder: SampleBuilder
             do {
-                renderer = try format.makeRenderer()
+                builder = try SampleBuilder(target.tokenizer, format, fit, settings)
             } catch {
                 return { _ throws(Rejection) in throw Rejection(.template, "\(error)") }
             }
-            let builder = SampleBuilder(target.tokenizer, renderer, entry: format.entry, settings)
             return { row throws(Rejection) in
                 switch row.content {
                 case .conversation(let conversation): try builder.samples(from: conversation)
@@ -124,7 +124,7 @@ enum BuildCommand {
                 }
             }
         }
-        pipeline.takesAnyShare = options.ignoreTemplateCheck
+        pipeline.acceptsAnyShare = options.ignoreTemplateCheck
         pipeline.largestRecord = options.maxRecordSize << 20
         return pipeline
     }
@@ -171,7 +171,8 @@ enum BuildCommand {
             }
             return
         }
-        let proof = TemplateProof(format, target, isRowPerTurn: options.rowPerTurn)
+        let proof = TemplateProof(
+            format, TemplateFit(format), target, isAlone: options.rowPerTurn || options.trainOnlyLastTurn)
         for finding in proof.findings where finding.verdict == .warning {
             Log.line("chat template: \(finding.what): \(finding.detail)")
         }

@@ -5,7 +5,7 @@ struct BuildOptions: Options {
     static let summary = "Turns a dataset into a store of samples, or says that it is up to date."
 
     /// The version of what happens to records: raised when the same dataset and options give other samples.
-    static let pipelineVersion = 2
+    static let pipelineVersion = 3
     private static let defaultDraftVocabSize = 32000
     /// How long samples may be: the longest context of any model, and some more.
     static let lengths = 1...1 << 24
@@ -15,7 +15,7 @@ struct BuildOptions: Options {
             + "quotes stands for all that fit.", value: "FILE...")
     var trainDataPath: [String]
     var format = ChatFormatOptions()
-    @Flag("Build also by a chat template that fails the checks of check-template.") var ignoreTemplateCheck
+    @Flag("Build even if the chat template fails check-template.") var ignoreTemplateCheck
     @Option("Directory of the sample stores.", value: "DIR") var cacheDir: String
     @Option("The most tokens of a sample.", in: lengths) var maxLength = 2048
     @Option("Longer samples are cut off at the most tokens, rejected, or become several samples.")

@@ -10,7 +10,7 @@ struct ChatFormatOptions: Options {
         "How conversations are written: auto (the model's own template), a built-in template's name, or a file.",
         value: "auto|NAME|FILE.jinja|FILE.json")
     var chatTemplate = ChatFormat.automatic
-    @Option("Date that templates write, as '\(RenderSettings.usualDate)' (which is what they write without).")
+    @Option("Date that templates write, as '\(RenderSettings.defaultDate)' (the default).")
     var dateString: String?
     @Option("Variables for the template as JSON, as '{\"enable_thinking\": false}'.", value: "JSON")
     var chatTemplateKwargs: String?
@@ -22,7 +22,11 @@ struct ChatFormatOptions: Options {
         let settings = try RenderSettings(
             dateString: dateString, variables: chatTemplateKwargs, bosToken: bosToken ?? tokenizer.bosToken,
             eosToken: eosToken ?? tokenizer.eosToken)
-        let format = try ChatFormat(chatTemplate, model, settings)
+        // Some models end their turns with tokens that only their configuration names.
+        let ends = try TargetText(model, tokenizer, endOfTurn: nil).endTokens.sorted().map { id in
+            String(decoding: try tokenizer.decode([Int(id)]), as: UTF8.self)
+        }
+        let format = try ChatFormat(chatTemplate, model, settings).endingTurns(at: ends)
         let target = try TargetText(model, tokenizer, endOfTurn: try format.endOfTurnText())
         return (format, target)
     }

@@ -2,10 +2,11 @@ import Shared
 
 /// `Preprocess check-template`: whether a chat template can be trusted with a model.
 struct CheckTemplateOptions: Options {
-    static let summary = "Checks that a chat template fits a model: headers, spans, prefixes, bos and ends of turns."
+    static let summary = "Checks that a chat template fits a model, and shows which data it fits."
 
     var format = ChatFormatOptions()
-    @Flag("Each of the assistant's turns is to be a row of its own.") var rowPerTurn
+    @Flag("Check for build --row-per-turn: each of the assistant's turns ends a text of its own.") var rowPerTurn
+    @Flag("Check for build --train-only-last-turn.") var trainOnlyLastTurn
     @Flag("Write the findings as one JSON object.") var json
 }
 
@@ -14,7 +15,8 @@ enum CheckTemplateCommand {
 
     @Sendable private static func run(_ options: CheckTemplateOptions) throws {
         let (format, target) = try options.format.load()
-        let proof = TemplateProof(format, target, isRowPerTurn: options.rowPerTurn)
+        let proof = TemplateProof(
+            format, TemplateFit(format), target, isAlone: options.rowPerTurn || options.trainOnlyLastTurn)
         print(options.json ? proof.json.compact : proof.text)
         guard proof.failures.isEmpty else {
             throw TemplateError("the template failed \(proof.failures.count) of \(proof.findings.count) checks")

@@ -2,39 +2,50 @@ import Shared
 
 /// `Preprocess render`: conversations in, the text of a template out.
 struct RenderOptions: Options {
-    static let summary = "Reads a conversation a line and writes its text by a chat template, a JSON string a line."
+    static let summary =
+        "Reads a record a line and writes the text that build makes samples of, a JSON string a line."
 
     var format = ChatFormatOptions()
     @Option("Text of the bos token, if not tokenizer_config.json's.") var bosToken: String?
     @Option("Text of the eos token, if not tokenizer_config.json's.") var eosToken: String?
-    @Flag("End with an assistant's header, for the model to go on.") var addGenerationPrompt
+    @Flag("End with the generation prompt, for the model to continue.") var addGenerationPrompt
+    @Flag("Write a line for each of the assistant's turns: the text that ends with it.") var rowPerTurn
+
+    func validate() throws(OptionsError) {
+        if addGenerationPrompt && rowPerTurn {
+            throw .rule("--row-per-turn ends texts with a turn, and --add-generation-prompt doesn't")
+        }
+    }
 }
 
 enum RenderCommand {
     static let command = Command("render", RenderOptions.self, body: run)
 
-    /// A line that can't be rendered is answered by an object with `error`, and the others go on.
+    /// A line that can't be rendered is answered by an object with `error`, and the others follow.
     @Sendable private static func run(_ options: RenderOptions) throws {
         let (format, _) = try options.format.load(bosToken: options.bosToken, eosToken: options.eosToken)
         let renderer = try format.makeRenderer()
-        let own = try format.makeJinjaRenderer()
+        let parser = ConversationParser(isPreformatted: false, needsAnswer: !options.addGenerationPrompt)
         var text = RenderedText()
         try JSONLines.answer { value, output in
             do {
-                if let own, format.entry == nil, let messages = value["messages"], messages.kind == .array {
-                    // As they stand: what a template makes of fields and forms that are none of the datasets'.
-                    text.bytes = try own.text(
-                        messages: messages, tools: value["tools"].flatMap { $0.isNull ? nil : $0 },
-                        addGenerationPrompt: options.addGenerationPrompt)
-                } else {
-                    let conversation = try ConversationParser.conversation(value)
+                for (index, conversation) in try conversations(parser.row(value), options).enumerated() {
                     try renderer.render(conversation, addGenerationPrompt: options.addGenerationPrompt, into: &text)
+                    if index > 0 { try output.endLine() }
+                    output.append(quoting: text.bytes)
                 }
-                output.append(quoting: text.bytes)
             } catch {
                 let message = (error as? Rejection)?.detail ?? "\(error)"
                 output.append("{\"error\": \(JSONText.quoted(message))}")
             }
         }
+    }
+
+    /// The conversation of a row, or one up to each turn that is supervised.
+    private static func conversations(_ row: SourceRow, _ options: RenderOptions) throws(Rejection) -> [Conversation] {
+        guard case .conversation(let conversation) = row.content else {
+            throw Rejection(.notAConversation, "has tokens, which no template renders")
+        }
+        return options.rowPerTurn ? conversation.turns.map { conversation.prefix($0 + 1) } : [conversation]
     }
 }

@@ -44,6 +44,11 @@ final class ConversationParser {
         } catch {
             throw Rejection(.malformed, error.message)
         }
+        return try row(root)
+    }
+
+    /// What a record that was read as JSON asks for.
+    func row(_ root: JSONValue) throws(Rejection) -> SourceRow {
         guard root.kind == .object else {
             throw Rejection(.notAConversation, "is \(root.kind.withArticle), should be an object")
         }
@@ -116,6 +121,7 @@ final class ConversationParser {
         }
         var message = Message(
             role: role, content: [], fields: try MessageFields.fields(of: value, at: index),
+            reasoning: try Reasoning.of(value, at: index),
             isSupervised: try Supervision.ofMessage(value, at: index))
         let content = value["value"] ?? value["content"]
         if message.toolCalls == nil || !(content?.isNull ?? true) {

@@ -1,9 +1,9 @@
 import Shared
 
-/// What records say of a conversation besides who said what: tools, calls of tools, thoughts.
+/// What records say of a conversation besides who said what: tools and calls of tools.
 enum MessageFields {
     /// Fields of messages that models' templates know.
-    private static let known = ["tool_calls", "reasoning_content", "thinking", "name", "tool_call_id"]
+    private static let known = ["tool_calls", "name", "tool_call_id"]
 
     /// The tools of a record; nil for none.
     ///

@@ -27,8 +27,8 @@ struct Pipeline {
     var threads: Int
     /// Called once on each worker's thread.
     var makeSampleMaker: @Sendable () -> SampleMaker
-    /// Whether a share of supervised tokens is taken that can't be meant.
-    var takesAnyShare = false
+    /// Whether to skip the plausibility check of the supervised share.
+    var acceptsAnyShare = false
     /// Bytes that are read at once.
     var blockSize = 1 << 20
     /// Bytes of the largest record that is taken.
@@ -156,7 +156,7 @@ struct Pipeline {
         let counts = writer.counts
         let dataset = dataPaths.joined(separator: ", ")
         guard counts.kept == 0 else {
-            guard takesAnyShare || Self.usualShare.contains(counts.supervisedShare) else {
+            guard acceptsAnyShare || Self.usualShare.contains(counts.supervisedShare) else {
                 throw DatasetError(
                     path: dataset,
                     message: "\(fixed(100 * counts.supervisedShare, 2))% of its tokens are supervised, which can't be "

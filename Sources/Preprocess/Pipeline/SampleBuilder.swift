@@ -26,37 +26,60 @@ final class SampleBuilder {
     private let renderer: any ConversationRenderer
     private let spanFinder: AssistantSpanFinder?
     private let settings: Settings
+    private let fit: TemplateFit
+    private let markers: ThoughtMarkers
+    private let check: TurnCheck?
+    private let comparesTurns: Bool
     private let encoded = EncodedText()
     private var text = RenderedText()
+    /// Whether the text built last has no room for an answer within the most tokens.
+    private var isFull = false
 
-    /// - Parameter entry: The template whose headers mark the assistant's turns in preformatted text.
-    init(_ tokenizer: Tokenizer, _ renderer: any ConversationRenderer, entry: ChatTemplate?, _ settings: Settings) {
+    /// - Parameter fit: What is known of the format, shared by all workers.
+    /// - Throws: `TemplateError` or `JinjaError` if the format can't render anything.
+    init(_ tokenizer: Tokenizer, _ format: ChatFormat, _ fit: TemplateFit, _ settings: Settings) throws {
         encoder = tokenizer.makeEncoder()
+        let renderer = try format.makeRenderer()
         self.renderer = renderer
-        spanFinder = entry.map(AssistantSpanFinder.init)
+        spanFinder = format.entry.map(AssistantSpanFinder.init)
         self.settings = settings
+        self.fit = fit
+        let markers = format.thoughtMarkers
+        self.markers = markers
+        check = (renderer as? JinjaRenderer).map { TurnCheck(renderer: $0, markers: markers) }
+        comparesTurns = format.comparesTurns
     }
 
-    /// The samples of a conversation: one, one for each turn of the assistant's, or the parts of one that is too long.
+    /// The samples of a conversation: one, one for each of the assistant's turns, or the parts of one that is too long.
     ///
-    /// - Throws: `Rejection` if the template has no place for a message, or too few tokens are supervised or too many are
-    ///   there; of several turns, if nothing is left.
+    /// - Throws: `Rejection` if the template refuses or changes a message, or too few tokens are supervised or too many
+    ///   are there; of several turns, if nothing is left.
     func samples(from conversation: Conversation) throws(Rejection) -> MadeRow {
         guard settings.isRowPerTurn else {
             return try samples(from: conversation, onlyLastTurn: settings.trainsOnlyLastTurn)
         }
+        let turns = conversation.turns
+        if turns.isEmpty, conversation.messages.contains(where: { $0.role == .assistant }) {
+            throw Rejection(.tooFewLossTokens, "none of the assistant's messages is to be supervised")
+        }
         var row = MadeRow(samples: [])
         var (leftOut, reason) = (0, Rejection(.noAssistant, "no turn of the assistant was found"))
-        for index in conversation.messages.indices where conversation.messages[index].role == .assistant {
-            var turn = conversation
-            turn.messages.removeSubrange((index + 1)...)
+        var bounds = RowBounds(canShrink: !markers.traits(of: conversation).isDisjoint(with: .thoughts))
+        for (number, index) in turns.enumerated() {
+            isFull = false
+            var tokens = 0
             do throws(Rejection) {
-                let made = try samples(from: turn, onlyLastTurn: true)
+                let made = try samples(from: conversation.prefix(index + 1), onlyLastTurn: true)
                 row.samples += made.samples
+                tokens = made.samples.reduce(0) { $0 + $1.inputIDs.count }
                 row.truncated += made.truncated
                 row.leftOut += made.leftOut
             } catch {
                 (leftOut, reason) = (leftOut + 1, error)
+            }
+            if try bounds.isReached(bytes: text.bytes.count, tokens: tokens, isFull: isFull) {
+                leftOut += turns.count - number - 1
+                break
             }
         }
         guard !row.samples.isEmpty else { throw reason }
@@ -70,16 +93,16 @@ final class SampleBuilder {
         } catch {
             throw Rejection(.template, error.description)
         }
-        return try samples(onlyLastTurn: onlyLastTurn)
+        return try samples(of: conversation, onlyLastTurn: onlyLastTurn)
     }
 
     /// Samples from text in the model's own format, in which the assistant's turns are found by their headers.
     func samples(fromPreformatted bytes: [UInt8]) throws(Rejection) -> MadeRow {
-        text.bytes.removeAll(keepingCapacity: true)
+        text.removeAll()
         text.bytes += bytes
         guard let spanFinder else { throw Rejection(.template, "no template marks turns in preformatted text") }
-        spanFinder.findSpans(in: &text)
-        return try samples(onlyLastTurn: settings.trainsOnlyLastTurn)
+        spanFinder.findTurns(in: &text)
+        return try samples(of: nil, onlyLastTurn: settings.trainsOnlyLastTurn)
     }
 
     /// Samples from tokens whose mask is known.
@@ -96,11 +119,12 @@ final class SampleBuilder {
         return try fitted(sample)
     }
 
-    private func samples(onlyLastTurn: Bool) throws(Rejection) -> MadeRow {
-        if text.assistantSpans.isEmpty, settings.minLossTokens > 0 {
+    /// - Parameter conversation: What `text` was rendered from; nil if it was rendered elsewhere.
+    private func samples(of conversation: Conversation?, onlyLastTurn: Bool) throws(Rejection) -> MadeRow {
+        if text.turns.isEmpty, settings.minLossTokens > 0 {
             throw Rejection(.noAssistant, "no turn of the assistant was found")
         }
-        // What will be cut off needs no tokens: one behind the most tells that there is something to cut.
+        // What will be cut off needs no tokens: one more than the most tells that there is something to cut.
         let limit = settings.overflow == .truncate ? settings.maxLength + 1 : Int.max
         do {
             try text.bytes.withUnsafeBufferPointer { bytes throws(PatternError) in
@@ -109,10 +133,45 @@ final class SampleBuilder {
         } catch {
             throw Rejection(.unsupportedContent, "the tokenizer's pattern \(error)")
         }
+        let isLonger = encoded.count > settings.maxLength
+        let end = isLonger ? Int(encoded.starts[settings.maxLength]) : text.bytes.count
+        isFull =
+            isLonger && (settings.overflow == .drop || text.turns.last.map { $0.range.lowerBound >= end } ?? true)
+            && settings.overflow != .split
+        if let conversation {
+            try expectTurnsAsWritten(conversation, onlyLastTurn, limit: settings.overflow == .truncate ? end : .max)
+        }
         let spans = text.supervisedSpans(onlyLastTurn: onlyLastTurn)[...]
         let count = min(encoded.count, limit)
         return try fitted(
             Sample(inputIDs: Array(encoded.ids[..<count]), lossMask: Self.mask(encoded, count: count, spans)))
+    }
+
+    /// Refuses a conversation of which a supervised turn isn't in the text as the model would have written it.
+    ///
+    /// - Parameter limit: The end of the text's part that is used.
+    private func expectTurnsAsWritten(
+        _ conversation: Conversation, _ onlyLastTurn: Bool, limit: Int
+    ) throws(Rejection) {
+        guard let check else { return }
+        var problem = check.dropped(conversation, text, onlyLastTurn: onlyLastTurn, limit: limit)
+        let isAlone = onlyLastTurn && text.turns.last?.message == conversation.messages.count - 1
+        if problem == nil, comparesTurns, try !isKnownToFit(markers.traits(of: conversation), isAlone) {
+            problem = check.rewritten(conversation, text, onlyLastTurn: onlyLastTurn, limit: limit)
+        }
+        guard let problem else { return }
+        let traits = markers.traits(of: conversation)
+        throw Rejection(problem.reason, "\(problem.sentence); \(fit.advice(traits, isAlone: onlyLastTurn))")
+    }
+
+    private func isKnownToFit(_ traits: DataTraits, _ isAlone: Bool) throws(Rejection) -> Bool {
+        guard !traits.contains(.searchedTexts) else { return false }
+        do {
+            let verdict = try fit.verdict(traits)
+            return verdict.whole == nil || (isAlone && verdict.alone == nil)
+        } catch {
+            throw Rejection(.template, "\(error)")
+        }
     }
 
     /// The sample without supervised tokens that are ignored, and made to fit the most tokens.
@@ -150,5 +209,34 @@ final class SampleBuilder {
             mask[i] = start >= span.lowerBound
         }
         return mask
+    }
+}
+
+/// When the turns of one conversation are enough, where each is a row of its own.
+///
+/// A conversation of n turns makes n texts whose lengths grow, so that time and memory grow with n² unless something ends
+/// it: the first text without room for an answer, as none of the longer ones has any.
+private struct RowBounds {
+    /// Bytes of all texts of a conversation.
+    private static let mostBytes = 256 << 20
+    /// Tokens of all its samples.
+    private static let mostTokens = 16 << 20
+    /// Texts without room after which the others are taken to have none either: templates that leave earlier thoughts
+    /// out may make the next text shorter.
+    private let mostFull: Int
+    private var (bytes, tokens, full) = (0, 0, 0)
+
+    init(canShrink: Bool) { mostFull = canShrink ? 64 : 2 }
+
+    /// - Throws: `Rejection` if the texts together are too large.
+    mutating func isReached(bytes: Int, tokens: Int, isFull: Bool) throws(Rejection) -> Bool {
+        self.bytes += bytes
+        self.tokens += tokens
+        guard self.bytes <= Self.mostBytes, self.tokens <= Self.mostTokens else {
+            throw Rejection(
+                .tooLarge, "with a row for each turn its texts have more than \(Self.mostBytes >> 20) MiB")
+        }
+        full = isFull ? full + 1 : 0
+        return full >= mostFull
     }
 }

@@ -34,6 +34,9 @@ struct TargetText: Sendable {
         specialTokens = try Self.checked(tokens, vocabSize, model.path)
     }
 
+    /// The tokens at which the model stops, and what ends turns.
+    var endTokens: Set<Int32> { Set(specialTokens.filter { $0.name.hasPrefix("e") }.map(\.id)) }
+
     private static func checked(
         _ tokens: [(String, Int)], _ vocabSize: Int, _ directory: String
     ) throws(StoreError) -> [(name: String, id: Int32)] {

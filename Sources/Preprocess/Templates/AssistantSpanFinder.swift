@@ -1,9 +1,11 @@
+import Shared
+
 /// Finds the assistant's turns in text that was rendered elsewhere, by a template's headers.
 ///
-/// A turn begins behind an assistant's header, and ends before the next of these. It ends with the first end-of-turn
-/// token that another's header or the text's end follows: what else is said about end-of-turn tokens is content. If none
-/// is followed so, other turns are written in a way that the template doesn't know, and the turn ends with its first. The
-/// last turn may lack one. Where turns have no such token of their own, they end before the next header.
+/// A turn begins after an assistant's header, and ends before the next of these. It ends at the first end-of-turn token
+/// that another role's header or the end of the text follows: an end-of-turn token that an answer mentions is content. If
+/// none is followed so, other turns are written in a way that the template doesn't know, and the turn ends at its first.
+/// The last turn may lack one. Where turns have no such token of their own, they end before the next header.
 struct AssistantSpanFinder: Sendable {
     private let assistantHeader: [UInt8]
     private let endOfTurn: [UInt8]
@@ -16,7 +18,7 @@ struct AssistantSpanFinder: Sendable {
     private let skipped: [UInt8]
     private let ignored: [[UInt8]]
 
-    init(_ template: ChatTemplate) {
+    init(_ template: HeaderTemplate) {
         assistantHeader = Array(template.assistantHeader.utf8)
         endOfTurn = Array(template.endOfTurnToken.utf8)
         skipped = Array(template.skippedPrefix.utf8)
@@ -27,7 +29,7 @@ struct AssistantSpanFinder: Sendable {
     }
 
     /// Without space at their ends, which SpecForge's headers may lack.
-    private static func headers(_ template: ChatTemplate) -> [String] {
+    private static func headers(_ template: HeaderTemplate) -> [String] {
         if template.parserType == .harmony {
             return [template.userHeader] + ["system", "developer", "functions."].map { "<|start|>\($0)" }
         }
@@ -38,25 +40,27 @@ struct AssistantSpanFinder: Sendable {
         }
     }
 
-    /// Leaves the spans of `text.bytes` in `text`.
-    func findSpans(in text: inout RenderedText) {
-        text.assistantSpans.removeAll(keepingCapacity: true)
-        text.ignoredRanges.removeAll(keepingCapacity: true)
+    /// Leaves the turns of `text.bytes` in `text`.
+    ///
+    /// - Complexity: Linear in the text.
+    func findTurns(in text: inout RenderedText) {
+        text.removeTurns()
+        var search = HeaderSearch(headers)
         var position = 0
         while let header = ByteSearch.first(assistantHeader, in: text.bytes, position..<text.bytes.count) {
             var start = header + assistantHeader.count
             if !skipped.isEmpty, text.bytes[start...].starts(with: skipped) { start += skipped.count }
-            let end = endOfSpan(from: start, in: text.bytes)
-            text.assistantSpans.append(start..<end)
+            let end = endOfTurn(from: start, in: text.bytes, &search)
+            text.turns.append(RenderedText.Turn(range: start..<end))
             position = end
         }
         text.ignore(ignored)
     }
 
-    private func endOfSpan(from start: Int, in text: [UInt8]) -> Int {
+    private func endOfTurn(from start: Int, in text: [UInt8], _ search: inout HeaderSearch) -> Int {
         let next = joinsMessages ? nil : ByteSearch.first(assistantHeader, in: text, start..<text.count)
         let limit = next ?? text.count
-        if endsAtHeader { return headers.compactMap { ByteSearch.first($0, in: text, start..<limit) }.min() ?? limit }
+        if endsAtHeader { return min(limit, search.first(from: start, in: text) ?? limit) }
         var position = start
         var first: Int?
         while let found = ByteSearch.first(endOfTurn, in: text, position..<limit) {
@@ -66,5 +70,24 @@ struct AssistantSpanFinder: Sendable {
             position = end
         }
         return first ?? limit
+    }
+}
+
+/// The next of several headers, asked for from ever later positions: each header is searched for once in all.
+private struct HeaderSearch {
+    private let headers: [[UInt8]]
+    /// Where each occurs next; the end of the text where it doesn't.
+    private var next: [Int]
+
+    init(_ headers: [[UInt8]]) {
+        self.headers = headers
+        next = Array(repeating: -1, count: headers.count)
+    }
+
+    mutating func first(from start: Int, in text: [UInt8]) -> Int? {
+        for index in headers.indices where next[index] < start {
+            next[index] = ByteSearch.first(headers[index], in: text, start..<text.count) ?? text.count
+        }
+        return next.min().flatMap { $0 < text.count ? $0 : nil }
     }
 }

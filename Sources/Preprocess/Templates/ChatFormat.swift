@@ -4,48 +4,81 @@ import Shared
 /// How conversations become text and where the assistant's turns are in it: what `--chat-template` means for a model.
 struct ChatFormat: Sendable {
     enum Text: Sendable {
-        /// A registry entry writes the text and knows its spans.
-        case entry(ChatTemplate)
-        /// The model's own template writes the text; an entry's headers mark the spans in it.
-        case marked(ModelTemplate, by: ChatTemplate)
-        /// The model's own template writes the text; the spans are found by how it does.
-        case own(ModelTemplate)
+        /// A registry entry writes the text and knows its turns.
+        case entry(HeaderTemplate)
+        /// The model's own template writes the text; an entry's headers mark the turns in it.
+        case marked(ChatTemplate, by: HeaderTemplate)
+        /// The model's own template writes the text; the turns are found by how it does.
+        case own(ChatTemplate)
     }
 
-    /// What `--chat-template` says where a model's own template is meant.
+    /// What `--chat-template` says for the model's own template.
     static let automatic = "auto"
 
     let text: Text
     let settings: RenderSettings
+    /// The form in which the model's own template wants messages.
+    let form: MessageForm
     private let marking: SpanMarking
+    private var turnEnd: TurnEnd?
 
     /// - Parameter argument: `auto`, a `.jinja` file, a registry entry's name or a JSON file.
     /// - Throws: An error that says what is known, or what is wrong with a template.
     init(_ argument: String, _ model: ModelFiles, _ settings: RenderSettings) throws {
-        self.settings = settings
+        let text: Text
         if argument == Self.automatic {
-            guard let template = try ModelTemplate(model) else {
+            guard let template = try ChatTemplate(model) else {
                 throw TemplateError(
                     "\(model.path) has no chat template of its own; name one of "
                         + "\(TemplateRegistry.names.joined(separator: ", ")), or a file, with --chat-template")
             }
             text = .own(template)
         } else if argument.hasSuffix(".jinja") {
-            text = .own(try ModelTemplate(file: argument, model))
+            text = .own(try ChatTemplate(file: argument, model))
         } else {
             let entry = try TemplateRegistry.resolve(argument)
-            if let template = try ModelTemplate(model) {
+            if let template = try ChatTemplate(model) {
                 text = .marked(template, by: entry)
             } else {
                 text = .entry(entry)
             }
         }
-        marking =
-            switch text {
-            case .entry: .none
-            case .marked(_, let entry): .headers(HeaderMarking(entry))
-            case .own(let template): try TurnProbe.marking(of: template, settings)
-            }
+        try self.init(text, settings)
+    }
+
+    private init(_ text: Text, _ settings: RenderSettings) throws {
+        self.text = text
+        self.settings = settings
+        switch text {
+        case .entry:
+            form = MessageForm()
+            marking = .none
+        case .marked(let template, let entry):
+            form = try MessageForm(of: template, settings, variables: entry.templateVariables)
+            marking = .headers(HeaderMarking(entry))
+        case .own(let template):
+            form = try MessageForm(of: template, settings)
+            marking = try TurnProbe.marking(of: template, settings, form)
+        }
+    }
+
+    /// The format with the markers of roles as the ends of turns, where the model ends its answers with them.
+    ///
+    /// - Parameter endTexts: The texts of the tokens at which the model stops.
+    func endingTurns(at endTexts: [String]) throws -> ChatFormat {
+        // What generation tags leave out, the template's author has left out.
+        if case .generationTags = marking { return self }
+        guard case .own = text, let renderer = try makeJinjaRenderer() else { return self }
+        var format = self
+        format.turnEnd = try TurnProbe.turnEnd(renderer, form, endTexts: endTexts)
+        return format
+    }
+
+    /// The format with a variable of the template set.
+    func with(variable name: String, _ value: Bool) throws -> ChatFormat {
+        var format = try ChatFormat(text, settings.with(variable: name, value))
+        format.turnEnd = turnEnd
+        return format
     }
 
     /// A renderer for one worker.
@@ -63,14 +96,32 @@ struct ChatFormat: Sendable {
         case .entry: nil
         case .marked(let template, let entry):
             try JinjaRenderer(
-                template, settings, variables: entry.templateVariables, systemPrompt: entry.systemPrompt,
+                template, settings, variables: entry.templateVariables, systemPrompt: entry.systemPrompt, form: form,
                 marking: marking)
-        case .own(let template): try JinjaRenderer(template, settings, marking: marking)
+        case .own(let template):
+            try JinjaRenderer(template, settings, form: form, marking: marking, turnEnd: turnEnd)
         }
     }
 
-    /// The entry that marks the spans.
-    var entry: ChatTemplate? {
+    /// What is known of texts in answers by which the model's own template finds thoughts.
+    var thoughtMarkers: ThoughtMarkers {
+        switch text {
+        case .entry: ThoughtMarkers(nil)
+        case .marked(let template, _), .own(let template): ThoughtMarkers(template)
+        }
+    }
+
+    /// Whether turns are compared with what the model writes: by its own template, where that can be told.
+    ///
+    /// One who names an entry has chosen its text.
+    var comparesTurns: Bool {
+        guard case .own = text else { return false }
+        if case .prefixes = marking { return false }
+        return true
+    }
+
+    /// The entry that marks the turns.
+    var entry: HeaderTemplate? {
         switch text {
         case .entry(let entry), .marked(_, let entry): entry
         case .own: nil
@@ -96,15 +147,17 @@ struct ChatFormat: Sendable {
         let word = "Certainly"
         var text = RenderedText()
         try makeRenderer().render(
-            Conversation(messages: [Message(.user, "Hi"), Message(.assistant, word)]), into: &text)
-        guard let span = text.assistantSpans.last,
+            Conversation(
+                messages: [Message(.user, "Hi"), Message(.assistant, word)],
+                tools: TurnProbe.conversation(form: form).tools), into: &text)
+        guard let span = text.turns.last?.range,
             let found = ByteSearch.first(Array(word.utf8), in: text.bytes, span)
         else { return nil }
         let end = String(decoding: text.bytes[found + word.utf8.count..<span.upperBound], as: UTF8.self)
         return String(end.drop(while: \.isWhitespace).reversed().drop(while: \.isWhitespace).reversed())
     }
 
-    /// How the spans are found, for people.
+    /// How the turns are found, for people.
     var description: String {
         switch text {
         case .entry(let entry): "written and marked by the built-in '\(entry.name)'"

@@ -1,87 +1,71 @@
+import Jinja
 import Shared
 
-/// A registry entry: how a model writes a conversation, as headers before what each side says and a token behind it.
-///
-/// ```
-/// bos  systemHeader systemPrefix content endOfTurn  userHeader content endOfTurn  assistantHeader content endOfTurn
-/// ```
-///
-/// Where a model has a template of its own, that writes the text, and the entry's headers mark the assistant's spans in
-/// it; else the entry writes the text, if it has what that needs. The fields down to `ignoredTexts` are SpecForge's.
-/// `Documentation/Templates.md` describes each with its key in a JSON file.
-struct ChatTemplate: Equatable, Sendable {
-    /// What kind of text it is: SpecForge's parsers.
-    enum ParserType: String, CaseIterable {
-        case general, thinking, glm
-        case harmony = "openai-harmony"
-    }
+/// A chat template in Jinja: the one that a model has, or a file.
+struct ChatTemplate: Sendable {
+    let name: String
+    let source: [UInt8]
+    /// The template for conversations with tools, where the model has one apart.
+    let toolSource: [UInt8]?
+    /// The special tokens that templates know by their names, as `bos_token`.
+    let specialTokens: [(name: String, text: String)]
 
-    /// How a turn ends in the text, where not with an end-of-turn token of its own.
-    enum AssistantPattern: String, CaseIterable { case general, longcat, glm, inkling }
-
-    var name: String
-    /// What stands before an assistant's content; the assistant's tokens begin behind it.
-    var assistantHeader: String
-    var userHeader: String
-    /// The system message of conversations that have none; nil leaves them without.
-    var systemPrompt: String?
-    /// What ends every turn: the last of the assistant's tokens.
+    /// The template of a model; nil if it has none.
     ///
-    /// Empty where a turn ends as the template's text of it does.
-    var endOfTurnToken: String
-    var parserType = ParserType.general
-    var assistantPattern = AssistantPattern.general
-    /// Whether a thinking model's template is told to think.
-    var enableThinking = false
-    /// What isn't supervised within the assistant's turns.
-    var ignoredTexts: [String] = []
-
-    /// What stands before a system message; nil in an entry that can't write text itself.
-    var systemHeader: String?
-    /// What stands before a tool's output; nil where tools aren't part of the template.
-    var toolHeader: String?
-    /// What the first system message's content begins with.
-    var systemPrefix = ""
-    /// Whether the text begins with the tokenizer's bos token.
-    var beginsWithBOS = false
-    /// Whether the text ends with the tokenizer's eos token, unless an assistant is to go on.
-    var endsWithEOS = false
-    /// Whether space around a first system message's content is left out.
-    var trimsSystem = false
-    /// Whether space around every other message's content is left out.
-    var trimsContent = false
-
-    /// What tells two templates apart: every field but the name.
-    var digest: Digest {
-        var nameless = self
-        nameless.name = ""
-        return Digest(of: nameless.json.compact)
-    }
-
-    /// The token that ends an assistant's turn, without line ends behind it.
-    var endOfTurnText: String {
-        String(endOfTurnToken.reversed().drop(while: \.isWhitespace).reversed())
-    }
-
-    /// Whether the entry can write text itself.
-    var rendersText: Bool { systemHeader != nil && parserType == .general && ignoredTexts.isEmpty }
-
-    /// What the model's own template is told.
-    var templateVariables: [(String, Bool)] {
-        switch parserType {
-        case .thinking where enableThinking: [("enable_thinking", true)]
-        case .glm: [("enable_thinking", false)]
-        default: []
+    /// As in transformers: `chat_template.jinja` and `additional_chat_templates/NAME.jinja`, else `chat_template` of
+    /// `tokenizer_config.json`, which is a string or a list of named ones. Of several, `default` is used, and `tool_use`
+    /// for conversations with tools.
+    /// - Throws: An error that names the file and the key.
+    init?(_ model: ModelFiles) throws {
+        let config = try model.json("tokenizer_config.json")?.root
+        specialTokens = try Self.specialTokens(config)
+        if let text = try model.contents("chat_template.jinja") {
+            name = "chat_template.jinja"
+            source = text
+            toolSource = try model.contents("additional_chat_templates/tool_use.jinja")
+        } else if let node = config?["chat_template"] {
+            name = "tokenizer_config.json's chat_template"
+            let named = try Self.named(node)
+            guard let main = named["default"] else {
+                let names = named.keys.sorted().joined(separator: ", ")
+                throw node.error("names none of its templates 'default', but \(names); give one as a .jinja file")
+            }
+            source = main
+            toolSource = named["tool_use"]
+        } else {
+            return nil
         }
     }
 
-    /// What may stand behind the assistant's header without being the assistant's.
-    var skippedPrefix: String { assistantPattern == .glm ? "</think>" : "" }
-}
+    /// A template in a file, with the special tokens of a model.
+    init(file path: String, _ model: ModelFiles) throws {
+        name = path.split(separator: "/").last.map(String.init) ?? path
+        source = try readFile(path)
+        toolSource = nil
+        specialTokens = try Self.specialTokens(model.json("tokenizer_config.json")?.root)
+    }
 
-/// Why a conversation can't be rendered, or a template not be used.
-struct TemplateError: Error, Equatable, CustomStringConvertible {
-    let description: String
+    private static func named(_ node: JSONNode) throws(JSONError) -> [String: [UInt8]] {
+        guard node.value.kind == .array else { return ["default": Array(try node.asString().utf8)] }
+        var named: [String: [UInt8]] = [:]
+        for element in node.elements {
+            named[try element.string("name")] = Array(try element.string("template").utf8)
+        }
+        return named
+    }
 
-    init(_ description: String) { self.description = description }
+    private static func specialTokens(_ config: JSONNode?) throws(JSONError) -> [(name: String, text: String)] {
+        var tokens: [(name: String, text: String)] = []
+        for name in ["bos", "eos", "unk", "sep", "pad", "cls", "mask"].map({ "\($0)_token" }) {
+            guard let node = config?[name] else { continue }
+            let isObject = node.value.kind == .object
+            tokens.append((name, isObject ? try node.string("content") : try node.asString()))
+        }
+        return tokens
+    }
+
+    var digest: Digest {
+        let tokens = specialTokens.map { "\($0.name)=\($0.text)" }.joined(separator: "\n")
+        return Digest(of: [source, toolSource ?? [], Array(tokens.utf8)].map { Digest(of: $0).hex }.joined())
+    }
 }

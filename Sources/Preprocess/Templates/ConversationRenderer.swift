@@ -1,8 +1,8 @@
 /// Writes conversations as a model reads them, and finds what the assistant wrote; each worker has one of its own.
 protocol ConversationRenderer {
-    /// Leaves the conversation's text and the assistant's spans in `text`, instead of what was there.
+    /// Leaves the conversation's text and the assistant's turns in `text`, instead of what was there.
     ///
-    /// - Parameter addGenerationPrompt: Whether the text ends with what an answer begins with, for the model to go on.
+    /// - Parameter addGenerationPrompt: Whether the text ends with the generation prompt, for the model to continue.
     /// - Throws: `TemplateError` for a conversation that the template refuses.
     func render(
         _ conversation: Conversation, addGenerationPrompt: Bool, into text: inout RenderedText

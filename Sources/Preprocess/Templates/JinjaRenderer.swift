@@ -9,13 +9,16 @@ struct JinjaRenderer: ConversationRenderer {
     private let environment: Environment
     private let systemPrompt: [UInt8]?
     private let marking: SpanMarking
+    private let form: MessageForm
+    private let turnEnd: TurnEnd?
 
     /// - Parameters:
     ///   - systemPrompt: The system message of conversations that have none; nil leaves that to the template.
-    ///   - marking: How the assistant's spans are found.
+    ///   - marking: How the assistant's turns are found.
+    ///   - turnEnd: What ends turns that end with the next role's marker.
     init(
-        _ source: ModelTemplate, _ settings: RenderSettings, variables more: [(String, Bool)] = [],
-        systemPrompt: String? = nil, marking: SpanMarking
+        _ source: ChatTemplate, _ settings: RenderSettings, variables more: [(String, Bool)] = [],
+        systemPrompt: String? = nil, form: MessageForm, marking: SpanMarking, turnEnd: TurnEnd? = nil
     ) throws(JinjaError) {
         template = try Template(utf8: source.source, name: source.name)
         toolTemplate = try source.toolSource.map { (text) throws(JinjaError) in
@@ -33,7 +36,9 @@ struct JinjaRenderer: ConversationRenderer {
         self.variables = variables
         environment = Environment(now: settings.now)
         self.systemPrompt = systemPrompt.flatMap { $0.isEmpty ? nil : Array($0.utf8) }
+        self.form = form
         self.marking = marking
+        self.turnEnd = turnEnd
     }
 
     func render(
@@ -43,26 +48,31 @@ struct JinjaRenderer: ConversationRenderer {
         let messages = complete(conversation)
         let rendered = try run(messages, conversation.tools, addGenerationPrompt: addGenerationPrompt)
         text.bytes = rendered.bytes
+        let ranges = AssistantRanges(messages, rendered.marks)
         switch marking {
         case .none: break
-        case .generationTags: text.assistantSpans = try Self.generations(rendered.marks)
-        case .turns(let prompts):
-            text.assistantSpans = try prompts.spans(in: text.bytes, AssistantRanges(messages, rendered.marks))
-        case .headers(let headers):
-            headers.mark(&text, AssistantRanges(messages, rendered.marks))
-        case .prefixes:
-            text.assistantSpans = try prefixSpans(messages, conversation.tools, text.bytes)
+        case .generationTags: text.turns = ranges.naming(try Self.generations(rendered.marks))
+        case .turns(let prompts): text.turns = try prompts.turns(in: text.bytes, ranges)
+        case .headers(let headers): headers.mark(&text, ranges)
+        case .prefixes: text.turns = try prefixTurns(messages, conversation.tools, text.bytes)
         }
-    }
-
-    /// The text of messages as JSON has them, each with all that it has, for `Preprocess render`.
-    func text(messages: JSONValue, tools: JSONValue?, addGenerationPrompt: Bool) throws(TemplateError) -> [UInt8] {
-        try run(messages.jinja(), tools?.jinja(), addGenerationPrompt: addGenerationPrompt).bytes
+        // A message that was put in front isn't the conversation's.
+        let added = messages.count - conversation.messages.count
+        if added > 0 {
+            for index in text.turns.indices { text.turns[index].message = text.turns[index].message.map { $0 - added } }
+        }
+        if let turnEnd { turnEnd.extend(&text, conversation, isWhole: !addGenerationPrompt) }
+        try text.ignoreUnsupervised(conversation.messages)
     }
 
     /// What a conversation's text is, and where its messages are in it.
     func rendered(_ conversation: Conversation, addGenerationPrompt: Bool) throws(TemplateError) -> Template.Rendered {
         try run(complete(conversation), conversation.tools, addGenerationPrompt: addGenerationPrompt)
+    }
+
+    /// The names by which the template can be told something about thoughts, as `enable_thinking`.
+    var thoughtVariables: [String] {
+        template.freeNames.filter { name in ["think", "reason"].contains { name.contains($0) } }
     }
 
     /// The messages with a system message in front, if there is to be one.
@@ -74,16 +84,9 @@ struct JinjaRenderer: ConversationRenderer {
     private func run(
         _ messages: some Collection<Message>, _ tools: JSONText?, addGenerationPrompt: Bool
     ) throws(TemplateError) -> Template.Rendered {
-        let values = messages.enumerated().map { $1.jinja(tag: $0) }
-        return try run(.list(values), tools?.jinja, addGenerationPrompt: addGenerationPrompt)
-    }
-
-    private func run(
-        _ messages: Value, _ tools: Value?, addGenerationPrompt: Bool
-    ) throws(TemplateError) -> Template.Rendered {
         var variables = variables
-        variables["messages"] = messages
-        variables["tools"] = tools ?? Value.none
+        variables["messages"] = .list(messages.enumerated().map { $1.jinja(tag: $0, form) })
+        variables["tools"] = tools?.jinja ?? Value.none
         variables["add_generation_prompt"] = .bool(addGenerationPrompt)
         do {
             return try (tools == nil ? template : toolTemplate ?? template).render(variables, environment: environment)
@@ -94,16 +97,18 @@ struct JinjaRenderer: ConversationRenderer {
 
     private static func generations(_ marks: RenderedMarks) throws(TemplateError) -> [Range<Int>] {
         guard !marks.hasHiddenGeneration else {
-            throw TemplateError("a 'generation' block stands within a macro or a block that is set: it has no place")
+            throw TemplateError(
+                "a 'generation' block stands within a macro or a block that is set: its position in the text is unknown"
+            )
         }
         return marks.generations
     }
 
-    /// Each turn from where the prompt for it ends, to where the text of a conversation up to it ends.
-    private func prefixSpans(
+    /// Each turn from where its generation prompt ends, to where the text of a conversation up to it ends.
+    private func prefixTurns(
         _ messages: [Message], _ tools: JSONText?, _ whole: [UInt8]
-    ) throws(TemplateError) -> [Range<Int>] {
-        var spans: [Range<Int>] = []
+    ) throws(TemplateError) -> [RenderedText.Turn] {
+        var turns: [RenderedText.Turn] = []
         for index in messages.indices where messages[index].role == .assistant {
             let prompt = try run(messages[..<index], tools, addGenerationPrompt: true).bytes
             guard whole.starts(with: prompt) else {
@@ -118,34 +123,8 @@ struct JinjaRenderer: ConversationRenderer {
             guard whole.starts(with: turn), turn.count >= prompt.count else {
                 throw TemplateError("the template rewrites message \(index) when others follow")
             }
-            spans.append(prompt.count..<turn.count)
+            turns.append(.init(range: prompt.count..<turn.count, message: index))
         }
-        return spans
-    }
-}
-
-extension Message {
-
-    /// The message as templates see it.
-    func jinja(tag: Int) -> Value {
-        var members: [(Text, Value)] = [("role", .string(role.rawValue))]
-        members.append(("content", .string(Text(content))))
-        for field in fields { members.append((Text(field.name), field.value.jinja)) }
-        return .mapping(Mapping(texts: members, tag: tag))
-    }
-}
-
-extension JSONText {
-    /// The value as templates see it.
-    var jinja: Value {
-        switch self {
-        case .object(let members): .mapping(Mapping(texts: members.map { (Text($0.0), $0.1.jinja) }))
-        case .array(let elements): .list(elements.map(\.jinja))
-        case .string(let text): .string(text)
-        case .int(let value): .int(value)
-        case .number(let value): .float(value)
-        case .bool(let value): .bool(value)
-        case .null: .none
-        }
+        return turns
     }
 }

@@ -5,7 +5,7 @@ import Shared
 struct RenderSettings: Sendable {
     /// What `strftime_now` writes where no date is given: that of Llama's templates, so that the text doesn't depend on
     /// the day on which it is made.
-    static let usualDate = "26 Jul 2024"
+    static let defaultDate = "26 Jul 2024"
 
     /// The variable `date_string`; nil where none is given, and a template has one of its own.
     var dateString: String?
@@ -21,9 +21,9 @@ struct RenderSettings: Sendable {
         self.dateString = dateString
         self.bosToken = bosToken
         self.eosToken = eosToken
-        guard let now = Self.seconds(dateString ?? Self.usualDate) else {
+        guard let now = Self.seconds(dateString ?? Self.defaultDate) else {
             throw OptionsError.rule(
-                "--date-string is '\(dateString ?? "")', should be as '\(Self.usualDate)' or '2024-07-26'")
+                "--date-string is '\(dateString ?? "")', should be as '\(Self.defaultDate)' or '2024-07-26'")
         }
         self.now = now
         guard let variables else {
@@ -35,6 +35,15 @@ struct RenderSettings: Sendable {
             throw OptionsError.rule("--chat-template-kwargs should be a JSON object, as '{\"enable_thinking\": false}'")
         }
         self.variables = JSONText(file.root.value)
+    }
+
+    /// The same with a variable set.
+    func with(variable name: String, _ value: Bool) -> RenderSettings {
+        var settings = self
+        if case .object(let members) = variables {
+            settings.variables = .object(members.filter { $0.0 != name } + [(name, .bool(value))])
+        }
+        return settings
     }
 
     private static let months = [

@@ -1,16 +1,17 @@
 import Jinja
+import Shared
 
-/// How the assistant's spans are found in what a model's own template renders.
+/// How the assistant's turns are found in what a model's own template renders.
 enum SpanMarking: Sendable {
     /// They aren't.
     case none
     /// By `{% generation %}` tags.
     case generationTags
-    /// By what the template writes for each of the assistant's messages, behind what it asks for an answer with.
+    /// By what the template writes for each of the assistant's messages, after the generation prompt.
     case turns(TurnPrompts)
     /// By a registry entry's headers.
     case headers(HeaderMarking)
-    /// By rendering the conversation up to each turn anew.
+    /// By rendering the conversation up to each turn again.
     case prefixes
 }
 
@@ -18,7 +19,7 @@ enum SpanMarking: Sendable {
 struct AssistantRanges {
     let ranges: [(message: Int, range: Range<Int>?)]
 
-    /// Two places of a message are one if nothing of another stands between them.
+    /// Two ranges of a message are one if nothing of another stands between them.
     init(_ messages: [Message], _ marks: RenderedMarks) {
         var found = [Range<Int>?](repeating: nil, count: messages.count)
         for (tag, range) in marks.elements where messages.indices.contains(tag) {
@@ -29,40 +30,57 @@ struct AssistantRanges {
     }
 
     var isComplete: Bool { ranges.allSatisfy { $0.range != nil } }
+
+    /// The turns that these ranges are, each with the message in whose range it lies; in order, as `turns` are.
+    func naming(_ turns: [Range<Int>]) -> [RenderedText.Turn] {
+        guard isComplete else {
+            // One for each message, or it can't be told which is whose.
+            let isOneEach = turns.count == ranges.count
+            return turns.enumerated().map { .init(range: $1, message: isOneEach ? ranges[$0].message : nil) }
+        }
+        var rest = ranges[...]
+        return turns.map { turn in
+            while let range = rest.first?.range, range.upperBound <= turn.lowerBound { rest.removeFirst() }
+            guard let (message, range) = rest.first, let range, range.lowerBound <= turn.lowerBound else {
+                return .init(range: turn)
+            }
+            return .init(range: turn, message: message)
+        }
+    }
 }
 
-/// What a template writes before an answer: asked for one, and in a conversation's earlier turns.
+/// What a template writes before an answer: as its generation prompt, and in a conversation's earlier turns.
 ///
-/// These differ where a template opens a block of thoughts for the answer that it asks for, and leaves the thoughts of
-/// earlier turns out. An answer begins behind the longer of the two that stands there.
+/// These differ where a template opens a block of thoughts in the generation prompt, and leaves the thoughts of earlier
+/// turns out. An answer begins after the longer of the two that stands there.
 struct TurnPrompts: Equatable, Sendable {
     /// Longest first.
     let prompts: [[UInt8]]
 
-    func spans(in text: [UInt8], _ turns: AssistantRanges) throws(TemplateError) -> [Range<Int>] {
-        var spans: [Range<Int>] = []
-        for (message, range) in turns.ranges {
+    func turns(in text: [UInt8], _ ranges: AssistantRanges) throws(TemplateError) -> [RenderedText.Turn] {
+        var turns: [RenderedText.Turn] = []
+        for (message, range) in ranges.ranges {
             // A message of which the template writes nothing has nothing to learn.
             guard let range else { continue }
             guard let prompt = prompts.first(where: { text[range].starts(with: $0) }) else {
-                throw TemplateError("message \(message) doesn't begin with what the template asks for an answer with")
+                throw TemplateError("message \(message) doesn't begin with the template's generation prompt")
             }
-            spans.append(range.lowerBound + prompt.count..<range.upperBound)
+            turns.append(.init(range: range.lowerBound + prompt.count..<range.upperBound, message: message))
         }
-        return spans
+        return turns
     }
 }
 
-/// A registry entry's headers, which mark spans in what another template rendered.
+/// A registry entry's headers, which mark turns in what another template rendered.
 struct HeaderMarking: Sendable {
     private let header: [UInt8]
     private let endOfTurn: [UInt8]
-    /// What may stand behind the header and isn't the assistant's.
+    /// What may stand after the header and isn't the assistant's.
     private let skipped: [UInt8]
     private let ignored: [[UInt8]]
     private let finder: AssistantSpanFinder
 
-    init(_ entry: ChatTemplate) {
+    init(_ entry: HeaderTemplate) {
         header = Array(entry.assistantHeader.utf8)
         endOfTurn = Array(entry.endOfTurnToken.utf8)
         skipped = Array(entry.skippedPrefix.utf8)
@@ -70,16 +88,18 @@ struct HeaderMarking: Sendable {
         finder = AssistantSpanFinder(entry)
     }
 
-    /// Marks the spans in `text.bytes`: within each of the assistant's messages, from behind the header to the last
-    /// end-of-turn token; where the messages' places aren't known, as the headers alone tell.
-    func mark(_ text: inout RenderedText, _ turns: AssistantRanges) {
-        guard turns.isComplete else {
-            finder.findSpans(in: &text)
+    /// Marks the turns in `text.bytes`: within each of the assistant's messages, from after the header to the last
+    /// end-of-turn token; where the messages' ranges aren't known, as the headers alone tell.
+    func mark(_ text: inout RenderedText, _ ranges: AssistantRanges) {
+        guard ranges.isComplete else {
+            finder.findTurns(in: &text)
+            text.turns = ranges.naming(text.turns.map(\.range))
             return
         }
-        for (_, range) in turns.ranges {
+        for (message, range) in ranges.ranges {
             guard let range, let start = start(of: range, in: text.bytes) else { continue }
-            text.assistantSpans.append(start..<end(of: start..<range.upperBound, in: text.bytes))
+            let end = end(of: start..<range.upperBound, in: text.bytes)
+            text.turns.append(.init(range: start..<end, message: message))
         }
         text.ignore(ignored)
     }
@@ -89,7 +109,7 @@ struct HeaderMarking: Sendable {
         if let found = ByteSearch.first(header, in: text, range) {
             start = found + header.count
         } else if text[..<range.lowerBound].suffix(header.count).elementsEqual(header) {
-            // A template may write it behind the question.
+            // A template may write it after the question.
             start = range.lowerBound
         } else {
             return nil
@@ -103,31 +123,5 @@ struct HeaderMarking: Sendable {
             return range.upperBound
         }
         return found + endOfTurn.count
-    }
-}
-
-/// Searching bytes for others.
-enum ByteSearch {
-    static func first(_ pattern: [UInt8], in text: [UInt8], _ range: Range<Int>) -> Int? {
-        guard let first = pattern.first else { return nil }
-        var position = range.lowerBound
-        while position + pattern.count <= range.upperBound {
-            guard let place = text[position..<range.upperBound].firstIndex(of: first),
-                place + pattern.count <= range.upperBound
-            else { return nil }
-            if text[place...].starts(with: pattern) { return place }
-            position = place + 1
-        }
-        return nil
-    }
-
-    static func last(_ pattern: [UInt8], in text: [UInt8], _ range: Range<Int>) -> Int? {
-        guard !pattern.isEmpty else { return nil }
-        var position = range.upperBound - pattern.count
-        while position >= range.lowerBound {
-            if text[position] == pattern[0], text[position...].starts(with: pattern) { return position }
-            position -= 1
-        }
-        return nil
     }
 }

@@ -7,6 +7,8 @@ struct TemplateProof {
         case holds = "ok"
         /// What the user may want and should know.
         case warning
+        /// Data of a kind that don't fit, of which each record is found.
+        case unfit = "no"
         case failure = "FAILED"
     }
 
@@ -21,23 +23,29 @@ struct TemplateProof {
     private let tokenizer: Tokenizer
     /// Tokens that end turns.
     private let endTokens: Set<Int32>
-    private let isRowPerTurn: Bool
+    private let fit: TemplateFit
+    /// Whether each supervised turn ends its text.
+    private let isAlone: Bool
 
     var failures: [Finding] { findings.filter { $0.verdict == .failure } }
 
-    /// - Parameter isRowPerTurn: Whether each turn is to be a row of its own, so that no later one can rewrite it.
-    init(_ format: ChatFormat, _ target: TargetText, isRowPerTurn: Bool) {
+    /// - Parameters:
+    ///   - fit: What is known of the format.
+    ///   - isAlone: Whether each supervised turn ends its text, as with a row per turn, so that no later one rewrites it.
+    init(_ format: ChatFormat, _ fit: TemplateFit, _ target: TargetText, isAlone: Bool) {
         self.format = format
+        self.fit = fit
         tokenizer = target.tokenizer
-        endTokens = Set(target.specialTokens.filter { $0.name.hasPrefix("e") }.map(\.id))
-        self.isRowPerTurn = isRowPerTurn
+        endTokens = target.endTokens
+        self.isAlone = isAlone
         do {
-            let (talk, text) = try render()
-            checkHeaders(text)
-            checkTurns(text)
-            checkBeginning(text)
-            checkEnds(text)
-            if let renderer = try format.makeJinjaRenderer() { checkHistory(talk, renderer) }
+            let texts = try render()
+            if let text = texts.last { checkHeaders(text) }
+            checkTurns(texts)
+            if let text = texts.last { checkBeginning(text) }
+            checkEnds(texts)
+            if case .entry = format.text { return }
+            try checkData()
         } catch {
             add("a conversation is rendered", .failure, "\(error)")
         }
@@ -51,41 +59,54 @@ struct TemplateProof {
         add(what, holds ? .holds : .failure, holds ? "" : detail())
     }
 
-    /// A conversation of two answers, with a system message where the template takes one.
-    private mutating func render() throws -> (Conversation, RenderedText) {
+    /// A conversation of two answers, with a system message where the template takes one: as one text, or one up to each
+    /// answer.
+    private mutating func render() throws -> [RenderedText] {
         let renderer = try format.makeRenderer()
-        var text = RenderedText()
+        func texts(_ talk: Conversation) throws -> [RenderedText] {
+            let answers = talk.messages.indices.filter { talk.messages[$0].role == .assistant }
+            return try (isAlone ? answers : [talk.messages.count - 1]).map { index in
+                var text = RenderedText()
+                try renderer.render(talk.prefix(index + 1), into: &text)
+                if isAlone { text.turns.removeFirst(max(0, text.turns.count - 1)) }
+                return text
+            }
+        }
+        let what = "a conversation is rendered"
+        var form: [String] = []
+        if format.form.contentIsParts { form.append("with content as a list of parts") }
+        if format.form.needsTools { form.append("only with tools") }
         do {
-            let talk = TurnProbe.conversation(systemPrompt: "Be kind.")
-            try renderer.render(talk, into: &text)
-            add("a conversation is rendered", .holds)
-            return (talk, text)
+            let texts = try texts(TurnProbe.conversation(systemPrompt: TurnProbe.system, form: format.form))
+            add(what, format.form.needsTools ? .warning : .holds, form.joined(separator: ", "))
+            return texts
         } catch {
-            let talk = TurnProbe.conversation()
-            try renderer.render(talk, into: &text)
-            add("a conversation is rendered", .warning, "without a system message only: \(error)")
-            return (talk, text)
+            let texts = try texts(TurnProbe.conversation(form: format.form))
+            add(what, .warning, (form + ["without a system message only: \(error)"]).joined(separator: ", "))
+            return texts
         }
     }
 
     // MARK: - What is checked
 
-    private mutating func checkTurns(_ text: RenderedText) {
-        let spans = text.assistantSpans.map { String(decoding: text.bytes[$0], as: UTF8.self) }
-        let missing = TurnProbe.answers.indices.filter { index in
-            !spans.contains { $0.contains(TurnProbe.answers[index]) }
+    private mutating func checkTurns(_ texts: [RenderedText]) {
+        let spans = texts.flatMap { text in
+            text.turns.map { String(decoding: text.bytes[$0.range], as: UTF8.self) }
         }
+        let answers = TurnProbe.answers[..<2]
+        let missing = answers.indices.filter { index in !spans.contains { $0.contains(answers[index]) } }
         let what = "every answer is supervised"
-        if missing.isEmpty || (isRowPerTurn && missing.last != TurnProbe.answers.indices.last) {
+        if missing.isEmpty {
             add(what, .holds)
         } else {
             // The headers of thinking models' entries occur where thoughts are, which may be the last turn alone.
-            let verdict = isStrict || missing.count == TurnProbe.answers.count ? Verdict.failure : .warning
-            let shown = missing.map { "\($0 + 1)" }.joined(separator: " and ")
-            add(what, verdict, "answer \(shown) of \(TurnProbe.answers.count) is not")
+            let verdict = isStrict || missing.count == answers.count ? Verdict.failure : .warning
+            add(
+                what, verdict,
+                "answer \(missing.map { "\($0 + 1)" }.joined(separator: " and ")) of \(answers.count) is not")
         }
-        let questions = spans.contains { $0.contains("Really?") || $0.contains("Be kind.") }
-        add("no question is supervised", !questions, else: "the assistant's spans reach into other messages")
+        let questions = spans.contains { $0.contains(TurnProbe.questions[1]) || $0.contains(TurnProbe.system) }
+        add("no question is supervised", !questions, else: "the assistant's turns reach into other messages")
     }
 
     /// A registry entry's headers must occur in what the model's own template writes.
@@ -110,24 +131,42 @@ struct TemplateProof {
     }
 
     /// Each turn ends with a token that ends turns, and it is supervised.
-    private mutating func checkEnds(_ text: RenderedText) {
-        guard let encoded = encode(text) else { return }
+    private mutating func checkEnds(_ texts: [RenderedText]) {
         let what = "the end of each turn is supervised"
         guard !endTokens.isEmpty else {
             add(what, .warning, "neither the tokenizer nor the model's configuration names a token that ends turns")
             return
         }
-        let spans = text.supervisedSpans(onlyLastTurn: false)
-        let open = text.assistantSpans.filter { turn in
-            !zip(encoded.ids, encoded.starts).contains { id, start in
-                turn.contains(start) && endTokens.contains(id) && spans.contains { $0.contains(start) }
+        var (open, count) = (0, 0)
+        for text in texts {
+            guard let encoded = encode(text) else { return }
+            let spans = text.supervisedSpans(onlyLastTurn: false)
+            count += text.turns.count
+            open += text.turns.count { turn in
+                !zip(encoded.ids, encoded.starts).contains { id, start in
+                    turn.range.contains(start) && endTokens.contains(id) && spans.contains { $0.contains(start) }
+                }
             }
         }
-        guard !open.isEmpty else { return add(what, .holds) }
+        guard open > 0 else { return add(what, .holds) }
         let shown = endTokens.sorted().map { "\($0)" }.joined(separator: ", ")
-        // An entry that ignores its end of turn says so.
-        let verdict = format.entry?.ignoredTexts.isEmpty ?? true ? Verdict.failure : .warning
-        add(what, verdict, "\(open.count) of \(text.assistantSpans.count) turns have none of the end tokens, \(shown)")
+        // An entry may ignore its end of turn, or mark earlier turns that end in another way, as gpt-oss's do.
+        let isChosen = !isStrict && (open < count || !(format.entry?.ignoredTexts.isEmpty ?? true))
+        let detail = "\(open) of \(count) turns have none of the end tokens, \(shown)"
+        add(what, isChosen ? .warning : .failure, detail + (following.map { "; \($0)" } ?? ""))
+    }
+
+    /// What to do where the next role's marker ends a turn.
+    private var following: String? {
+        var text = RenderedText()
+        guard (try? format.makeRenderer().render(TurnProbe.conversation(form: format.form), into: &text)) != nil,
+            let turn = text.turns.first, let encoded = encode(text),
+            let next = encoded.starts.firstIndex(where: { $0 >= turn.range.upperBound }),
+            let marker = try? tokenizer.decode([Int(encoded.ids[next])])
+        else { return nil }
+        return
+            "turns are followed by \(JSONText.quoted(String(decoding: marker, as: UTF8.self))), \(encoded.ids[next]): if the model stops there, list "
+            + "that as 'eos_token_id' in its generation_config.json, and it is supervised as their end"
     }
 
     private func encode(_ text: RenderedText) -> (ids: [Int32], starts: [Int])? {
@@ -142,53 +181,40 @@ struct TemplateProof {
         return (Array(encoded.ids[..<encoded.count]), encoded.starts[..<encoded.count].map { Int($0) })
     }
 
-    /// The text up to a turn begins the text of the whole: no later message rewrites what the model has read and written.
-    private mutating func checkHistory(_ talk: Conversation, _ renderer: JinjaRenderer) {
-        let what = "no later message rewrites an earlier one"
-        do {
-            let whole = try renderer.rendered(talk, addGenerationPrompt: false)
-            for (turn, index) in talk.messages.indices.filter({ talk.messages[$0].role == .assistant }).enumerated() {
-                let before = Conversation(messages: Array(talk.messages[..<index]))
-                let prompt = try renderer.rendered(before, addGenerationPrompt: true).bytes
-                let upTo = Conversation(messages: Array(talk.messages[...index]))
-                let answered = try renderer.rendered(upTo, addGenerationPrompt: false)
-                let end = answered.marks.elements.map(\.range.upperBound).max() ?? answered.bytes.count
-                if !answered.bytes.starts(with: prompt) {
-                    return add(
-                        "an answer goes on where the prompt stops", isStrict ? .failure : .warning,
-                        "turn \(turn + 1) doesn't begin with what the template asks for it with ("
-                            + Self.difference(prompt, answered.bytes)
-                            + "); data with thoughts fit, or --chat-template-kwargs may say that there are none")
-                }
-                if !whole.bytes.starts(with: answered.bytes[..<end]) {
-                    let verdict = isRowPerTurn ? Verdict.holds : isStrict ? .failure : .warning
-                    return add(
-                        what, verdict,
-                        isRowPerTurn
-                            ? "it does, and each turn is a row of its own"
-                            : "turn \(turn + 1) is written anew when others follow ("
-                                + Self.difference(Array(answered.bytes[..<end]), whole.bytes)
-                                + "); --row-per-turn makes each turn a row of its own")
-                }
-            }
-            add(what, .holds)
-        } catch {
-            add(what, .failure, "\(error)")
+    /// Which data the template writes as the model does, each kind by conversations of its own.
+    private mutating func checkData() throws {
+        let kinds: [DataTraits] = [[], .systemMessage, .taggedThoughts, .reasoning, .toolCalls]
+        var problems: [(kind: DataTraits, problem: TurnProblem?)] = []
+        for kind in kinds {
+            let verdict = try fit.verdict(kind)
+            problems.append((kind, isAlone ? verdict.alone : verdict.whole))
         }
+        let fitsAnswers = problems.contains { $0.kind.isSubset(of: .thoughts) && $0.problem == nil }
+        for (kind, problem) in problems {
+            guard let problem else {
+                add(kind.name, .holds)
+                continue
+            }
+            let isRejected = isStrict || problem.kind == .dropped || problem.kind == .refused
+            let fate = isRejected ? "such records are rejected" : "such records are kept, as the entry was chosen"
+            let isAsPlain = !kind.isEmpty && problem.kind == problems[0].problem?.kind
+            let detail =
+                isAsPlain
+                ? "as plain answers: \(problem.sentence)"
+                : "\(problem.sentence); \(fate); \(fit.advice(kind, isAlone: isAlone))"
+            add(kind.name, verdict(of: problem, kind, fitsAnswers: fitsAnswers), detail)
+        }
+    }
+
+    /// A template fails that fits no answers, and one that needs a row for each turn, as long as that isn't asked for.
+    private func verdict(of problem: TurnProblem, _ kind: DataTraits, fitsAnswers: Bool) -> Verdict {
+        guard kind.isEmpty else { return .unfit }
+        guard isStrict else { return .warning }
+        return !fitsAnswers || problem.kind == .rewritten ? .failure : .warning
     }
 
     /// Whether a template that rewrites is refused; one who names an entry has chosen its text.
     private var isStrict: Bool { format.entry == nil }
-
-    /// Where two texts part.
-    private static func difference(_ a: [UInt8], _ b: [UInt8]) -> String {
-        let same = zip(a, b).prefix { $0 == $1 }.count
-        func shown(_ bytes: [UInt8]) -> String {
-            let part = bytes[max(0, same - 12)..<min(bytes.count, same + 12)]
-            return JSONText.quoted(String(decoding: part, as: UTF8.self))
-        }
-        return "\(shown(a)) and \(shown(b))"
-    }
 }
 
 extension TemplateProof {

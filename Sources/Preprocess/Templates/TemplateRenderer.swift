@@ -1,6 +1,6 @@
 /// Renders conversations by a registry entry for one tokenizer.
 struct TemplateRenderer: ConversationRenderer {
-    let template: ChatTemplate
+    let template: HeaderTemplate
     private let beginning: [UInt8]
     private let ending: [UInt8]
     private let headers: [Role: [UInt8]]
@@ -8,7 +8,7 @@ struct TemplateRenderer: ConversationRenderer {
     private let systemPrefix: [UInt8]
 
     /// - Throws: `TemplateError` if the template needs a token that the tokenizer doesn't name.
-    init(_ template: ChatTemplate, bosToken: String?, eosToken: String?) throws(TemplateError) {
+    init(_ template: HeaderTemplate, bosToken: String?, eosToken: String?) throws(TemplateError) {
         guard template.rendersText, let systemHeader = template.systemHeader else {
             throw TemplateError(
                 "template '\(template.name)' only marks the assistant's turns in what the model's own template writes, "
@@ -29,7 +29,7 @@ struct TemplateRenderer: ConversationRenderer {
     }
 
     private static func token(
-        _ token: String?, if isNeeded: Bool, _ why: String, _ key: String, _ template: ChatTemplate
+        _ token: String?, if isNeeded: Bool, _ why: String, _ key: String, _ template: HeaderTemplate
     ) throws(TemplateError) -> [UInt8] {
         guard isNeeded else { return [] }
         guard let token else {
@@ -38,9 +38,9 @@ struct TemplateRenderer: ConversationRenderer {
         return Array(token.utf8)
     }
 
-    /// Leaves the conversation's text and the assistant's spans in `text`, instead of what was there.
+    /// Leaves the conversation's text and the assistant's turns in `text`, instead of what was there.
     ///
-    /// - Throws: `TemplateError` for a role that the template has no header for, and for tools.
+    /// - Throws: `TemplateError` for a role that the template has no header for, for tools and for thoughts.
     func render(
         _ conversation: Conversation, addGenerationPrompt: Bool, into text: inout RenderedText
     ) throws(TemplateError) {
@@ -48,21 +48,32 @@ struct TemplateRenderer: ConversationRenderer {
         guard conversation.tools == nil, conversation.messages.allSatisfy({ $0.toolCalls == nil }) else {
             throw TemplateError("template '\(template.name)' has no form for tools; the model's own template may")
         }
+        if let index = conversation.messages.firstIndex(where: { $0.role == .assistant && $0.reasoning != nil }) {
+            throw TemplateError(
+                "template '\(template.name)' has no form for the thoughts of message \(index); write them into its content"
+            )
+        }
         text.bytes += beginning
         if conversation.messages.first?.role != .system, let prompt = template.systemPrompt {
             try append(Message(role: .system, content: Array(prompt.utf8)), isFirst: true, to: &text)
         }
         for (i, message) in conversation.messages.enumerated() {
-            try append(message, isFirst: i == 0, to: &text)
+            let range = try append(message, isFirst: i == 0, to: &text)
+            if message.role == .assistant { text.turns.append(.init(range: range, message: i)) }
         }
         if addGenerationPrompt {
             text.bytes += headers[.assistant] ?? []
         } else {
             text.bytes += ending
         }
+        try text.ignoreUnsupervised(conversation.messages)
     }
 
-    private func append(_ message: Message, isFirst: Bool, to text: inout RenderedText) throws(TemplateError) {
+    /// - Returns: The range of the content with its end-of-turn token.
+    @discardableResult
+    private func append(
+        _ message: Message, isFirst: Bool, to text: inout RenderedText
+    ) throws(TemplateError) -> Range<Int> {
         guard let header = headers[message.role] else {
             throw TemplateError("template '\(template.name)' has no header for role \(message.role.rawValue)")
         }
@@ -71,26 +82,11 @@ struct TemplateRenderer: ConversationRenderer {
         if isSystem { text.bytes += systemPrefix }
         let start = text.bytes.count
         if isSystem ? template.trimsSystem : template.trimsContent {
-            text.bytes += Self.trimmed(message.content)
+            text.bytes += message.content[...].withoutSpaceAround
         } else {
             text.bytes += message.content
         }
         text.bytes += endOfTurn
-        if message.role == .assistant { text.assistantSpans.append(start..<text.bytes.count) }
-    }
-
-    /// The content without the space around it, as Jinja's `trim` and so Python's `strip` see space.
-    private static func trimmed(_ content: [UInt8]) -> ArraySlice<UInt8> {
-        func isSpace(_ scalar: Unicode.Scalar) -> Bool {
-            scalar.properties.isWhitespace || (0x1C...0x1F).contains(scalar.value)
-        }
-        guard let first = content.first, let last = content.last else { return [] }
-        // Most content begins and ends with a visible ASCII character.
-        if (0x21...0x7E).contains(first), (0x21...0x7E).contains(last) { return content[...] }
-        let scalars = String(decoding: content, as: UTF8.self).unicodeScalars
-        let before = scalars.prefix(while: isSpace).reduce(0) { $0 + UTF8.width($1) }
-        guard before < content.count else { return [] }
-        let behind = scalars.reversed().prefix(while: isSpace).reduce(0) { $0 + UTF8.width($1) }
-        return content[before..<content.count - behind]
+        return start..<text.bytes.count
     }
 }

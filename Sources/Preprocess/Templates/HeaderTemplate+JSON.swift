@@ -1,6 +1,6 @@
 import Shared
 
-extension ChatTemplate {
+extension HeaderTemplate {
     /// The keys of a template's JSON file.
     private enum Key: String, CaseIterable {
         case assistantHeader = "assistant_header"
@@ -38,7 +38,7 @@ extension ChatTemplate {
                 try text.asString()
             } ?? []
         if parserType == .harmony {
-            (assistantHeader, userHeader) = (Self.gptOss.assistantHeader, Self.gptOss.userHeader)
+            (assistantHeader, userHeader) = Self.harmonyHeaders
         } else {
             assistantHeader = try Self.text(node, .assistantHeader)
             userHeader = Self.lengthened(try Self.text(node, .userHeader), like: assistantHeader)

@@ -5,31 +5,31 @@ import Testing
 
 @testable import Preprocess
 
-struct ChatTemplateTests {
+struct HeaderTemplateTests {
     /// A template against the model's own, which transformers rendered.
     struct Case: CustomTestStringConvertible {
-        let template: ChatTemplate
+        let template: String
         let jinja: String
         /// What the model's template says where the data has no system message.
         let systemPrompt: String?
 
-        var testDescription: String { "\(template.name) as \(jinja)" }
+        var testDescription: String { "\(template) as \(jinja)" }
     }
 
     static let cases = [
         Case(
-            template: .qwen, jinja: "smollm2",
+            template: "qwen", jinja: "smollm2",
             systemPrompt: "You are a helpful AI assistant named SmolLM, trained by Hugging Face"),
         Case(
-            template: .qwen, jinja: "qwen2.5",
+            template: "qwen", jinja: "qwen2.5",
             systemPrompt: "You are Qwen, created by Alibaba Cloud. You are a helpful assistant."),
-        Case(template: .chatML, jinja: "chatml", systemPrompt: nil),
-        Case(template: .llama3, jinja: "llama-3.1", systemPrompt: ""),
-        Case(template: .llama3, jinja: "llama-3.2", systemPrompt: ""),
-        Case(template: .llama3, jinja: "llama-3.3", systemPrompt: ""),
-        Case(template: .llama4, jinja: "llama-4", systemPrompt: nil),
-        Case(template: .phi3, jinja: "phi-3.5", systemPrompt: nil),
-        Case(template: .phi4, jinja: "phi-4", systemPrompt: nil),
+        Case(template: "chatml", jinja: "chatml", systemPrompt: nil),
+        Case(template: "llama3", jinja: "llama-3.1", systemPrompt: ""),
+        Case(template: "llama3", jinja: "llama-3.2", systemPrompt: ""),
+        Case(template: "llama3", jinja: "llama-3.3", systemPrompt: ""),
+        Case(template: "llama4", jinja: "llama-4", systemPrompt: nil),
+        Case(template: "phi3", jinja: "phi-3.5", systemPrompt: nil),
+        Case(template: "phi4", jinja: "phi-4", systemPrompt: nil),
     ]
 
     @Test(arguments: cases)
@@ -37,7 +37,7 @@ struct ChatTemplateTests {
         let file = try Gzip.json(Fixtures.goldens.appending(path: "text/chat_templates.json.gz"))
         let conversations = try #require(file.root.value["conversations"]).elements
         let expected = Array(try #require(file.root.value["templates"]?["\(example.jinja).jinja"]).elements)
-        var template = example.template
+        var template = try TemplateRegistry.named(example.template)
         template.systemPrompt = example.systemPrompt
         let renderer = try TemplateRenderer(template, bosToken: "<BOS>", eosToken: "<EOS>")
         var text = RenderedText()
@@ -53,7 +53,7 @@ struct ChatTemplateTests {
     }
 
     @Test(arguments: TemplateRegistry.templates.filter(\.rendersText))
-    func spansAreTheAnswersWithTheirEndOfTurn(_ template: ChatTemplate) throws {
+    func spansAreTheAnswersWithTheirEndOfTurn(_ template: HeaderTemplate) throws {
         let conversation = Conversation(messages: [
             Message(role: .user, content: Array("Hi".utf8)), Message(role: .assistant, content: Array("Hello!".utf8)),
             Message(role: .user, content: Array("Bye".utf8)), Message(role: .assistant, content: []),
@@ -65,7 +65,7 @@ struct ChatTemplateTests {
         #expect(spans == ["Hello!" + template.endOfTurnToken, template.endOfTurnToken])
 
         let rendered = text.assistantSpans
-        AssistantSpanFinder(template).findSpans(in: &text)
+        AssistantSpanFinder(template).findTurns(in: &text)
         if template.endsWithEOS {
             // What was rendered elsewhere goes on to the end where no header follows.
             #expect(text.assistantSpans.dropLast() == rendered.dropLast())
@@ -78,13 +78,13 @@ struct ChatTemplateTests {
 
     /// Of texts with an entry's headers, what SpecForge supervises of them.
     @Test(arguments: TemplateRegistry.templates.filter { $0.name != "chatml" })
-    func spansInOtherTextAreSpecForges(_ template: ChatTemplate) throws {
+    func spansInOtherTextAreSpecForges(_ template: HeaderTemplate) throws {
         let rows = try #require(Self.spans.get().root[template.name], "fixtures/generate/registry_spans.py lacks it")
             .elements
         for row in rows {
             var text = RenderedText()
             text.bytes = Array(try row.string("text").utf8)
-            AssistantSpanFinder(template).findSpans(in: &text)
+            AssistantSpanFinder(template).findTurns(in: &text)
             func string(_ range: Range<Int>) -> String { String(decoding: text.bytes[range], as: UTF8.self) }
             let expected = try row.required("spans").elements.map { ends in
                 let ends = ends.elements.compactMap(\.value.int)
@@ -104,9 +104,9 @@ struct ChatTemplateTests {
             throws: TemplateError(
                 "template 'llama3' begins with the bos token, and tokenizer_config.json has no 'bos_token'")
         ) {
-            try TemplateRenderer(.llama3, bosToken: nil, eosToken: nil)
+            try TemplateRenderer(TemplateRegistry.named("llama3"), bosToken: nil, eosToken: nil)
         }
-        let renderer = try TemplateRenderer(.qwen, bosToken: nil, eosToken: nil)
+        let renderer = try TemplateRenderer(TemplateRegistry.named("qwen"), bosToken: nil, eosToken: nil)
         var text = RenderedText()
         #expect(throws: TemplateError("template 'qwen' has no header for role tool")) {
             try renderer.render(Conversation(messages: [Message(role: .tool, content: [])]), into: &text)
@@ -117,14 +117,14 @@ struct ChatTemplateTests {
         for template in TemplateRegistry.templates where !template.rendersText {
             #expect(throws: TemplateError.self) { try TemplateRenderer(template, bosToken: "<s>", eosToken: "</s>") }
         }
-        let renderer = try TemplateRenderer(.qwen, bosToken: nil, eosToken: nil)
+        let renderer = try TemplateRenderer(TemplateRegistry.named("qwen"), bosToken: nil, eosToken: nil)
         var text = RenderedText()
         let tools = Conversation(messages: [Message(.user, "x")], tools: .array([.string("t")]))
         #expect(throws: TemplateError.self) { try renderer.render(tools, into: &text) }
     }
 
     /// SpecForge 0.2.0's registry, name by name.
-    @Test func theRegistryHasWhatSpecForgeHas() {
+    @Test func theRegistryHasWhatSpecForgeHas() throws {
         let names = [
             "llama3", "llama4", "qwen", "lfm", "phi3", "phi4", "phi4-mini", "gpt-oss-naive", "gpt-oss",
             "deepseek-r1-distill", "qwen3-thinking", "qwen3-instruct", "qwen3-next-thinking", "kimi-k2-thinking",
@@ -132,14 +132,14 @@ struct ChatTemplateTests {
             "glm-5.2", "gemma", "longcat", "longcat_xml", "qwen3.5", "inkling-thinking",
         ]
         #expect(Set(TemplateRegistry.names) == Set(names + ["chatml"]))
-        #expect(ChatTemplate.qwen35.templateVariables.map(\.0) == ["enable_thinking"])
-        #expect(ChatTemplate.glm52.templateVariables.map(\.1) == [false])
+        #expect(try TemplateRegistry.named("qwen3.5").templateVariables.map(\.0) == ["enable_thinking"])
+        #expect(try TemplateRegistry.named("glm-5.2").templateVariables.map(\.1) == [false])
     }
 
     @Test func everyBuiltInSurvivesItsJSON() throws {
         for template in TemplateRegistry.templates {
             let file = try JSONFile(contents: Array(template.json.pretty.utf8), path: "t.json")
-            #expect(try ChatTemplate(file.root, name: template.name) == template)
+            #expect(try HeaderTemplate(file.root, name: template.name) == template)
         }
         #expect(Set(TemplateRegistry.templates.map(\.digest)).count == TemplateRegistry.templates.count)
     }
@@ -157,7 +157,8 @@ struct ChatTemplateTests {
         #expect(template.name == "mine")
         #expect(template.userHeader == "<|start_header_id|>user<|end_header_id|>\n\n")
         #expect(template.systemHeader == "<|start_header_id|>system<|end_header_id|>\n\n")
-        #expect(template.endOfTurnText == "<|eot_id|>" && ChatTemplate.qwen.endOfTurnText == "<|im_end|>")
+        #expect(template.endOfTurnText == "<|eot_id|>")
+        #expect(try TemplateRegistry.named("qwen").endOfTurnText == "<|im_end|>")
     }
 
     @Test(arguments: [
