@@ -52,6 +52,46 @@ struct TrainingLoopTests {
         }
     }
 
+    /// Samples of which some can't be read.
+    private struct Damaged: TrainingSamples {
+        let samples: [Sample]
+        var bad: Set<Int> = []
+        var count: Int { samples.count }
+
+        func sample(at index: Int) throws -> Sample {
+            guard !bad.contains(index) else { throw StoreError("store.mdb", "group 3 is damaged") }
+            return samples[index]
+        }
+    }
+
+    /// The gradient of the step before it is still in the buffers, and must not be applied a second time.
+    @Test(arguments: [(1, false), (1, true), (2, false), (2, true)])
+    func aStepWithoutAReadableSampleLeavesTheDraftAsItIs(ranks: Int, isDeterministic: Bool) throws {
+        let settings = TrainingSettings(
+            numEpochs: 1, globalBatchSize: 1, learningRate: 1e-2, seed: 5, isDeterministic: isDeterministic,
+            badSamples: .skip)
+        let run = try GoldenRun("llama")
+        let bad = EpochOrder(
+            BatchSampler(sampleCount: run.samples.count, globalBatchSize: 1, seed: 5)
+        ).batch(1)[0]
+        let samples = run.samples
+        let moved = try ThreadCommunicator.run(ranks) { world in
+            let grid = try ProcessGrid(world: world, tpSize: 1)
+            let loop = try TrainingLoop(
+                grid: grid, model: run.trainer(grid.tensorParallel), samples: Damaged(samples: samples, bad: [bad]),
+                settings: settings)
+            return try (0..<3).map { _ in
+                let before = Array(loop.model.draft.parameters.weights)
+                let report = try loop.run()
+                return (report.isEmpty, report.isSkipped, before != Array(loop.model.draft.parameters.weights))
+            }
+        }
+        for steps in moved {
+            #expect(steps.map(\.0) == [false, true, false] && steps.map(\.1) == [false, false, false])
+            #expect(steps.map(\.2) == [true, false, true])
+        }
+    }
+
     @Test(arguments: [1, 2, 3, 4])
     func aDeterministicRunIsTheSameBitByBitOnAnyNumberOfRanks(ranks: Int) throws {
         let settings = Self.deterministic

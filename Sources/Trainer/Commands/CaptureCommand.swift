@@ -34,7 +34,8 @@ enum CaptureCommand {
         let target = try TargetModelRegistry.load(
             options.target.targetModelPath, communicator: grid.tensorParallel,
             positions: stores.map(\.longest).max() ?? 1, expertParallel: options.target.expertParallel,
-            layersWait: true)
+            layersWait: true,
+            beforeReading: { try grid.expectMemory(for: $0) })
         let features = TargetFeatures(target: target, auxiliaryLayers: layers, cache: cache)
         let progress = Progress(
             "capturing", total: Double(stores.reduce(0) { $0 + $1.count }), unit: "samples")
@@ -71,7 +72,7 @@ enum CaptureCommand {
             let batch = try Profile.measure(.data) { try reader.batch(step) }
             for micro in batch.micro {
                 _ = try workspace.scope { try features.run(micro, in: workspace) }
-                if try grid.world.any(Interrupt.isRequested) { throw Interrupted() }
+                try grid.world.stopIfInterrupted()
                 guard try !grid.world.any(cache.end != nil) else { throw CacheEnd(reason: cache.end) }
             }
             progress(batch.samples.count + batch.bad.count)

@@ -29,10 +29,13 @@ struct DraftSetup {
             ?? vocabulary.vocabularyMapping(draftVocabSize: configuration.shape.draftVocabSize)
         let positions = positions + draftOptions.tttLength
         self.positions = positions
+        let draft = try configuration.makeDraft(positions: positions, freezesHead: draftOptions.freezeLmHead)
         target = try TargetModelRegistry.load(
             options.targetModelPath, communicator: grid.tensorParallel, positions: positions,
-            expertParallel: options.expertParallel, layersWait: cacheOptions.isUsed)
-        let draft = try configuration.makeDraft(positions: positions, freezesHead: draftOptions.freezeLmHead)
+            expertParallel: options.expertParallel, layersWait: cacheOptions.isUsed,
+            beforeReading: {
+                try grid.expectMemory(for: $0, besides: draft.parameters.trainingByteCount(ranks: grid.world.size))
+            })
         if let saved {
             try draft.parameters.load(saved.weights)
         } else {

@@ -28,6 +28,9 @@ enum EvaluateCommand {
             ] {
                 if let value, value < 1 { throw .rule("\(name) must be at least 1") }
             }
+            if draftLength > SpeculativeDecoding.longestDraft {
+                throw .rule("--draft-length must be at most \(SpeculativeDecoding.longestDraft)")
+            }
         }
     }
 

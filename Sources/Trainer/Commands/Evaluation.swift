@@ -36,7 +36,8 @@ final class Evaluation {
         }
         target = try TargetModelRegistry.load(
             options.target.targetModelPath, communicator: grid.tensorParallel, positions: positions,
-            expertParallel: options.target.expertParallel)
+            expertParallel: options.target.expertParallel,
+            beforeReading: { try grid.expectMemory(for: $0, besides: 4 * draft.parameters.weights.count) })
         model = OnlineEagle3(
             target: target, draft: draft, teacher: CompactTeacher(target, draftToTarget: draftToTarget),
             auxiliaryLayers: draftConfiguration.auxiliaryLayers, tttLength: options.tttLength, alignment: .label)

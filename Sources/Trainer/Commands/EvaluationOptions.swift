@@ -17,6 +17,9 @@ struct EvaluationOptions: Options {
         ] {
             if let value, value < 1 { throw .rule("\(name) must be at least 1") }
         }
+        if draftLength > SpeculativeDecoding.longestDraft {
+            throw .rule("--draft-length must be at most \(SpeculativeDecoding.longestDraft)")
+        }
         if evalMaxSamples < 0 { throw .rule("--eval-max-samples must be at least 0") }
     }
 

@@ -26,7 +26,8 @@ enum MeasureCommand {
         let start = ContinuousClock.now
         let target = try TargetModelRegistry.load(
             options.target.targetModelPath, communicator: grid.tensorParallel, positions: options.lengths.max() ?? 1,
-            expertParallel: options.target.expertParallel)
+            expertParallel: options.target.expertParallel,
+            beforeReading: { try grid.expectMemory(for: $0) })
         let loading = try grid.world.max([(ContinuousClock.now - start).seconds])[0]
         let passes = try options.lengths.map { try Pass(target, length: $0, options, grid) }
         let peak = try grid.world.max([Double(Machine.peakResidentBytes)])[0]
@@ -61,8 +62,7 @@ enum MeasureCommand {
             let rows = DecoderRows(Batch([Sample(inputIDs: ids, lossMask: ids.map { _ in false })]))
             var fastest = Double.infinity
             for pass in 0...options.repeats {
-                try Interrupt.check()
-                try grid.world.barrier()
+                try grid.world.stopIfInterrupted()
                 let start = ContinuousClock.now
                 try workspace.scope {
                     let x = workspace.matrix(rows: length, columns: target.configuration.hiddenSize)

@@ -16,16 +16,17 @@ enum ProbeCommand {
     static let command = Command("probe", Options.self) { options in
         let grid = try Ranks.start(options.target)
         let file = try JSONFile(options.inputIds)
-        let ids = try file.root.elements.map { Int32(truncatingIfNeeded: try $0.asInt()) }
+        let ids = try file.root.elements.map { try $0.asInt() }
         guard !ids.isEmpty else { throw JSONError("should be an array of at least one token id", at: options.inputIds) }
         let target = try TargetModelRegistry.load(
             options.target.targetModelPath, communicator: grid.tensorParallel, positions: ids.count,
-            expertParallel: options.target.expertParallel)
+            expertParallel: options.target.expertParallel,
+            beforeReading: { try grid.expectMemory(for: $0) })
         let vocabSize = target.configuration.vocabSize
-        for id in ids where !(0..<Int32(vocabSize) ~= id) {
+        for id in ids where !(0..<vocabSize ~= id) {
             throw JSONError("token id \(id) is not below the target's vocab_size, \(vocabSize)", at: options.inputIds)
         }
-        let (states, logits) = try run(target, ids)
+        let (states, logits) = try run(target, ids.map { Int32($0) })
         try grid.logProfile(options.target)
         guard grid.world.rank == 0 else { return }
         let shape = target.configuration

@@ -60,10 +60,12 @@ enum Ranks {
         }
     }
 
-    /// Ends this process: in order when all ranks come here, at once for all of them when this one failed.
+    /// Ends this process: in order when all ranks end, at once for all of them when this one failed or was
+    /// interrupted by itself.
     static func end(_ code: Int32) -> Never {
         let ranks = started.load(ordering: .relaxed)
-        if ranks == 1 || ranks > 1 && (code == ExitCode.done || code == ExitCode.interrupted) {
+        let isAgreed = code == ExitCode.done || code == ExitCode.interrupted && AgreedInterruption.hasHappened
+        if ranks == 1 || ranks > 1 && isAgreed {
             MPICommunicator.finish()
         } else if ranks > 1 {
             MPICommunicator.abort(code)

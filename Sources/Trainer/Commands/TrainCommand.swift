@@ -15,7 +15,7 @@ enum TrainCommand {
                 try run.note(report)
                 if report.isInterrupted {
                     try run.metrics.write(report)
-                    throw Interrupted()
+                    throw AgreedInterruption.error()
                 }
             }
         } catch let error where error is Interrupted || error is BadSample {
@@ -26,6 +26,7 @@ enum TrainCommand {
         }
         try run.finish()
         try run.logEnd()
+        try run.expectSomethingLearnt()
     }
 }
 
@@ -44,6 +45,7 @@ final class TrainingRun {
     private var evaluatedStep = -1
     private var isEvaluationDue = false
     private var faults = Faults()
+    private var learning = LearningWatch()
     let metrics: RunMetrics
     private let progress: Progress
 
@@ -64,7 +66,7 @@ final class TrainingRun {
             return HeldOutEvaluation(
                 samples, loop, limits.prompts == 0 ? nil : setup.decoding(samples, limits, grid))
         }
-        if let heldOut, grid.world.rank == 0 { try HeldOutOverlap.warn(heldOut, in: train) }
+        if let heldOut { try grid.world.onFirstRank { try HeldOutOverlap.warn(heldOut, in: train) } }
         checkpoints = Checkpoints(
             directory: options.output.outputDir, keepLast: options.output.keepLast,
             type: options.output.saveDtype.type)
@@ -111,6 +113,7 @@ final class TrainingRun {
     /// Logs, evaluates and saves what is due after a step.
     func note(_ report: TrainingLoop.StepReport) throws {
         metrics.add(report)
+        learning.note(report)
         try faults.note(report)
         progress.update(Double(report.step), note: metrics.line)
         if report.step.isMultiple(of: options.output.logSteps) || loop.isDone { try metrics.write(report) }
@@ -150,6 +153,9 @@ final class TrainingRun {
             "peak memory \(shortNumber(Double(Machine.peakResidentBytes)))B on this rank, activations "
                 + "\(shortNumber(Double(4 * loop.workspaceHighWater)))B")
     }
+
+    /// - Throws: `TrainingError` if no step of this run learnt anything.
+    func expectSomethingLearnt() throws(TrainingError) { try learning.expectSomethingLearnt() }
 
     /// Says what the run's parts were good for; every rank comes here.
     func logEnd() throws(CommunicationError) {

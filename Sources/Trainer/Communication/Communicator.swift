@@ -1,3 +1,5 @@
+import Shared
+
 /// Ranks that compute together: every call but `rank` and `size` is made by all of them, in the same order.
 ///
 /// A communicator of one rank is the single-process case; nothing else asks how many there are.
@@ -64,7 +66,7 @@ extension Communicator {
 
     /// Does on the first rank what only one does.
     ///
-    /// - Throws: On all ranks, if it fails; why, on the first.
+    /// - Throws: On all ranks, if it fails: why, on the first; `Interrupted` on all, if it was interrupted.
     func onFirstRank(_ body: () throws -> Void) throws {
         var failure: (any Error)?
         do {
@@ -72,8 +74,9 @@ extension Communicator {
         } catch {
             failure = error
         }
-        guard try any(failure != nil) else { return }
-        throw failure ?? FailedOnFirstRank()
+        let ends = try max([failure == nil ? 0 : 1, failure is Interrupted ? 1 : 0])
+        if ends[1] > 0 { throw AgreedInterruption.error() }
+        if ends[0] > 0 { throw failure ?? FailedOnFirstRank() }
     }
 
     /// Whether every rank gives the same number.

@@ -59,7 +59,7 @@ final class HeldOutDecoding {
         var own = DecodingResult(draftLength: limits.draftLength, prompts: numbers.count)
         let (group, draft) = (grid.world.rank / grid.tpSize, makeDraft())
         for first in stride(from: 0, to: numbers.count, by: grid.dpSize) {
-            guard try grid.world.max([Interrupt.isRequested ? 1 : 0])[0] == 0 else { throw Interrupted() }
+            try grid.world.stopIfInterrupted()
             if first + group < numbers.count {
                 own.prompts[first + group] = try decode(
                     numbers[first + group], draft, comparesPlain, &own.statistics)

@@ -41,15 +41,20 @@ extension SpeculativeDecoding {
 
         init(draftLength: Int) { acceptedAt = [Int](repeating: 0, count: draftLength) }
 
-        /// Takes in a verification.
+        /// Adds a verification.
+        ///
+        /// The last token kept counts as the target's own, also where the text's end or the limit cuts off what was
+        /// accepted after it: so `tokens` is always `verifications + accepted`, and no token counts that isn't in the
+        /// output.
         /// - Parameters:
-        ///   - accepted: How many of the drafted tokens were accepted.
+        ///   - kept: Tokens of it that the output holds, at least one.
         ///   - length: Of the sequence before it.
-        mutating func add(accepted: Int, length: Int) {
+        mutating func add(kept: Int, length: Int) {
+            let accepted = kept - 1
             verifications += 1
             drafted += acceptedAt.count
             self.accepted += accepted
-            tokens += accepted + 1
+            tokens += kept
             for place in 0..<accepted { acceptedAt[place] += 1 }
             let bucket = Bucket.index(length)
             byLength[bucket].verifications += 1

@@ -2,6 +2,12 @@ import Shared
 
 /// Greedy decoding with and without a draft: the same tokens, in fewer runs of the target.
 enum SpeculativeDecoding {
+    /// The most tokens to draft for a verification.
+    ///
+    /// Up to here a verification, of one row more, computes each row bit by bit as plain decoding does; above it the
+    /// rows would come from another product, whose last bits differ, and a near tie would look like an error.
+    static let longestDraft = FewRows.most - 1
+
     /// What the target says by itself after a prompt: up to `limit` tokens, the one that ends the text included.
     static func plain(
         _ target: TargetDecoder, prompt: [Int32], limit: Int, endTokens: Set<Int32>
@@ -38,12 +44,13 @@ enum SpeculativeDecoding {
             let new = Array(verified.next[0...accepted])
             let advancing = ContinuousClock.now
             try draft.advance(features: verified.auxiliary[rows: 0..<accepted + 1], next: new)
-            statistics.add(accepted: accepted, length: before + 1)
             statistics.draftSeconds += (verifying - drafting + (ContinuousClock.now - advancing)).seconds
             let end = new.firstIndex(where: endTokens.contains).map { $0 + 1 } ?? new.count
-            tokens += new[..<end]
+            let kept = new[..<min(end, limit - tokens.count)]
+            statistics.add(kept: kept.count, length: before + 1)
+            tokens += kept
         }
         statistics.seconds = (ContinuousClock.now - clock).seconds
-        return (Array(tokens.prefix(limit)), statistics)
+        return (tokens, statistics)
     }
 }

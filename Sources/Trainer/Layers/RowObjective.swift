@@ -17,7 +17,7 @@ enum RowObjective: Equatable {
         switch self {
         case .crossEntropy: (1, 0)
         case .mixed(let crossEntropy, let rejection): (crossEntropy, rejection)
-        case .logAcceptance(let scale): (0, acceptance > 0 ? scale / acceptance : 0)
+        case .logAcceptance(let scale): (0, acceptance > 0 ? scale / max(acceptance, 1e-30) : 0)
         }
     }
 

@@ -21,8 +21,6 @@ struct StreamingAttention {
     /// Rows of a block's queries, those of all its heads together.
     static let queryBlock = 256
     static let keyBlock = 256
-    /// Rows up to which each is computed by itself, so that a row's numbers don't depend on those beside it.
-    private static let fewRows = 8
 
     /// o = attention of q.
     ///
@@ -35,8 +33,9 @@ struct StreamingAttention {
         _ q: Matrix, _ keyValue: Attention.KeyValue, visible: [Int32], segments: [Attention.Segment], into o: Matrix,
         in workspace: Workspace
     ) {
-        let few = segments.filter { $0.queries.count <= Self.fewRows }
-        let many = segments.filter { $0.queries.count > Self.fewRows }
+        // Rows of a short segment are computed each by itself, so that none depends on those beside it.
+        let few = segments.filter { $0.queries.count <= FewRows.most }
+        let many = segments.filter { $0.queries.count > FewRows.most }
         if !few.isEmpty { forwardRows(q, keyValue, visible: visible, segments: few, into: o, in: workspace) }
         if !many.isEmpty { forwardBlocks(q, keyValue, visible: visible, segments: many, into: o, in: workspace) }
     }

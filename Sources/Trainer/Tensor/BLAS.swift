@@ -71,6 +71,7 @@ func multiply(_ a: Matrix, transposed b: Matrix, into c: Matrix, accumulate: Boo
 func multiply(_ a: Matrix, transposed b: BFloat16Matrix, into c: Matrix, accumulate: Bool = false) {
     precondition(a.columns == b.columns && c.rows == a.rows && c.columns == b.rows)
     guard c.rows > FewRows.most else { return FewRows.multiply(a, b, into: c, accumulate: accumulate) }
+    guard c.count > 0 else { return }
     guard a.count > 0 else { return accumulate ? () : c.fill(0) }
     RoundedOperands.with(a) { multiply($0, transposed: false, b, transposed: true, into: c, accumulate: accumulate) }
 }
@@ -80,6 +81,9 @@ func multiply(
     _ a: BFloat16Matrix, transposed isATransposed: Bool, _ b: BFloat16Matrix, transposed isBTransposed: Bool,
     into c: Matrix, accumulate: Bool
 ) {
+    // A piece of which no row learns has a product without rows.
+    guard c.count > 0 else { return }
+    guard (isATransposed ? a.rows : a.columns) > 0 else { return accumulate ? () : c.fill(0) }
     split(c) { rows, columns in
         BLAS.product(
             isATransposed ? a[columns: rows] : a[rows: rows], transposed: isATransposed,

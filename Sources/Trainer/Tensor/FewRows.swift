@@ -5,8 +5,8 @@ import Shared
 /// Each number is one sum in one order, whichever rows stand beside it: a verification of drafted tokens computes bit
 /// by bit what decoding them one by one would.
 enum FewRows {
-    /// Rows up to which `multiply` comes here.
-    static let most = 8
+    /// Rows up to which `multiply` comes here: a verification has one more than the tokens drafted for it.
+    static let most = 16
 
     /// y = x Wᵀ, or y += x Wᵀ.
     static func multiply(_ x: Matrix, _ weight: Matrix, into y: Matrix, accumulate: Bool) {

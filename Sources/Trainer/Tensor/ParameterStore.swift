@@ -91,10 +91,10 @@ final class ParameterStore {
         let trained = declarations.prefix { !$0.isFrozen }
         precondition(declarations[trained.count...].allSatisfy(\.isFrozen), "a trained parameter behind a frozen one")
         let count = declarations.reduce(0) { $0 + $1.capacity }
-        weights = memory.weights.numbers(count)
-        gradients = memory.gradients.numbers(trained.reduce(0) { $0 + $1.capacity })
+        weights = memory.weights.elements(count)
+        gradients = memory.gradients.elements(trained.reduce(0) { $0 + $1.capacity })
         let isRounded = MatrixPrecision.current == .bfloat16
-        rounded = memory.rounded.numbers(isRounded ? declarations.reduce(0) { $0 + $1.roundedCapacity } : 0)
+        rounded = memory.rounded.elements(isRounded ? declarations.reduce(0) { $0 + $1.roundedCapacity } : 0)
         parameters = declarations.map(place)
     }
 
@@ -103,6 +103,11 @@ final class ParameterStore {
 
     /// Numbers that are trained, without the gaps between parameters.
     var parameterCount: Int { parameters.reduce(0) { $0 + $1.gradient.count } }
+
+    /// Bytes of weights, gradients and a rank's part of both moments.
+    func trainingByteCount(ranks: Int) -> Int {
+        4 * weights.count + roundedByteCount + 4 * gradients.count + 8 * gradients.count / ranks
+    }
 
     func zeroGradients() {
         guard let start = gradients.baseAddress else { return }

@@ -52,7 +52,7 @@ func allocateFloats(_ count: Int) -> UnsafeMutablePointer<Float> {
     let alignment = bytes >= 1 << 21 ? 1 << 21 : 64
     var memory: UnsafeMutableRawPointer?
     guard posix_memalign(&memory, alignment, bytes) == 0, let memory else {
-        fatalError("no memory for \(bytes) bytes")
+        endWithoutMemory(for: bytes)
     }
     if alignment > 64 { madvise(memory, bytes, MADV_HUGEPAGE) }
     return memory.bindMemory(to: Float.self, capacity: max(16, count))

@@ -25,7 +25,7 @@ enum HeldOut {
             let batch = try Profile.measure(.data) { try reader.batch(step) }
             for micro in batch.micro {
                 statistics.append(try model.run(micro, weights: nil, in: workspace))
-                if try grid.world.any(Interrupt.isRequested) { throw Interrupted() }
+                try grid.world.stopIfInterrupted()
             }
             sum.add(
                 try TrainingStatistics.sum(

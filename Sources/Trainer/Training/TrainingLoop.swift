@@ -41,7 +41,9 @@ final class TrainingLoop {
         let targetCache: TargetCache.Counts?
         /// Whether the loss or the gradient had a NaN or an infinity, and the weights were left as they were.
         let isSkipped: Bool
-        /// Of such a step, the samples whose own loss or gradient has one; none if only their sum does.
+        /// Whether none of its samples could be read, and the weights were left as they were.
+        var isEmpty: Bool { samples.isEmpty }
+        /// Of a skipped step, the samples whose own loss or gradient has one; none if only their sum does.
         let nonFiniteSamples: [Int]
         /// Whether any rank was asked to stop.
         let isInterrupted: Bool
@@ -93,10 +95,11 @@ final class TrainingLoop {
         let countsBefore = model.cache?.counts
         let statistics = try gradients(of: batch, labels: count[0])
         let counts = countsBefore.flatMap { model.cache?.counts.since($0) }
-        let norm = try Profile.measure(.optimizer) { try optimizer.gradientNorm() }
+        // Without a sample there is no gradient: what the last step left in the buffers isn't this step's.
+        let norm = batch.samples.isEmpty ? 0 : try Profile.measure(.optimizer) { try optimizer.gradientNorm() }
         let isSkipped = !norm.isFinite || !statistics.isFinite
         let learningRate = schedule.learningRate(at: step)
-        if !isSkipped {
+        if !isSkipped, !batch.samples.isEmpty {
             try Profile.measure(.optimizer) {
                 try optimizer.update(
                     learningRate: learningRate,

@@ -55,14 +55,32 @@ extension Eagle3DraftModel {
 }
 
 extension ParameterStore {
-    /// Reads every weight from a checkpoint.
-    /// - Throws: `WeightsError` that names the tensor that is missing or misshapen.
+    /// Reads every weight from a checkpoint, which has no others.
+    ///
+    /// - Throws: `WeightsError` that names the tensor that is missing, misshapen, not of finite numbers, or no part of
+    ///   the draft that its configuration describes.
     func load(_ file: SafetensorsFile) throws(WeightsError) {
         for (name, shape, values) in tensors {
             let tensor = try file.tensor(name)
             try tensor.expect(shape)
             try tensor.copy(
                 rows: 0..<values.rows, columns: 0..<values.columns, into: values.start, stride: values.stride)
+            for row in 0..<values.rows {
+                let start = values.row(row)
+                guard let column = (0..<values.columns).first(where: { !start[$0].isFinite }) else { continue }
+                throw tensor.error("has \(start[column]) in row \(row), column \(column), should be finite")
+            }
+        }
+        let names = Set(tensors.map(\.name)).union(Self.ignoredTensors)
+        if let name = file.tensors.keys.sorted().first(where: { !names.contains($0) }) {
+            let tensor = try file.tensor(name)
+            throw tensor.error("of shape \(tensor.shape) is no part of the draft that config.json describes")
         }
     }
+
+    /// Tensors of drafts' checkpoints that aren't the draft's weights: the vocabulary mapping, read by itself, the
+    /// target's embedding and computed tables.
+    private static let ignoredTensors: Set<String> = [
+        "d2t", "t2d", "embed_tokens.weight", "midlayer.self_attn.rotary_emb.inv_freq", "rotary_emb.inv_freq",
+    ]
 }

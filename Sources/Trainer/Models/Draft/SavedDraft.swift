@@ -24,10 +24,14 @@ extension Eagle3Configuration {
         if shape.draftVocabSize == vocabSize, file.tensors["d2t"] == nil { return (0..<Int32(vocabSize)).map { $0 } }
         let tensor = try file.tensor("d2t")
         try tensor.expect([shape.draftVocabSize])
-        let ids = try tensor.integers().enumerated().map { Int32(truncatingIfNeeded: $0 + $1) }
-        let isAscending = zip(ids, ids.dropFirst()).allSatisfy { $0 < $1 }
-        guard isAscending, ids.allSatisfy({ 0..<Int32(vocabSize) ~= $0 }) else {
-            throw tensor.error("doesn't name ascending ids below vocab_size, \(vocabSize)")
+        var ids: [Int32] = []
+        for (draftID, offset) in try tensor.integers().enumerated() {
+            let (id, isTooLarge) = draftID.addingReportingOverflow(offset)
+            guard !isTooLarge, 0..<vocabSize ~= id, id > ids.last.map(Int.init) ?? -1 else {
+                throw tensor.error(
+                    "has \(offset) at index \(draftID), should lead to ascending ids below vocab_size, \(vocabSize)")
+            }
+            ids.append(Int32(id))
         }
         return ids
     }

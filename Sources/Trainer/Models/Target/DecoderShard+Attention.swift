@@ -62,7 +62,7 @@ extension DecoderShard {
         case .weighted: return (try norm("\(name).q_norm", size), try norm("\(name).k_norm", size))
         case .plain:
             let ones = plan.vector(size)
-            ones.fill(1)
+            plan.add(1, to: ones)
             let norm = RMSNorm(weight: Parameter(frozen: ones), epsilon: description.rmsNormEpsilon)
             return (norm, norm)
         }

@@ -1,10 +1,16 @@
 /// Memory for weights that aren't trained.
 ///
-/// It is zero, and takes none of the machine's, until it is written: so a model can be laid out for its size alone.
+/// It is zero, and takes none of the machine's, until it is written: so a model can be laid out for its size alone,
+/// however much larger than the machine's memory it is.
 final class FrozenWeights: @unchecked Sendable {
-    private let memory = ReservedMemory()
+    private let memory: ReservedMemory
     /// Bytes of all matrices.
     private(set) var byteCount = 0
+
+    /// - Parameter isLaidOut: Whether it is only laid out and can't be written before `makeWritable`.
+    init(isLaidOut: Bool = false) { memory = ReservedMemory(isWritable: !isLaidOut) }
+
+    func makeWritable() { memory.makeWritable() }
 
     func matrix(rows: Int, columns: Int) -> Matrix {
         let start = take(4 * rows * columns).bindMemory(to: Float.self, capacity: rows * columns)

@@ -29,14 +29,17 @@ enum TargetModelRegistry {
     ///   - precision: What linear maps and the embedding are held and multiplied in.
     ///   - expertParallel: Whether ranks have whole experts, instead of a part of each.
     ///   - layersWait: Whether the layers' weights are read when they first run, and not at once.
+    ///   - beforeReading: Sees the model that is laid out, whose size is known and whose weights are still zero.
     /// - Throws: An error that names the key, or the tensor, that is missing or not supported.
     static func load(
         _ directory: String, communicator: any Communicator, positions: Int, precision: MatrixPrecision = .current,
-        expertParallel: Bool = false, layersWait: Bool = false, architectures: [String: Describe] = architectures
+        expertParallel: Bool = false, layersWait: Bool = false, architectures: [String: Describe] = architectures,
+        beforeReading: (DecoderTargetModel) throws -> Void = { _ in }
     ) throws -> DecoderTargetModel {
         try Profile.measure(.loading) {
             let (model, plan) = try lay(
                 directory, communicator, positions, precision, expertParallel, architectures)
+            try beforeReading(model)
             plan.fill(layersWait ? [.ends] : [.ends, .layers])
             if layersWait { model.layerLoading.wait(for: plan) }
             return model

@@ -11,7 +11,7 @@ final class WeightPlan {
         case layers
     }
 
-    let memory = FrozenWeights()
+    let memory = FrozenWeights(isLaidOut: true)
     /// What linear maps and the embedding are held in.
     let precision: MatrixPrecision
     private let weights: WeightDirectory
@@ -120,6 +120,7 @@ final class WeightPlan {
     /// Pages of a mapped file count as this process's memory while they are mapped, so that a rank would seem to need
     /// its weights twice.
     func fill(_ portions: [Portion]) {
+        memory.makeWritable()
         let start = ContinuousClock.now
         let pieces = portions.flatMap { self.pieces[$0] ?? [] }.sorted { $0.tensor.precedes($1.tensor) }
         Parallel.forEach(pieces.count) { index, _ in

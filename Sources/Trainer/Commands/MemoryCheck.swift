@@ -1,0 +1,17 @@
+import Shared
+
+extension ProcessGrid {
+    /// Refuses a model that is laid out and doesn't fit into the memory of the machine, or of its control group.
+    ///
+    /// Collective: all ranks call it, as those of a machine share its memory.
+    /// - Parameter bytes: What this rank needs besides the target's weights.
+    /// - Throws: `NotEnoughMemory`, before anything is read.
+    func expectMemory(for target: DecoderTargetModel, besides bytes: Int = 0) throws {
+        let here = try world.splitByMachine()
+        let needed = Int(try here.sum([Double(target.memory.byteCount + bytes)])[0])
+        let what =
+            "\(bytes > 0 ? "target and draft" : "the target") in \(MatrixPrecision.current)"
+            + (here.size > 1 ? ", by \(here.size) ranks of this machine," : "")
+        try AvailableMemory.read()?.expect(needed, for: what)
+    }
+}
