@@ -104,6 +104,18 @@ struct OptionsTests {
         #expect(options.maxSamples == 3)
     }
 
+    @Test func aNameOfAnotherTrainersIsUnderstood() throws {
+        struct Batches: Options {
+            @Option("Sequences.", alias: "--draft-micro-batch-size", in: 1...8) var batchSize: Int = 1
+        }
+        #expect(try Batches.parse(["--draft-micro-batch-size", "4"]).batchSize == 4)
+        #expect(try Batches.parse(["--batch-size=4"]).batchSize == 4)
+        #expect(Batches.help.contains("Sequences. (1 to 8, default 1, also --draft-micro-batch-size)"))
+        #expect(throws: OptionsError.outOfRange("9", for: "--draft-micro-batch-size", range: "1 to 8")) {
+            try Batches.parse(["--draft-micro-batch-size", "9"])
+        }
+    }
+
     @Test func keepsDefaults() throws {
         let options = try Example.parse(["--cache-dir", "c"])
         #expect(options.learningRate == 1e-4 && options.maxSamples == nil && !options.resume)

@@ -49,7 +49,7 @@ extension Options {
                 try slot.read(argument, for: slot.expected)
                 continue
             }
-            guard let slot = declared.first(where: { $0.name == name })?.slot else {
+            guard let slot = declared.first(where: { $0.name == name || $0.slot.alias == name })?.slot else {
                 throw .unknownOption(name, nearest: nearest(to: name, among: declared.map(\.name)))
             }
             guard slot.takesValue else {
@@ -127,9 +127,14 @@ extension Option where Value: NumericOptionValue {
     }
 
     /// An option of numbers within a range, with a default.
-    public init(wrappedValue: Value, _ help: String, value: String? = nil, in range: some OptionRange<Value.Number>) {
+    ///
+    /// - Parameter alias: Another name that it is understood by, as other trainers call it.
+    public init(
+        wrappedValue: Value, _ help: String, value: String? = nil, alias: String? = nil,
+        in range: some OptionRange<Value.Number>
+    ) {
         precondition(wrappedValue.numbers.allSatisfy(range.contains), "a default is outside of its option's range")
-        slot = Slot(help: help, expected: value, value: wrappedValue, range: NumberRange(range))
+        slot = Slot(help: help, expected: value, value: wrappedValue, range: NumberRange(range), alias: alias)
     }
 }
 
@@ -192,14 +197,17 @@ private final class Slot<Value: Sendable>: AnySlot, @unchecked Sendable {
     let expectedName: String?
     var value: Value?
     let isPositional: Bool
+    let alias: String?
     private let range: NumberRange<Value>?
     private let hasDefault: Bool
     private var isFirstValue = true
 
     init(
-        help: String, expected: String?, value: Value?, isPositional: Bool = false, range: NumberRange<Value>? = nil
+        help: String, expected: String?, value: Value?, isPositional: Bool = false, range: NumberRange<Value>? = nil,
+        alias: String? = nil
     ) {
         self.help = help
+        self.alias = alias
         self.isPositional = isPositional
         self.range = range
         expectedName = expected
@@ -219,7 +227,8 @@ private final class Slot<Value: Sendable>: AnySlot, @unchecked Sendable {
     var notes: [String] {
         if !takesValue { return [] }
         let shownDefault = hasDefault ? "default \(valueDescription)" : "required"
-        return [range?.words, hasDefault && valueDescription.isEmpty ? nil : shownDefault].compactMap(\.self)
+        let notes = [range?.words, hasDefault && valueDescription.isEmpty ? nil : shownDefault]
+        return (notes + [alias.map { "also \($0)" }]).compactMap(\.self)
     }
 
     func read(_ argument: String, for name: String) throws(OptionsError) {
@@ -263,6 +272,8 @@ private protocol AnySlot {
     var takesMany: Bool { get }
     var isMissing: Bool { get }
     var isPositional: Bool { get }
+    /// Another name that it is understood by.
+    var alias: String? { get }
     var valueDescription: String { get }
     func read(_ argument: String, for name: String) throws(OptionsError)
 }

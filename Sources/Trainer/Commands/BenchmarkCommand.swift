@@ -9,20 +9,13 @@ enum BenchmarkCommand {
         @Option("Datasets to train on, whose store Preprocess built.", value: "FILE...") var trainDataPath: [String]
         var store = StoreOptions()
         var draft = DraftOptions()
-        @Option("Sequences that are worked on at a time.") var batchSize: Int = 1
-        @Option("Sequences of a step.") var draftGlobalBatchSize: Int = 8
-        @Option("Steps that count, behind a first one that doesn't.") var steps: Int = 3
+        @Option("Sequences that are worked on at a time.", alias: "--draft-micro-batch-size", in: 1...1 << 20)
+        var batchSize: Int = 1
+        @Option("Sequences of a step.", in: 1...1 << 20) var draftGlobalBatchSize: Int = 8
+        @Option("Steps that count, after a first one that doesn't.", in: 1...1_000_000) var steps: Int = 3
         @Flag("Print one JSON object.") var json
 
-        func validate() throws(OptionsError) {
-            try target.validate()
-            try draft.validate()
-            for (name, value) in [
-                ("--batch-size", batchSize), ("--draft-global-batch-size", draftGlobalBatchSize), ("--steps", steps),
-            ] where value < 1 {
-                throw .rule("\(name) must be at least 1")
-            }
-        }
+        func validate() throws(OptionsError) { try draft.validate() }
 
         var settings: TrainingSettings {
             TrainingSettings(

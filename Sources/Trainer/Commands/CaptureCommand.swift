@@ -14,8 +14,6 @@ enum CaptureCommand {
         var draftModelConfig: String?
 
         func validate() throws(OptionsError) {
-            try target.validate()
-            try cache.validate()
             if !cache.isUsed { throw .missingOption("--target-cache") }
         }
     }

@@ -7,11 +7,8 @@ enum ConfigCommand {
 
         @Option("The target: a directory with config.json, or a GGUF file.", value: "DIR|GGUF")
         var targetModelPath: String
-        @Option("Tokens that the draft knows.") var draftVocabSize: Int = Eagle3Configuration.defaultDraftVocabSize
-
-        func validate() throws(OptionsError) {
-            if draftVocabSize < 1 { throw .rule("--draft-vocab-size must be at least 1") }
-        }
+        @Option("Tokens that the draft knows.", in: ModelConfiguration.vocabSizes)
+        var draftVocabSize: Int = Eagle3Configuration.defaultDraftVocabSize
     }
 
     static let command = Command("config", Options.self) { options in

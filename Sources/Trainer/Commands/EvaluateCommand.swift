@@ -11,27 +11,15 @@ enum EvaluateCommand {
         var draftModelPath: String?
         @Option("Datasets to evaluate on, whose store Preprocess built.", value: "FILE...") var evalDataPath: [String]
         var store = StoreOptions()
-        @Option("Samples to evaluate; all if left out.") var maxSamples: Int?
-        @Option("Tokens to decode of each sample.") var maxNewTokens: Int = 96
-        @Option("Tokens to draft for each verification.") var draftLength: Int = 5
-        @Option("Steps of training-time test to measure.") var tttLength: Int = 7
-        @Option("Tokens that a draft of random weights knows.") var draftVocabSize: Int = Eagle3Configuration
-            .defaultDraftVocabSize
+        @Option("Samples to evaluate; all if left out.", in: 1...) var maxSamples: Int?
+        @Option("Tokens to decode of each sample.", in: 1...1 << 20) var maxNewTokens: Int = 96
+        @Option("Tokens to draft for each verification.", in: 1...SpeculativeDecoding.longestDraft)
+        var draftLength: Int = 5
+        @Option("Steps of training-time test to measure.", in: 1...64) var tttLength: Int = 7
+        @Option("Tokens that a draft of random weights knows.", in: ModelConfiguration.vocabSizes)
+        var draftVocabSize: Int = Eagle3Configuration.defaultDraftVocabSize
         @Flag("Print the report as one JSON object.") var json
         @Option("Where to write a line of JSON for each decoded prompt.", value: "FILE") var samplesOutput: String?
-
-        func validate() throws(OptionsError) {
-            try target.validate()
-            for (name, value) in [
-                ("--max-samples", maxSamples), ("--max-new-tokens", maxNewTokens), ("--draft-length", draftLength),
-                ("--ttt-length", tttLength),
-            ] {
-                if let value, value < 1 { throw .rule("\(name) must be at least 1") }
-            }
-            if draftLength > SpeculativeDecoding.longestDraft {
-                throw .rule("--draft-length must be at most \(SpeculativeDecoding.longestDraft)")
-            }
-        }
     }
 
     static let command = Command("evaluate", Options.self) { options in

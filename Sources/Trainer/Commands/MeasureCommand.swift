@@ -6,19 +6,11 @@ enum MeasureCommand {
         static let summary = "Measures a target: loading, forward passes of some lengths, and memory."
 
         var target = TargetOptions()
-        @Option("Tokens of a forward pass: one sequence.") var lengths: [Int] = [512, 2048]
-        @Option("Passes of each length, beside a first one that isn't counted; the fastest counts.") var repeats: Int =
-            3
+        @Option("Tokens of a forward pass: one sequence.", in: 1...1 << 24) var lengths: [Int] = [512, 2048]
+        @Option("Passes of each length, beside a first one that isn't counted; the fastest counts.", in: 1...1_000_000)
+        var repeats: Int = 3
         @Flag("Make the logits of all tokens too.") var logits
         @Flag("Print one JSON object.") var json
-
-        func validate() throws(OptionsError) {
-            try target.validate()
-            if repeats < 1 { throw .rule("--repeats must be at least 1") }
-            if let length = lengths.first(where: { $0 < 1 }) {
-                throw .rule("--lengths must be at least 1, not \(length)")
-            }
-        }
     }
 
     static let command = Command("measure", Options.self) { options in

@@ -9,8 +9,6 @@ enum ProbeCommand {
         @Option("Token ids: a JSON array.", value: "FILE") var inputIds: String
         @Option("Where hidden_states [layers + 1, tokens, hidden] and logits [tokens, vocab] go.", value: "FILE")
         var output: String
-
-        func validate() throws(OptionsError) { try target.validate() }
     }
 
     static let command = Command("probe", Options.self) { options in

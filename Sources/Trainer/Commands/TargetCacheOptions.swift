@@ -6,13 +6,10 @@ struct TargetCacheOptions: Options {
         "Keep the target's features in this directory, on a local disk, and compute only what isn't there.",
         value: "DIR")
     var targetCache: String?
-    @Option("The largest that a target's file in --target-cache gets, in GB.") var targetCacheSize: Float = 100
+    @Option("The largest that a target's file in --target-cache gets, in GB.", in: 0.001...1_000_000)
+    var targetCacheSize: Float = 100
     @Option("What the target's features are rounded to with --target-cache: to half the room, or not at all.")
     var targetCacheDtype: FeatureRecord.NumberType = .bfloat16
-
-    func validate() throws(OptionsError) {
-        if targetCacheSize < 0.001 { throw .rule("--target-cache-size must be at least 0.001, a megabyte") }
-    }
 
     var isUsed: Bool { targetCache != nil }
 

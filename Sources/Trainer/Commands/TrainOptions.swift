@@ -20,7 +20,8 @@ struct StoreOptions: Options {
     @Option("Directory of the stores.", value: "DIR") var cacheDir: String = "./cache"
     @Option("The chat template that the store must have been built with; any if left out.", value: "NAME|FILE")
     var chatTemplate: String?
-    @Option("The length that the store must have been built with, in tokens; any if left out.") var maxLength: Int?
+    @Option("The length that the store must have been built with, in tokens; any if left out.", in: 1...)
+    var maxLength: Int?
 
     /// Opens the store of some datasets.
     ///
@@ -37,22 +38,20 @@ struct StoreOptions: Options {
 struct TargetOptions: Options {
     @Option("The target: a directory with config.json and safetensors, or a GGUF file.", value: "DIR|GGUF")
     var targetModelPath: String
-    @Option("Ranks that share one copy of the target; must divide the number of ranks.") var tpSize: Int = 1
+    @Option("Ranks that share one copy of the target; must divide the number of ranks.", in: 1...)
+    var tpSize: Int = 1
     @Flag("Give ranks whole experts, instead of a part of each: for targets that have experts.") var expertParallel
-    @Option("Threads of each rank; as many as it has CPUs of its own if left out.") var numThreads: Int?
-    @Option("The longest that ranks wait for each other, in minutes; then they end, and say what they waited for.")
+    @Option("Threads of each rank; as many as it has CPUs of its own if left out.", in: 1...1024)
+    var numThreads: Int?
+    @Option(
+        "The longest that ranks wait for each other, in minutes; then they end, and log what they waited for.",
+        in: 0.01...100_000)
     var distTimeout: Float = 20
     @Option("What matrix products round their operands to; sums, weights and all else are float32.")
     var dtype: MatrixPrecision = .float32
     @Option("Who multiplies in float32; auto: oneDNN on CPUs with AVX-512, OpenBLAS on others.")
     var gemmLibrary: GEMMLibrary = .auto
     @Flag("Log at the end how long each part took: target, draft, communication and others.") var profile
-
-    func validate() throws(OptionsError) {
-        if tpSize < 1 { throw .rule("--tp-size must be at least 1") }
-        if distTimeout <= 0 { throw .rule("--dist-timeout must be above 0") }
-        if let numThreads, numThreads < 1 { throw .rule("--num-threads must be at least 1") }
-    }
 }
 
 /// The draft and how it learns.
@@ -61,13 +60,16 @@ struct DraftOptions: Options {
     var draftModelConfig: String?
     @Option("A draft to begin with instead of a new one, its vocabulary and configuration too.", value: "DIR")
     var ckptDir: String?
-    @Option("Tokens that the draft knows; the configuration's, or at most 32000, if left out.")
+    @Option(
+        "Tokens that the draft knows; the configuration's, or at most 32000, if left out.",
+        in: ModelConfiguration.vocabSizes)
     var draftVocabSize: Int?
     @Option("What the draft's lm_head begins with: the target's rows, scaled, or random numbers.")
     var lmHeadInit: LMHeadInit = .target
     @Flag("Keep the target's head as the draft's, without training it.") var freezeLmHead
-    @Option("Steps of training-time test.") var tttLength: Int = 7
-    @Option("How much less each step of training-time test counts than the one before.") var tttLossDecay: Float = 0.8
+    @Option("Steps of training-time test.", in: 1...64) var tttLength: Int = 7
+    @Option("Factor by which the loss of each further step of training-time test is multiplied.", in: 0...1)
+    var tttLossDecay: Float = 0.8
     @Option("Which tokens are learnt: those a draft is asked for, or those that EAGLE and SpecForge learn.")
     var lossMaskAlignment: TrainingTimeTestPlan.LossMaskAlignment = .label
     @Option("What the loss is a mean over: supervised tokens, or all rows as EAGLE and SpecForge do.")
@@ -75,8 +77,9 @@ struct DraftOptions: Options {
 
     @Option("What is minimised: cross-entropy, or what is accepted: its negative log, or both by how much is accepted.")
     var lkLossType: LKLossType = .none
-    @Option("With --lk-loss-type lambda, what cross-entropy weighs where nothing is accepted.") var klScale: Float = 1
-    @Option("With --lk-loss-type lambda, how fast cross-entropy's weight falls with what is accepted.")
+    @Option("With --lk-loss-type lambda, what cross-entropy weighs where nothing is accepted.", in: 0...1)
+    var klScale: Float = 1
+    @Option("With --lk-loss-type lambda, how fast cross-entropy's weight falls with what is accepted.", in: 0...1000)
     var klDecay: Float = 1
 
     enum LKLossType: String, CaseIterable, OptionValue { case none, alpha, lambda }
@@ -84,8 +87,6 @@ struct DraftOptions: Options {
     enum LMHeadInit: String, CaseIterable, OptionValue { case target, random }
 
     func validate() throws(OptionsError) {
-        if tttLength < 1 { throw .rule("--ttt-length must be at least 1") }
-        if let draftVocabSize, draftVocabSize < 1 { throw .rule("--draft-vocab-size must be at least 1") }
         if draftVocabSize != nil, draftModelConfig != nil {
             throw .rule("--draft-vocab-size has no effect beside --draft-model-config, whose draft_vocab_size counts")
         }
@@ -97,8 +98,6 @@ struct DraftOptions: Options {
         if freezeLmHead, lmHeadInit == .random {
             throw .rule("--freeze-lm-head needs --lm-head-init target: a random head that isn't trained says nothing")
         }
-        if !(0...1 ~= klScale) { throw .rule("--kl-scale must be between 0 and 1") }
-        if klDecay < 0 { throw .rule("--kl-decay must be at least 0") }
         if lkLossType != .lambda, klScale != 1 || klDecay != 1 {
             throw .rule("--kl-scale and --kl-decay have an effect with --lk-loss-type lambda alone")
         }
@@ -120,42 +119,37 @@ struct DraftOptions: Options {
 
 /// Steps, batches and the optimizer.
 struct OptimizerOptions: Options {
-    @Option("Passes over the data.") var numEpochs: Int = 10
-    @Option("Steps to stop after; the learning rate falls to zero by then. Of all epochs if left out.")
+    @Option("Passes over the data.", in: 1...1_000_000) var numEpochs: Int = 10
+    @Option("Steps to stop after; the learning rate falls to zero by then. Of all epochs if left out.", in: 1...1 << 40)
     var totalSteps: Int?
-    @Option("Sequences that a rank works on at a time.") var batchSize: Int = 1
-    @Option("Sequences of a step over all ranks.") var draftGlobalBatchSize: Int = 8
-    @Option("Peak learning rate.") var learningRate: Float = 1e-4
-    @Option("Share of the steps in which the learning rate rises.") var warmupRatio: Float = 0.015
-    @Option("Largest norm of the gradient; longer ones are scaled down.") var maxGradNorm: Float = 0.5
-    @Option("AdamW's beta 1.") var adamBeta1: Float = 0.9
-    @Option("AdamW's beta 2.") var adamBeta2: Float = 0.999
-    @Option("AdamW's weight decay.") var weightDecay: Float = 0
+    @Option("Sequences that a rank works on at a time.", alias: "--draft-micro-batch-size", in: 1...1 << 20)
+    var batchSize: Int = 1
+    @Option("Sequences of a step over all ranks.", in: 1...1 << 20) var draftGlobalBatchSize: Int = 8
+    @Option("Peak learning rate.", in: 0...1000) var learningRate: Float = 1e-4
+    @Option("Share of the steps in which the learning rate rises.", in: 0...1) var warmupRatio: Float = 0.015
+    @Option("Largest norm of the gradient; longer ones are scaled down.", in: .above(0)) var maxGradNorm: Float = 0.5
+    @Option("AdamW's beta 1.", in: 0..<1) var adamBeta1: Float = 0.9
+    @Option("AdamW's beta 2.", in: 0..<1) var adamBeta2: Float = 0.999
+    @Option("AdamW's weight decay.", in: 0...1000) var weightDecay: Float = 0
     @Flag("Give the same result bit by bit for any number of ranks, working on one sequence at a time.")
     var deterministic
-    @Option("Seed of the samples' order and the draft's first weights.") var seed: Int = 0
+    @Option("Seed of the samples' order and the draft's first weights.", in: 0...) var seed: Int = 0
 
     func validate() throws(OptionsError) {
-        if numEpochs < 1 { throw .rule("--num-epochs must be at least 1") }
-        if let totalSteps, totalSteps < 1 { throw .rule("--total-steps must be at least 1") }
         if deterministic, batchSize > 1 {
             throw .rule("--deterministic works on one sequence at a time: leave out --batch-size \(batchSize)")
         }
-        if batchSize < 1 { throw .rule("--batch-size must be at least 1") }
-        if draftGlobalBatchSize < 1 { throw .rule("--draft-global-batch-size must be at least 1") }
-        if learningRate < 0 { throw .rule("--learning-rate must be at least 0") }
-        if !(0...1 ~= warmupRatio) { throw .rule("--warmup-ratio must be between 0 and 1") }
-        if maxGradNorm <= 0 { throw .rule("--max-grad-norm must be above 0") }
     }
 }
 
 /// What is written, and when.
 struct OutputOptions: Options {
     @Option("Directory of checkpoints and metrics.", value: "DIR") var outputDir: String
-    @Option("Steps between lines of the log and of metrics.jsonl.") var logSteps: Int = 10
-    @Option("Steps, or time as in 30m or 2h, between checkpoints, beside those at the end of each epoch.")
+    @Option("Steps between lines of the log and of metrics.jsonl.", in: 1...) var logSteps: Int = 10
+    @Option(
+        "Steps (not epochs), or time as in 30m or 2h, between checkpoints, beside those at the end of each epoch.")
     var saveInterval: SaveInterval?
-    @Option("Checkpoints to keep, beside the best one; all if left out.") var keepLast: Int?
+    @Option("Checkpoints to keep, beside the best one; all if left out.", in: 1...) var keepLast: Int?
     @Option("How a checkpoint's model.safetensors stores weights.") var saveDtype: SaveType = .bfloat16
     @Option("Where metrics go beside metrics.jsonl: event files in the output directory's tensorboard folder.")
     var reportTo: ReportTarget = .none
@@ -167,14 +161,6 @@ struct OutputOptions: Options {
         case bfloat16, float32
 
         var type: TensorType { self == .bfloat16 ? .bfloat16 : .float32 }
-    }
-
-    func validate() throws(OptionsError) {
-        for (name, value) in [
-            ("--log-steps", logSteps), ("--keep-last", keepLast),
-        ] {
-            if let value, value < 1 { throw .rule("\(name) must be at least 1") }
-        }
     }
 }
 
@@ -190,10 +176,6 @@ struct TrainOptions: Options {
     var optimizer = OptimizerOptions()
 
     func validate() throws(OptionsError) {
-        try target.validate()
-        try cache.validate()
-        try output.validate()
-        try evaluation.validate()
         try draft.validate()
         try optimizer.validate()
         for (name, value) in [("--eval-interval", evaluation.evalInterval), ("--patience", evaluation.patience)]

@@ -1,0 +1,46 @@
+import TestSupport
+import Testing
+
+@testable import Shared
+@testable import Trainer
+
+/// Every number that an option of Trainer's accepts is within a range that its declaration names.
+struct TrainerOptionsTests {
+    private static let commands = TrainerCommand.program.commands
+
+    /// Every option of a command and a value for each that is required.
+    private static func required(_ command: Command) -> [String] {
+        command.options.filter(\.isRequired).flatMap { ["\($0.name)=none"] }
+    }
+
+    @Test func everyNumberHasARange() {
+        for command in Self.commands {
+            for option in command.options where option.isNumeric {
+                #expect(option.range != nil, "\(command.name) \(option.name)")
+            }
+        }
+    }
+
+    /// Refused before MPI is started or a file is opened, or accepted and then refused for what isn't there.
+    @Test(arguments: ["\(Int.min)", "-1", "nan", "inf", "1e39", "99999999999999999999", ""])
+    func numbersBeyondAllMeaningAreRefusedByTheirRange(value: String) throws {
+        for command in Self.commands {
+            for option in command.options where option.isNumeric {
+                let end = try ProgramRun("Trainer", [command.name, "\(option.name)=\(value)"] + Self.required(command))
+                    .finish()
+                let call = "\(command.name) \(option.name)=\(value)"
+                #expect(end.code == 64, "\(call): \(end.code) \(end.errors)")
+                #expect(
+                    end.errors.contains(option.range ?? "?") && end.errors.contains(option.name),
+                    "\(call): \(end.errors)")
+            }
+        }
+    }
+
+    @Test func theNamesOfAnotherTrainersBatchesAreUnderstood() throws {
+        let options = try TrainOptions.parse([
+            "--target-model-path", "t", "--train-data-path", "d", "--output-dir", "o", "--draft-micro-batch-size", "3",
+        ])
+        #expect(options.optimizer.batchSize == 3)
+    }
+}
