@@ -205,6 +205,47 @@ check "a number of ranks that tensor parallelism doesn't divide is refused" \
     refuses "tp-size" train 3 "$scratch/refused" --tp-size 2
 check "training without a store says how to build it" \
     refuses "Preprocess build" train 2 "$scratch/refused" --max-length 128
+# A target of 134 GB in float32: a sparse file, of which nothing is ever read.
+vast=$scratch/vast
+mkdir "$vast"
+cp "$model"/tokenizer* "$vast"
+"$python" - "$model/config.json" "$vast" <<'END'
+import json, struct, sys
+config = json.load(open(sys.argv[1]))
+hidden, inner, layers = 1024, 4096, 2000
+config.update(hidden_size=hidden, intermediate_size=inner, num_hidden_layers=layers, head_dim=64,
+              num_attention_heads=16, num_key_value_heads=16)
+json.dump(config, open(sys.argv[2] + "/config.json", "w"))
+shapes = {"model.embed_tokens.weight": [config["vocab_size"], hidden], "model.norm.weight": [hidden],
+          "lm_head.weight": [config["vocab_size"], hidden]}
+for layer in range(layers):
+    name = f"model.layers.{layer}."
+    for norm in ("input_layernorm", "post_attention_layernorm"):
+        shapes[f"{name}{norm}.weight"] = [hidden]
+    for part in "qkvo":
+        shapes[f"{name}self_attn.{part}_proj.weight"] = [hidden, hidden]
+    for part, shape in (("gate", [inner, hidden]), ("up", [inner, hidden]), ("down", [hidden, inner])):
+        shapes[f"{name}mlp.{part}_proj.weight"] = shape
+header, offset = {}, 0
+for name, shape in shapes.items():
+    size = 4 * shape[0] * (shape[1] if len(shape) > 1 else 1)
+    header[name] = {"dtype": "F32", "shape": shape, "data_offsets": [offset, offset + size]}
+    offset += size
+text = json.dumps(header).encode()
+with open(sys.argv[2] + "/model.safetensors", "wb") as file:
+    file.write(struct.pack("<Q", len(text)) + text)
+    file.truncate(8 + len(text) + offset)
+END
+plans() {
+    local memory
+    memory=$("$programs/Trainer" plan --target-model-path "$vast" --max-length 16 --json |
+        "$python" -c 'import json, sys; print(json.load(sys.stdin)["memory"]["the target'"'"'s weights"])')
+    [ "$memory" -gt 130000000000 ]
+}
+check "a target larger than this machine is planned for" plans
+check "a target that memory doesn't have room for is refused before it is read" \
+    refuses "GB available" train 2 "$scratch/refused" --target-model-path "$vast"
+check "an evaluation of such a target too" refuses "GB available" trainer 1 measure --target-model-path "$vast"
 check "a store of another target's tokens is refused" \
     refuses "was built for a vocabulary of" train 2 "$scratch/refused" \
     --target-model-path "$root/fixtures/tokenizers/smollm2"

@@ -127,7 +127,8 @@ struct OptimizerOptions: Options {
     @Option("Sequences of a step over all ranks.", in: 1...1 << 20) var draftGlobalBatchSize: Int = 8
     @Option("Peak learning rate.", in: 0...1000) var learningRate: Float = 1e-4
     @Option("Share of the steps in which the learning rate rises.", in: 0...1) var warmupRatio: Float = 0.015
-    @Option("Largest norm of the gradient; longer ones are scaled down.", in: .above(0)) var maxGradNorm: Float = 0.5
+    @Option("Largest norm of the gradient; longer ones are scaled down.", in: .above(0, through: 1e12))
+    var maxGradNorm: Float = 0.5
     @Option("AdamW's beta 1.", in: 0..<1) var adamBeta1: Float = 0.9
     @Option("AdamW's beta 2.", in: 0..<1) var adamBeta2: Float = 0.999
     @Option("AdamW's weight decay.", in: 0...1000) var weightDecay: Float = 0
