@@ -16,6 +16,13 @@ struct FixedTarget: DistributedTargetModel {
         random.fill(head)
     }
 
+    /// A target of which nothing but the head is used.
+    init(head: Matrix) {
+        configuration = TargetShape(hiddenSize: head.columns, vocabSize: head.rows, numHiddenLayers: 0)
+        table = head
+        self.head = head
+    }
+
     var vocabulary: Range<Int> { 0..<configuration.vocabSize }
 
     func embed(_ ids: [Int32], into embedding: Matrix) { embedding.gather(ids, from: table) }
