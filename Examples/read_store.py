@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """Reads a store that Preprocess built; Documentation/StoreFormat.md describes the format.
 
-usage: read_store.py STORE.mdb [--sample N | --counts | --manifest]
+usage: read_store.py STORE.mdb [--sample N | --counts | --manifest | --mapping SIZE]
 
 Without an option, writes every sample as a JSON object a line, as `Preprocess dump` does.
+--mapping writes d2t and t2d of the draft vocabulary of SIZE tokens, the store's or else derived from its counts.
 Needs the packages lmdb and zstandard: pip install lmdb zstandard
 """
 import argparse
@@ -11,6 +12,9 @@ import json
 
 import lmdb
 import zstandard
+
+
+FORMAT = 3
 
 
 class Reader:
@@ -32,6 +36,13 @@ class Reader:
     def varints(self, count):
         return [self.varint() for _ in range(count)]
 
+    def mask(self, length):
+        """Runs of zeros and ones by turns."""
+        mask = []
+        for run, tokens in enumerate(self.varints(self.varint())):
+            mask += [run % 2] * tokens
+        return mask
+
     def string(self):
         length = self.varint()
         self.position += length
@@ -44,6 +55,8 @@ class Store:
         self.transaction = self.environment.begin(buffers=True)
         self.decompressor = zstandard.ZstdDecompressor()
         self.manifest = json.loads(self.content("manifest"))
+        if self.manifest["format"] != FORMAT or self.manifest["state"] != "complete":
+            raise SystemExit(f"{path}: is no whole store of format {FORMAT}")
         self.id_by_rank = self.read_ranks()
         self.groups = self.read_index()
 
@@ -73,7 +86,7 @@ class Store:
         return groups
 
     def samples(self, number):
-        """The samples of a group: id, token ids and loss mask."""
+        """The samples of a group: id, token ids, loss mask and attention mask."""
         block, offset, size, first, lengths = self.groups[number]
         frame = self.transaction.get(f"block/{block:010}".encode())[offset : offset + size]
         reader = Reader(self.decompressor.decompress(frame))
@@ -83,18 +96,40 @@ class Store:
             count, _bytes, _file, _line = reader.varints(4)
             assert count == length
             name = reader.string()
-            mask = []
-            for run, tokens in enumerate(reader.varints(reader.varint())):
-                mask += [run % 2] * tokens
-            assert len(mask) == length
-            heads.append((name, mask))
-        for (name, mask), length in zip(heads, lengths):
-            yield name, [self.id_by_rank[rank] for rank in reader.varints(length)], mask
+            loss, attention = reader.mask(length), reader.mask(length) or [1] * length
+            assert len(loss) == len(attention) == length
+            heads.append((name, loss, attention))
+        for (name, loss, attention), length in zip(heads, lengths):
+            yield name, [self.id_by_rank[rank] for rank in reader.varints(length)], loss, attention
         assert reader.position == len(reader.content)
 
     def counts(self):
         reader = Reader(self.content("counts"))
         return reader.varints(reader.varint())
+
+    def mapping(self, size):
+        """The target's ids of a draft vocabulary, ascending."""
+        if size not in self.manifest["draft_vocab_sizes"]:
+            return derive(self.counts(), self.manifest["special_tokens"].values(), size)
+        reader = Reader(self.content(f"mapping/{size:010}"))
+        assert reader.varints(2) == [self.manifest["vocab_size"], size]
+        ids, following = [], 0
+        for skipped in reader.varints(size):
+            ids.append(following + skipped)
+            following = ids[-1] + 1
+        return ids
+
+
+def derive(counts, special_tokens, size):
+    """The draft vocabulary that counts give: special tokens, then the most frequent ones, of equal ones the lowest id."""
+    chosen = set(special_tokens)
+    if not len(chosen) <= size <= len(counts):
+        raise SystemExit(f"no draft vocabulary has {size} tokens: {len(chosen)} to {len(counts)}")
+    for token in sorted(range(len(counts)), key=lambda token: (-counts[token], token)):
+        if len(chosen) == size:
+            break
+        chosen.add(token)
+    return sorted(chosen)
 
 
 def main():
@@ -103,6 +138,7 @@ def main():
     parser.add_argument("--sample", type=int)
     parser.add_argument("--counts", action="store_true")
     parser.add_argument("--manifest", action="store_true")
+    parser.add_argument("--mapping", type=int, metavar="SIZE")
     options = parser.parse_args()
     store = Store(options.store)
     if options.manifest:
@@ -111,12 +147,19 @@ def main():
     if options.counts:
         print(json.dumps(store.counts()))
         return
+    if options.mapping is not None:
+        ids = store.mapping(options.mapping)
+        chosen = set(ids)
+        d2t = [token - draft for draft, token in enumerate(ids)]
+        t2d = [int(token in chosen) for token in range(store.manifest["vocab_size"])]
+        print(json.dumps({"d2t": d2t, "t2d": t2d}))
+        return
     for group, (*_, first, lengths) in enumerate(store.groups):
         if options.sample is not None and not first <= options.sample < first + len(lengths):
             continue
-        for number, (name, ids, mask) in enumerate(store.samples(group), first):
+        for number, (name, ids, loss, attention) in enumerate(store.samples(group), first):
             if options.sample in (None, number):
-                sample = {"id": name, "input_ids": ids, "loss_mask": mask, "attention_mask": [1] * len(ids)}
+                sample = {"id": name, "input_ids": ids, "loss_mask": loss, "attention_mask": attention}
                 print(json.dumps(sample, ensure_ascii=False))
 
 

@@ -98,7 +98,7 @@ import Testing
         // Two files are a dataset of their own.
         let other = try data(conversationLines(5), "other.jsonl")
         #expect(try run(arguments([path, other])).output.contains("36 read"))
-        #expect(try StoreLocation.stores(in: cache).count == 2)
+        #expect(try CacheDirectory(cache).stores().count == 2)
     }
 
     @Test func takesFilesOfAllFormsByAPattern() throws {

@@ -95,7 +95,7 @@ struct ConversationParserTests {
         (#"{"input_ids": [1, 2], "loss_mask": [1]}"#, "has 2 'input_ids' and 1 of 'loss_mask'"),
         (#"{"input_ids": [1, -2], "loss_mask": [1, 1]}"#, "element 1 of 'input_ids' is no token's id"),
         (#"{"input_ids": [1], "loss_mask": [2]}"#, "element 0 of 'loss_mask' is neither 0 nor 1"),
-        (#"{"input_ids": 7, "loss_mask": [2]}"#, "'input_ids' and 'loss_mask' should be arrays"),
+        (#"{"input_ids": 7, "loss_mask": [2]}"#, "'input_ids' is an integer, should be an array"),
     ])
     func refusesOtherTokens(text: String, detail: String) {
         #expect(throws: Rejection(.badTokens, detail)) { try parse(text) }

@@ -23,8 +23,14 @@ func storeRecords(_ count: Int, seed: UInt64 = 1, vocabSize: Int = 1000) -> [Sou
         var mask = ids.map { _ in false }
         let start = Int.random(in: 0..<ids.count, using: &random)
         for position in start..<ids.count { mask[position] = position % 17 != 0 }
+        // Some rows are padded: before, after or on both sides.
+        let (before, after) = i % 11 == 4 ? (i % 3 == 0 ? 0 : 2, i % 3 == 1 ? 0 : 3) : (0, 0)
+        let sample = Sample(
+            inputIDs: Array(repeating: 0, count: before) + ids + Array(repeating: 0, count: after),
+            lossMask: Array(repeating: false, count: before) + mask + Array(repeating: false, count: after),
+            leadingPadding: before, trailingPadding: after)
         return SourceRecord(
-            source: source, offset: i * 100, outcome: .kept([Sample(inputIDs: ids, lossMask: mask)]),
+            source: source, offset: i * 100, outcome: .kept([sample]),
             repairs: i % 7 == 0 ? [.init("leading", droppedMessages: 2)] : [])
     }
 }
@@ -84,6 +90,49 @@ struct SampleStoreTests {
         let kept = records.filter { if case .kept = $0.outcome { true } else { false } }
         #expect(try (0..<store.count).map(store.source) == kept.map(\.source))
         try store.verify()
+    }
+
+    @Test func hasTheMappingsThatItWasGivenAndDerivesOthersAlike() throws {
+        let records = storeRecords(300)
+        let writer = try SampleStoreWriter(path: path, manifest: storeManifest())
+        for record in records { try writer.add(record) }
+        _ = try writer.finish([.init(digest: Digest(of: "data"))], draftVocabSizes: [2, 50, 1000])
+        let store = try SampleStore(reading: path)
+        #expect(store.manifest.draftVocabSizes == [2, 50, 1000])
+        for size in [2, 50, 1000, 51] {
+            let mapping = try store.vocabularyMapping(draftVocabSize: size)
+            #expect(try mapping == store.derivedMapping(draftVocabSize: size) && mapping.draftVocabSize == size)
+        }
+        try store.verify()
+        #expect(throws: VocabularyError.self) { try store.vocabularyMapping(draftVocabSize: 1) }
+    }
+
+    /// Given later, they make the same file as given at once; nothing but them and the manifest is made again.
+    @Test func getsMappingsLaterAsIfAtOnce() throws {
+        let records = storeRecords(300)
+        let other = scratch.file("other.mdb")
+        for (path, sizes) in [(path, [20, 50, 300]), (other, [50])] {
+            let writer = try SampleStoreWriter(path: path, manifest: storeManifest())
+            for record in records { try writer.add(record) }
+            _ = try writer.finish([.init(digest: Digest(of: "data"))], draftVocabSizes: sizes)
+        }
+        let reader = try SampleStore(reading: other)
+        try StoreSeal.replaceMappings(of: reader, [20, 50, 300])
+        #expect(try readFile(other) == readFile(path))
+        #expect(try reader.sample(at: 3) == SampleStore(reading: path).sample(at: 3))
+    }
+
+    @Test func verifyingFindsAMappingThatIsNotTheStores() throws {
+        let writer = try SampleStoreWriter(path: path, manifest: storeManifest())
+        for record in storeRecords(100) { try writer.add(record) }
+        _ = try writer.finish([.init(digest: Digest(of: "data"))], draftVocabSizes: [50])
+        let wrong = VocabularyMapping(
+            draftToTarget: Array(0..<50), counts: try SampleStore(reading: path).tokenCounts())
+        let other = scratch.file("other.mdb")
+        try rewriteStore(path, to: other) { key, _ in key.hasPrefix("mapping/") ? wrong.encoded : nil }
+        #expect { try SampleStore(reading: other).verify() } throws: {
+            "\($0)".hasSuffix("its draft vocabulary of 50 isn't the one of its token counts")
+        }
     }
 
     @Test func countsWhatWasReadAndSupervised() throws {

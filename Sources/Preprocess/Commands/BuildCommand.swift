@@ -9,50 +9,82 @@ enum BuildCommand {
         // Buffers that only a very large record needs; those of usual batches are smaller and used again.
         Machine.returnFreedMemory(from: 4 << 20)
         let (format, target) = try options.format.load()
-        let draftVocabSize = try options.draftVocabSize(vocabSize: target.vocabSize)
+        let draftVocabSizes = try options.draftVocabSizes(target)
         let manifest = try options.manifest(target, format)
-        let path = StoreLocation.path(cacheDir: options.cacheDir, dataPaths: options.trainDataPath)
-        try makeDirectory(options.cacheDir)
-        let exchange = try LaunchedRank.current().map { RankExchange($0, store: path) }
+        let path = StoreLocation.path(cacheDir: options.cache.cacheDir, dataPaths: options.trainDataPath)
+        let cache = try CacheDirectory(making: options.cache.cacheDir)
+        let exchange = try LaunchedRank.current().map {
+            RankExchange($0, store: path, request: try RankRequest(manifest))
+        }
         if let exchange, exchange.place.rank > 0 { return try help(exchange, target, format, options) }
         // What needs no build needs no lock: a cache that others keep, and this user only reads, will do.
-        if exchange == nil, !options.force, try reasonToBuild(path, manifest, options.trainDataPath) == nil {
-            return try show(BuildReport(isUpToDate: true), of: path, draftVocabSize, options)
+        if exchange == nil, !options.force, try reasonToBuild(path, manifest, options.trainDataPath) == nil,
+            try missingMappings(path, options).isEmpty
+        {
+            return try show(BuildReport(isUpToDate: true), of: path, draftVocabSizes, options)
         }
         let lock = try BuildLock(path) { Log.line("waiting for another build of \(path)") }
         defer { withExtendedLifetime(lock) {} }
         let report: BuildReport
         do {
-            try RankExchange.removeLeftovers(of: path)
-            report = try buildIfNeeded(path, manifest, target, format, options, with: exchange)
+            try cache.removeLeftovers(StoreLocation.key(options.trainDataPath))
+            report = try buildIfNeeded(
+                path, manifest, target, format, draftVocabSizes, options, in: cache, with: exchange)
         } catch {
+            try? exchange?.end(failure: "\(error)")
             if !fileExists(path), !fileExists("\(path).partial") { try lock.removeFile() }
             throw error
         }
-        try show(report, of: path, draftVocabSize, options)
+        try show(report, of: path, draftVocabSizes, options)
     }
 
     /// Builds the store unless it is there or another is the same.
     private static func buildIfNeeded(
         _ path: String, _ manifest: StoreManifest, _ target: TargetText, _ format: ChatFormat,
-        _ options: BuildOptions, with exchange: RankExchange?
+        _ draftVocabSizes: [Int], _ options: BuildOptions, in cache: CacheDirectory, with exchange: RankExchange?
     ) throws -> BuildReport {
         let reason = options.force ? "" : try reasonToBuild(path, manifest, options.trainDataPath)
         if let reason, !reason.isEmpty { Log.line("building again: \(reason)") }
-        let isThere = try reason == nil || (!options.force && linked(path, manifest, options.cacheDir))
+        let isThere = try reason == nil || (!options.force && linked(options, manifest, in: cache))
         if isThere { try exchange?.begin(skip: nil) }
         let report =
             try isThere
-            ? BuildReport(isUpToDate: true) : build(path, manifest, target, format, options, with: exchange)
+            ? BuildReport(isUpToDate: true)
+            : build(path, manifest, target, format, draftVocabSizes, options, with: exchange)
         try exchange?.end()
+        if isThere { try addMappings(path, options) }
         return report
     }
 
+    /// The draft vocabularies that were asked for by their sizes and that the store hasn't.
+    private static func missingMappings(_ path: String, _ options: BuildOptions) throws -> Set<Int> {
+        Set(options.draftVocabSize).subtracting(try SampleStore(reading: path).manifest.draftVocabSizes)
+    }
+
+    /// Gives a store that is up to date the draft vocabularies that it hasn't: nothing is tokenized for it.
+    private static func addMappings(_ path: String, _ options: BuildOptions) throws {
+        let missing = try missingMappings(path, options)
+        guard !missing.isEmpty else { return }
+        let store = try SampleStore(reading: path)
+        try StoreSeal.replaceMappings(of: store, missing.union(store.manifest.draftVocabSizes).sorted())
+        Log.line("added draft vocabularies of \(missing.sorted().map(String.init).joined(separator: ", ")) tokens")
+    }
+
+    /// Sizes of the draft vocabularies that a store gets: those asked for, and those of the store that it replaces.
+    private static func mappings(
+        _ asked: [Int], replacing path: String, _ manifest: StoreManifest, _ options: BuildOptions
+    ) -> [Int] {
+        let old = options.force ? nil : try? SampleStore(reading: path).manifest
+        guard let old, old.vocabSize == manifest.vocabSize else { return asked }
+        let smallest = Set(manifest.specialTokens.map(\.id)).count
+        return Set(asked).union(old.draftVocabSizes.filter { $0 >= smallest }).sorted()
+    }
+
     private static func show(
-        _ report: BuildReport, of path: String, _ draftVocabSize: Int, _ options: BuildOptions
+        _ report: BuildReport, of path: String, _ draftVocabSizes: [Int], _ options: BuildOptions
     ) throws {
         var report = report
-        try report.add(SampleStore(reading: path), draftVocabSize: draftVocabSize)
+        try report.add(SampleStore(reading: path), draftVocabSizes: draftVocabSizes)
         print(options.json ? report.json.compact : report.text)
     }
 
@@ -62,18 +94,26 @@ enum BuildCommand {
         let old: StoreManifest
         do {
             old = try SampleStore(reading: path).manifest
+        } catch let error as StoreFormatError where error.isNewer {
+            throw StoreError(
+                path,
+                "is a store of format \(error.format), which a newer version made; use another --cache-dir, or --force")
         } catch {
             return "\(error)"
         }
-        let changes =
-            old.changes(to: wanted) + [try StoreLocation.change(since: old, dataPaths: data)].compactMap(\.self)
+        let comparison = try StoreLocation.check(old, dataPaths: data)
+        if let moved = comparison.moved { StoreLink.remember(moved, of: path) }
+        let changes = old.changes(to: wanted) + [comparison.change].compactMap(\.self)
         return changes.isEmpty ? nil : changes.joined(separator: "; ")
     }
 
     /// Uses another dataset's store, if it was built from the same contents in the same way.
-    private static func linked(_ path: String, _ manifest: StoreManifest, _ cacheDir: String) throws -> Bool {
-        guard let twin = try StoreLocation.twin(of: manifest, in: cacheDir, except: path),
-            try StoreLink.make(path, to: twin.store, files: twin.files)
+    private static func linked(
+        _ options: BuildOptions, _ manifest: StoreManifest, in cache: CacheDirectory
+    ) throws -> Bool {
+        let key = StoreLocation.key(options.trainDataPath)
+        guard let twin = try StoreLocation.twin(of: manifest, in: cache, except: cache.path(.store, key)),
+            try StoreLink.make(key, in: cache, to: twin.store, files: twin.files)
         else { return false }
         Log.line("linked to \(twin.store), which was built from the same contents")
         return true
@@ -131,10 +171,11 @@ enum BuildCommand {
 
     private static func build(
         _ path: String, _ manifest: StoreManifest, _ target: TargetText, _ format: ChatFormat,
-        _ options: BuildOptions, with exchange: RankExchange?
+        _ draftVocabSizes: [Int], _ options: BuildOptions, with exchange: RankExchange?
     ) throws -> BuildReport {
         try check(format, target, options)
         let pipeline = try pipeline(target, format, options)
+        let mappings = mappings(draftVocabSizes, replacing: path, manifest, options)
         let writer = try SampleStoreWriter(path: path, manifest: manifest, isFresh: options.force)
         if writer.recordsDone > 0 {
             Log.line("going on behind record \(writer.recordsDone) of an unfinished build")
@@ -147,7 +188,7 @@ enum BuildCommand {
         let size = manifest.files.map(\.status.size).reduce(0, +)
         let progress = Progress("reading", total: Double(size) / 1e6, unit: "MB")
         defer { progress.finish() }
-        let finished = try pipeline.run(into: writer, with: exchange) { bytesRead, counts in
+        let finished = try pipeline.run(into: writer, draftVocabSizes: mappings, with: exchange) { bytesRead, counts in
             let seconds = (ContinuousClock.now - start).seconds
             let rate = Double(counts.tokens - before) / max(seconds, 1e-9)
             progress.update(

@@ -16,15 +16,15 @@ struct BuildOptions: Options {
     var trainDataPath: [String]
     var format = ChatFormatOptions()
     @Flag("Build even if the chat template fails check-template.") var ignoreTemplateCheck
-    @Option("Directory of the sample stores.", value: "DIR") var cacheDir: String
+    var cache = CacheOption()
     @Option("The most tokens of a sample.", in: lengths) var maxLength = 2048
     @Option("Longer samples are cut off at the most tokens, rejected, or become several samples.")
     var overflow = Overflow.truncate
     @Option("Texts of tokens that are never supervised.", value: "TOKEN...") var ignoreToken: [String] = []
     @Option(
-        "Draft vocabulary size whose coverage is reported (default 32000, or the target's if that is less).",
-        in: ModelConfiguration.vocabSizes)
-    var draftVocabSize: Int?
+        "Sizes of the draft vocabularies whose mappings the store gets (default 32000, or the target's if that is less).",
+        value: "INT...", in: ModelConfiguration.vocabSizes)
+    var draftVocabSize: [Int] = []
     @Flag("Records have a string 'text' that is in the model's own format already.") var isPreformatted
     @Flag("Only the assistant's last turn is supervised.") var trainOnlyLastTurn
     @Flag("Each of the assistant's turns is a sample of its own, with what stands before it.") var rowPerTurn
@@ -81,13 +81,16 @@ struct BuildOptions: Options {
         return ids
     }
 
-    /// The draft vocabulary size to report on.
-    func draftVocabSize(vocabSize: Int) throws -> Int {
-        guard let size = draftVocabSize else { return min(Self.defaultDraftVocabSize, vocabSize) }
-        guard size <= vocabSize else {
-            throw OptionsError.rule(
-                "--draft-vocab-size is \(size), should be at most the target's vocabulary, \(vocabSize)")
+    /// Sizes of the draft vocabularies that a new store gets, ascending.
+    /// - Throws: `OptionsError` if the target has no draft vocabulary of a size.
+    func draftVocabSizes(_ target: TargetText) throws(OptionsError) -> [Int] {
+        guard !draftVocabSize.isEmpty else { return [min(Self.defaultDraftVocabSize, target.vocabSize)] }
+        let smallest = max(1, Set(target.specialTokens.map(\.id)).count)
+        if let size = draftVocabSize.first(where: { !(smallest...target.vocabSize).contains($0) }) {
+            throw .rule(
+                "--draft-vocab-size is \(size), should be \(smallest), for the tokens that are always in it, to the "
+                    + "target's vocabulary, \(target.vocabSize)")
         }
-        return size
+        return Set(draftVocabSize).sorted()
     }
 }

@@ -9,8 +9,8 @@ struct BuildReport {
     private var path = ""
     private var bytes = 0
     private var counts = StoreCounts()
-    private var draftVocabSize = 0
-    private var coverage = 0.0
+    /// Of each draft vocabulary that was asked for: its size and the share of supervised tokens that it has.
+    private var draftVocabularies: [(size: Int, coverage: Double)] = []
 
     init(isUpToDate: Bool, seconds: Double = 0, newTokens: Int = 0) {
         self.isUpToDate = isUpToDate
@@ -18,12 +18,13 @@ struct BuildReport {
         self.newTokens = newTokens
     }
 
-    mutating func add(_ store: SampleStore, draftVocabSize: Int) throws {
+    mutating func add(_ store: SampleStore, draftVocabSizes: [Int]) throws {
         path = store.path
         bytes = try FileStatus(of: store.path).size
         counts = store.manifest.counts
-        self.draftVocabSize = draftVocabSize
-        coverage = try store.vocabularyMapping(draftVocabSize: draftVocabSize).coverage
+        draftVocabularies = try draftVocabSizes.map {
+            ($0, try store.vocabularyMapping(draftVocabSize: $0).coverage)
+        }
     }
 
     private var bytesPerToken: Double { Double(bytes) / Double(max(counts.tokens, 1)) }
@@ -47,9 +48,10 @@ struct BuildReport {
         lines.append(
             "  tokens        \(counts.tokens), \(fixed(100 * counts.supervisedShare, 1))% supervised")
         lines.append("  size          \(shortNumber(Double(bytes)))B, \(fixed(bytesPerToken, 3)) bytes/token")
-        lines.append(
-            "  draft         a vocabulary of \(draftVocabSize) covers \(fixed(100 * coverage, 2))% of supervised tokens"
-        )
+        for (size, coverage) in draftVocabularies {
+            lines.append(
+                "  draft         a vocabulary of \(size) covers \(fixed(100 * coverage, 2))% of supervised tokens")
+        }
         if !isUpToDate {
             lines.append(
                 "  time          \(fixed(seconds, 1)) s, \(shortNumber(tokensPerSecond)) tokens/s, "
@@ -63,7 +65,12 @@ struct BuildReport {
             ("store", .string(path)), ("up_to_date", .bool(isUpToDate)), ("counts", counts.json),
             ("supervised_share", .number(counts.supervisedShare)), ("bytes", .int(bytes)),
             ("bytes_per_token", .number(bytesPerToken)),
-            ("draft_vocab_size", .int(draftVocabSize)), ("draft_vocab_coverage", .number(coverage)),
+            ("draft_vocab_size", .int(draftVocabularies.first?.size ?? 0)),
+            ("draft_vocab_coverage", .number(draftVocabularies.first?.coverage ?? 0)),
+            (
+                "draft_vocabularies",
+                .object(draftVocabularies.map { ("\($0.size)", .number($0.coverage)) })
+            ),
             ("peak_resident_bytes", .int(Machine.peakResidentBytes)),
         ]
         if !isUpToDate {

@@ -22,7 +22,7 @@ enum DumpCommand {
             output.append(", \"loss_mask\": ")
             output.append(sample.lossMask.lazy.map { $0 ? 1 : 0 })
             output.append(", \"attention_mask\": ")
-            output.append(repeatElement(1, count: sample.inputIDs.count))
+            output.append(sample.inputIDs.indices.lazy.map { sample.attended.contains($0) ? 1 : 0 })
             output.append("}")
             try output.endLine()
         }

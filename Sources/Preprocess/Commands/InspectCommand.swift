@@ -12,6 +12,8 @@ struct InspectOptions: Options {
     @Flag("List the records that were rejected or repaired, with line and reason.") var rejected
     @Option("Draft vocabulary sizes to report the coverage of.", value: "INT...", in: ModelConfiguration.vocabSizes)
     var draftVocabSize: [Int] = []
+    @Option("Write the draft vocabulary of the one --draft-vocab-size, d2t and t2d, as safetensors.", value: "FILE")
+    var mapping: String?
     @Option(
         "Other data, whose store is in the cache too: say how much of them draft vocabularies cover.", value: "FILE...")
     var evalDataPath: [String] = []
@@ -25,8 +27,13 @@ struct InspectOptions: Options {
 
     func validate() throws(OptionsError) {
         if sample != nil && (rejected || json) { throw .rule("--sample can't be combined with --rejected or --json") }
-        let shown = [sample != nil, rejected, html != nil, !checkOverlap.isEmpty].count(where: \.self)
-        if shown > 1 { throw .rule("only one of --sample, --rejected, --html and --check-overlap can be given") }
+        let shown = [sample != nil, rejected, html != nil, mapping != nil, !checkOverlap.isEmpty].count(where: \.self)
+        if shown > 1 {
+            throw .rule("only one of --sample, --rejected, --html, --mapping and --check-overlap can be given")
+        }
+        if mapping != nil && draftVocabSize.count != 1 {
+            throw .rule("--mapping needs one --draft-vocab-size, not \(draftVocabSize.count)")
+        }
         if rejected && json { throw .rule("--rejected can't be combined with --json") }
     }
 }
@@ -40,6 +47,8 @@ enum InspectCommand {
             try show(number, of: store, options)
         } else if options.rejected {
             try list(try store.notes(), of: store)
+        } else if let path = options.mapping {
+            try write(store, draftVocabSize: options.draftVocabSize[0], to: path)
         } else if !options.checkOverlap.isEmpty {
             let report = try OverlapReport(store.manifest, StoreLocation.expand(options.checkOverlap))
             print(options.json ? report.json.compact : report.text)
@@ -55,6 +64,15 @@ enum InspectCommand {
             }
             print(options.json ? statistics.json.compact : statistics.text)
         }
+    }
+
+    /// Writes a draft vocabulary as the two tensors of a checkpoint.
+    private static func write(_ store: SampleStore, draftVocabSize: Int, to path: String) throws {
+        let mapping = try store.vocabularyMapping(draftVocabSize: draftVocabSize)
+        try mapping.write(safetensors: path)
+        Log.line(
+            "wrote \(path): \(draftVocabSize) of \(mapping.vocabSize) tokens, which cover "
+                + "\(fixed(100 * mapping.coverage, 2))% of supervised tokens")
     }
 
     /// The sample's text; supervised tokens are green on a terminal and between `[[` and `]]` elsewhere.

@@ -4,7 +4,7 @@ import Shared
 struct ListOptions: Options {
     static let summary = "Lists the stores in a cache directory."
 
-    @Option("Directory of the sample stores.", value: "DIR") var cacheDir: String
+    var cache = CacheOption()
     @Flag("Write a JSON array of objects.") var json
 }
 
@@ -12,12 +12,12 @@ enum ListCommand {
     static let command = Command("list", ListOptions.self, body: run)
 
     @Sendable private static func run(_ options: ListOptions) throws {
-        let rows = try rows(options.cacheDir)
+        let rows = try CacheDirectory(options.cache.cacheDir).entries().map(Row.init)
         if options.json {
             print(JSONText.array(rows.map(\.json)).compact)
             return
         }
-        guard !rows.isEmpty else { return Log.line("\(options.cacheDir): has no stores") }
+        guard !rows.isEmpty else { return Log.line("\(options.cache.cacheDir): has no stores") }
         let table = [Row.titles] + rows.map(\.cells)
         let widths = Row.titles.indices.map { column in table.map { $0[column].count }.max() ?? 0 }
         for cells in table {
@@ -28,22 +28,20 @@ enum ListCommand {
             print(String(line.reversed().drop(while: { $0 == " " }).reversed()))
         }
     }
-
-    private static func rows(_ cacheDir: String) throws -> [Row] { try CachedStore.all(in: cacheDir).map(Row.init) }
 }
 
 /// A store as the list shows it.
 private struct Row {
     static let titles = ["key", "state", "samples", "tokens", "size", "template", "tokenizer", "dataset"]
 
-    let store: CachedStore
+    let store: CacheDirectory.Entry
 
     var cells: [String] {
         let manifest = store.manifest
         let counts =
             manifest.map { [$0.counts.samples, $0.counts.tokens].map { shortNumber(Double($0)) } } ?? ["-", "-"]
         let digest = manifest?.setting("tokenizer digest").map { String($0.prefix(8)) } ?? "-"
-        return [store.key, store.stateName] + counts + [
+        return [store.key, store.state.name] + counts + [
             "\(shortNumber(Double(store.bytes)))B", manifest?.setting(StoreSetting.chatTemplate) ?? "-", digest,
             dataset,
         ]
@@ -51,7 +49,11 @@ private struct Row {
 
     /// The dataset's files; of a store that can't be read, why.
     private var dataset: String {
-        if case .unreadable(let message) = store.state { return message }
+        switch store.state {
+        case .unreadable(let message), .foreign(let message): return message
+        case .olderFormat(let format), .newerFormat(let format): return "format \(format)"
+        default: break
+        }
         return store.manifest?.files.map(\.path).joined(separator: " ") ?? "-"
     }
 

@@ -2,9 +2,11 @@ import Shared
 
 /// Which store of a cache directory a command is about.
 struct StoreChoice: Options {
-    @Option("Directory of the sample stores.", value: "DIR") var cacheDir: String
+    var cache = CacheOption()
     @Option("The dataset whose store is meant; not needed where there is only one.", value: "FILE...")
     var trainDataPath: [String] = []
+
+    var cacheDir: String { cache.cacheDir }
 
     /// - Throws: `StoreError` if there is no such store, or several to choose from.
     func open() throws -> SampleStore {
@@ -14,7 +16,7 @@ struct StoreChoice: Options {
 
     /// - Throws: `StoreError` if there is no store, or several to choose from.
     static func only(in cacheDir: String) throws -> SampleStore {
-        let stores = try StoreLocation.stores(in: cacheDir)
+        let stores = try CacheDirectory(cacheDir).stores()
         guard let only = stores.first else { throw StoreError(cacheDir, "has no store") }
         guard stores.count == 1 else {
             throw StoreError(cacheDir, "has \(stores.count) stores; choose one by its --train-data-path")

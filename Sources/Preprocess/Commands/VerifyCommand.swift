@@ -4,10 +4,10 @@ import Shared
 struct VerifyOptions: Options {
     static let summary = "Reads every record of the stores in a cache, and checks checksums and counts."
 
-    @Option("Directory of the sample stores.", value: "DIR") var cacheDir: String
+    var cache = CacheOption()
     @Option("The dataset whose store is checked; all are without it.", value: "FILE...") var trainDataPath: [String] =
         []
-    @Flag("Say also how fast a thread reads the samples, in the store's order and in random order.") var measure
+    @Flag("Report also how fast a thread reads the samples, in the store's order and in random order.") var measure
 }
 
 enum VerifyCommand {
@@ -17,9 +17,9 @@ enum VerifyCommand {
         Interrupt.install()
         let paths =
             try options.trainDataPath.isEmpty
-            ? StoreLocation.stores(in: options.cacheDir)
-            : [StoreLocation.path(cacheDir: options.cacheDir, dataPaths: options.trainDataPath)]
-        guard !paths.isEmpty else { throw StoreError(options.cacheDir, "has no store") }
+            ? CacheDirectory(options.cache.cacheDir).stores()
+            : [StoreLocation.path(cacheDir: options.cache.cacheDir, dataPaths: options.trainDataPath)]
+        guard !paths.isEmpty else { throw StoreError(options.cache.cacheDir, "has no store") }
         var damaged = 0
         for path in paths {
             do {
@@ -32,7 +32,7 @@ enum VerifyCommand {
             }
         }
         guard damaged == 0 else {
-            throw StoreError(options.cacheDir, "\(damaged) of \(paths.count) stores are damaged")
+            throw StoreError(options.cache.cacheDir, "\(damaged) of \(paths.count) stores are damaged")
         }
     }
 

@@ -64,7 +64,7 @@ final class ConversationParser {
             return SourceRow(id: id, content: .preformatted(Array(text)))
         }
         if let ids = root["input_ids"] {
-            var sample = try Self.sample(ids, mask: root["loss_mask"])
+            var sample = try Self.sample(ids, mask: root["loss_mask"], attention: root["attention_mask"])
             if try !Supervision.ofRow(root) {
                 sample.lossMask = Array(repeating: false, count: sample.lossMask.count)
             }

@@ -86,33 +86,3 @@ extension ConversationParser {
         return Array(text)
     }
 }
-
-// MARK: - Tokens
-
-extension ConversationParser {
-    /// The sample that `input_ids` and `loss_mask` are.
-    static func sample(_ ids: JSONValue, mask: JSONValue?) throws(Rejection) -> Sample {
-        guard let mask else { throw Rejection(.badTokens, "has 'input_ids' without 'loss_mask'") }
-        guard ids.kind == .array, mask.kind == .array else {
-            throw Rejection(.badTokens, "'input_ids' and 'loss_mask' should be arrays")
-        }
-        var sample = Sample(inputIDs: [], lossMask: [])
-        for element in ids.elements {
-            guard let id = element.int.flatMap(Int32.init(exactly:)), id >= 0 else {
-                throw Rejection(.badTokens, "element \(sample.inputIDs.count) of 'input_ids' is no token's id")
-            }
-            sample.inputIDs.append(id)
-        }
-        for element in mask.elements {
-            guard let mark = element.bool ?? element.int.flatMap({ [0: false, 1: true][$0] }) else {
-                throw Rejection(.badTokens, "element \(sample.lossMask.count) of 'loss_mask' is neither 0 nor 1")
-            }
-            sample.lossMask.append(mark)
-        }
-        guard sample.inputIDs.count == sample.lossMask.count else {
-            throw Rejection(
-                .badTokens, "has \(sample.inputIDs.count) 'input_ids' and \(sample.lossMask.count) of 'loss_mask'")
-        }
-        return sample
-    }
-}

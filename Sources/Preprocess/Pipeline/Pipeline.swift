@@ -38,14 +38,15 @@ struct Pipeline {
     ///
     /// What was written stays after an error only if another build can go on with it.
     /// - Parameter progress: Called after each batch, with the bytes that were read and the writer's counts.
+    /// - Parameter draftVocabSizes: Sizes of the draft vocabularies that the store gets, ascending.
     /// - Parameter exchange: The other ranks that make a part of the batches, if there are any.
     /// - Throws: `Interrupted` after committing what is done, if a signal has come; else what reading or writing threw.
     func run(
-        into writer: SampleStoreWriter, with exchange: RankExchange? = nil,
+        into writer: SampleStoreWriter, draftVocabSizes: [Int] = [], with exchange: RankExchange? = nil,
         progress: (_ bytesRead: Int, _ counts: StoreCounts) -> Void = { _, _ in }
     ) throws -> StoreManifest {
         do {
-            return try build(with: writer, exchange, progress)
+            return try build(with: writer, draftVocabSizes, exchange, progress)
         } catch {
             if error is DatasetError || !writer.canBeContinued { try writer.discard() }
             throw error
@@ -53,14 +54,14 @@ struct Pipeline {
     }
 
     private func build(
-        with writer: SampleStoreWriter, _ exchange: RankExchange?, _ progress: (Int, StoreCounts) -> Void
+        with writer: SampleStoreWriter, _ draftVocabSizes: [Int], _ exchange: RankExchange?,
+        _ progress: (Int, StoreCounts) -> Void
     ) throws -> StoreManifest {
         var reader = reader(skip: writer.recordsDone)
-        let others = exchange?.readers() ?? []
         var firstProblem: String?
         do {
             try forEachBatch(&reader, { exchange?.isOwn($0) ?? true }) { number, bytesRead, own in
-                for record in try own ?? exchange?.take(number, from: others) ?? [] {
+                for record in try own ?? exchange?.take(number) ?? [] {
                     if firstProblem == nil { firstProblem = problem(record) }
                     try writer.add(record)
                 }
@@ -70,8 +71,9 @@ struct Pipeline {
             try writer.commit()
             throw interrupted
         }
+        try exchange?.check(reader.ends.map(\.digest.hex))
         try check(writer, firstProblem: firstProblem)
-        return try writer.finish(reader.ends)
+        return try writer.finish(reader.ends, draftVocabSizes: draftVocabSizes)
     }
 
     /// Makes this rank's part of the batches behind `skip` records, for rank 0 to write.
@@ -80,10 +82,12 @@ struct Pipeline {
         do {
             var reader = reader(skip: skip)
             try forEachBatch(&reader, exchange.isOwn) { number, _, own in
-                if let own { try writer.append(own, number: number) }
+                if let own { try writer.send(.batch(number, own)) }
             }
+            try writer.send(.end(digests: reader.ends.map(\.digest.hex)))
+            exchange.leave()
         } catch {
-            try writer.fail("rank \(exchange.place.rank): \(error)")
+            try writer.send(.failure("\(error)"))
             throw error
         }
     }

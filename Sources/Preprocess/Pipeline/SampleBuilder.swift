@@ -111,7 +111,8 @@ final class SampleBuilder {
             let id = sample.inputIDs.max().map { "token \($0) is not below the vocabulary, \(settings.vocabSize)" }
             throw Rejection(.badTokens, id ?? "'input_ids' is empty")
         }
-        var sample = sample
+        // Of a row that is too long, padding is what can be spared.
+        var sample = sample.inputIDs.count > settings.maxLength ? sample.withoutPadding : sample
         if settings.trainsOnlyLastTurn, let end = sample.lossMask.lastIndex(of: true) {
             let start = sample.lossMask[...end].lastIndex(of: false).map { $0 + 1 } ?? 0
             for position in 0..<start { sample.lossMask[position] = false }

@@ -57,7 +57,11 @@ struct StoreDifference {
         guard a != b else { return nil }
         for position in 0..<min(a.inputIDs.count, b.inputIDs.count) {
             if a.inputIDs[position] != b.inputIDs[position] { return (position, false) }
-            if a.lossMask[position] != b.lossMask[position] { return (position, true) }
+            if a.lossMask[position] != b.lossMask[position]
+                || a.attended.contains(position) != b.attended.contains(position)
+            {
+                return (position, true)
+            }
         }
         return (min(a.inputIDs.count, b.inputIDs.count), false)
     }

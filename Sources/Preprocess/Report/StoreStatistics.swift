@@ -36,7 +36,9 @@ struct StoreStatistics {
                 "--draft-vocab-size is \(wrong), should be \(possible.lowerBound) to \(possible.upperBound)")
         }
         self.draftVocabSizes =
-            draftVocabSizes.isEmpty ? Self.usualSizes.filter(possible.contains) : draftVocabSizes.sorted()
+            draftVocabSizes.isEmpty
+            ? Set(Self.usualSizes + manifest.draftVocabSizes).filter(possible.contains).sorted()
+            : draftVocabSizes.sorted()
     }
 
     func length(atShare share: Double) -> Int {
@@ -69,7 +71,8 @@ struct StoreStatistics {
                 ", \(fixed(100 * $0, 3))% of held-out data"
             }
             let share = fixed(100 * coverage.share(draftVocabSize: size), 3)
-            lines.append("    draft \(padded("\(size)", 8))covers \(share)%\(heldOut ?? "")")
+            let isStored = manifest.draftVocabSizes.contains(size) ? ", mapping stored" : ""
+            lines.append("    draft \(padded("\(size)", 8))covers \(share)%\(heldOut ?? "")\(isStored)")
         }
         return lines.joined(separator: "\n")
     }

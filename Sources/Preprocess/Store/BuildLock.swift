@@ -1,21 +1,22 @@
 @preconcurrency import Glibc
 import Shared
 
-/// The right to build one store: other processes that want to build the same one wait.
+/// The right to change the files of one store: other processes that want it wait.
 ///
 /// It ends with the process, however that ends.
 final class BuildLock {
-    private let file: String
-    private let descriptor: Int32
+    private let directory: Directory
+    private let name: String
+    private let file: OpenFile
 
     /// Waits until no other process builds the store at `path`.
     /// - Parameter willWait: Called once if there is such a process.
     init(_ path: String, willWait: () -> Void) throws {
-        file = path + ".lock"
+        (directory, name) = try Self.place(path)
         var isWaiting = false
         while true {
-            if let descriptor = try Self.lock(file) {
-                self.descriptor = descriptor
+            if let file = try Self.lock(directory, name, makesFile: true) {
+                self.file = file
                 return
             }
             if !isWaiting { willWait() }
@@ -26,32 +27,30 @@ final class BuildLock {
     }
 
     /// Takes the lock if no other process has it, else nil.
-    init?(ifFree path: String) throws {
-        file = path + ".lock"
-        guard let descriptor = try Self.lock(file) else { return nil }
-        self.descriptor = descriptor
+    /// - Parameter makesFile: Whether the lock's file is made if it isn't there; else that is nil too.
+    init?(ifFree path: String, makesFile: Bool = true) throws {
+        (directory, name) = try Self.place(path)
+        guard let file = try Self.lock(directory, name, makesFile: makesFile) else { return nil }
+        self.file = file
+    }
+
+    private static func place(_ path: String) throws -> (Directory, String) {
+        let name = path.split(separator: "/").last.map(String.init) ?? path
+        return (try Directory(Shared.directory(of: path)), name + ".lock")
     }
 
     /// Opens and locks a file; nil if another process has it, or has just removed it.
-    private static func lock(_ file: String) throws(FileError) -> Int32? {
-        let descriptor = open(file, O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
-        guard descriptor >= 0 else { throw FileError(file, "create it") }
-        var (own, named) = (stat(), stat())
-        if flock(descriptor, LOCK_EX | LOCK_NB) == 0 {
-            if fstat(descriptor, &own) == 0, stat(file, &named) == 0, own.st_ino == named.st_ino { return descriptor }
-            close(descriptor)
+    private static func lock(
+        _ directory: Directory, _ name: String, makesFile: Bool
+    ) throws(FileError) -> OpenFile? {
+        guard let file = try directory.open(name, O_RDWR | (makesFile ? O_CREAT : 0)) else { return nil }
+        guard flock(file.descriptor, LOCK_EX | LOCK_NB) == 0 else {
+            guard errno == EWOULDBLOCK || errno == EINTR else { throw FileError(file.path, "lock it") }
             return nil
         }
-        let code = errno
-        close(descriptor)
-        guard code == EWOULDBLOCK || code == EINTR else { throw FileError(file, "lock it", code: code) }
-        return nil
+        return try directory.status(of: name)?.inode == file.status.inode ? file : nil
     }
 
     /// Removes the lock's file, for who leaves nothing that it would guard.
-    func removeFile() throws(FileError) {
-        guard unlink(file) == 0 || errno == ENOENT else { throw FileError(file, "remove it") }
-    }
-
-    deinit { close(descriptor) }
+    func removeFile() throws(FileError) { try directory.remove(name) }
 }

@@ -9,7 +9,7 @@ final class SampleStoreWriter {
     /// Bytes of finished blocks that are kept in memory between two commits.
     private static let commitBytes = 2 << 20
     /// A block holds at most so many notes, and ranks are taken from at most so many records.
-    private static let (blockNotes, rankRecords) = (4096, 65536)
+    static let (blockNotes, rankRecords) = (4096, 65536)
     /// Bytes that are copied from another store between two commits.
     private static let copyBytes = 16 << 20
 
@@ -46,12 +46,16 @@ final class SampleStoreWriter {
         self.path = path
         self.manifest = manifest
         compressor = Compressor(level: manifest.layout.compressionLevel)
-        let partial = path + ".partial"
-        var begun = isFresh ? nil : try? Self.begun(partial, manifest)
-        if begun == nil {
-            guard unlink(partial) == 0 || errno == ENOENT else { throw FileError(partial, "remove it") }
+        guard ModelConfiguration.vocabSizes.contains(manifest.vocabSize) else {
+            throw StoreError(path, "can't have a vocabulary of \(manifest.vocabSize)")
         }
-        environment = try LMDBEnvironment(partial, .exclusive(syncEachCommit: true))
+        let directory = try Directory(directory(of: path))
+        let name = (path.split(separator: "/").last.map(String.init) ?? path) + ".partial"
+        let partial = directory.path(of: name)
+        var file = isFresh ? nil : try? directory.open(name, O_RDWR)
+        var begun = file.flatMap { try? Self.begun($0.pinnedPath, manifest) }
+        if begun == nil { file = try directory.create(name) }
+        environment = try LMDBEnvironment(partial, .exclusive(syncEachCommit: true), opened: file)
         if environment.mapSize < 64 << 20 { try environment.setMapSize(64 << 20) }
         ranks = begun?.ranks
         progress = begun?.progress ?? StoreProgress(vocabSize: manifest.vocabSize)
@@ -75,7 +79,6 @@ final class SampleStoreWriter {
     private static func begun(
         _ partial: String, _ manifest: StoreManifest
     ) throws -> (progress: StoreProgress, ranks: TokenRanks)? {
-        guard fileExists(partial) else { return nil }
         try LMDBFileCheck(partial).run()
         let transaction = try LMDBReadTransaction(LMDBEnvironment(partial, .immutable))
         let records = StoreRecords(partial, transaction, Decompressor())
@@ -153,7 +156,9 @@ final class SampleStoreWriter {
     }
 
     /// Writes what is left, completes the manifest with what is known of the files now, and puts the store in its place.
-    func finish(_ ends: [StoreManifest.FileEnd]) throws -> StoreManifest {
+    ///
+    /// - Parameter draftVocabSizes: Sizes of the draft vocabularies that it gets, ascending.
+    func finish(_ ends: [StoreManifest.FileEnd], draftVocabSizes: [Int] = []) throws -> StoreManifest {
         if ranks == nil { try rank() }
         try endGroup()
         if !blockIndex.groups.isEmpty || !notes.isEmpty { try endBlock() }
@@ -161,14 +166,18 @@ final class SampleStoreWriter {
         var complete = manifest
         complete.state = .complete
         complete.counts = progress.counts
+        complete.draftVocabSizes = draftVocabSizes
         for (i, end) in ends.enumerated() {
             complete.files[i].digest = end.digest.hex
             complete.files[i].isAppendable = end.isAppendable
         }
         // The last commit, so that a build that is ended while the store is sealed has only that to do again.
         try commit()
-        let manifestRecord = compressor.compress(Array(complete.json.compact.utf8))
-        try StoreSeal.seal(environment, at: path, manifest: manifestRecord)
+        let mappings = try draftVocabSizes.map { size in
+            try VocabularyMapping.derive(
+                counts: progress.tokenCounts, draftVocabSize: size, always: manifest.specialTokens.map(\.id))
+        }
+        try StoreSeal.seal(environment, at: path, adding: StoreSeal.records(complete, mappings))
         return complete
     }
 

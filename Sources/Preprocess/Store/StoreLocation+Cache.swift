@@ -1,16 +1,6 @@
 import Shared
 
 extension StoreLocation {
-    /// The finished stores in a cache directory, sorted by name.
-    static func stores(in cacheDir: String) throws -> [String] {
-        try listDirectory(cacheDir).filter { $0.hasSuffix(suffix) }.map { "\(cacheDir)/\($0)" }
-    }
-
-    /// The files of builds that were begun and not finished, sorted by name.
-    static func unfinished(in cacheDir: String) throws -> [String] {
-        try listDirectory(cacheDir).filter { $0.hasSuffix("\(suffix).partial") }.map { "\(cacheDir)/\($0)" }
-    }
-
     /// Whether a dataset is what a store was built from and more: records appended to its last file.
     static func isGrown(since manifest: StoreManifest, dataPaths: [String]) throws -> Bool {
         let now = try files(dataPaths)
@@ -28,10 +18,10 @@ extension StoreLocation {
     /// - Parameter manifest: What a store of these files would say of itself.
     /// - Returns: The store, and the files with their digests.
     static func twin(
-        of manifest: StoreManifest, in cacheDir: String, except path: String
+        of manifest: StoreManifest, in cache: CacheDirectory, except path: String
     ) throws -> (store: String, files: [StoreManifest.DataFile])? {
         var files = manifest.files
-        for store in try stores(in: cacheDir) where store != path {
+        for store in try cache.stores() where store != path {
             guard let other = try? SampleStore(reading: store).manifest, other.changes(to: manifest).isEmpty,
                 other.files.map(\.status.size) == files.map(\.status.size)
             else { continue }

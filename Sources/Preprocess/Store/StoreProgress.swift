@@ -19,7 +19,9 @@ struct StoreProgress {
         tokenCounts = try records.read(StoreKey.counts) { bytes throws(DecodingFailure) in
             try TokenCounts.decode(bytes, vocabSize: vocabSize, total: counts.supervisedTokens)
         }
-        guard blocks >= 0, groups >= 0, counts.isReconciled else { throw StoreError(path, "its progress is damaged") }
+        guard (0...1 << 40).contains(blocks), (0...1 << 40).contains(groups), counts.isReconciled else {
+            throw StoreError(path, "its progress is damaged")
+        }
     }
 
     /// Takes the samples' supervised tokens off the counts; false if there are fewer.

@@ -45,7 +45,8 @@ package final class LMDBEnvironment: @unchecked Sendable {
     /// The main database's handle, which is the same in every environment.
     fileprivate let database: MDB_dbi
 
-    package init(_ path: String, _ mode: Mode) throws(LMDBError) {
+    /// - Parameter opened: The file of that path, where it mustn't be opened by its name again.
+    package init(_ path: String, _ mode: Mode, opened: OpenFile? = nil) throws(LMDBError) {
         self.path = path
         var handle: OpaquePointer?
         try check(mdb_env_create(&handle), "mdb_env_create", path)
@@ -62,7 +63,7 @@ package final class LMDBEnvironment: @unchecked Sendable {
                 try check(mdb_env_set_mapsize(handle, mapSize), "mdb_env_set_mapsize", path)
                 try check(mdb_env_set_maxreaders(handle, 1024), "mdb_env_set_maxreaders", path)
             }
-            try check(mdb_env_open(handle, path, flags, 0o644), "mdb_env_open", path)
+            try check(mdb_env_open(handle, opened?.pinnedPath ?? path, flags, 0o644), "mdb_env_open", path)
             if case .shared = mode {
                 // Pages that a process which was killed while it read has kept from being used again.
                 try check(mdb_reader_check(handle, nil), "mdb_reader_check", path)
@@ -144,7 +145,7 @@ package final class LMDBReadTransaction {
 
     /// Says something of the pages within a value: what can't be followed costs memory or time, nothing else.
     private func advise(_ value: UnsafeRawBufferPointer, _ advice: Int32) {
-        let page = UInt(4096)
+        let page = UInt(getpagesize())
         let start = (UInt(bitPattern: value.baseAddress) + page - 1) & ~(page - 1)
         let end = (UInt(bitPattern: value.baseAddress) + UInt(value.count)) & ~(page - 1)
         guard end > start, let pages = UnsafeMutableRawPointer(bitPattern: start) else { return }

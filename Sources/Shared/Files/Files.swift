@@ -5,15 +5,22 @@ public struct FileError: Error, Equatable, CustomStringConvertible {
     public let path: String
     public let operation: String
     public let code: Int32
+    private let reason: String
 
     /// The error that the last system call set.
     public init(_ path: String, _ operation: String, code: Int32 = errno) {
         self.path = path
         self.operation = operation
         self.code = code
+        reason = String(cString: strerror(code))
     }
 
-    public var description: String { "\(path): can't \(operation): \(String(cString: strerror(code)))" }
+    /// An error that no system call set.
+    public init(_ path: String, _ operation: String, reason: String) {
+        (self.path, self.operation, code, self.reason) = (path, operation, EINVAL, reason)
+    }
+
+    public var description: String { "\(path): can't \(operation): \(reason)" }
 }
 
 /// The whole of a file.
@@ -25,7 +32,9 @@ public func readFile(_ path: String) throws(FileError) -> [UInt8] {
 /// Writes a file aside, syncs it and renames it, so that it is there whole or not at all.
 public func writeFile(_ path: String, _ contents: some Sequence<UInt8>) throws(FileError) {
     let aside = path + ".partial"
-    let file = try OutputFile(aside)
+    // What is left of an earlier writer is of no use, and a link that somebody planted isn't to be followed.
+    guard unlink(aside) == 0 || errno == ENOENT else { throw FileError(aside, "remove it") }
+    let file = try OutputFile(aside, isNew: true)
     do throws(FileError) {
         let written = Array(contents).withUnsafeBytes { bytes in
             Result { () throws(FileError) in try file.write(bytes) }
@@ -49,12 +58,17 @@ public final class MappedFile: @unchecked Sendable {
 
     public init(_ path: String) throws(FileError) {
         self.path = path
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        // A pipe that nobody writes to isn't waited for.
+        let descriptor = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC)
         guard descriptor >= 0 else { throw FileError(path, "open it") }
         defer { close(descriptor) }
         var status = stat()
         guard fstat(descriptor, &status) == 0 else { throw FileError(path, "look at it") }
-        guard status.st_mode & S_IFMT == S_IFREG else { throw FileError(path, "read it", code: EISDIR) }
+        switch status.st_mode & S_IFMT {
+        case S_IFREG: break
+        case S_IFDIR: throw FileError(path, "read it", code: EISDIR)
+        default: throw FileError(path, "map it into memory", reason: "it is a pipe or a device, should be a file")
+        }
         guard status.st_size > 0 else {
             bytes = UnsafeRawBufferPointer(start: nil, count: 0)
             return
@@ -83,9 +97,11 @@ public final class OutputFile {
     private let descriptor: Int32
     private var isOpen = true
 
-    public init(_ path: String) throws(FileError) {
+    /// - Parameter isNew: Whether it is an error if something has that name already, be it a link.
+    public init(_ path: String, isNew: Bool = false) throws(FileError) {
         self.path = path
-        descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
+        let flags = isNew ? O_EXCL | O_NOFOLLOW : O_TRUNC
+        descriptor = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | flags, 0o644)
         guard descriptor >= 0 else { throw FileError(path, "create it") }
     }
 
@@ -150,20 +166,12 @@ public func listDirectory(_ path: String) throws(FileError) -> [String] {
     return names.sorted()
 }
 
-/// Removes a directory and all in it; nothing if it isn't there.
+/// Removes a directory and all in it, nothing if it isn't there; of a link, the link.
 public func removeDirectory(_ path: String) throws(FileError) {
-    guard fileExists(path) else { return }
-    for name in try listDirectory(path) {
-        let child = "\(path)/\(name)"
-        var status = stat()
-        guard lstat(child, &status) == 0 else { throw FileError(child, "look at it") }
-        if status.st_mode & S_IFMT == S_IFDIR {
-            try removeDirectory(child)
-        } else if unlink(child) != 0 {
-            throw FileError(child, "remove it")
-        }
-    }
-    guard rmdir(path) == 0 else { throw FileError(path, "remove the directory") }
+    var status = stat()
+    if lstat(path, &status) != 0 && errno == ENOENT { return }
+    let name = path.split(separator: "/").last.map(String.init) ?? path
+    try Directory(directory(of: path)).removeTree(name)
 }
 
 /// The path from the root, without links, `.` and `..`; what doesn't exist is taken as it is written.

@@ -36,11 +36,15 @@ package struct SampleGroupWriter {
         header.varint(source.file)
         header.varint(source.line)
         header.string(source.id)
-        let runs = Self.runs(of: sample.lossMask)
-        header.varint(runs.count)
-        for run in runs { header.varint(run) }
+        write(Self.runs(of: sample.lossMask))
+        write(Self.attentionRuns(of: sample))
         lengths.append(sample.inputIDs.count)
         tokenCount += sample.inputIDs.count
+    }
+
+    private mutating func write(_ runs: [Int]) {
+        header.varint(runs.count)
+        for run in runs { header.varint(run) }
     }
 
     /// The content of group `number`, whose first sample has the number `firstSample`; begins the next group.
@@ -56,6 +60,13 @@ package struct SampleGroupWriter {
         lengths.removeAll()
         tokenCount = 0
         return content.bytes
+    }
+
+    /// Lengths of the runs of the attention mask, the first of zeros, which may be empty; none if it is 1 for all tokens.
+    private static func attentionRuns(of sample: Sample) -> [Int] {
+        guard sample.hasPadding else { return [] }
+        let runs = [sample.leadingPadding, sample.attended.count]
+        return sample.trailingPadding > 0 ? runs + [sample.trailingPadding] : runs
     }
 
     /// Lengths of the runs of equal marks, the first of unsupervised tokens, which may be empty.
@@ -83,6 +94,7 @@ struct SampleGroup {
         let line: Int
         let id: Range<Int>
         let runs: Range<Int>
+        let padding: (leading: Int, trailing: Int)
         var tokens: Range<Int>
     }
 
@@ -123,9 +135,11 @@ struct SampleGroup {
             let id = try reader.range("an id")
             let firstRun = runs.count
             try readRuns(&reader, length: Int(length), to: &runs)
+            let padding = try readPadding(&reader, length: Int(length))
             entries.append(
                 Entry(
                     tokenCount: Int(length), file: file, line: line, id: id, runs: firstRun..<runs.count,
+                    padding: padding,
                     tokens: tokensEnd..<tokensEnd + byteCount))
             tokensEnd += byteCount
         }
@@ -150,6 +164,22 @@ struct SampleGroup {
         guard rest == 0 else { throw DecodingFailure("the loss mask is shorter than the sample") }
     }
 
+    /// Reads the runs of the attention mask, whose zeros may only be before and after all ones.
+    private static func readPadding(
+        _ reader: inout ByteReader, length: Int
+    ) throws(DecodingFailure) -> (leading: Int, trailing: Int) {
+        let count = try reader.count("the number of runs of the attention mask")
+        if count == 0 { return (0, 0) }
+        guard count == 2 || count == 3 else { throw DecodingFailure("its attention mask has \(count) runs") }
+        let leading = try reader.varint("a run")
+        let attended = try reader.varint("a run")
+        let trailing = count == 3 ? try reader.varint("a run") : 0
+        guard leading <= length, attended >= 1, attended <= length - leading, leading > 0 || trailing > 0,
+            trailing == length - leading - attended, count == 2 || trailing > 0
+        else { throw DecodingFailure("its attention mask doesn't fit") }
+        return (leading, trailing)
+    }
+
     func source(at index: Int) -> SampleSource {
         let entry = entries[index]
         return SampleSource(file: entry.file, line: entry.line, id: Array(content[entry.id]))
@@ -171,6 +201,8 @@ struct SampleGroup {
                 isSupervised.toggle()
             }
         }
-        return Sample(inputIDs: try ids.get(), lossMask: mask)
+        return Sample(
+            inputIDs: try ids.get(), lossMask: mask, leadingPadding: entry.padding.leading,
+            trailingPadding: entry.padding.trailing)
     }
 }

@@ -14,7 +14,9 @@ extension SampleStore {
             throw StoreError(path, "the store of \(dataset) \(state); build it with\n  \(buildCommand(nil))")
         }
         let store = try SampleStore(reading: path)
-        if let change = try StoreLocation.change(since: store.manifest, dataPaths: dataPaths) {
+        let comparison = try StoreLocation.check(store.manifest, dataPaths: dataPaths)
+        if let moved = comparison.moved { StoreLink.remember(moved, of: path) }
+        if let change = comparison.change {
             throw StoreError(
                 path,
                 "the store of \(dataset) is out of date (\(change)); build it again with\n  "

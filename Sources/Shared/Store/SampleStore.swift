@@ -15,7 +15,10 @@ public final class SampleStore {
     private static let contentLimit = 1 << 30
 
     public let path: String
+    /// What the store says of itself, with the files of the dataset that it serves under its path.
     public let manifest: StoreManifest
+    /// The same as it is stored, with the files that it was built from.
+    package let storedManifest: StoreManifest
     private let transaction: LMDBReadTransaction
     private let decompressor = Decompressor()
     package let ranks: TokenRanks
@@ -33,15 +36,13 @@ public final class SampleStore {
         self.transaction = transaction
         let records = StoreRecords(path, transaction, decompressor)
         var manifest = try records.manifest()
+        storedManifest = manifest
         manifest.files = try StoreLink.files(of: path, builtFrom: manifest.files)
         self.manifest = manifest
         guard manifest.state == .complete, manifest.counts.isReconciled else {
             throw StoreError(path, "isn't a finished store")
         }
         let vocabSize = manifest.vocabSize
-        guard ModelConfiguration.vocabSizes.contains(vocabSize) else {
-            throw StoreError(path, "says a vocabulary of \(vocabSize)")
-        }
         ranks = try records.read(StoreKey.ranks, limit: Self.contentLimit) { bytes throws(DecodingFailure) in
             try TokenRanks(decoding: bytes, vocabSize: vocabSize)
         }
@@ -102,8 +103,21 @@ public final class SampleStore {
         }
     }
 
-    /// The draft vocabulary of a size, by the store's counts and always with its special tokens.
+    /// The draft vocabulary of a size: the store's own, or else derived from its counts in the same way.
     public func vocabularyMapping(draftVocabSize: Int) throws -> VocabularyMapping {
+        guard manifest.draftVocabSizes.contains(draftVocabSize) else {
+            return try derivedMapping(draftVocabSize: draftVocabSize)
+        }
+        let vocabSize = manifest.vocabSize
+        let draftToTarget = try records.read(StoreKey.mapping(draftVocabSize), limit: Self.contentLimit) {
+            bytes throws(DecodingFailure) in
+            try VocabularyMapping.decode(bytes, vocabSize: vocabSize, draftVocabSize: draftVocabSize)
+        }
+        return VocabularyMapping(draftToTarget: draftToTarget, counts: try tokenCounts())
+    }
+
+    /// The draft vocabulary of a size, by the store's counts and always with its special tokens.
+    package func derivedMapping(draftVocabSize: Int) throws -> VocabularyMapping {
         try .derive(
             counts: tokenCounts(), draftVocabSize: draftVocabSize, always: manifest.specialTokens.map(\.id))
     }
@@ -121,11 +135,20 @@ public final class SampleStore {
         var counts = [UInt64](repeating: 0, count: manifest.vocabSize)
         for index in 0..<count {
             let sample = try sample(at: index)
+            let supervised = (sample.lossMask.count(where: \.self), sample.withoutPadding.lossMask.count(where: \.self))
+            if supervised.0 != supervised.1 {
+                throw StoreError(path, "sample \(index) has padding that is supervised")
+            }
             for (id, isSupervised) in zip(sample.inputIDs, sample.lossMask) where isSupervised { counts[Int(id)] += 1 }
             try progress(index + 1)
         }
         guard try counts == tokenCounts() else {
             throw StoreError(path, "its token counts aren't those of its samples")
+        }
+        for size in manifest.draftVocabSizes {
+            guard try vocabularyMapping(draftVocabSize: size) == derivedMapping(draftVocabSize: size) else {
+                throw StoreError(path, "its draft vocabulary of \(size) isn't the one of its token counts")
+            }
         }
         var (rejected, repaired): ([String: Int], [String: Int]) = ([:], [:])
         for note in try notes() {

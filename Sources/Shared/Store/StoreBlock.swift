@@ -9,6 +9,9 @@ package struct StoreBlockIndex: Equatable {
         package init(size: Int, lengths: [Int32]) { (self.size, self.lengths) = (size, lengths) }
     }
 
+    /// No frame is larger: so that sizes can be added up, whatever a damaged index says.
+    private static let largestGroup = 1 << 31
+
     package var firstGroup: Int
     package var firstSample: Int
     package var groups: [Group]
@@ -40,6 +43,7 @@ package struct StoreBlockIndex: Equatable {
         groups = []
         for _ in 0..<(try reader.count("the number of groups", bytesEach: 2)) {
             let size = try reader.varint("a group's size")
+            guard size <= Self.largestGroup else { throw DecodingFailure("a group's size is \(size)") }
             var lengths: [Int32] = []
             for _ in 0..<(try reader.count("the number of samples")) {
                 guard let length = Int32(exactly: try reader.varint("a sample's length")) else {

@@ -6,6 +6,9 @@ package enum StoreKey {
     /// Only in a store that is being built.
     package static let progress = Array("progress".utf8)
 
+    package static func mapping(_ draftVocabSize: Int) -> [UInt8] { numbered("mapping/", draftVocabSize) }
+    package static func isMapping(_ key: [UInt8]) -> Bool { key.starts(with: "mapping/".utf8) }
+
     package static func block(_ number: Int) -> [UInt8] { numbered("block/", number) }
     package static func index(_ number: Int) -> [UInt8] { numbered("index/", number) }
     package static func notes(_ number: Int) -> [UInt8] { numbered("notes/", number) }

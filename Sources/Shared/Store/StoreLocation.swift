@@ -36,27 +36,44 @@ public enum StoreLocation {
     public static func files(_ dataPaths: [String]) throws -> [StoreManifest.DataFile] {
         try expand(dataPaths).map { path in
             guard fileExists(path) || !isPattern(path) else { throw StoreError(path, "no file fits this pattern") }
-            return StoreManifest.DataFile(path: absolutePath(path), status: try FileStatus(of: path))
+            let absolute = absolutePath(path)
+            guard !absolute.unicodeScalars.contains("\u{FFFD}") || fileExists(absolute) else {
+                throw StoreError(absolute, "has a name that isn't UTF-8; give it another")
+            }
+            return StoreManifest.DataFile(path: absolute, status: try FileStatus(of: path))
         }
     }
 
-    /// What has changed in the dataset since a store was built from it, in a sentence for people; nil if nothing has.
+    /// What has become of a dataset since a store was built from it.
+    public struct Comparison: Sendable {
+        /// What has changed, in a sentence for people; nil if nothing has.
+        public var change: String?
+        /// The same contents with another time or inode, as after a copy: the files as they are now.
+        public var moved: [StoreManifest.DataFile]?
+    }
+
+    /// Compares a dataset with what a store was built from.
     ///
     /// A file with the same size, time and inode is taken to be the same; any other is read again and compared by its
     /// digest.
-    public static func change(since manifest: StoreManifest, dataPaths: [String]) throws -> String? {
+    public static func check(_ manifest: StoreManifest, dataPaths: [String]) throws -> Comparison {
         let now = try files(dataPaths)
         guard now.map(\.path) == manifest.files.map(\.path) else {
             func list(_ files: [StoreManifest.DataFile]) -> String { files.map(\.path).joined(separator: ", ") }
-            return "dataset: \(list(manifest.files)) -> \(list(now))"
+            return Comparison(change: "dataset: \(list(manifest.files)) -> \(list(now))")
         }
-        for (old, new) in zip(manifest.files, now) where old.status != new.status {
+        var moved = manifest.files
+        for (index, (old, new)) in zip(manifest.files, now).enumerated() where old.status != new.status {
             if old.status.size != new.status.size {
-                return "size of \(new.path): \(old.status.size) -> \(new.status.size) bytes"
+                return Comparison(
+                    change: "size of \(new.path): \(old.status.size) -> \(new.status.size) bytes")
             }
             let digest = try Digest(ofFile: new.path, check: Interrupt.check).hex
-            if digest != old.digest { return "content of \(new.path): \(old.digest ?? "unknown") -> \(digest)" }
+            if digest != old.digest {
+                return Comparison(change: "content of \(new.path): \(old.digest ?? "unknown") -> \(digest)")
+            }
+            moved[index].status = new.status
         }
-        return nil
+        return Comparison(moved: moved == manifest.files ? nil : moved)
     }
 }

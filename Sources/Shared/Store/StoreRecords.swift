@@ -37,8 +37,11 @@ package struct StoreRecords {
     package func manifest() throws -> StoreManifest {
         let text = try read(StoreKey.manifest) { Array($0) }
         do {
-            return try StoreManifest(JSONFile(contents: text, path: path).root)
-        } catch {
+            let root = try JSONFile(contents: text, path: path).root
+            let format = try root.int("format")
+            guard format == StoreManifest.formatVersion else { throw StoreFormatError(path: path, format: format) }
+            return try StoreManifest(root)
+        } catch let error as JSONError {
             throw StoreError(path, "its manifest can't be read: \(error)")
         }
     }
@@ -71,5 +74,19 @@ package struct StoreRecords {
         return try read(StoreKey.notes(block)) { bytes throws(DecodingFailure) in
             try SourceNote.decode(bytes, block: block)
         }
+    }
+}
+
+/// A store of another version of the format than this program's.
+public struct StoreFormatError: Error, Equatable, CustomStringConvertible {
+    public let path: String
+    public let format: Int
+
+    /// Whether a later version of the program wrote it.
+    public var isNewer: Bool { format > StoreManifest.formatVersion }
+
+    public var description: String {
+        let advice = isNewer ? "a newer version of Eyrie reads it" : "Preprocess build makes it again"
+        return "\(path): is a store of format \(format), this program reads \(StoreManifest.formatVersion); \(advice)"
     }
 }

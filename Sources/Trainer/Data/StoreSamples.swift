@@ -40,9 +40,10 @@ struct StoreSamples: TrainingSamples {
         guard count > 0 else { throw StoreError(store.path, "has no sample") }
     }
 
-    func sample(at index: Int) throws -> Sample { try store.sample(at: index) }
+    /// A sample without its padding, which is neither attended to nor supervised.
+    func sample(at index: Int) throws -> Sample { try store.sample(at: index).withoutPadding }
 
-    /// The tokens of the longest sample.
+    /// The tokens of the longest sample, padding included.
     var longest: Int { (0..<count).map(store.length(of:)).max() ?? 0 }
 
     /// What tells whether another run saw the same samples, by name: the records and how they were made into samples.

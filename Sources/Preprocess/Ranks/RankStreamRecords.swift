@@ -1,6 +1,6 @@
 import Shared
 
-/// Records as one process hands them to another; not a part of stores.
+/// Records as one rank hands them to another; not a part of stores.
 extension SourceRecord {
     static func encode(_ records: [SourceRecord], to writer: inout ByteWriter) {
         writer.varint(records.count)
@@ -28,6 +28,8 @@ extension SourceRecord {
             writer.varint(samples.count)
             for sample in samples {
                 writer.varint(sample.inputIDs.count)
+                writer.varint(sample.leadingPadding)
+                writer.varint(sample.trailingPadding)
                 for (id, mark) in zip(sample.inputIDs, sample.lossMask) { writer.varint(Int(id) << 1 | (mark ? 1 : 0)) }
             }
         }
@@ -62,7 +64,12 @@ extension SourceRecord {
         var samples: [Sample] = []
         for _ in 0..<count {
             let length = try reader.count("a sample's length")
-            var sample = Sample(inputIDs: [], lossMask: [])
+            var sample = Sample(
+                inputIDs: [], lossMask: [], leadingPadding: try reader.varint("a sample's padding"),
+                trailingPadding: try reader.varint("a sample's padding"))
+            guard sample.leadingPadding <= length, sample.trailingPadding <= length - sample.leadingPadding else {
+                throw DecodingFailure("a sample's padding is longer than it")
+            }
             sample.inputIDs.reserveCapacity(length)
             sample.lossMask.reserveCapacity(length)
             for _ in 0..<length {
