@@ -140,16 +140,22 @@ public final class Directory: Sendable {
         let child = openat(descriptor, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
         guard child >= 0 else { throw FileError(shown, "open the directory") }
         let directory = Directory(path: shown, descriptor: child)
-        for name in try directory.rawNames() { try directory.removeTree(name) }
-        guard unlinkat(descriptor, name, AT_REMOVEDIR) == 0 || errno == ENOENT else {
-            throw FileError(shown, "remove the directory")
+        // Another process may still put something into it, which knows only afterwards that it is gone.
+        for _ in 0..<200 {
+            for name in try directory.rawNames() { try directory.removeTree(name) }
+            if unlinkat(descriptor, name, AT_REMOVEDIR) == 0 || errno == ENOENT { return }
+            guard errno == ENOTEMPTY || errno == EEXIST else { break }
+            usleep(500)
         }
+        throw FileError(shown, "remove the directory")
     }
 
     /// The names as the file system has them, which needn't be UTF-8.
     private func rawNames() throws(FileError) -> [[CChar]] {
         guard let stream = fdopendir(dup(descriptor)) else { throw FileError(path, "list the directory") }
         defer { closedir(stream) }
+        // The offset is shared with whoever has read it before.
+        rewinddir(stream)
         var names: [[CChar]] = []
         while let entry = readdir(stream) {
             let name = withUnsafePointer(to: &entry.pointee.d_name) {
