@@ -24,7 +24,7 @@ enum ScoredMerges {
         for id in 0..<vocabulary.count {
             guard let text = vocabulary.bytes(of: id), let rank = ranks[id] else { continue }
             try text.withUnsafeBufferPointer { text throws(JSONError) in
-                var middle = text.first.map { scalarLength($0) } ?? 0
+                var middle = text.first.map { UTF8Scalars.length($0) } ?? 0
                 while middle < text.count {
                     let (left, right) = (part(text, 0..<middle), part(text, middle..<text.count))
                     switch (vocabulary.id(of: left), vocabulary.id(of: right)) {
@@ -36,7 +36,7 @@ enum ScoredMerges {
                                 + "token, which is not supported")
                     default: break
                     }
-                    middle += scalarLength(text[middle])
+                    middle += UTF8Scalars.length(text[middle])
                 }
             }
         }
@@ -54,5 +54,7 @@ enum ScoredMerges {
         UnsafeBufferPointer(rebasing: text[range])
     }
 
-    private static func isScalar(_ text: UnsafeBufferPointer<UInt8>) -> Bool { scalarLength(text[0]) >= text.count }
+    private static func isScalar(_ text: UnsafeBufferPointer<UInt8>) -> Bool {
+        UTF8Scalars.length(text[0]) >= text.count
+    }
 }

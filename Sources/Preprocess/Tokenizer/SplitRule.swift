@@ -77,7 +77,7 @@ struct SplitRule: Sendable {
             from = done
             if match.isEmpty {
                 guard from < piece.count else { break }
-                from += decodeScalar(piece[from], at: text + offset + from).length
+                from += UTF8Scalars.decode(piece[from], at: text + offset + from).length
             }
         }
         if done < piece.count {

@@ -32,7 +32,7 @@ final class TokenEncoder {
         guard let start = text.baseAddress, !text.isEmpty else { return }
         self.text.append(start, count: text.count)
         let copy = AlignedView(start: UnsafePointer(self.text.start), range: 0..<text.count, origins: nil)
-        guard isUTF8(copy.bytes) else { throw PatternError("can't be matched: the text isn't UTF-8") }
+        guard UTF8Scalars.areValid(copy.bytes) else { throw PatternError("can't be matched: the text isn't UTF-8") }
         try forEachPart(of: copy, tokenizer.addedTokens, into: encoded) { part throws(PatternError) in
             let normal = try normalizer.normalize(part, tokenizer.normalizers, with: matcher)
             try forEachPart(of: normal, tokenizer.normalizedAddedTokens, into: encoded) { part throws(PatternError) in

@@ -79,7 +79,7 @@ final class UnigramLattice: WordEncoder {
         var start = 0
         while start < word.count {
             let before = ends[start].score
-            let characterEnd = min(start + scalarLength(word[start]), word.count)
+            let characterEnd = min(start + UTF8Scalars.length(word[start]), word.count)
             var hasCharacter = false
             model.trie.forEachPrefix(of: word, from: start) { token, end in
                 reach(end, by: token, from: start, before + model.scores[Int(token)])

@@ -48,7 +48,7 @@ struct Vocabulary: Sendable {
     func id(of bytes: UnsafeBufferPointer<UInt8>) -> Int32? {
         guard let start = bytes.baseAddress else { return nil }
         return arena.withUnsafeBufferPointer { arena in
-            var slot = Int(truncatingIfNeeded: hash(start, count: bytes.count)) & (slots.count - 1)
+            var slot = Int(truncatingIfNeeded: ByteHash.hash(start, count: bytes.count)) & (slots.count - 1)
             while slots[slot] != 0 {
                 let id = Int(slots[slot]) - 1
                 if Int(counts[id]) == bytes.count, let own = arena.baseAddress,
@@ -66,7 +66,7 @@ struct Vocabulary: Sendable {
 
     private mutating func insert(_ id: Int) {
         let hashed = arena.withUnsafeBufferPointer { arena in
-            arena.baseAddress.map { hash($0 + Int(starts[id]), count: Int(counts[id])) } ?? 0
+            arena.baseAddress.map { ByteHash.hash($0 + Int(starts[id]), count: Int(counts[id])) } ?? 0
         }
         var slot = Int(truncatingIfNeeded: hashed) & (slots.count - 1)
         while slots[slot] != 0 { slot = (slot + 1) & (slots.count - 1) }

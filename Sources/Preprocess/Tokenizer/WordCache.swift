@@ -46,7 +46,7 @@ final class WordCache {
         /// Where the word's two places begin.
         fileprivate var place: Int {
             @inline(__always) get {
-                let hash = high & longMark == 0 ? foldedHash(low, high) : low
+                let hash = high & longMark == 0 ? ByteHash.fold(low, high) : low
                 return Int(truncatingIfNeeded: hash) & (places - 2)
             }
         }
@@ -66,7 +66,7 @@ final class WordCache {
 
     /// The key of a longer word, which still is to be compared.
     static func longKey(_ word: UnsafePointer<UInt8>, _ count: Int) -> Key {
-        let hashed = hash(word, count: count)
+        let hashed = ByteHash.hash(word, count: count)
         return Key(low: hashed, high: longMark | UInt64(count))
     }
 

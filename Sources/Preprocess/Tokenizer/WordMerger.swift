@@ -175,6 +175,6 @@ extension WordMerger {
 
     /// The end of the character, or byte, at `i`.
     private func endOfCharacter(at i: Int, in word: UnsafeBufferPointer<UInt8>) -> Int {
-        min(i + (model.isByteLevel ? 1 : scalarLength(word[i])), word.count)
+        min(i + (model.isByteLevel ? 1 : UTF8Scalars.length(word[i])), word.count)
     }
 }

@@ -23,7 +23,7 @@ struct ScannedText {
     func scalar(at i: Int) -> (class: ScalarClass, length: Int) {
         let byte = bytes[i]
         if byte < 0x80 { return (classes[ascii: byte], 1) }
-        let (value, length) = decodeScalar(byte, at: bytes + i)
+        let (value, length) = UTF8Scalars.decode(byte, at: bytes + i)
         return (classes[value], length)
     }
 
