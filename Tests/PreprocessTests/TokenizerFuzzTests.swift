@@ -59,21 +59,93 @@ struct TokenizerFuzzTests {
     @Test(.timeLimit(.minutes(20)))
     func damagedTokenizersAreRefusedOrWork() throws {
         let mutator = Mutator(words: Self.words)
-        var (loaded, refused) = (0, 0)
         try Fuzzing("tokenizer-loader", iterations: 600).run { generator in
             let document = Array((Self.documents.randomElement(using: &generator) ?? "").utf8)
-            let tokenizer: Tokenizer
-            do {
-                tokenizer = try Self.load(mutator.mutate(document, using: &generator))
-            } catch let error as JSONError {
-                #expect("\(error)".hasPrefix("tokenizer.json: "), "\(error)")
-                refused += 1
-                return
-            }
-            loaded += 1
-            try Self.check(tokenizer, randomText(Int.random(in: 0...40, using: &generator), using: &generator))
+            try Self.loadAndCheck(mutator.mutate(document, using: &generator), using: &generator)
         }
-        #expect(loaded > 0 || refused > 0)
+    }
+
+    /// Documents that are whole, with values that no tokenizer has: ids, flags, patterns, lengths and numbers of steps.
+    @Test(.timeLimit(.minutes(20)))
+    func oddTokenizersAreRefusedOrWork() throws {
+        let documents = try Self.documents.map { text in
+            JSONText(try JSONFile(contents: Array(text.utf8), path: "tokenizer.json").root.value)
+        }
+        let mutator = TokenizerMutator()
+        try Fuzzing("tokenizer-structure", iterations: 600).run { generator in
+            guard var document = documents.randomElement(using: &generator) else { return }
+            for _ in 0..<Int.random(in: 1...4, using: &generator) { mutator.mutate(&document, using: &generator) }
+            try Self.loadAndCheck(Array(document.compact.utf8), using: &generator)
+        }
+    }
+
+    private static func loadAndCheck(_ document: [UInt8], using generator: inout SplitMix64) throws {
+        let tokenizer: Tokenizer
+        do {
+            tokenizer = try load(document)
+        } catch let error as JSONError {
+            #expect("\(error)".hasPrefix("tokenizer.json: "), "\(error)")
+            return
+        }
+        try check(tokenizer, randomText(Int.random(in: 0...40, using: &generator), using: &generator))
+        let words = ["a", "b", "aaaa", " ", "   ", "<s>", "A", "\n", "▁", "c", "e\u{301}\u{323}", "<0x41>"]
+        let text = (0..<30).map { _ in words.randomElement(using: &generator) ?? "" }.joined()
+        try check(tokenizer, Array(text.utf8))
+    }
+
+    /// What hostile tokenizers had: each ended the program, or took hours or gigabytes, before it was refused or bounded.
+    @Test func hostileTokenizersAreRefusedOrBounded() throws {
+        func document(_ parts: String, model: String = #"{"type": "BPE", "vocab": {"a": 0, " ": 1}, "merges": []}"#)
+            -> [UInt8]
+        {
+            Array(#"{"model": \#(model)\#(parts.isEmpty ? "" : ", ")\#(parts)}"#.utf8)
+        }
+        let long = String(repeating: "a", count: 100_000)
+        let doubling = [String](
+            repeating: #"{"type": "Replace", "pattern": {"String": "a"}, "content": "aa"}"#, count: 30
+        ).joined(separator: ", ")
+        let prepending = [String](repeating: #"{"type": "Prepend", "prepend": "a"}"#, count: 65).joined(separator: ", ")
+        let refused: [([UInt8], String)] = [
+            (
+                document(#""added_tokens": [{"id": 9, "content": " ", "lstrip": true}]"#),
+                "is of spaces and takes those beside it"
+            ),
+            (
+                document(#""added_tokens": [{"id": 2147483647, "content": "x"}]"#),
+                "has id 2147483647, should be 0 to 16777215"
+            ),
+            (document(#""added_tokens": [{"id": 9, "content": "\#(long)"}]"#), "has 100000 bytes, at most 1024"),
+            (
+                document(#""normalizer": {"type": "Sequence", "normalizers": [\#(prepending)]}"#),
+                "has 65 steps, at most 64"
+            ),
+            (
+                document(
+                    "",
+                    model:
+                        #"{"type": "BPE", "vocab": {"<u>": 0, "a": 1, "\#(long)": 2}, "unk_token": "<u>", "scores": [null, 0, 0]}"#
+                ),
+                "a token of 100000 bytes at 2, at most 1024"
+            ),
+            (
+                document("", model: #"{"type": "Unigram", "unk_id": 0, "vocab": [["\#(long)", 0]]}"#),
+                "a token of 100000 bytes, at most 1024"
+            ),
+            (document("", model: #"{"type": "BPE", "vocab": {"a": 16777216}, "merges": []}"#), "has no id for 'a'"),
+        ]
+        for (text, problem) in refused {
+            #expect {
+                try Self.load(text)
+            } throws: { error in
+                if !"\(error)".contains(problem) { Issue.record("\(error)") }
+                return error is JSONError
+            }
+        }
+        let tokenizer = try Self.load(document(#""normalizer": {"type": "Sequence", "normalizers": [\#(doubling)]}"#))
+        #expect(throws: PatternError("can't be matched: it becomes longer than 65728 bytes by its rules")) {
+            try tokenizer.makeEncoder().ids("aaa")
+        }
+        #expect(try tokenizer.makeEncoder().ids(" ") == [1])
     }
 
     @Test(.timeLimit(.minutes(20)))
@@ -115,5 +187,54 @@ struct TokenizerFuzzTests {
         defer { copy.deallocate() }
         _ = copy.initialize(from: text)
         try encoder.encode(UnsafeBufferPointer(copy), into: encoded)
+    }
+}
+
+/// Changes values of a tokenizer.json, each for one that its place could have.
+private struct TokenizerMutator {
+    private let integers = [0, 1, -1, 5, 255, 1 << 24 - 1, 1 << 24, 1 << 31 - 1, 1 << 31, Int.max, Int.min]
+    private let strings = [
+        "", "a", " ", "  ", "▁", "</w>", "##", "<0x41>", "a{,3}", "a{2}?", "\\s+$", "(?=a)", "(a+)+b", "]\u{301}",
+        "(?i)a|b",
+        "\u{301}", "\u{0}", "aa", String(repeating: "a", count: 1025), "BPE", "Unigram", "ByteLevel", "Metaspace",
+        "Replace",
+        "NFC", "NFKD", "Strip", "Fuse", "always", "first", "never", "Removed", "Contiguous", "MergedWithNext",
+    ]
+    private let members: [(String, JSONText)] = [
+        ("lstrip", .bool(true)), ("rstrip", .bool(true)), ("single_word", .bool(true)), ("normalized", .bool(true)),
+        ("byte_fallback", .bool(true)), ("ignore_merges", .bool(true)), ("fuse_unk", .bool(true)),
+        ("scores", .array([.null, .int(0), .number(-0.5), .int(0), .int(1), .int(2)])), ("unk_token", .string("a")),
+        ("end_of_word_suffix", .string("a")), ("continuing_subword_prefix", .string("a")), ("invert", .bool(true)),
+        ("prepend_scheme", .string("always")), ("use_regex", .bool(false)), ("unk_id", .int(4)),
+    ]
+
+    func mutate(_ node: inout JSONText, using generator: inout SplitMix64) {
+        switch node {
+        case .object(var fields):
+            if let i = fields.indices.randomElement(using: &generator), Int.random(in: 0..<8, using: &generator) > 0 {
+                mutate(&fields[i].1, using: &generator)
+            } else if Bool.random(using: &generator), let new = members.randomElement(using: &generator) {
+                fields.append(new)
+            } else if let i = fields.indices.randomElement(using: &generator) {
+                fields.remove(at: i)
+            }
+            node = .object(fields)
+        case .array(var elements):
+            if let i = elements.indices.randomElement(using: &generator) {
+                switch Int.random(in: 0..<8, using: &generator) {
+                case 0: elements.remove(at: i)
+                case 1: elements += [JSONText](repeating: elements[i], count: Int.random(in: 1...80, using: &generator))
+                case 2: elements.swapAt(0, i)
+                default: mutate(&elements[i], using: &generator)
+                }
+            }
+            node = .array(elements)
+        case .bool(let value): node = .bool(!value)
+        case .int, .number: node = .int(integers.randomElement(using: &generator) ?? 0)
+        case .string(let text):
+            let other = strings.randomElement(using: &generator) ?? ""
+            node = .string(Bool.random(using: &generator) ? other : text + other)
+        case .null: node = .object([("type", .string(strings.randomElement(using: &generator) ?? ""))])
+        }
     }
 }

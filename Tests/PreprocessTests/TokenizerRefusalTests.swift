@@ -46,7 +46,7 @@ struct TokenizerRefusalTests {
         expect("key 'normalizer.pattern' can match nothing") {
             try Self.tokenizer(normalizer: #"{"type": "Replace", "pattern": {"Regex": "a*"}, "content": "b"}"#)
         }
-        expect("key 'normalizer.pattern' is empty") {
+        expect("key 'normalizer.pattern' has 0 bytes, should be 1 to 1024") {
             try Self.tokenizer(normalizer: #"{"type": "Replace", "pattern": {"String": ""}, "content": "b"}"#)
         }
     }
@@ -66,7 +66,7 @@ struct TokenizerRefusalTests {
             try Self.tokenizer(
                 preTokenizer: #"{"type": "Metaspace", "replacement": "_", "add_prefix_space": false}"#)
         }
-        expect("has a step behind ByteLevel") {
+        expect("has a step after ByteLevel") {
             try Self.tokenizer(
                 preTokenizer: #"{"type": "Sequence", "pretokenizers": [{"type": "ByteLevel"}, {"type": "ByteLevel"}]}"#)
         }
@@ -75,7 +75,8 @@ struct TokenizerRefusalTests {
     @Test(arguments: [
         (#"[a-z&&[aeiou]]"#, "has an intersection of classes"), (#"\\h+"#, #"has an escape '\h'"#),
         (#"a{1,2}+"#, "has a repeated repetition"), (#"(?<name>a)"#, "has a group '(?<n'"),
-        (#"[^\\S]"#, #"has an escape '\S'"#), (#"\\p{Nonsense}"#, "unknown property"), ("(a", "missing"),
+        (#"[^\\S]"#, #"has an escape '\S'"#), (#"\\p{Nonsense}"#, "has a property 'Nonsense'"),
+        ("(a", "has a '(' without its ')'"),
     ])
     func patterns(pattern: String, message: String) {
         let split = #"{"type": "Split", "pattern": {"Regex": "\#(pattern)"}, "behavior": "Isolated"}"#

@@ -135,7 +135,10 @@ struct Pipeline {
             }
             guard !ahead.isEmpty else { break }
             let (number, bytesRead, _) = ahead.removeFirst()
-            try body(number, bytesRead, isOwn(number) ? workers.take() : nil)
+            let made = isOwn(number) ? workers.take() : nil
+            // Of a batch in which a worker was interrupted, nothing counts.
+            try Interrupt.check()
+            try body(number, bytesRead, made)
         }
     }
 

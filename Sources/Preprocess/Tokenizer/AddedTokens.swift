@@ -15,14 +15,24 @@ struct AddedToken: Equatable, Sendable {
     let isSpecial: Bool
 
     init(_ node: JSONNode, id: Int) throws(JSONError) {
-        guard let id = Int32(exactly: id), id >= 0 else { throw node.error("has id \(id), should be 0 to 2147483647") }
-        self.id = id
-        content = Array(try node.string("content").utf8)
+        guard (0..<Vocabulary.limit).contains(id) else {
+            throw node.error("has id \(id), should be 0 to \(Vocabulary.limit - 1)")
+        }
+        self.id = Int32(id)
+        let text = try node.string("content")
+        content = Array(text.utf8)
+        guard content.count <= Vocabulary.longestSearched else {
+            throw node.error("has \(content.count) bytes, at most \(Vocabulary.longestSearched) are supported")
+        }
         isSpecial = try node.bool("special", default: false)
         isSingleWord = try node.bool("single_word", default: false)
         stripsLeft = try node.bool("lstrip", default: false)
         stripsRight = try node.bool("rstrip", default: false)
         isNormalized = try node.bool("normalized", default: !isSpecial)
+        // Such a token would take what another has taken already; tokenizers then fails at the text.
+        guard !stripsLeft && !stripsRight || text.unicodeScalars.contains(where: { !$0.properties.isWhitespace }) else {
+            throw node.error("'\(text)' is of spaces and takes those beside it, which is not supported")
+        }
     }
 }
 

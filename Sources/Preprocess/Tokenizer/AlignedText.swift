@@ -29,6 +29,8 @@ final class AlignedText {
     private let text = PaddedText()
     @exclusivity(unchecked) private var origins: UnsafeMutablePointer<Range<Int32>>
     @exclusivity(unchecked) private var capacity = 4096
+    @exclusivity(unchecked) private var limit = Int.max
+    @exclusivity(unchecked) private var isOverfull = false
 
     init() { origins = .allocate(capacity: capacity) }
 
@@ -41,11 +43,32 @@ final class AlignedText {
         AlignedView(start: UnsafePointer(text.start), range: 0..<text.count, origins: UnsafePointer(origins))
     }
 
-    func removeAll() { text.removeAll() }
+    /// The most bytes that normalizing and splitting may make of a text.
+    ///
+    /// No normal form is longer than eleven times the text; a space that becomes `▁` takes three bytes.
+    static func limit(of text: AlignedView) -> Int { min(64 * text.range.count + (1 << 16), Int(Int32.max)) }
+
+    /// - Parameter limit: The most bytes that are kept; of what would be more, nothing is.
+    func removeAll(limit: Int = .max) {
+        text.removeAll()
+        self.limit = limit
+        isOverfull = false
+    }
+
+    /// - Throws: `PatternError` if there was more text than is kept.
+    func checkLimit() throws(PatternError) {
+        if isOverfull { throw PatternError("can't be matched: it becomes longer than \(limit) bytes by its rules") }
+    }
+
+    /// Whether so many bytes can be kept.
+    private func hasRoom(for added: Int) -> Bool {
+        if added > limit - count { isOverfull = true }
+        return !isOverfull
+    }
 
     /// Appends a part of another text as it is.
     func append(_ source: AlignedView, _ range: Range<Int>) {
-        guard !range.isEmpty else { return }
+        guard !range.isEmpty, hasRoom(for: range.count) else { return }
         reserve(range.count)
         let destination = origins + count
         if let origins = source.origins {
@@ -58,7 +81,7 @@ final class AlignedText {
 
     /// Appends bytes that all come from `origin`.
     func append(_ bytes: UnsafeBufferPointer<UInt8>, origin: Range<Int32>) {
-        guard let start = bytes.baseAddress, !bytes.isEmpty else { return }
+        guard let start = bytes.baseAddress, !bytes.isEmpty, hasRoom(for: bytes.count) else { return }
         reserve(bytes.count)
         (origins + count).update(repeating: origin, count: bytes.count)
         text.append(start, count: bytes.count)

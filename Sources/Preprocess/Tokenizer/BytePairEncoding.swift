@@ -48,8 +48,10 @@ struct BytePairEncoding: Sendable {
         unknownToken = try Self.loadUnknownToken(node, vocabulary, isNeeded: !knowsEveryByte)
         let merges: [MergeTable.Rule]
         if let scores = node[ScoredMerges.key] {
-            guard byteFallback != nil else { throw scores.error("need a token for each byte: <0x00> to <0xFF>") }
-            merges = try ScoredMerges.rules(scores, vocabulary)
+            guard isByteLevel || byteFallback != nil || unknownToken != nil else {
+                throw scores.error("need a token for each byte: <0x00> to <0xFF>")
+            }
+            merges = try ScoredMerges.rules(scores, vocabulary, ofBytes: isByteLevel)
         } else {
             merges = try Self.loadMerges(try node.required("merges"), vocabulary, isByteLevel, prefix: prefix)
         }

@@ -53,7 +53,7 @@ struct Decoder: Sendable {
         case "Sequence":
             var steps: [Step] = []
             for step in try node.required("decoders").elements { steps += try load(step) }
-            return steps
+            return try node.bounded(steps)
         default: throw try node.unsupportedType(supported: supported)
         }
     }
@@ -152,12 +152,13 @@ extension Decoder {
         _ scratch: (matcher: Matcher, source: PaddedText, result: AlignedText)
     ) throws(PatternError) -> [UInt8] {
         scratch.source.removeAll()
-        scratch.result.removeAll()
+        scratch.result.removeAll(limit: 64 * token.count + (1 << 16))
         token.withUnsafeBufferPointer { token in
             if let start = token.baseAddress { scratch.source.append(start, count: token.count) }
         }
         let text = AlignedView(start: UnsafePointer(scratch.source.start), range: 0..<token.count, origins: nil)
         guard try replacement.rewrite(text, into: scratch.result, with: scratch.matcher) else { return token }
+        try scratch.result.checkLimit()
         return Array(scratch.result.view.bytes)
     }
 

@@ -80,24 +80,10 @@ struct GGUFTexts: Sendable {
 
     /// A space becomes `▁`, which a text begins with too if `add_space_prefix` says so.
     private func sentencePiece(_ texts: [String]) throws(JSONError) -> [(String, JSONText)] {
-        let hasPrefix = file.metadata["tokenizer.ggml.add_space_prefix"]?.bool ?? true
-        func replacement(_ text: String, by content: String) -> JSONText {
-            .object([
-                ("type", .string("Replace")), ("pattern", .object([("String", .string(text))])),
-                ("content", .string(content)),
-            ])
-        }
-        let prefix = JSONText.object([("type", .string("Prepend")), ("prepend", .string("▁"))])
-        let strip = JSONText.object([
-            ("type", .string("Strip")), ("content", .string(" ")), ("start", .int(1)), ("stop", .int(0)),
-        ])
-        let steps = ["ByteFallback", "Fuse"].map { JSONText.object([("type", .string($0))]) }
+        let space = Metaspace.json(
+            addsPrefix: file.metadata["tokenizer.ggml.add_space_prefix"]?.bool ?? true, isLegacy: true)
         return [
-            ("normalizer", sequence("normalizers", (hasPrefix ? [prefix] : []) + [replacement(" ", by: "▁")])),
-            (
-                "decoder",
-                sequence("decoders", [replacement("▁", by: " ")] + steps + (hasPrefix ? [strip] : []))
-            ),
+            ("normalizer", space.normalizer), ("decoder", space.decoder),
             (
                 "model",
                 .object([
@@ -106,10 +92,6 @@ struct GGUFTexts: Sendable {
                 ])
             ),
         ]
-    }
-
-    private func sequence(_ key: String, _ steps: [JSONText]) -> JSONText {
-        .object([("type", .string("Sequence")), (key, .array(steps))])
     }
 
     private func vocabulary(_ texts: [String]) -> JSONText {

@@ -1,3 +1,5 @@
+import Shared
+
 /// Merges the parts of a long word, in n log n and in little more memory than their tokens take.
 ///
 /// The list of tokens needs no links: a token's id stands at its first part, and where it has several, minus their number
@@ -21,7 +23,11 @@ struct LongWordMerger {
         var end: MergeHeap.Key
         repeat {
             end = fill(list, merges)
+            var count = 0
             while let key = heap.pop() {
+                count &+= 1
+                // The encoder then throws, and nobody sees the tokens.
+                if count & 0xFFFF == 0, Interrupt.isRequested { return }
                 let place = MergeHeap.place(key)
                 // Pairs that went are left in the heap.
                 guard let merge = list.merge(at: place, merges), MergeHeap.key(merge, place) == key else { continue }

@@ -33,6 +33,42 @@ struct Metaspace: Sendable {
         prependScheme = scheme
     }
 
+    /// A tokenizer.json's way with SentencePiece's spaces, as transformers' `LlamaConverter` writes it.
+    ///
+    /// - Parameters:
+    ///   - addsPrefix: Whether text that doesn't begin with a space gets one.
+    ///   - isLegacy: Whether it gets one in any case, and behind each special token too.
+    static func json(
+        addsPrefix: Bool, isLegacy: Bool
+    ) -> (normalizer: JSONText, preTokenizer: JSONText, decoder: JSONText) {
+        func sequence(_ key: String, _ steps: [JSONText]) -> JSONText {
+            .object([("type", .string("Sequence")), (key, .array(steps))])
+        }
+        func replacement(_ text: String, by content: String) -> JSONText {
+            .object([
+                ("type", .string("Replace")), ("pattern", .object([("String", .string(text))])),
+                ("content", .string(content)),
+            ])
+        }
+        let prefix = JSONText.object([("type", .string("Prepend")), ("prepend", .string("▁"))])
+        let strip = JSONText.object([
+            ("type", .string("Strip")), ("content", .string(" ")), ("start", .int(1)), ("stop", .int(0)),
+        ])
+        let bytes = ["ByteFallback", "Fuse"].map { JSONText.object([("type", .string($0))]) }
+        let decoder = sequence("decoders", [replacement("▁", by: " ")] + bytes + (addsPrefix ? [strip] : []))
+        guard !isLegacy else {
+            return (
+                sequence("normalizers", (addsPrefix ? [prefix] : []) + [replacement(" ", by: "▁")]), .null, decoder
+            )
+        }
+        let scheme: PrependScheme = addsPrefix ? .first : .never
+        let metaspace = JSONText.object([
+            ("type", .string("Metaspace")), ("replacement", .string("▁")),
+            ("prepend_scheme", .string(scheme.rawValue)), ("split", .bool(false)),
+        ])
+        return (.null, metaspace, decoder)
+    }
+
     /// Writes pieces with spaces replaced, and splits them.
     func rewrite(_ text: AlignedView, _ pieces: [Range<Int>], into result: AlignedText) -> [Range<Int>] {
         var written: [Range<Int>] = []

@@ -27,7 +27,7 @@ enum Normalizer: Sendable {
         case "Sequence":
             var steps: [Normalizer] = []
             for step in try node.required("normalizers").elements { steps += try load(step) }
-            return steps
+            return try node.bounded(steps)
         default: throw try node.unsupportedType(supported: supported)
         }
     }
@@ -103,10 +103,12 @@ final class NormalizerScratch {
     func normalize(
         _ text: AlignedView, _ steps: [Normalizer], with matcher: Matcher
     ) throws(PatternError) -> AlignedView {
+        let limit = AlignedText.limit(of: text)
         var text = text
         for step in steps {
-            spare.removeAll()
+            spare.removeAll(limit: limit)
             guard try step.rewrite(text, into: spare, with: matcher) else { continue }
+            try spare.checkLimit()
             swap(&current, &spare)
             text = current.view
         }
@@ -119,6 +121,12 @@ extension JSONNode {
     func unsupportedType(supported: [String]) throws(JSONError) -> JSONError {
         let type = try required("type")
         return type.error("'\(try type.asString())' is not supported; supported: \(supported.joined(separator: ", "))")
+    }
+
+    /// Steps that each go over the whole text: not more than any tokenizer has.
+    func bounded<Step>(_ steps: [Step]) throws(JSONError) -> [Step] {
+        guard steps.count <= 64 else { throw error("has \(steps.count) steps, at most 64 are supported") }
+        return steps
     }
 
     /// The error that a setting has a value which Eyrie doesn't do.

@@ -1,30 +1,35 @@
 import CPCRE2
 
-/// A compiled pattern: PCRE2, just-in-time compiled.
+/// A compiled pattern: PCRE2, just-in-time compiled where the system lets a program write code.
 ///
 /// A pattern is immutable and may be used by many threads; each keeps a `Matcher`.
 final class Pattern: @unchecked Sendable {
     fileprivate let code: OpaquePointer
+    /// Whether it is machine code; else it is interpreted, which is slower and matches the same.
+    let isCompiledJustInTime: Bool
 
     /// Compiles a pattern that is written for Hugging Face's engine.
+    /// - Parameter justInTime: Whether it shall become machine code if it can.
     /// - Throws: `PatternError` that says which construct can't be carried over, or PCRE2's own message.
-    convenience init(oniguruma pattern: String) throws(PatternError) {
+    convenience init(oniguruma pattern: String, justInTime: Bool = true) throws(PatternError) {
         let syntax = OnigurumaSyntax(newerScalars: NewerScalars.ranges)
-        try self.init(syntax.translate(pattern), options: PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE)
+        try self.init(
+            syntax.translate(pattern), options: PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE, justInTime: justInTime)
     }
 
-    private init(_ pattern: String, options: UInt32) throws(PatternError) {
+    private init(_ pattern: String, options: UInt32, justInTime: Bool) throws(PatternError) {
         var code: Int32 = 0
         var offset = 0
         let bytes = Array(pattern.utf8)
+        // A line ends with \n alone, whatever the library was built with.
+        let context = pcre2_compile_context_create_8(nil)
+        defer { pcre2_compile_context_free_8(context) }
+        pcre2_set_newline_8(context, UInt32(PCRE2_NEWLINE_LF))
         // The text was checked when it was read, so PCRE2 needn't check it at every match.
-        let compiled = pcre2_compile_8(bytes, bytes.count, options | PCRE2_NO_UTF_CHECK, &code, &offset, nil)
+        let compiled = pcre2_compile_8(bytes, bytes.count, options | PCRE2_NO_UTF_CHECK, &code, &offset, context)
         guard let compiled else { throw PatternError(Self.message(code)) }
-        let status = pcre2_jit_compile_8(compiled, PCRE2_JIT_COMPLETE)
-        guard status == 0 else {
-            pcre2_code_free_8(compiled)
-            throw PatternError("can't be compiled just in time: \(Self.message(status))")
-        }
+        // It fails where no memory may be executed that was written (SELinux, PaX), or on a CPU that PCRE2 writes no code for.
+        isCompiledJustInTime = justInTime && pcre2_jit_compile_8(compiled, PCRE2_JIT_COMPLETE) == 0
         self.code = compiled
     }
 
@@ -59,12 +64,19 @@ final class Matcher {
     private let stack: OpaquePointer
     private let context: OpaquePointer
 
+    /// How often the engine may try another way in one match.
+    private static let matchLimit: UInt32 = 10_000_000
+    /// KiB that one match may need where it is interpreted.
+    private static let heapLimit: UInt32 = 1 << 18
+
     init() {
         // A pattern backtracks over the text's length, so the engine's stack may grow to 64 MiB.
         guard let data = pcre2_match_data_create_8(1, nil), let stack = pcre2_jit_stack_create_8(1 << 15, 1 << 26, nil),
             let context = pcre2_match_context_create_8(nil)
         else { fatalError("no memory for matching patterns") }
         pcre2_jit_stack_assign_8(context, nil, UnsafeMutableRawPointer(stack))
+        pcre2_set_match_limit_8(context, Self.matchLimit)
+        pcre2_set_heap_limit_8(context, Self.heapLimit)
         (self.data, self.stack, self.context) = (data, stack, context)
     }
 
@@ -79,7 +91,11 @@ final class Matcher {
     func firstMatch(
         of pattern: Pattern, in text: UnsafeBufferPointer<UInt8>, from start: Int
     ) throws(PatternError) -> Range<Int>? {
-        let status = pcre2_jit_match_8(pattern.code, text.baseAddress, text.count, start, 0, data, context)
+        let status =
+            pattern.isCompiledJustInTime
+            ? pcre2_jit_match_8(pattern.code, text.baseAddress, text.count, start, 0, data, context)
+            : pcre2_match_8(
+                pattern.code, text.baseAddress, text.count, start, PCRE2_NO_UTF_CHECK | PCRE2_NO_JIT, data, context)
         if status == PCRE2_ERROR_NOMATCH { return nil }
         guard status >= 0, let bounds = pcre2_get_ovector_pointer_8(data) else {
             throw PatternError("can't be matched: \(Pattern.message(status))")

@@ -59,7 +59,7 @@ enum PreTokenizer: Sendable {
         case "Sequence":
             var steps: [PreTokenizer] = []
             for step in try node.required("pretokenizers").elements { steps += try load(step) }
-            return steps
+            return try node.bounded(steps)
         default: throw try node.unsupportedType(supported: supported)
         }
     }

@@ -66,6 +66,7 @@ struct SplitRule: Sendable {
         var done = 0
         var from = 0
         while from <= piece.count, let match = try firstMatch(in: piece, from: from, with: matcher) {
+            try TokenEncoder.checkInterrupt()
             let offset = range.lowerBound
             if match.lowerBound > done {
                 merger.add(offset + done..<offset + match.lowerBound, isMatch: isInverted, to: &pieces)

@@ -10,7 +10,9 @@ enum TextPattern: Sendable {
         let pattern = try node.required("pattern")
         guard let regex = pattern["Regex"] else {
             let text = Array(try pattern.string("String").utf8)
-            guard !text.isEmpty else { throw pattern.error("is empty, which is not supported") }
+            guard (1...Vocabulary.longestSearched).contains(text.count) else {
+                throw pattern.error("has \(text.count) bytes, should be 1 to \(Vocabulary.longestSearched)")
+            }
             self = .literal(text)
             return
         }
@@ -65,6 +67,7 @@ struct TextReplacement: Sendable {
         let (bytes, offset) = (text.bytes, text.range.lowerBound)
         var done = 0
         while let match = try pattern.firstMatch(in: bytes, from: done, with: matcher), !match.isEmpty {
+            try TokenEncoder.checkInterrupt()
             result.append(text, offset + done..<offset + match.lowerBound)
             let replaced = text.origin(offset + match.lowerBound..<offset + match.upperBound)
             result.append(content, origin: replaced)

@@ -22,14 +22,18 @@ final class TokenEncoder {
     /// Leaves the text's tokens in `encoded`, instead of what was there.
     ///
     /// - Parameter limit: How many tokens are wanted; what is behind them is left out.
-    /// - Throws: `PatternError` where the text isn't UTF-8, which no pattern is matched in, or where the engine of patterns
-    ///   gives up, as over backtracking without end.
+    /// - Throws: `PatternError` where the text isn't UTF-8, which no pattern is matched in; where the engine of patterns
+    ///   gives up, as over backtracking without end; where rules make the text far longer; or where the program is
+    ///   interrupted.
     func encode(
         _ text: UnsafeBufferPointer<UInt8>, into encoded: EncodedText, upTo limit: Int = .max
     ) throws(PatternError) {
         encoded.removeAll(limit: limit)
         self.text.removeAll()
         guard let start = text.baseAddress, !text.isEmpty else { return }
+        guard text.count < Int32.max else {
+            throw PatternError("can't be matched: the text has \(text.count) bytes, should be below \(Int32.max)")
+        }
         self.text.append(start, count: text.count)
         let copy = AlignedView(start: UnsafePointer(self.text.start), range: 0..<text.count, origins: nil)
         guard UTF8Scalars.areValid(copy.bytes) else { throw PatternError("can't be matched: the text isn't UTF-8") }
@@ -39,6 +43,14 @@ final class TokenEncoder {
                 try encodeWords(part, into: encoded)
             }
         }
+        try Self.checkInterrupt()
+    }
+
+    /// Looked at now and then, since a text may be a gigabyte.
+    /// - Throws: `PatternError` if a signal has come that ends the program.
+    @inline(__always)
+    static func checkInterrupt() throws(PatternError) {
+        if Interrupt.isRequested { throw PatternError("can't be matched: the program was interrupted") }
     }
 
     /// Appends the added tokens in a text, and calls `body` with each part between them that isn't empty.
@@ -53,6 +65,7 @@ final class TokenEncoder {
         while let match = finder.next(in: bytes, from: position, taken: done, next: &position) {
             if done < match.start { try body(text.part(offset + done..<offset + match.start)) }
             guard !encoded.isFull else { return }
+            try Self.checkInterrupt()
             let origin = text.origin(offset + match.start..<offset + match.end)
             encoded.reserve(1)
             encoded.append(match.id, Int(origin.lowerBound), Int(origin.upperBound))
@@ -64,12 +77,15 @@ final class TokenEncoder {
     private func encodeWords(_ text: AlignedView, into encoded: EncodedText) throws(PatternError) {
         let first = encoded.count
         switch tokenizer.splitter.method {
-        case .gpt2(let scanner): scan(scanner, text, into: encoded)
-        case .cl100k(let scanner): scan(scanner, text, into: encoded)
-        case .o200k(let scanner): scan(scanner, text, into: encoded)
+        case .gpt2(let scanner): try scan(scanner, text, into: encoded)
+        case .cl100k(let scanner): try scan(scanner, text, into: encoded)
+        case .o200k(let scanner): try scan(scanner, text, into: encoded)
         case .steps(let steps):
             let split = try splitter.words(of: text, steps, with: matcher)
-            for word in split.words where !encoded.isFull { encodePiece(word, of: split.text, into: encoded) }
+            for word in split.words where !encoded.isFull {
+                try Self.checkInterrupt()
+                encodePiece(word, of: split.text, into: encoded)
+            }
             return moveToOrigins(encoded, from: first, of: split.text)
         }
         moveToOrigins(encoded, from: first, of: text)
@@ -86,20 +102,26 @@ final class TokenEncoder {
     }
 
     @inline(__always)
-    private func scan(_ scanner: some WordScanner, _ text: AlignedView, into encoded: EncodedText) {
+    private func scan(
+        _ scanner: some WordScanner, _ text: AlignedView, into encoded: EncodedText
+    ) throws(PatternError) {
         let scanned = ScannedText(text.start)
         let (start, end) = (text.start, text.range.upperBound)
         var writer = encoded.writer()
         var word = text.range.lowerBound
         while word < end && !writer.isFull {
-            let next = scanner.endOfWord(at: word, in: scanned, upTo: end)
-            let count = next &- word
-            if count > WordCache.shortLimit || !writeKnown(start + word, count, at: word, to: &writer) {
-                encoded.take(writer)
-                encodeWord(start, word, next, into: encoded)
-                writer = encoded.writer()
+            let blockEnd = min(end, word &+ 1 << 20)
+            while word < blockEnd && !writer.isFull {
+                let next = scanner.endOfWord(at: word, in: scanned, upTo: end)
+                let count = next &- word
+                if count > WordCache.shortLimit || !writeKnown(start + word, count, at: word, to: &writer) {
+                    encoded.take(writer)
+                    encodeWord(start, word, next, into: encoded)
+                    writer = encoded.writer()
+                }
+                word = next
             }
-            word = next
+            try Self.checkInterrupt()
         }
         encoded.take(writer)
     }
@@ -119,7 +141,7 @@ final class TokenEncoder {
             return encodeWord(text.start, piece.lowerBound, piece.upperBound, into: encoded)
         }
         boundary.forEachPart(piece, of: text.start) { part in
-            guard !encoded.isFull else { return }
+            guard !encoded.isFull, !Interrupt.isRequested else { return }
             encodeWord(text.start, part.lowerBound, part.upperBound, into: encoded)
         }
     }

@@ -46,7 +46,11 @@ extension Tokenizer {
 
     /// The text of `bos_token` or `eos_token`, which is a string or an object with `content`.
     static func specialToken(_ key: String, _ config: JSONNode?) throws(JSONError) -> String? {
-        guard let node = config?[key] else { return nil }
-        return node.value.kind == .object ? try node.string("content") : try node.asString()
+        try config?[key].map { node throws(JSONError) in try content(node) }
+    }
+
+    /// The text of a token that is given as a string or as an object with `content`.
+    static func content(_ node: JSONNode) throws(JSONError) -> String {
+        node.value.kind == .object ? try node.string("content") : try node.asString()
     }
 }

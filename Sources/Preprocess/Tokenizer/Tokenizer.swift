@@ -29,16 +29,19 @@ final class Tokenizer: Sendable {
 
     /// - Throws: `JSONError` or `FileError` that name the file, the key and what is wrong with it or not supported.
     convenience init(_ model: ModelFiles) throws {
-        let (file, configFile) = ("tokenizer.json", "tokenizer_config.json")
-        let contents = try model.required(file)
-        let config = try model.contents(configFile)
+        let files = try TokenizerFiles(model)
         try self.init(
-            tokenizer: JSONFile(contents: contents, path: model.name(of: file)).root,
-            config: config.map { try JSONFile(contents: $0, path: model.name(of: configFile)).root },
-            digest: Digest(of: Digest(of: contents).hex + Digest(of: config ?? []).hex))
+            tokenizer: files.tokenizer.root, config: files.config?.root, specialTokens: files.specialTokens,
+            digest: files.digest)
     }
 
-    init(tokenizer root: JSONNode, config: JSONNode?, digest: Digest) throws(JSONError) {
+    /// - Parameters:
+    ///   - root: The root of tokenizer.json.
+    ///   - config: The root of tokenizer_config.json, if there is one.
+    ///   - specialTokens: The texts of special tokens that `config` doesn't name, by their keys in it.
+    init(
+        tokenizer root: JSONNode, config: JSONNode?, specialTokens: [(key: String, text: String)] = [], digest: Digest
+    ) throws(JSONError) {
         self.digest = digest
         normalizers = try root["normalizer"].map { node throws(JSONError) in try Normalizer.load(node) } ?? []
         splitter = try WordSplitter(root["pre_tokenizer"])
@@ -58,12 +61,15 @@ final class Tokenizer: Sendable {
         }
         normalizedAddedTokens = AddedTokenFinder(normalized)
         addedIDs = Dictionary(added.map { ($0.content, $0.id) }, uniquingKeysWith: { first, _ in first })
-        addedContents = Dictionary(added.map { ($0.id, $0.content) }, uniquingKeysWith: { first, _ in first })
+        addedContents = Dictionary(added.map { ($0.id, $0.content) }, uniquingKeysWith: { _, last in last })
         vocabSize = max(model.vocabulary.count, Int(added.map(\.id).max() ?? -1) + 1)
         lengths = TokenLengths(model.lengths)
 
-        bosToken = try Self.specialToken("bos_token", config)
-        eosToken = try Self.specialToken("eos_token", config)
+        func text(_ key: String) throws(JSONError) -> String? {
+            try Self.specialToken(key, config) ?? specialTokens.first { $0.key == key }?.text
+        }
+        bosToken = try text("bos_token")
+        eosToken = try text("eos_token")
         let (addedIDs, vocabulary, isByteLevel) = (addedIDs, model.vocabulary, splitter.isByteLevel)
         func id(_ token: String) -> Int32? { Self.id(of: token, addedIDs, vocabulary, isByteLevel: isByteLevel) }
         bosID = bosToken.flatMap(id)

@@ -21,9 +21,17 @@ struct Unigram: Sendable {
         var trie = ByteTrie()
         var scores: [Double] = []
         for entry in entries {
+            guard scores.count < Vocabulary.limit else {
+                throw try node.required("vocab").error("has more than \(Vocabulary.limit) tokens")
+            }
             let parts = Array(entry.elements)
             guard parts.count == 2, let text = parts[0].utf8, let score = parts[1].double else {
                 throw try node.required("vocab").error("has at \(scores.count) no pair of a token and its score")
+            }
+            guard text.count <= Vocabulary.longestSearched else {
+                throw try node.required("vocab").error(
+                    "has at \(scores.count) a token of \(text.count) bytes, at most "
+                        + "\(Vocabulary.longestSearched) are supported")
             }
             vocabulary.set(scores.count, text, isSearched: true)
             trie.insert(text, Int32(scores.count))
@@ -76,8 +84,10 @@ final class UnigramLattice: WordEncoder {
     private func search(_ word: UnsafeBufferPointer<UInt8>) {
         ends.removeAll(keepingCapacity: true)
         ends.append(contentsOf: repeatElement((score: 0, token: 0, start: -1), count: word.count + 1))
-        var start = 0
+        var (start, characters) = (0, 0)
         while start < word.count {
+            characters &+= 1
+            if characters & 0xFFFF == 0, Interrupt.isRequested { return }
             let before = ends[start].score
             let characterEnd = min(start + UTF8Scalars.length(word[start]), word.count)
             var hasCharacter = false

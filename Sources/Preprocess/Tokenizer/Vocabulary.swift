@@ -4,6 +4,8 @@
 struct Vocabulary: Sendable {
     /// Ids are below this.
     static let limit = 1 << 24
+    /// The longest token, in bytes, that is looked for wherever a text might have it.
+    static let longestSearched = 1024
 
     private var arena: [UInt8] = []
     private var starts: [Int32] = []

@@ -19,9 +19,13 @@ struct WordSplitter: Sendable {
     /// - Parameter node: `pre_tokenizer`; nil leaves the text whole.
     /// - Throws: `JSONError` where ByteLevel isn't the last step.
     init(_ node: JSONNode?) throws(JSONError) {
-        let steps = try node.map { node throws(JSONError) in try PreTokenizer.load(node) } ?? []
+        guard let node else {
+            (isByteLevel, method) = (false, .steps([]))
+            return
+        }
+        let steps = try PreTokenizer.load(node)
         for case .byteLevel in steps.dropLast() {
-            throw node?.error("has a step behind ByteLevel, which is not supported") ?? JSONError("has no node")
+            throw node.error("has a step after ByteLevel, which is not supported")
         }
         guard case .byteLevel(let byteLevel)? = steps.last else {
             (isByteLevel, method) = (false, .steps(steps))
@@ -64,6 +68,7 @@ final class SplitterScratch {
     func words(
         of text: AlignedView, _ steps: [PreTokenizer], with matcher: Matcher
     ) throws(PatternError) -> (text: AlignedView, words: [Range<Int>]) {
+        let limit = AlignedText.limit(of: text)
         var text = text
         pieces.removeAll(keepingCapacity: true)
         pieces.append(text.range)
@@ -73,18 +78,23 @@ final class SplitterScratch {
                 split.removeAll(keepingCapacity: true)
                 for piece in pieces { try rule.split(piece, of: text.start, with: matcher, into: &split) }
                 swap(&pieces, &split)
-            case .metaspace(let metaspace): text = rewrite { metaspace.rewrite(text, pieces, into: $0) }
+            case .metaspace(let metaspace): text = try rewrite(limit) { metaspace.rewrite(text, pieces, into: $0) }
             case .byteLevel(let byteLevel):
-                if byteLevel.addsPrefixSpace { text = rewrite { byteLevel.rewrite(text, pieces, into: $0) } }
+                if byteLevel.addsPrefixSpace {
+                    text = try rewrite(limit) { byteLevel.rewrite(text, pieces, into: $0) }
+                }
                 if byteLevel.usesPattern { splitByGPT2(text) }
             }
         }
         return (text, pieces)
     }
 
-    private func rewrite(_ body: (AlignedText) -> [Range<Int>]) -> AlignedView {
-        spare.removeAll()
+    private func rewrite(
+        _ limit: Int, _ body: (AlignedText) -> [Range<Int>]
+    ) throws(PatternError) -> AlignedView {
+        spare.removeAll(limit: limit)
         pieces = body(spare)
+        try spare.checkLimit()
         swap(&current, &spare)
         return current.view
     }

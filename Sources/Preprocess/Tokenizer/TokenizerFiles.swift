@@ -1,0 +1,54 @@
+import Shared
+
+/// What a target's tokenizer is read from: `tokenizer.json`, or what a directory has instead of it.
+struct TokenizerFiles {
+    /// The files that hold a whole tokenizer, of which the first that is there counts.
+    static let names = ["tokenizer.json", "tokenizer.model", "tekken.json"]
+    /// The files that add tokens, or say which tokens are special.
+    static let companions = ["tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"]
+
+    /// More than any tokenizer takes, and few enough to count its bytes in 32 bits.
+    private static let largestFile = 1 << 30
+
+    let tokenizer: JSONFile
+    let config: JSONFile?
+    /// The texts of special tokens that `config` doesn't name, by their keys in it.
+    let specialTokens: [(key: String, text: String)]
+    /// Of the contents of all files that the tokenizer depends on.
+    let digest: Digest
+
+    /// - Throws: `JSONError` or `FileError` that name the file, the key and what is wrong with it or not supported.
+    init(_ model: ModelFiles) throws {
+        let name = try Self.names.first { try model.contents($0) != nil } ?? Self.names[0]
+        let contents = try model.required(name)
+        let path = model.name(of: name)
+        guard contents.count <= Self.largestFile else {
+            throw JSONError("has \(contents.count) bytes, at most \(Self.largestFile) are supported", at: path)
+        }
+        config = try model.json("tokenizer_config.json")
+        var digests = [contents, try model.contents("tokenizer_config.json") ?? []]
+        switch name {
+        case "tokenizer.model":
+            let others = ["special_tokens_map.json", "added_tokens.json"]
+            digests += try others.map { try model.contents($0) ?? [] }
+            let texts = try SentencePieceTexts(
+                contents, path: path, config: config?.root,
+                specialTokens: model.json("special_tokens_map.json")?.root,
+                added: model.json("added_tokens.json")?.root)
+            tokenizer = try Self.file(texts.tokenizer, path)
+            specialTokens = texts.specialTokens
+        case "tekken.json":
+            let texts = try TekkenTexts(JSONFile(contents: contents, path: path).root, path: path)
+            tokenizer = try Self.file(texts.tokenizer, path)
+            specialTokens = texts.specialTokens
+        default:
+            tokenizer = try JSONFile(contents: contents, path: path)
+            specialTokens = []
+        }
+        digest = Digest(of: digests.map { Digest(of: $0).hex }.joined())
+    }
+
+    private static func file(_ text: JSONText, _ path: String) throws(JSONError) -> JSONFile {
+        try JSONFile(contents: Array(text.compact.utf8), path: "\(path) as tokenizer.json")
+    }
+}
