@@ -86,26 +86,23 @@ enum InspectCommand {
         let file = store.manifest.files.indices.contains(source.file) ? store.manifest.files[source.file].path : "?"
         let supervised = sample.lossMask.count(where: \.self)
         Log.line(
-            "sample \(number) of \(store.count), id '\(String(decoding: source.id, as: UTF8.self))', "
+            "sample \(number) of \(store.count), id '\(printable(String(decoding: source.id, as: UTF8.self)))', "
                 + "\(file):\(source.line), \(sample.inputIDs.count) tokens, \(supervised) supervised")
-        let isColoured = isatty(STDOUT_FILENO) != 0 && getenv("NO_COLOR") == nil
+        let isTerminal = isatty(STDOUT_FILENO) != 0
+        let isColoured = isTerminal && getenv("NO_COLOR") == nil
         let (begin, end) = isColoured ? ("\u{1b}[32m", "\u{1b}[0m") : ("[[", "]]")
         var output = LineOutput()
         for piece in try SampleText(sample, tokenizer).pieces {
             if piece.isSupervised { output.append(begin) }
-            output.buffer += isColoured ? harmless(piece.utf8) : piece.utf8
+            if isTerminal {
+                output.append(printable(String(decoding: piece.utf8, as: UTF8.self), keepsLines: true))
+            } else {
+                output.buffer += piece.utf8
+            }
             if piece.isSupervised { output.append(end) }
         }
         try output.endLine()
         try output.flush()
-    }
-
-    /// Text without what a terminal would obey: control characters as their pictures, U+241B for an escape.
-    private static func harmless(_ text: [UInt8]) -> [UInt8] {
-        text.flatMap { byte in
-            byte >= 0x20 || byte == UInt8(ascii: "\n") || byte == UInt8(ascii: "\t")
-                ? [byte] : [0xE2, 0x90, 0x80 + byte]
-        }
     }
 
     private static func tokenizer(_ store: SampleStore, _ options: InspectOptions) throws -> Tokenizer {
@@ -123,7 +120,7 @@ enum InspectCommand {
             let file = files.indices.contains(note.file) ? files[note.file] : "?"
             let kind = note.kind == .rejected ? "rejected" : "repaired"
             let detail = note.detail.isEmpty ? "" : ": \(note.detail)"
-            output.append("\(file):\(note.line): \(kind), \(note.reason)\(detail) (byte \(note.offset))")
+            output.append(printable("\(file):\(note.line): \(kind), \(note.reason)\(detail) (byte \(note.offset))"))
             try output.endLine()
         }
         try output.flush()

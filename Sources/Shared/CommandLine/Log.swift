@@ -42,7 +42,8 @@ public enum Log {
         state.withLock { state in
             guard always || !state.isQuiet else { return }
             let erase = state.status.isEmpty ? "" : "\r\u{1b}[K"
-            put("\(erase)\(state.prefix)\(text)\n\(state.status)")
+            // Lines name what files have in them, which may be anything.
+            put("\(erase)\(state.prefix)\(printable(text, keepsLines: true))\n\(state.status)")
         }
     }
 
