@@ -21,7 +21,7 @@ enum JSONLines {
     /// Reads every line of standard input; blank lines are passed over.
     static func read(_ body: (JSONValue) throws -> Void) throws {
         var input = LineInput()
-        let parser = JSONParser()
+        let parser = JSONParser(takesNaN: true)
         while let line = try input.next() {
             if line.allSatisfy({ $0 == UInt8(ascii: " ") || $0 == UInt8(ascii: "\r") }) { continue }
             do {

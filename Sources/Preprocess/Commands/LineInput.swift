@@ -36,9 +36,12 @@ struct LineInput {
         let size = 1 << 18
         let old = buffer.count
         buffer.append(contentsOf: repeatElement(0, count: size))
-        let count = buffer.withUnsafeMutableBytes { bytes in
-            bytes.baseAddress.map { read(STDIN_FILENO, $0 + old, size) } ?? -1
-        }
+        var count = -1
+        repeat {
+            count = buffer.withUnsafeMutableBytes { bytes in
+                bytes.baseAddress.map { read(STDIN_FILENO, $0 + old, size) } ?? -1
+            }
+        } while count < 0 && errno == EINTR
         buffer.removeLast(size - max(0, count))
         if count < 0 { throw LineInputError(message: String(cString: strerror(errno))) }
         isAtEnd = count == 0

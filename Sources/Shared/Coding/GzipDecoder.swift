@@ -1,12 +1,13 @@
 import CZlib
 
-/// Unpacks gzip, one member after another.
+/// Unpacks gzip, one member after another; zeros after the last one are padding, as tapes and block devices leave it.
 final class GzipDecoder: StreamDecoder {
     private var stream = z_stream()
     private(set) var isBetweenFrames = true
+    private var isPadding = false
 
     init() throws(StreamDecoderError) {
-        guard gzip_inflate_init(&stream) == Z_OK else { throw StreamDecoderError(message: "no memory for zlib") }
+        guard gzip_inflate_init(&stream) == Z_OK else { throw .unsupported("needs memory that zlib doesn't get") }
     }
 
     deinit { inflateEnd(&stream) }
@@ -14,6 +15,11 @@ final class GzipDecoder: StreamDecoder {
     func decode(
         _ input: UnsafeRawBufferPointer, into output: UnsafeMutableRawBufferPointer
     ) throws(StreamDecoderError) -> (read: Int, written: Int) {
+        if isPadding || (isBetweenFrames && input.first == 0) {
+            isPadding = true
+            guard input.allSatisfy({ $0 == 0 }) else { throw .damaged("other bytes follow padding") }
+            return (input.count, 0)
+        }
         if isBetweenFrames, !input.isEmpty, inflateReset(&stream) != Z_OK { throw failure() }
         stream.next_in = UnsafeMutablePointer(mutating: input.assumingMemoryBound(to: UInt8.self).baseAddress)
         stream.avail_in = UInt32(input.count)
@@ -27,6 +33,6 @@ final class GzipDecoder: StreamDecoder {
     }
 
     private func failure() -> StreamDecoderError {
-        StreamDecoderError(message: stream.msg.map { String(cString: $0) } ?? "isn't gzip")
+        .damaged(stream.msg.map { String(cString: $0) } ?? "isn't gzip")
     }
 }

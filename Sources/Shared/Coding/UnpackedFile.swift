@@ -3,7 +3,7 @@ public final class UnpackedFile {
     public let path: String
     /// Bytes of the file itself that were read.
     public private(set) var bytesRead = 0
-    /// Whether the file ended within packed data, so that what was behind is missing.
+    /// Whether the file ended within packed data, so that what followed is missing.
     public private(set) var endsEarly = false
 
     private let file: InputFile
@@ -51,7 +51,7 @@ public final class UnpackedFile {
         if buffer[rest].starts(with: [0x1F, 0x8B]) {
             decoder = try StreamDecoderError.at(path, 0) { () throws(StreamDecoderError) in try GzipDecoder() }
         }
-        if buffer[rest].starts(with: [0x28, 0xB5, 0x2F, 0xFD]) { decoder = ZstandardDecoder() }
+        if ZstandardDecoder.isFrame(buffer[rest]) { decoder = ZstandardDecoder() }
     }
 
     private func fill() throws {
@@ -98,8 +98,9 @@ protocol StreamDecoder: AnyObject {
 }
 
 /// Why packed data can't be unpacked.
-struct StreamDecoderError: Error {
-    let message: String
+enum StreamDecoderError: Error {
+    case damaged(String)
+    case unsupported(String)
 
     /// Runs `body` and says in which file and where an error came up.
     static func at<T>(_ path: String, _ offset: Int, _ body: () throws(StreamDecoderError) -> T) throws(PackedFileError)
@@ -108,7 +109,12 @@ struct StreamDecoderError: Error {
         do throws(StreamDecoderError) {
             return try body()
         } catch {
-            throw PackedFileError(path: path, message: "packed data near byte \(offset) are damaged: \(error.message)")
+            let message =
+                switch error {
+                case .damaged(let message): "packed data near byte \(offset) are damaged: \(message)"
+                case .unsupported(let message): message
+                }
+            throw PackedFileError(path: path, message: message)
         }
     }
 }

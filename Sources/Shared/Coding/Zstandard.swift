@@ -90,17 +90,25 @@ package final class Decompressor {
 
 /// Unpacks a file of zstd frames piece by piece.
 final class ZstandardDecoder: StreamDecoder {
+    /// The largest window that memory is given to, as a power of two: 128 MiB, what `zstd -d` takes unasked.
+    static let windowLog: Int32 = 27
+
     private let context: OpaquePointer
     private(set) var isBetweenFrames = true
 
     init() {
         guard let context = ZSTD_createDCtx() else { fatalError("no memory for a zstd context") }
         self.context = context
-        // As `zstd --long=31` may have packed it.
-        ZSTD_DCtx_setParameter(context, ZSTD_d_windowLogMax, 31)
+        ZSTD_DCtx_setParameter(context, ZSTD_d_windowLogMax, Self.windowLog)
     }
 
     deinit { ZSTD_freeDCtx(context) }
+
+    /// Whether a file's first bytes are those of a frame, or of one that is skipped, as pzstd's files begin.
+    static func isFrame(_ head: ArraySlice<UInt8>) -> Bool {
+        head.starts(with: [0x28, 0xB5, 0x2F, 0xFD])
+            || ((0x50...0x5F).contains(head.first ?? 0) && head.dropFirst().starts(with: [0x2A, 0x4D, 0x18]))
+    }
 
     func decode(
         _ input: UnsafeRawBufferPointer, into output: UnsafeMutableRawBufferPointer
@@ -108,11 +116,18 @@ final class ZstandardDecoder: StreamDecoder {
         var source = ZSTD_inBuffer(src: input.baseAddress, size: input.count, pos: 0)
         var target = ZSTD_outBuffer(dst: output.baseAddress, size: output.count, pos: 0)
         let code = ZSTD_decompressStream(context, &target, &source)
-        guard ZSTD_isError(code) == 0 else {
-            throw StreamDecoderError(message: String(cString: ZSTD_getErrorName(code)))
-        }
+        guard ZSTD_isError(code) == 0 else { throw Self.error(code) }
         // 0 says that a frame has ended; without input it says nothing.
         if source.pos > 0 || target.pos > 0 { isBetweenFrames = code == 0 }
         return (source.pos, target.pos)
+    }
+
+    private static func error(_ code: Int) -> StreamDecoderError {
+        guard ZSTD_getErrorCode(code) != ZSTD_error_frameParameter_windowTooLarge else {
+            return .unsupported(
+                "was packed with a window of more than \(1 << (windowLog - 20)) MiB, which is more memory than is given "
+                    + "to it; unpack it with: zstd -d --long=31")
+        }
+        return .damaged(String(cString: ZSTD_getErrorName(code)))
     }
 }

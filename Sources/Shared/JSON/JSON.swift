@@ -19,12 +19,16 @@ public struct JSONError: Error, Equatable, CustomStringConvertible {
 /// One thread uses a parser at a time. What it parsed last is valid until it parses again.
 public final class JSONParser: @unchecked Sendable {
     private let handle: OpaquePointer
+    private let takesNaN: Bool
     private var scratch: [UInt8] = []
 
     /// Readable bytes that must follow a text that is parsed in place.
     public static let padding = Int(simdjson_padding())
 
-    public init() {
+    /// - Parameter takesNaN: Whether NaN, Infinity and numbers too large for 64 bits are numbers, as Python writes them:
+    ///   NaN all of them. Otherwise a text with one is refused.
+    public init(takesNaN: Bool = false) {
+        self.takesNaN = takesNaN
         guard let handle = simdjson_parser_new() else { fatalError("no memory for a JSON parser") }
         self.handle = handle
     }
@@ -35,12 +39,12 @@ public final class JSONParser: @unchecked Sendable {
     public func parse(padded text: UnsafeRawBufferPointer) throws(JSONError) -> JSONValue {
         guard let start = text.baseAddress, !text.isEmpty else { throw JSONError("is empty") }
         var code = simdjson_parse(handle, start.assumingMemoryBound(to: UInt8.self), text.count)
-        if code != 0, let widened = Self.longIntegersAsNumbers(text) {
-            code = (widened + [UInt8](repeating: 0x20, count: Self.padding)).withUnsafeBufferPointer { bytes in
-                bytes.baseAddress.map { simdjson_parse(handle, $0, widened.count) } ?? code
+        if code != 0, let mended = NumberMending.mended(text, takesNaN: takesNaN) {
+            code = (mended + [UInt8](repeating: 0x20, count: Self.padding)).withUnsafeBufferPointer { bytes in
+                bytes.baseAddress.map { simdjson_parse(handle, $0, mended.count) } ?? code
             }
         }
-        guard code == 0 else { throw JSONError("is not JSON: \(Self.message(code))") }
+        guard code == 0 else { throw JSONError("is not JSON: \(Self.message(code, text))") }
         return JSONValue(tape: simdjson_tape(handle), strings: simdjson_strings(handle), index: 1)
     }
 
@@ -56,37 +60,12 @@ public final class JSONParser: @unchecked Sendable {
         return try result.get()
     }
 
-    /// The text with integers of 19 and more digits written as other numbers; nil if it has none.
-    ///
-    /// simdjson refuses those beyond 64 bits, as Hugging Face's `"model_max_length": 1000000000000000019884624838656`.
-    private static func longIntegersAsNumbers(_ text: UnsafeRawBufferPointer) -> [UInt8]? {
-        var result: [UInt8] = []
-        var (isInString, isEscaped, isFound) = (false, false, false)
-        var i = 0
-        while i < text.count {
-            let end = isInString ? i : text[i...].firstIndex { !isOfNumber($0) } ?? text.count
-            if end > i {
-                result += text[i..<end]
-                if end - i >= 19, text[(i + 1)..<end].allSatisfy(isDigit) {
-                    result += ".0".utf8
-                    isFound = true
-                }
-                i = end
-                continue
-            }
-            if !isEscaped && text[i] == UInt8(ascii: "\"") { isInString.toggle() }
-            isEscaped = isInString && !isEscaped && text[i] == UInt8(ascii: "\\")
-            result.append(text[i])
-            i += 1
+    private static func message(_ code: Int32, _ text: UnsafeRawBufferPointer) -> String {
+        if let half = SurrogateEscapes.loneHalf(in: text) {
+            return "a string has \(half), half of a pair that stands for one character, and is no text"
         }
-        return isFound ? result : nil
+        return String(cString: simdjson_message(code))
     }
-
-    private static func isDigit(_ byte: UInt8) -> Bool { byte >= UInt8(ascii: "0") && byte <= UInt8(ascii: "9") }
-
-    private static func isOfNumber(_ byte: UInt8) -> Bool { isDigit(byte) || "+-.eE".utf8.contains(byte) }
-
-    private static func message(_ code: Int32) -> String { String(cString: simdjson_message(code)) }
 }
 
 /// A value within what a `JSONParser` parsed: a place on simdjson's tape, which is walked and never copied.
@@ -151,7 +130,7 @@ public struct JSONValue {
         switch tag {
         case UInt8(ascii: "l"): Double(Int64(bitPattern: tape[index + 1]))
         case UInt8(ascii: "u"): Double(tape[index + 1])
-        case UInt8(ascii: "d"): Double(bitPattern: tape[index + 1])
+        case UInt8(ascii: "d"): NumberMending.number(Double(bitPattern: tape[index + 1]))
         default: nil
         }
     }
