@@ -107,6 +107,9 @@ public struct Option<Value: OptionValue>: Sendable {
         return value
     }
 
+    /// Puts what a value stands for in its place, as files for a pattern.
+    public func replace(with value: Value) { slot.value = value }
+
     /// A required option, or an optional one if its type is.
     ///
     /// - Parameter isPositional: Whether values without an option's name before them are its own too.

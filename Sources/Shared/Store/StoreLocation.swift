@@ -17,9 +17,12 @@ public enum StoreLocation {
     /// The files that paths stand for.
     ///
     /// As for a shell, a path with `*`, `?` or `[` that is no file itself stands for all files that fit, in the order of
-    /// their names' bytes, and for itself if none does.
+    /// their names' bytes, and for itself if none does. A directory stands for its shards; see `ShardDirectory`.
     public static func expand(_ dataPaths: [String]) -> [String] {
-        dataPaths.flatMap { path in isPattern(path) && !fileExists(path) ? matches(path) : [path] }
+        dataPaths.flatMap { path in
+            if ShardDirectory.isDirectory(path) { return ShardDirectory.files(in: path) }
+            return isPattern(path) && !fileExists(path) ? matches(path) : [path]
+        }
     }
 
     private static func isPattern(_ path: String) -> Bool { path.utf8.contains(where: "*?[".utf8.contains) }
@@ -36,6 +39,7 @@ public enum StoreLocation {
     public static func files(_ dataPaths: [String]) throws -> [StoreManifest.DataFile] {
         try expand(dataPaths).map { path in
             guard fileExists(path) || !isPattern(path) else { throw StoreError(path, "no file fits this pattern") }
+            if ShardDirectory.isDirectory(path) { throw try ShardDirectory.lack(path) }
             let absolute = absolutePath(path)
             guard !absolute.unicodeScalars.contains("\u{FFFD}") || fileExists(absolute) else {
                 throw StoreError(absolute, "has a name that isn't UTF-8; give it another")
