@@ -52,12 +52,6 @@ struct ConversationParserTests {
         #expect(conversation.messages[2].fields == [.init(name: "name", value: .string("f"))])
     }
 
-    @Test(
-        arguments: zip(
-            ["human", "user", "gpt", "assistant", "chatgpt", "bing", "bard", "system", "tool"],
-            [Role.user, .user, .assistant, .assistant, .assistant, .assistant, .assistant, .system, .tool]))
-    func knowsTheNamesOfRoles(name: String, role: Role) { #expect(Role(name: name.utf8) == role) }
-
     @Test(arguments: [
         (#"{"data": ["q", "a", "r", "b"]}"#, "u:q a:a u:r a:b"),
         (#"{"prompt": "q", "data": ["q", "a"]}"#, "u:q a:a"),
@@ -123,15 +117,27 @@ struct ConversationParserTests {
     @Test(arguments: [
         ("{\"conversations\": [", Rejection.Reason.malformed, ""),
         ("7", .notAConversation, "is an integer, should be an object"),
-        (
-            "{}", .notAConversation,
-            "has neither 'conversations', 'messages', 'data', 'instruction' nor 'prompt' with 'completion'"
-        ),
+        ("{}", .notAConversation, "has no keys; should have \(RecordForms.known)"),
+        (#"{"a": 1, "b": 2}"#, .notAConversation, "has only the keys 'a', 'b'; should have \(RecordForms.known)"),
         (
             #"{"text": "x"}"#, .notAConversation,
-            "has neither 'conversations', 'messages', 'data', 'instruction' nor 'prompt' with 'completion'; is it preformatted?"
+            "has only a 'text'; if it is in the model's own format, build with --is-preformatted"
         ),
-        (#"{"messages": {}}"#, .notAConversation, "its messages are an object, should be an array"),
+        (#"{"messages": 7}"#, .notAConversation, "'messages' is an integer, should be an array"),
+        (#"{"messages": {}}"#, .notAConversation, ""),
+        (#"{"messages": {"from": ["human"], "value": []}}"#, .notAConversation, "'messages' has 1 roles and 0 texts"),
+        (
+            #"{"messages": "[{'from': 'human'}]"}"#, .notAConversation,
+            "'messages' is text that isn't JSON, should be an array of messages; it is Python's repr, and json.dumps writes JSON"
+        ),
+        (
+            #"{"role": "user", "content": "x"}"#, .notAConversation,
+            "is a message and no conversation; should be an object with an array 'messages'"
+        ),
+        (
+            #"{"prompt": "x", "chosen": "y"}"#, .notAConversation,
+            "has 'prompt' and none of 'output', 'response', 'answer', 'completion', 'solution'"
+        ),
         (#"{"messages": []}"#, .empty, "has no messages"),
         (#"{"messages": [7]}"#, .notAConversation, "message 0 is an integer, should be an object"),
         (#"{"messages": [{"content": "x"}]}"#, .notAConversation, "message 0 has no string 'from' or 'role'"),
@@ -139,7 +145,7 @@ struct ConversationParserTests {
         (#"{"messages": [{"role": "user", "content": null}]}"#, .notAConversation, "the text of message 0 is null"),
         (
             #"{"messages": [{"role": "asistant", "content": "x"}]}"#, .unknownRole,
-            "role 'asistant' is not one of system, user, assistant, tool"
+            "role 'asistant' is none of \(RoleNames.list); --role-map NAME=ROLE says which it is"
         ),
         (
             #"{"messages": [{"role": "user", "content": [{"type": "image"}]}]}"#, .unsupportedContent,

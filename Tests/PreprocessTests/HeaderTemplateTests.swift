@@ -43,7 +43,7 @@ struct HeaderTemplateTests {
         var text = RenderedText()
         var compared = 0
         for (i, value) in conversations.enumerated() where value["tools"] == nil {
-            let conversation = try ConversationParser.conversation(value)
+            let conversation = try ConversationReader().conversation(value)
             try renderer.render(
                 conversation, addGenerationPrompt: value["add_generation_prompt"]?.bool ?? false, into: &text)
             #expect(String(decoding: text.bytes, as: UTF8.self) == expected[i]["rendered"]?.string, "conversation \(i)")

@@ -24,7 +24,7 @@ struct MaskTests {
             let format = try ChatFormat(name, ModelFiles(scratch.path), settings)
             let renderer = try format.makeRenderer()
             for row in try model.required("rows").elements {
-                var conversation = try ConversationParser.conversation(row.value)
+                var conversation = try ConversationReader().conversation(row.value)
                 let id = try row.string("id")
                 guard (try? ConversationParser.repair(&conversation.messages, needsAnswer: false)) != nil,
                     !Self.different.contains("\(name) \(id)")

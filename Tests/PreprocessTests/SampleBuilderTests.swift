@@ -17,7 +17,7 @@ struct SampleBuilderTests {
         var compared = 0
         for sample in try file.root.required("samples").elements {
             guard let ids = sample.value["input_ids"], let record = sample.value["conversation"] else { continue }
-            var conversation = try ConversationParser.conversation(record)
+            var conversation = try ConversationReader().conversation(record)
             // As SpecForge does it: what comes before the user is left out, and what follows in the wrong order.
             guard (try? ConversationParser.repair(&conversation.messages)) != nil else { continue }
             let made = try #require(builder.samples(from: conversation).samples.first)

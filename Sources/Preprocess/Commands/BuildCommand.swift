@@ -6,6 +6,7 @@ enum BuildCommand {
 
     @Sendable private static func run(_ options: BuildOptions) throws {
         Interrupt.install()
+        try options.resolveFiles()
         // Buffers that only a very large record needs; those of usual batches are smaller and used again.
         Machine.returnFreedMemory(from: 4 << 20)
         let (format, target) = try options.format.load()
@@ -147,7 +148,7 @@ enum BuildCommand {
         let fit = TemplateFit(format)
         var pipeline = Pipeline(
             dataPaths: StoreLocation.expand(options.trainDataPath), isPreformatted: options.isPreformatted,
-            needsAnswer: options.minLossTokens > 0,
+            needsAnswer: options.minLossTokens > 0, roles: try RoleNames(options.roleMap),
             threads: options.numThreads ?? Machine.availableCPUs
         ) {
             let builder: SampleBuilder

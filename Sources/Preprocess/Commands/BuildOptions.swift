@@ -11,8 +11,9 @@ struct BuildOptions: Options {
     static let lengths = 1...1 << 24
 
     @Option(
-        "Records as JSONL or a JSON array, packed by gzip or zstd or not; several files make one dataset, and '*' in "
-            + "quotes stands for all that fit.", value: "FILE...")
+        "Records as JSON: lines, arrays or objects in any layout, packed by gzip or zstd or not. Several files make one "
+            + "dataset; '*' in quotes stands for all that fit, a directory for its files *.json, *.jsonl and *.ndjson, "
+            + "packed or not, and - for standard input.", value: "FILE|DIR|-...")
     var trainDataPath: [String]
     var format = ChatFormatOptions()
     @Flag("Build even if the chat template fails check-template.") var ignoreTemplateCheck
@@ -26,6 +27,10 @@ struct BuildOptions: Options {
         value: "INT...", in: ModelConfiguration.vocabSizes)
     var draftVocabSize: [Int] = []
     @Flag("Records have a string 'text' that is in the model's own format already.") var isPreformatted
+    @Option(
+        "Names of roles that the data have besides the known ones, and the role that each is: system, user, assistant, "
+            + "tool or tool_call.", value: "NAME=ROLE...")
+    var roleMap: [String] = []
     @Flag("Only the assistant's last turn is supervised.") var trainOnlyLastTurn
     @Flag("Each of the assistant's turns is a sample of its own, with what stands before it.") var rowPerTurn
     @Option(
@@ -34,16 +39,33 @@ struct BuildOptions: Options {
     var minLossTokens = 1
     @Option(
         "The largest record, in MiB; memory grows with it, and a larger one is rejected.", value: "MIB", in: 1...1024)
-    var maxRecordSize = DatasetReader.usualLargestRecord >> 20
+    var maxRecordSize = DatasetReader.defaultLargestRecord >> 20
     @Option("Worker threads (default: one for each CPU).", in: 1...1024) var numThreads: Int?
     @Flag("Build anew, also what is up to date or half done.") var force
     @Flag("Write the final report as one JSON object.") var json
 
     func validate() throws(OptionsError) {
+        _ = try RoleNames(roleMap)
         if minLossTokens > maxLength {
             throw .rule("--min-loss-tokens is \(minLossTokens), should be at most --max-length, \(maxLength)")
         }
         if rowPerTurn && isPreformatted { throw .rule("--row-per-turn can't be combined with --is-preformatted") }
+    }
+
+    /// Puts files in place of standard input and pipes, and reports what is left out of directories.
+    func resolveFiles() throws {
+        if try LaunchedRank.current() == nil {
+            _trainDataPath.replace(with: try SpooledInput.files(for: trainDataPath, cacheDir: cache.cacheDir))
+        } else if trainDataPath.contains("-") {
+            throw OptionsError.rule("--train-data-path: several processes can't read standard input; give them a file")
+        }
+        for path in trainDataPath {
+            guard let contents = try? ShardDirectory.contents(of: path), !contents.shards.isEmpty,
+                !contents.others.isEmpty
+            else { continue }
+            let named = contents.others.prefix(5).joined(separator: ", ") + (contents.others.count > 5 ? ", …" : "")
+            Log.line("\(path): \(contents.shards.count) files are read, \(contents.others.count) aren't: \(named)")
+        }
     }
 
     /// What a store built with these options would say of itself, but for its counts.
@@ -58,6 +80,7 @@ struct BuildOptions: Options {
                 .init("tokenizer digest", target.tokenizer.digest.hex),
                 .init("vocabulary", "\(target.vocabSize)"), .init("special tokens", special),
                 .init(StoreSetting.maxLength, "\(maxLength)"), .init("preformatted", isPreformatted ? "yes" : "no"),
+                .init(StoreSetting.roleMap, try RoleNames(roleMap).told.joined(separator: " ")),
                 .init("train only last turn", trainOnlyLastTurn ? "yes" : "no"),
                 .init("row per turn", rowPerTurn ? "yes" : "no"),
                 .init("min loss tokens", "\(minLossTokens)"), .init(StoreSetting.overflow, overflow.rawValue),

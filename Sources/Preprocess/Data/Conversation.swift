@@ -38,21 +38,3 @@ struct Message: Equatable, Sendable {
 
     var toolCalls: JSONText? { fields.first { $0.name == "tool_calls" }?.value }
 }
-
-/// Who a message is from.
-enum Role: String, CaseIterable, Sendable {
-    case system, user, assistant, tool
-
-    /// The role that a name in a dataset stands for.
-    init?(name: some Collection<UInt8>) {
-        guard let known = Self.names.first(where: { $0.utf8.elementsEqual(name) }) else { return nil }
-        self = known.role
-    }
-
-    /// Every name by which datasets call a role.
-    static let names: [(utf8: [UInt8], role: Role)] = [
-        ("human", Role.user), ("user", .user), ("gpt", .assistant), ("assistant", .assistant),
-        ("chatgpt", .assistant), ("bing", .assistant), ("bard", .assistant), ("system", .system), ("tool", .tool),
-        ("function", .tool), ("observation", .tool),
-    ].map { (Array($0.0.utf8), $0.1) }
-}

@@ -17,23 +17,26 @@ struct SourceRow: Equatable {
 
 /// Reads records of the forms that datasets come in; one thread uses a parser at a time.
 ///
-/// A conversation is an array `conversations` or `messages`, whose elements say who speaks in `from` or `role` and what
-/// in `value` or `content`; or it is put together from other keys: see `InstructionForms.swift`. With `isPreformatted`, a
-/// record is a string `text`. `input_ids` and `loss_mask` are taken as they are.
+/// Conversations are read by `ConversationReader`. With `isPreformatted`, a record is a string `text`. `input_ids` and
+/// `loss_mask` are used as they are.
 ///
 /// What is mended: messages before the first of the user are left out, as SpecForge leaves them out, but for a system
 /// message at the very beginning; and a conversation ends before the first message that can't follow the one before it
 /// (an answer without a question, a tool's output without a call).
 final class ConversationParser {
-    private let parser = JSONParser()
+    private let parser = JSONParser(takesNaN: true)
     private let isPreformatted: Bool
     private let needsAnswer: Bool
+    private let reader: ConversationReader
 
-    /// - Parameter needsAnswer: Whether conversations without the user or the assistant are refused; otherwise what
-    ///   mending leaves of them is used, be it nothing.
-    init(isPreformatted: Bool, needsAnswer: Bool = true) {
+    /// - Parameters:
+    ///   - needsAnswer: Whether conversations without the user or the assistant are refused; otherwise what mending leaves
+    ///     of them is used, be it nothing.
+    ///   - roles: The names of roles.
+    init(isPreformatted: Bool, needsAnswer: Bool = true, roles: RoleNames = RoleNames()) {
         self.isPreformatted = isPreformatted
         self.needsAnswer = needsAnswer
+        reader = ConversationReader(roles: roles)
     }
 
     /// Reads a record that `JSONParser.padding` readable bytes follow.
@@ -42,19 +45,16 @@ final class ConversationParser {
         do {
             root = try parser.parse(padded: bytes)
         } catch {
-            throw Rejection(.malformed, error.message)
+            throw Rejection(.malformed, error.message + MessageReader.hint(bytes))
         }
         return try row(root)
     }
 
     /// What a record that was read as JSON asks for.
     func row(_ root: JSONValue) throws(Rejection) -> SourceRow {
-        guard root.kind == .object else {
-            throw Rejection(.notAConversation, "is \(root.kind.withArticle), should be an object")
-        }
         let id = Self.id(root)
         if isPreformatted {
-            guard let text = root["text"]?.utf8 else {
+            guard let text = root.value("text")?.utf8 else {
                 throw Rejection(.notAConversation, "has no string 'text', as preformatted records must")
             }
             guard !text.isEmpty else { throw Rejection(.empty, "'text' is empty") }
@@ -63,88 +63,23 @@ final class ConversationParser {
             }
             return SourceRow(id: id, content: .preformatted(Array(text)))
         }
-        if let ids = root["input_ids"] {
-            var sample = try Self.sample(ids, mask: root["loss_mask"], attention: root["attention_mask"])
+        if let ids = root.value("input_ids") {
+            var sample = try Self.sample(ids, mask: root.value("loss_mask"), attention: root.value("attention_mask"))
             if try !Supervision.ofRow(root) {
                 sample.lossMask = Array(repeating: false, count: sample.lossMask.count)
             }
             return SourceRow(id: id, content: .tokens(sample))
         }
-        var conversation = try Self.conversation(root)
+        var conversation = try reader.conversation(root)
         let repairs = try Self.repair(&conversation.messages, needsAnswer: needsAnswer)
         return SourceRow(id: id, content: .conversation(conversation), repairs: repairs)
     }
 
-    /// The conversation of a record as it stands, nothing mended.
-    static func conversation(_ root: JSONValue) throws(Rejection) -> Conversation {
-        var conversation = Conversation(
-            id: id(root), messages: try messages(root), tools: try MessageFields.tools(root))
-        if try !Supervision.ofRow(root) {
-            for index in conversation.messages.indices { conversation.messages[index].isSupervised = false }
-        }
-        return conversation
-    }
-
-    private static func id(_ root: JSONValue) -> [UInt8] {
-        guard let id = root["id"] ?? root["prompt_id"] else { return [] }
+    /// What a record is called by: its text, or its integer.
+    static func id(_ root: JSONValue) -> [UInt8] {
+        guard let id = RecordForms.ids.firstValue(in: root) else { return [] }
         if let text = id.utf8 { return Array(text) }
         return id.int.map { Array("\($0)".utf8) } ?? []
-    }
-
-    private static func messages(_ root: JSONValue) throws(Rejection) -> [Message] {
-        guard let list = root["conversations"] ?? root["messages"] else {
-            if let messages = try instructionMessages(root) { return messages }
-            let hint = root["text"]?.utf8 == nil ? "" : "; is it preformatted?"
-            throw Rejection(
-                .notAConversation,
-                "has neither 'conversations', 'messages', 'data', 'instruction' nor 'prompt' with 'completion'\(hint)")
-        }
-        guard list.kind == .array else {
-            throw Rejection(.notAConversation, "its messages are \(list.kind.withArticle), should be an array")
-        }
-        let messages = try messages(in: list)
-        guard !messages.isEmpty else { throw Rejection(.empty, "has no messages") }
-        return messages
-    }
-
-    static func message(_ value: JSONValue, at index: Int) throws(Rejection) -> Message {
-        guard value.kind == .object else {
-            throw Rejection(.notAConversation, "message \(index) is \(value.kind.withArticle), should be an object")
-        }
-        guard let name = (value["from"] ?? value["role"])?.utf8 else {
-            throw Rejection(.notAConversation, "message \(index) has no string 'from' or 'role'")
-        }
-        guard let role = Role(name: name) else {
-            let known = Role.allCases.map(\.rawValue).joined(separator: ", ")
-            let shown = String(decoding: name.prefix(40), as: UTF8.self)
-            throw Rejection(.unknownRole, "role '\(shown)' is not one of \(known)")
-        }
-        var message = Message(
-            role: role, content: [], fields: try MessageFields.fields(of: value, at: index),
-            reasoning: try Reasoning.of(value, at: index),
-            isSupervised: try Supervision.ofMessage(value, at: index))
-        let content = value["value"] ?? value["content"]
-        if message.toolCalls == nil || !(content?.isNull ?? true) {
-            message.content = try Self.content(content, at: index)
-        }
-        return message
-    }
-
-    /// A string, or the texts of an array of parts.
-    private static func content(_ value: JSONValue?, at index: Int) throws(Rejection) -> [UInt8] {
-        guard let value else { throw Rejection(.notAConversation, "message \(index) has no 'value' or 'content'") }
-        if let text = value.utf8 { return Array(text) }
-        guard value.kind == .array else {
-            throw Rejection(.notAConversation, "the text of message \(index) is \(value.kind.withArticle)")
-        }
-        var text: [UInt8] = []
-        for part in value.elements {
-            guard let piece = part.utf8 ?? part["text"]?.utf8 else {
-                throw Rejection(.unsupportedContent, "message \(index) has a part that isn't text")
-            }
-            text += piece
-        }
-        return text
     }
 
     /// Mends what can be mended, and refuses conversations without a question or an answer.

@@ -1,18 +1,21 @@
-@preconcurrency import Glibc
-
 /// Finds where records begin and end in a dataset's file, piece by piece, without parsing them.
 ///
-/// A file whose first byte (after spaces) is `[` is one JSON array, each of whose elements is a record. Any other has a
-/// record on each line. A broken record must not cost those behind it: on lines it can't; in an array, a line break
-/// within a string or a bracket that doesn't fit shows that the record is broken, and the next record begins where a
-/// line begins as the lines of the other records do: with the same indentation and a brace. Where elements don't begin
-/// lines, text outside of strings shows it too, and the next record begins as the others do: see `ElementBeginning`.
+/// Records are objects, or arrays of messages, one after another with or without line ends and commas between them, on one
+/// line or many; or the elements of other arrays, of which a file may have several; or the elements of an array in an
+/// object that wraps it (see `Envelope`). Brackets and quotation marks alone decide where a record ends. Only where they can't be right, as
+/// `ValueScanner` notices, or the file ends or the largest record's size is reached within a record, looks decide where
+/// the next one begins (see `RecordLooks`), from the broken one's beginning on: so a broken record loses nothing but
+/// itself. What is between records and is neither an object nor an array is a record up to its line's end, for the parser
+/// to refuse.
 struct RecordScanner {
-    /// A record's place: bytes from the beginning of what is scanned.
     struct Found: Equatable {
+        /// In what is scanned; of a record that is too large, what is left.
         var range: Range<Int>
+        /// Where the record begins in the file, in bytes.
+        var offset: Int
         /// Of the file, from 1.
         var line: Int
+        var isTooLarge = false
         /// Why it can't be parsed, if that is known already.
         var problem: Problem?
     }
@@ -21,321 +24,287 @@ struct RecordScanner {
         case broken(String)
         /// Something that should be here is missing.
         case missing(String)
-        /// The file ends with it; on lines, it may be whole but for the line's end.
+        /// The file ends within it.
         case unfinished
     }
 
-    private enum State { case start, lines, betweenElements, element, afterArray, trailing }
+    private enum Level { case top, array, envelope, afterEnvelope }
 
-    private var state = State.start
+    /// The bytes that are scanned.
+    struct Text {
+        var bytes: UnsafeRawBufferPointer
+        /// Whether the file ends with them.
+        var isAtEnd: Bool
+        var end: Int { bytes.count }
+    }
+
+    /// A record that has begun; positions are of the file.
+    struct Open {
+        var start: Int
+        var line: Int
+        var indentation: Int?
+        /// Nil for a record that is neither an object, an array nor a string.
+        var value: ValueScanner?
+        var isTooLarge = false
+        /// What shows that it is broken, and from where on the next one is looked for.
+        var recovery: (message: String, from: Int)?
+        /// Line ends in what was taken away of it.
+        var lineEndsTaken = 0
+        /// Whether it ends where the next one seems to begin.
+        var isImpatient = false
+    }
+
+    let largestRecord: Int
+    private var level = Level.top
+    var open: Open?
+    var looks = RecordLooks()
     /// The line that was reached, from 1.
     private(set) var line = 1
-    /// Where the current record begins, and on which line.
-    private var recordStart: (position: Int, line: Int)?
-    private var isInString = false
-    private var isEscaped = false
-    /// Open brackets of the current element: a bit each, 1 for a brace.
-    private var brackets: UInt64 = 0
-    private var depth = 0
-    private var problem: String?
-
-    /// Spaces since the line's beginning, nil behind anything else.
+    /// Where what is scanned begins in the file.
+    private(set) var base = 0
+    /// Spaces since the line's beginning, nil after anything else.
     private var indentation: Int? = 0
-    /// How far the lines on which elements begin are indented; nil where elements don't begin lines.
-    private var elementIndentation: Int?
-    /// Whether a line within a good element looked like the beginning of another, so that looks say nothing.
-    private var looksDeceive = false
-    private var sawBeginningWithin = false
-    private var hasWholeElement = false
-    /// Where elements don't begin lines, how they begin.
-    private var beginning = ElementBeginning()
-    /// Up to where the next beginning was looked for in a broken element.
-    private var soughtUpTo = 0
+    /// Where an object begins that may be an envelope.
+    private var undecided: Int?
+    private var mayBeEnvelope = true
+    private var isOfLines = true
+    private var hasRecovered = false
+    /// Bytes that were scanned more than once.
+    var repeated = 0
+    /// Of impatient records: where the next one seems to begin, and up to where none does.
+    private var knownLook = -1
+    private var soughtLooks = 0
 
-    /// Scans `bytes` from `position` on, up to the end of the first record that ends there.
-    /// - Returns: The record, if one ends; `position` is then behind it, else at the end.
-    mutating func next(in bytes: UnsafeRawBufferPointer, from position: inout Int) -> Found? {
-        while position < bytes.count {
-            switch state {
-            case .start: start(bytes, &position)
-            case .lines: if let found = endOfLine(bytes, &position) { return found }
-            case .betweenElements: between(bytes, &position)
-            case .element:
-                let before = position
-                if let found = element(bytes, &position) { return found }
-                // It needs more bytes to decide.
-                if position == before { return nil }
-            case .afterArray: afterArray(bytes, &position)
-            case .trailing: position = bytes.count
+    init(largestRecord: Int) { self.largestRecord = largestRecord }
+
+    /// Scans from `position` on, up to the end of the first record that ends there.
+    ///
+    /// - Returns: The record, if one ends; `position` is then after it, else where more bytes are needed.
+    mutating func next(in text: Text, from position: inout Int) -> Found? {
+        while position < text.end || (open != nil && text.isAtEnd) {
+            if open != nil {
+                if let found = record(text, &position) { return found }
+                if open != nil, position == text.end { return nil }
+            } else {
+                if let found = between(text, &position) { return found }
+                if undecided != nil { return nil }
             }
         }
         return nil
     }
 
-    /// Where the record begins that hasn't ended yet; what is before isn't needed any more.
-    var pendingStart: Int? { recordStart?.position }
-
-    /// Whether the file is one of lines, and what was scanned ends where a line may begin.
-    var isBetweenLines: Bool { state == .lines && recordStart == nil }
-
-    /// Tells that the first `count` bytes of what is scanned were taken away.
-    mutating func rebase(by count: Int) {
-        if let start = recordStart { recordStart = (max(0, start.position - count), start.line) }
-        soughtUpTo = max(0, soughtUpTo - count)
+    /// From where on bytes are still needed; nil for none.
+    var pendingStart: Int? {
+        guard let open else { return undecided.map { $0 - base } }
+        guard open.isTooLarge else { return open.start - base }
+        return open.recovery.map { $0.from - base }
     }
 
-    /// The record that the file's end at `end` ends, if there is one.
-    mutating func finish(at end: Int) -> Found? {
-        guard let start = recordStart else { return nil }
-        recordStart = nil
-        let known = state == .trailing ? "text follows the array's end" : state == .element ? problem : nil
-        let problem = known.map(Problem.broken) ?? .unfinished
-        return Found(range: start.position..<end, line: start.line, problem: problem)
-    }
+    /// Whether the file has had nothing but objects, and what was scanned ends where a line may begin.
+    var isBetweenLines: Bool { isOfLines && open == nil && undecided == nil && indentation != nil }
 
-    // MARK: - Lines
-
-    private mutating func start(_ bytes: UnsafeRawBufferPointer, _ position: inout Int) {
-        let byte = bytes[position]
-        switch byte {
-        // Also the bytes of a byte-order mark.
-        case 0x20, 0x09, 0x0D, 0xEF, 0xBB, 0xBF: position += 1
-        case 0x0A:
-            position += 1
-            line += 1
-        case UInt8(ascii: "["):
-            state = .betweenElements
-            indentation = nil
-            position += 1
-        default: state = .lines
+    /// Says that the first `count` bytes of what is scanned are taken away.
+    mutating func take(_ count: Int, of bytes: UnsafeRawBufferPointer) {
+        if let open, open.start < base + count {
+            let taken = bytes[max(0, open.start - base)..<count]
+            self.open?.lineEndsTaken += taken.count { $0 == 0x0A }
         }
+        base += count
     }
 
-    private mutating func endOfLine(_ bytes: UnsafeRawBufferPointer, _ position: inout Int) -> Found? {
-        if recordStart == nil {
-            while position < bytes.count, Self.isSpace(bytes[position]) {
-                line += bytes[position] == 0x0A ? 1 : 0
-                position += 1
-            }
-            guard position < bytes.count else { return nil }
-            recordStart = (position, line)
-        }
-        guard let start = recordStart else { return nil }
-        guard let end = Self.newline(in: bytes, from: position) else {
-            position = bytes.count
-            return nil
-        }
-        position = end + 1
-        line += 1
-        recordStart = nil
-        return Found(range: start.position..<end, line: start.line)
+    /// What is missing at the file's end.
+    func missing(at end: Int) -> Found? {
+        guard level != .top, !hasRecovered else { return nil }
+        let problem = Problem.missing("the file ends within its array; what followed is missing")
+        return Found(range: end..<end, offset: base + end, line: line, problem: problem)
     }
 
-    // MARK: - An array
+    // MARK: - Between records
 
-    private mutating func between(_ bytes: UnsafeRawBufferPointer, _ position: inout Int) {
-        let byte = bytes[position]
+    private mutating func between(_ text: Text, _ position: inout Int) -> Found? {
+        let byte = text.bytes[position]
         switch byte {
         case 0x0A:
             line += 1
             indentation = 0
+        case 0x20, 0x09: indentation = indentation.map { $0 + 1 }
+        // The last is the record separator of RFC 7464.
+        case 0x0B, 0x0C, 0x0D, 0x1E: break
+        case _ where base + position < 3 && [0xEF, 0xBB, 0xBF][base + position] == byte: break
+        case UInt8(ascii: ","): indentation = nil
+        case UInt8(ascii: ":") where level == .afterEnvelope: indentation = nil
+        case UInt8(ascii: "[") where level == .top:
+            return array(text, &position)
+        case UInt8(ascii: "]") where level == .array || level == .envelope:
+            (level, indentation) = (level == .array ? .top : .afterEnvelope, nil)
+        case UInt8(ascii: "}") where level == .afterEnvelope:
+            (level, mayBeEnvelope, indentation) = (.top, true, nil)
+        case UInt8(ascii: "]"), UInt8(ascii: "}"):
             position += 1
-        case 0x20, 0x09:
-            indentation = indentation.map { $0 + 1 }
-            position += 1
-        case 0x0D: position += 1
-        case UInt8(ascii: ","):
-            indentation = nil
-            position += 1
-        case UInt8(ascii: "]"):
-            state = .afterArray
-            position += 1
-        default: begin(at: position)
-        }
-    }
-
-    private mutating func begin(at position: Int) {
-        recordStart = (position, line)
-        if !hasWholeElement { elementIndentation = indentation }
-        (isInString, isEscaped, brackets, depth, problem) = (false, false, 0, 0, nil)
-        sawBeginningWithin = false
-        soughtUpTo = position + 1
-        state = .element
-        indentation = nil
-    }
-
-    private var elementsBeginLines: Bool { elementIndentation != nil }
-
-    /// Ends a broken element where the next one begins, looked for from its own beginning on: when it shows that an
-    /// element is broken, others may have been taken for its strings.
-    private mutating func seekNext(
-        _ bytes: UnsafeRawBufferPointer, _ position: inout Int, _ message: String
-    ) -> Found? {
-        let start = recordStart ?? (position, line)
-        guard let next = beginning.find(in: bytes, from: soughtUpTo) else {
-            soughtUpTo = max(soughtUpTo, bytes.count - beginning.count)
-            position = bytes.count
+            return strayBracket(at: position - 1)
+        case UInt8(ascii: "{") where level == .top && mayBeEnvelope:
+            return firstObject(text, &position)
+        case UInt8(ascii: "{"), UInt8(ascii: "["):
+            begin(at: position, isText: false)
+            return nil
+        default:
+            begin(at: position, isText: byte != UInt8(ascii: "\"") || level == .top)
             return nil
         }
-        let end = end(at: next, problem: .broken(message))
-        line = start.line + bytes[start.position..<next].reduce(0) { $0 + ($1 == 0x0A ? 1 : 0) }
-        begin(at: next)
-        position = next
-        return end
+        position += 1
+        return nil
     }
 
-    private mutating func element(_ bytes: UnsafeRawBufferPointer, _ position: inout Int) -> Found? {
-        while position < bytes.count {
-            if let problem, !elementsBeginLines, beginning.isProven { return seekNext(bytes, &position, problem) }
-            let byte = bytes[position]
-            if byte == 0x0A {
-                line += 1
-                if isInString {
-                    problem = problem ?? "a line ends within a string"
-                    (isInString, isEscaped) = (false, false)
-                }
-                indentation = 0
-                position += 1
-                continue
-            }
-            if isInString {
-                string(bytes, &position)
-                continue
-            }
-            if byte == 0x20 || byte == 0x09 {
-                if let spaces = indentation { indentation = spaces + 1 }
-                position += 1
-                continue
-            }
-            if byte == UInt8(ascii: "{"), indentation != nil, isBeginning(at: position) {
-                let message = problem ?? "a bracket isn't closed"
-                let end = end(at: position, problem: .broken(message))
-                begin(at: position)
-                return end
-            }
-            indentation = nil
-            switch byte {
-            case UInt8(ascii: "\""): isInString = true
-            case UInt8(ascii: "{") where !elementsBeginLines && depth > 0 && beginning.isProven:
-                switch beginning.isBehindComma(in: bytes, at: position) {
-                case true?: problem = problem ?? "a bracket isn't closed"
-                case false?: open(isBrace: true)
-                case nil: return nil
-                }
-                if problem != nil { continue }
-            case UInt8(ascii: "{"): open(isBrace: true)
-            case UInt8(ascii: "["): open(isBrace: false)
-            case UInt8(ascii: "}"), UInt8(ascii: "]"):
-                // The array's own end, behind an element that isn't an object or an array.
-                if depth == 0, byte == UInt8(ascii: "]"), problem == nil { return end(at: position) }
-                close(isBrace: byte == UInt8(ascii: "}"))
-                if depth == 0, problem == nil {
-                    position += 1
-                    hasWholeElement = true
-                    looksDeceive = looksDeceive || sawBeginningWithin
-                    if !elementsBeginLines, let start = recordStart {
-                        beginning.learn(from: UnsafeRawBufferPointer(rebasing: bytes[start.position..<position]))
-                    }
-                    return end(at: position)
-                }
-            case UInt8(ascii: ",") where depth == 0 && problem == nil: return end(at: position)
-            default:
-                if !elementsBeginLines, problem == nil, !Self.isStructural(byte) {
-                    problem = "text is outside of strings"
-                    continue
-                }
-            }
+    private mutating func strayBracket(at position: Int) -> Found? {
+        indentation = nil
+        // A broken record may have left it.
+        guard !hasRecovered else { return nil }
+        return Found(
+            range: position..<position + 1, offset: base + position, line: line,
+            problem: .broken("a bracket closes nothing"))
+    }
+
+    /// The file's first object: a record, or one that wraps an array of records.
+    private mutating func firstObject(_ text: Text, _ position: inout Int) -> Found? {
+        let object = UnsafeRawBufferPointer(rebasing: text.bytes[position...])
+        undecided = nil
+        switch Envelope.find(in: object, isAtEnd: text.isAtEnd) {
+        case .unknown: undecided = base + position
+        case .array(let first):
+            line += object[..<first].count { $0 == 0x0A }
+            position += first
+            (level, isOfLines, indentation) = (.envelope, false, nil)
+        case .none:
+            mayBeEnvelope = false
+            begin(at: position, isText: false)
+        }
+        return nil
+    }
+
+    /// An array at the top: of records, or of the messages of one.
+    private mutating func array(_ text: Text, _ position: inout Int) -> Found? {
+        let array = UnsafeRawBufferPointer(rebasing: text.bytes[position...])
+        undecided = nil
+        guard let isRecord = Envelope.isArrayOfMessages(array, isAtEnd: text.isAtEnd) else {
+            undecided = base + position
+            return nil
+        }
+        mayBeEnvelope = false
+        if isRecord {
+            begin(at: position, isText: false)
+        } else {
+            (level, isOfLines, indentation) = (.array, false, nil)
             position += 1
         }
         return nil
     }
 
-    /// Whether a byte may stand outside of strings: punctuation, numbers, true, false and null.
-    private static func isStructural(_ byte: UInt8) -> Bool {
-        switch byte {
-        case UInt8(ascii: ","), UInt8(ascii: ":"), UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "+"),
-            UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "E"), 0x0D:
-            true
-        default: "truefalsn".utf8.contains(byte)
-        }
+    private mutating func begin(at position: Int, isText: Bool) {
+        let start = base + position
+        open = Open(
+            start: start, line: line, indentation: indentation, value: isText ? nil : ValueScanner(),
+            isImpatient: isSpent(at: start))
+        indentation = nil
     }
 
-    /// Goes to the end of the string or the line, or of what is there.
-    private mutating func string(_ bytes: UnsafeRawBufferPointer, _ position: inout Int) {
-        var at = position
-        if isEscaped {
-            isEscaped = false
-            at += bytes[at] == 0x0A ? 0 : 1
+    // MARK: - A record
+
+    private mutating func record(_ text: Text, _ position: inout Int) -> Found? {
+        guard var record = open else { return nil }
+        if record.recovery != nil { return recover(text, &position) }
+        guard record.value != nil else { return word(text, &position) }
+        let largest = record.start + largestRecord + 1
+        var end = record.isTooLarge ? text.end : min(text.end, largest - base)
+        let look = record.isImpatient ? nextLook(text, after: record.start) : nil
+        if let look { end = min(end, look - base) }
+        let outcome = record.value?.scan(text.bytes, from: &position, upTo: end) ?? .complete
+        open = record
+        switch outcome {
+        case .complete: return complete(text, position)
+        case .broken(let message): return fail(message, text, &position)
+        case .goesOn: break
         }
-        while at < bytes.count {
-            let byte = bytes[at]
-            if byte == UInt8(ascii: "\"") {
-                isInString = false
-                at += 1
-                break
-            }
-            if byte == 0x0A { break }
-            at += 1
-            if byte == UInt8(ascii: "\\") {
-                guard at < bytes.count else {
-                    isEscaped = true
-                    break
-                }
-                at += bytes[at] == 0x0A ? 0 : 1
-            }
-        }
-        position = at
+        if let look, base + position == look { return fail("a bracket isn't closed", text, &position) }
+        if !record.isTooLarge, base + position == largest, let found = reachLargest(text, &position) { return found }
+        return text.isAtEnd && position == text.end ? endOfFile(text, &position) : nil
     }
 
-    /// Whether a brace that begins a line begins another element, though the current one hasn't ended.
-    private mutating func isBeginning(at position: Int) -> Bool {
-        guard indentation == elementIndentation, recordStart?.position != position, !looksDeceive else { return false }
-        if hasWholeElement || problem != nil { return true }
-        sawBeginningWithin = true
-        return false
-    }
-
-    private mutating func open(isBrace: Bool) {
-        guard depth < 64 else {
-            problem = problem ?? "brackets are nested deeper than 64"
-            return
+    private mutating func complete(_ text: Text, _ position: Int) -> Found? {
+        guard let record = open else { return nil }
+        open = nil
+        line = record.line + (record.value?.lineEnds ?? 0)
+        let start = max(0, record.start - base)
+        var found = Found(
+            range: start..<position, offset: record.start, line: record.line,
+            isTooLarge: record.isTooLarge || base + position - record.start > largestRecord)
+        if level == .afterEnvelope {
+            guard !found.isTooLarge, Envelope.isArrayOfObjects(text.bytes[found.range]) else { return nil }
+            found.problem = .broken("the file's object has a second array of records; only its first one is read")
         }
-        brackets = brackets << 1 | (isBrace ? 1 : 0)
-        depth += 1
+        return found
     }
 
-    private mutating func close(isBrace: Bool) {
-        guard depth > 0, (brackets & 1 == 1) == isBrace else {
-            problem = problem ?? "a bracket doesn't fit"
-            return
+    /// Goes to the end of what is neither an object, an array nor a string: of its line, or in an array of the element.
+    private mutating func word(_ text: Text, _ position: inout Int) -> Found? {
+        guard let record = open else { return nil }
+        let isInArray = level != .top
+        let stop = text.bytes[position...].firstIndex { $0 == 0x0A || (isInArray && ",]}".utf8.contains($0)) }
+        position = stop ?? text.end
+        if base + position - record.start > largestRecord { open?.isTooLarge = true }
+        guard stop != nil || text.isAtEnd else { return nil }
+        if stop == nil { hasRecovered = true }
+        open = nil
+        // What is beside an envelope's array says something of the file.
+        if level == .afterEnvelope { return nil }
+        let range = trimmed(text.bytes, max(0, record.start - base)..<position)
+        return Found(
+            range: range, offset: record.start, line: record.line,
+            isTooLarge: record.isTooLarge || base + position - record.start > largestRecord,
+            problem: stop == nil ? .unfinished : nil)
+    }
+
+    /// Without the spaces and commas at its end.
+    private func trimmed(_ bytes: UnsafeRawBufferPointer, _ range: Range<Int>) -> Range<Int> {
+        let last = bytes[range].lastIndex { !isJSONSpace($0) && $0 != UInt8(ascii: ",") }
+        return range.lowerBound..<(last ?? range.lowerBound) + (range.isEmpty ? 0 : 1)
+    }
+
+    /// Ends the record that has begun, which is broken, where the next one seems to begin or the file ends.
+    mutating func end(at next: Int, _ text: Text, _ position: inout Int, _ problem: Problem) -> Found? {
+        guard let record = open else { return nil }
+        open = nil
+        hasRecovered = true
+        let start = max(0, record.start - base)
+        line = record.line + record.lineEndsTaken + text.bytes[start..<max(start, next)].count { $0 == 0x0A }
+        indentation = looks.areOfLines ? record.indentation : nil
+        position = next
+        return Found(
+            range: trimmed(text.bytes, start..<max(start, next)), offset: record.start, line: record.line,
+            isTooLarge: record.isTooLarge, problem: problem)
+    }
+
+    // MARK: - What recovery asks
+
+    var isTop: Bool { level == .top }
+
+    /// A file whose end decided on its records isn't one that others can be appended to.
+    mutating func dependOnEnd() { isOfLines = false }
+
+    /// Whether so much was scanned more than once that looks alone must do.
+    ///
+    /// So scanning is linear, whatever is in a file.
+    func isSpent(at offset: Int) -> Bool { repeated > 4 * largestRecord && repeated > 2 * offset }
+
+    /// Where the next record seems to begin, if that is to be seen yet; each byte is searched once.
+    private mutating func nextLook(_ text: Text, after start: Int) -> Int? {
+        if knownLook > start { return knownLook }
+        let from = max(soughtLooks, start + 1, base) - base
+        if let next = looks.find(in: text.bytes, from: from, isTop: isTop) {
+            knownLook = base + next
+            soughtLooks = knownLook
+            return knownLook
         }
-        brackets >>= 1
-        depth -= 1
-    }
-
-    private mutating func end(at position: Int, problem: Problem? = nil) -> Found {
-        let start = recordStart ?? (position, line)
-        recordStart = nil
-        state = .betweenElements
-        return Found(range: start.position..<position, line: start.line, problem: problem)
-    }
-
-    private mutating func afterArray(_ bytes: UnsafeRawBufferPointer, _ position: inout Int) {
-        if Self.isSpace(bytes[position]) {
-            line += bytes[position] == 0x0A ? 1 : 0
-            position += 1
-        } else {
-            recordStart = (position, line)
-            state = .trailing
-        }
-    }
-
-    private static func isSpace(_ byte: UInt8) -> Bool { byte == 0x20 || (0x09...0x0D).contains(byte) }
-
-    private static func newline(in bytes: UnsafeRawBufferPointer, from position: Int) -> Int? {
-        guard let base = bytes.baseAddress, let found = memchr(base + position, 0x0A, bytes.count - position) else {
-            return nil
-        }
-        return found - UnsafeMutableRawPointer(mutating: base)
+        soughtLooks = base + looks.searched(text.bytes, from: min(from, text.end))
+        return nil
     }
 }

@@ -25,9 +25,20 @@ struct Rejection: Error, Equatable {
     /// What exactly is wrong with this record.
     let detail: String
 
+    /// The longest detail in bytes: stores keep many, and templates and data may put anything into one.
+    static let longestDetail = 500
+
     init(_ reason: Reason, _ detail: String) {
         self.reason = reason
-        self.detail = detail
+        guard detail.utf8.count > Self.longestDetail else {
+            self.detail = detail
+            return
+        }
+        var end = detail.utf8.index(detail.startIndex, offsetBy: Self.longestDetail)
+        while end > detail.startIndex, end.samePosition(in: detail.unicodeScalars) == nil {
+            end = detail.utf8.index(before: end)
+        }
+        self.detail = String(detail[..<end]) + " …"
     }
 }
 

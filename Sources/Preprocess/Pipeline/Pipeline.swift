@@ -24,6 +24,8 @@ struct Pipeline {
     var isPreformatted: Bool
     /// Whether conversations without a question and an answer are refused.
     var needsAnswer = true
+    /// The names of roles.
+    var roles = RoleNames()
     var threads: Int
     /// Called once on each worker's thread.
     var makeSampleMaker: @Sendable () -> SampleMaker
@@ -32,7 +34,7 @@ struct Pipeline {
     /// Bytes that are read at once.
     var blockSize = 1 << 20
     /// Bytes of the largest record that is taken.
-    var largestRecord = DatasetReader.usualLargestRecord
+    var largestRecord = DatasetReader.defaultLargestRecord
 
     /// Goes on where the writer is and finishes the store.
     ///
@@ -102,8 +104,8 @@ struct Pipeline {
         _ body: (_ number: Int, _ bytesRead: Int, _ own: [SourceRecord]?) throws -> Void
     ) throws {
         let makeProcessor = {
-            @Sendable [isPreformatted, needsAnswer, makeSampleMaker] in
-            let parser = ConversationParser(isPreformatted: isPreformatted, needsAnswer: needsAnswer)
+            @Sendable [isPreformatted, needsAnswer, roles, makeSampleMaker] in
+            let parser = ConversationParser(isPreformatted: isPreformatted, needsAnswer: needsAnswer, roles: roles)
             return BatchProcessor(parser, makeSample: makeSampleMaker())
         }
         let largeSize = Self.largeBatch * blockSize

@@ -22,13 +22,15 @@ struct OverlapReport {
     /// Reads both datasets.
     init(_ manifest: StoreManifest, _ otherPaths: [String]) throws {
         let isPreformatted = manifest.setting("preformatted") == "yes"
+        let told = manifest.setting(StoreSetting.roleMap) ?? ""
+        let roles = try RoleNames(told.split(separator: " ").map(String.init))
         var asked: [Digest: String] = [:]
-        try Self.forEachRow(otherPaths, isPreformatted) { row, place in
+        try Self.forEachRow(otherPaths, isPreformatted, roles) { row, place in
             if asked[row.questionDigest] == nil { asked[row.questionDigest] = place }
         }
         questions = asked.count
         var seen: [Digest: String] = [:]
-        try Self.forEachRow(manifest.files.map(\.path), isPreformatted) { row, place in
+        try Self.forEachRow(manifest.files.map(\.path), isPreformatted, roles) { row, place in
             records += 1
             if let first = seen.updateValue(seen[row.contentDigest] ?? place, forKey: row.contentDigest) {
                 duplicates.append(Match(record: place, other: first))
@@ -39,10 +41,10 @@ struct OverlapReport {
 
     /// Every record that can be read, with its file and line.
     private static func forEachRow(
-        _ paths: [String], _ isPreformatted: Bool, _ body: (SourceRow, String) -> Void
+        _ paths: [String], _ isPreformatted: Bool, _ roles: RoleNames, _ body: (SourceRow, String) -> Void
     ) throws {
         var reader = DatasetReader(paths)
-        let parser = ConversationParser(isPreformatted: isPreformatted)
+        let parser = ConversationParser(isPreformatted: isPreformatted, roles: roles)
         while let batch = try reader.next() {
             try Interrupt.check()
             batch.bytes.withUnsafeBytes { bytes in

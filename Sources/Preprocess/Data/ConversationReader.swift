@@ -1,0 +1,107 @@
+import Shared
+
+/// Reads the conversation of a record as it stands, nothing mended; see `RecordForms` for the keys.
+struct ConversationReader {
+    var roles = RoleNames()
+
+    func conversation(_ root: JSONValue) throws(Rejection) -> Conversation {
+        // A row as the datasets server of the Hugging Face Hub gives it out.
+        let root = root.value("row_idx") == nil ? root : root.value("row") ?? root
+        var reader = MessageReader(roles)
+        var messages = try messages(root, &reader)
+        guard !messages.isEmpty else { throw Rejection(.empty, "has no messages") }
+        if root.kind == .object {
+            try Self.add(system: Self.system(root), to: &messages)
+            if try !Supervision.ofRow(root) {
+                for index in messages.indices { messages[index].isSupervised = false }
+            }
+        }
+        return Conversation(
+            id: ConversationParser.id(root), messages: messages, tools: try ToolForms.tools(root) ?? reader.tools)
+    }
+
+    private func messages(_ root: JSONValue, _ reader: inout MessageReader) throws(Rejection) -> [Message] {
+        if root.kind == .array { return try reader.messages(in: root, "the record") }
+        guard root.kind == .object else {
+            throw Rejection(.notAConversation, "is \(root.kind.withArticle), should be an object")
+        }
+        var isListed = false
+        for key in RecordForms.messageLists {
+            guard let list = root.value(key) else { continue }
+            isListed = true
+            let messages = try reader.messages(in: list, "'\(key)'")
+            if !messages.isEmpty { return messages }
+        }
+        if let data = root.value(RecordForms.dialogue), data.kind == .array { return try dialogue(root, data, &reader) }
+        if let messages = try instruction(root, &reader) { return messages }
+        if isListed { return [] }
+        throw Rejection(.notAConversation, Self.lack(root))
+    }
+
+    /// What a record lacks that has none of the known keys.
+    private static func lack(_ root: JSONValue) -> String {
+        if RecordForms.roleKeys.firstValue(in: root) != nil {
+            return "is a message and no conversation; should be an object with an array 'messages'"
+        }
+        let keys = root.members.prefix(8).map { "'\(String(decoding: $0.key.prefix(40), as: UTF8.self))'" }
+        let values = root.members.prefix(1000).map(\.value)
+        if !values.isEmpty, values.allSatisfy({ $0.kind == .object }) {
+            return
+                "is an object of objects (\(keys.joined(separator: ", "))); if these are records, write each on a line: "
+                + "jq -c '.[]'"
+        }
+        if root.value("text")?.utf8 != nil {
+            return "has only a 'text'; if it is in the model's own format, build with --is-preformatted"
+        }
+        if let asked = RecordForms.questions.first(where: { root.value($0) != nil }) {
+            let answers = RecordForms.answers.map { "'\($0)'" }.joined(separator: ", ")
+            return "has '\(asked)' and none of \(answers)"
+        }
+        let own = keys.isEmpty ? "has no keys" : "has only the keys \(keys.joined(separator: ", "))"
+        return "\(own); should have \(RecordForms.known)"
+    }
+
+    /// UltraChat's form.
+    private func dialogue(
+        _ root: JSONValue, _ data: JSONValue, _ reader: inout MessageReader
+    ) throws(Rejection) -> [Message] {
+        let turns = try reader.messages(in: data, "'\(RecordForms.dialogue)'")
+        guard let prompt = root.value("prompt")?.utf8, turns.first.map({ !$0.content.elementsEqual(prompt) }) ?? true
+        else {
+            return turns
+        }
+        return [Message(role: .user, content: Array(prompt))]
+            + turns.enumerated().map { Message(role: $0.isMultiple(of: 2) ? .assistant : .user, content: $1.content) }
+    }
+
+    // MARK: - The system's message
+
+    private static func system(_ root: JSONValue) throws(Rejection) -> [UInt8] {
+        for key in RecordForms.systems {
+            guard let value = root.value(key) else { continue }
+            let content = try text(value, key)
+            if !content.isEmpty { return content }
+        }
+        return []
+    }
+
+    /// Puts the text of a column before the others.
+    private static func add(system: [UInt8], to messages: inout [Message]) throws(Rejection) {
+        guard !system.isEmpty else { return }
+        guard let first = messages.first, first.role == .system else {
+            messages.insert(Message(role: .system, content: system), at: 0)
+            return
+        }
+        guard first.content.isEmpty || first.content == system else {
+            throw Rejection(.wrongOrder, "has a system message, and another one in a column of its own")
+        }
+        messages[0].content = system
+    }
+
+    static func text(_ value: JSONValue, _ key: String) throws(Rejection) -> [UInt8] {
+        guard let text = value.utf8 else {
+            throw Rejection(.notAConversation, "'\(key)' is \(value.kind.withArticle), should be a string")
+        }
+        return Array(text)
+    }
+}

@@ -1,0 +1,154 @@
+import Shared
+
+/// The forms in which records have tools and calls of tools.
+///
+/// Both may be kept as text, and both become what engines give to templates: an array of tools; calls whose arguments are
+/// an object, `{}` where there are none.
+enum ToolForms {
+    /// Keys of a record, or of its system message; the first that isn't empty counts.
+    static let keys = ["tools", "available_tools", "functions"]
+
+    /// The tools of a record or a system message; nil for none.
+    static func tools(_ owner: JSONValue) throws(Rejection) -> JSONText? {
+        for key in keys {
+            guard let value = owner.value(key), let parsed = try parsed(value, "'\(key)'") else { continue }
+            if let tools = try list(of: parsed, key) { return tools }
+        }
+        return nil
+    }
+
+    private static func list(of value: JSONText, _ key: String) throws(Rejection) -> JSONText? {
+        let elements: [JSONText]
+        switch value {
+        case .object(let members) where members.isEmpty: return nil
+        case .object where value["function"] != nil || value["name"] != nil: elements = [value]
+        case .array(let array): elements = array
+        default: throw Rejection(.unsupportedContent, "'\(key)' should be an array")
+        }
+        var tools: [JSONText] = []
+        for element in elements {
+            var tool = element
+            if case .string(let text) = element { tool = try parsed(Array(text.utf8), "a tool in '\(key)'") }
+            guard case .object = tool else {
+                throw Rejection(.unsupportedContent, "'\(key)' has an element that isn't an object")
+            }
+            // OpenAI's older form of what is a tool today.
+            let isBare = key == "functions" && tool["function"] == nil && tool["type"] == nil
+            tools.append(isBare ? function(tool) : tool)
+        }
+        return tools.isEmpty ? nil : .array(tools)
+    }
+
+    /// The calls of a message: `tool_calls`, or OpenAI's older `function_call`; nil for none.
+    static func calls(of message: JSONValue, at index: Int) throws(Rejection) -> JSONText? {
+        for key in ["tool_calls", "function_call"] {
+            let place = "'\(key)' of message \(index)"
+            guard let value = message.value(key), let parsed = try parsed(value, place) else { continue }
+            if key == "function_call" { return .array([try call(function(parsed), place)]) }
+            guard case .array(let list) = parsed else {
+                throw Rejection(.unsupportedContent, "\(place) should be an array")
+            }
+            guard !list.isEmpty else { continue }
+            var calls: [JSONText] = []
+            for element in list { calls.append(try call(element, place)) }
+            return .array(calls)
+        }
+        return nil
+    }
+
+    /// The calls that a message consists of whose role says that it is one.
+    static func calls(in content: JSONValue?, at index: Int) throws(Rejection) -> [JSONText] {
+        let place = "the call of a tool in message \(index)"
+        guard let content, let parsed = try parsed(content, place) else {
+            throw Rejection(.unsupportedContent, "\(place) is empty")
+        }
+        let list: [JSONText] = if case .array(let array) = parsed { array } else { [parsed] }
+        var calls: [JSONText] = []
+        for element in list {
+            let isWrapped = element["function"] != nil
+            guard isWrapped || element["name"] != nil else {
+                throw Rejection(.unsupportedContent, "\(place) has no 'name'")
+            }
+            calls.append(try call(isWrapped ? element : function(element), place))
+        }
+        return calls
+    }
+
+    private static func function(_ value: JSONText) -> JSONText {
+        .object([("type", .string("function")), ("function", value)])
+    }
+
+    /// A call with its arguments as an object.
+    private static func call(_ value: JSONText, _ place: String) throws(Rejection) -> JSONText {
+        var value = value
+        if case .string(let text) = value { value = try parsed(Array(text.utf8), place) }
+        guard case .object(var members) = value else {
+            throw Rejection(.unsupportedContent, "\(place) has one that isn't an object")
+        }
+        if let i = members.firstIndex(where: { $0.0 == "function" }), case .object = members[i].1 {
+            members[i].1 = try call(members[i].1, place)
+            return .object(members)
+        }
+        guard let i = members.firstIndex(where: { $0.0 == "arguments" }) else {
+            return .object(members + [("arguments", .object([]))])
+        }
+        members[i].1 = try arguments(members[i].1, "the arguments in \(place)")
+        return .object(members)
+    }
+
+    private static func arguments(_ value: JSONText, _ place: String) throws(Rejection) -> JSONText {
+        var value = value
+        if case .string(let text) = value {
+            let isEmpty = text.utf8.allSatisfy(isJSONSpace)
+            value = isEmpty ? .null : try parsed(Array(text.utf8), place)
+        }
+        switch value {
+        case .null: return .object([])
+        // What has no type of its own for objects writes an empty one so.
+        case .array(let elements) where elements.isEmpty: return .object([])
+        default: return value
+        }
+    }
+
+    /// JSON, also where it is kept as text; nil for nothing.
+    private static func parsed(_ value: JSONValue, _ place: String) throws(Rejection) -> JSONText? {
+        guard let text = value.utf8 else { return try checked(JSONText(value), place) }
+        guard !text.allSatisfy(isJSONSpace), !["null", "None"].contains(where: { $0.utf8.elementsEqual(text) }) else {
+            return nil
+        }
+        return try parsed(Array(text), place)
+    }
+
+    private static func parsed(_ text: [UInt8], _ place: String) throws(Rejection) -> JSONText {
+        let value: JSONText
+        do {
+            let parser = JSONParser(takesNaN: true)
+            value = JSONText(try parser.parse(text))
+        } catch {
+            throw Rejection(.unsupportedContent, "\(place) \(error.message)")
+        }
+        return try checked(value, place)
+    }
+
+    private static func checked(_ value: JSONText, _ place: String) throws(Rejection) -> JSONText {
+        guard value.isFinite else { throw Rejection(.unsupportedContent, "\(place) has NaN or Infinity") }
+        return value
+    }
+}
+
+extension JSONText {
+    /// The value of a key of an object.
+    fileprivate subscript(key: String) -> JSONText? {
+        if case .object(let members) = self { members.first { $0.0 == key }?.1 } else { nil }
+    }
+
+    /// Whether all of its numbers are numbers.
+    var isFinite: Bool {
+        switch self {
+        case .object(let members): members.allSatisfy { $0.1.isFinite }
+        case .array(let elements): elements.allSatisfy(\.isFinite)
+        case .number(let number): number.isFinite
+        default: true
+        }
+    }
+}
