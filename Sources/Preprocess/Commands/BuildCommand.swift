@@ -7,7 +7,7 @@ enum BuildCommand {
     @Sendable private static func run(_ options: BuildOptions) throws {
         Interrupt.install()
         try options.resolveFiles()
-        // Buffers that only a very large record needs; those of usual batches are smaller and used again.
+        // Buffers that only a very large record needs; those of ordinary batches are smaller and used again.
         Machine.returnFreedMemory(from: 4 << 20)
         let (format, target) = try options.format.load()
         let draftVocabSizes = try options.draftVocabSizes(target)
@@ -17,7 +17,7 @@ enum BuildCommand {
         let exchange = try LaunchedRank.current().map {
             RankExchange($0, store: path, request: try RankRequest(manifest))
         }
-        if let exchange, exchange.place.rank > 0 { return try help(exchange, target, format, options) }
+        if let exchange, exchange.launched.rank > 0 { return try help(exchange, target, format, options) }
         // What needs no build needs no lock: a cache that others keep, and this user only reads, will do.
         if exchange == nil, !options.force, try reasonToBuild(path, manifest, options.trainDataPath) == nil,
             try missingMappings(path, options).isEmpty
@@ -89,7 +89,7 @@ enum BuildCommand {
         print(options.json ? report.json.compact : report.text)
     }
 
-    /// Why there must be a build: what changed, or nothing said if there is no store yet; nil if it is up to date.
+    /// Why there must be a build: what changed, or an empty text if there is no store yet; nil if it is up to date.
     private static func reasonToBuild(_ path: String, _ wanted: StoreManifest, _ data: [String]) throws -> String? {
         guard fileExists(path) else { return "" }
         let old: StoreManifest
@@ -132,7 +132,7 @@ enum BuildCommand {
     private static func help(
         _ exchange: RankExchange, _ target: TargetText, _ format: ChatFormat, _ options: BuildOptions
     ) throws {
-        Log.setPrefix("[rank \(exchange.place.rank)] ")
+        Log.setPrefix("[rank \(exchange.launched.rank)] ")
         Log.setQuiet(true)
         guard let skip = try exchange.plan() else { return }
         try pipeline(target, format, options).runShare(of: exchange, skip: skip)
@@ -179,10 +179,10 @@ enum BuildCommand {
         let mappings = mappings(draftVocabSizes, replacing: path, manifest, options)
         let writer = try SampleStoreWriter(path: path, manifest: manifest, isFresh: options.force)
         if writer.recordsDone > 0 {
-            Log.line("going on behind record \(writer.recordsDone) of an unfinished build")
+            Log.line("continuing an unfinished build after record \(writer.recordsDone)")
         } else if !options.force, let old = try grown(path, manifest, options.trainDataPath) {
             try writer.takeOver(old)
-            Log.line("going on behind record \(writer.recordsDone) of the store, to which the dataset has grown")
+            Log.line("the dataset has grown: continuing after record \(writer.recordsDone)")
         }
         try exchange?.begin(skip: writer.recordsDone)
         let (before, start) = (writer.counts.tokens, ContinuousClock.now)

@@ -41,7 +41,7 @@ struct BuildOptions: Options {
         "The largest record, in MiB; memory grows with it, and a larger one is rejected.", value: "MIB", in: 1...1024)
     var maxRecordSize = DatasetReader.defaultLargestRecord >> 20
     @Option("Worker threads (default: one for each CPU).", in: 1...1024) var numThreads: Int?
-    @Flag("Build anew, also what is up to date or half done.") var force
+    @Flag("Build from the start, even if the store is up to date or half done.") var force
     @Flag("Write the final report as one JSON object.") var json
 
     func validate() throws(OptionsError) {

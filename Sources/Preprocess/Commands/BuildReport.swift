@@ -1,6 +1,6 @@
 import Shared
 
-/// What a build tells in the end.
+/// What a build reports in the end.
 struct BuildReport {
     let isUpToDate: Bool
     var seconds = 0.0

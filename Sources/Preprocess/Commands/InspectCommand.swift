@@ -15,10 +15,11 @@ struct InspectOptions: Options {
     @Option("Write the draft vocabulary of the one --draft-vocab-size, d2t and t2d, as safetensors.", value: "FILE")
     var mapping: String?
     @Option(
-        "Other data, whose store is in the cache too: say how much of them draft vocabularies cover.", value: "FILE...")
+        "Other data, whose store is in the cache too: report how much of them draft vocabularies cover.",
+        value: "FILE...")
     var evalDataPath: [String] = []
     @Option(
-        "List the dataset's records that are twice there, or whose question is one of these files'.", value: "FILE...")
+        "List duplicate records, and records whose first question is also in these files.", value: "FILE...")
     var checkOverlap: [String] = []
     @Option("Write the statistics and some samples as one HTML page.", value: "FILE") var html: String?
     @Option("The target model, if it isn't where it was when the store was built.", value: "DIR|GGUF")

@@ -1,8 +1,8 @@
 @preconcurrency import Glibc
 
-/// This process's place among those that `mpirun` started to work on one build together.
+/// This process's rank among those that `mpirun` started to work on one build together.
 ///
-/// Open MPI tells it in the environment. MPI itself isn't needed: what ranks have to tell each other goes through the cache
+/// Open MPI gives it in the environment. MPI itself isn't needed: what ranks have to tell each other goes through the cache
 /// directory, and a run without `mpirun` begins as quickly as ever.
 struct LaunchedRank: Equatable {
     let rank: Int

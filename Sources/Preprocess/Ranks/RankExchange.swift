@@ -19,7 +19,7 @@ final class RankExchange {
     /// How long another rank may give no sign of life before the build ends.
     static let patience = Duration.seconds(120)
 
-    let place: LaunchedRank
+    let launched: LaunchedRank
     private let request: RankRequest
     private let patience: Duration
     private let cache: String
@@ -32,22 +32,22 @@ final class RankExchange {
     /// - Parameters:
     ///   - store: The store's path.
     ///   - request: What this rank was asked for.
-    init(_ place: LaunchedRank, store: String, request: RankRequest, patience: Duration = RankExchange.patience) {
-        self.place = place
+    init(_ launched: LaunchedRank, store: String, request: RankRequest, patience: Duration = RankExchange.patience) {
+        self.launched = launched
         self.request = request
         self.patience = patience
         cache = Shared.directory(of: store)
         let file = store.split(separator: "/").last.map(String.init) ?? store
-        name = (file.hasSuffix(".mdb") ? String(file.dropLast(4)) : file) + Self.suffix + place.launch
-        pulses = (0..<place.count).map { Pulse(of: "rank \($0)", limit: patience) }
+        name = (file.hasSuffix(".mdb") ? String(file.dropLast(4)) : file) + Self.suffix + launched.launch
+        pulses = (0..<launched.count).map { Pulse(of: "rank \($0)", limit: patience) }
     }
 
     deinit { heartbeat?.stop() }
 
     /// Whose batch it is, counted from 0.
-    func owner(ofBatch number: Int) -> Int { number % place.count }
+    func owner(ofBatch number: Int) -> Int { number % launched.count }
 
-    func isOwn(_ number: Int) -> Bool { owner(ofBatch: number) == place.rank }
+    func isOwn(_ number: Int) -> Bool { owner(ofBatch: number) == launched.rank }
 
     // MARK: - Rank 0
 
@@ -56,18 +56,18 @@ final class RankExchange {
     /// - Throws: `LaunchError` if a rank doesn't come, or was asked for something else.
     func begin(skip: Int?) throws {
         // From now on: rank 0 may have waited long for its lock.
-        pulses = (0..<place.count).map { Pulse(of: "rank \($0)", limit: patience) }
+        pulses = (0..<launched.count).map { Pulse(of: "rank \($0)", limit: patience) }
         let parent = try Directory(cache)
         try parent.removeTree(name)
         let directory = try parent.makeDirectory(name)
         self.directory = directory
         var numbers: [String] = []
-        for rank in 1..<place.count { numbers.append(try greeting(of: rank, in: directory)) }
+        for rank in 1..<launched.count { numbers.append(try greeting(of: rank, in: directory)) }
         let task = skip.map(String.init) ?? "nothing"
         try directory.replace("plan", ([task] + numbers).joined(separator: "\n").utf8)
         guard let plan = try directory.open("plan", O_RDWR) else { return }
         heartbeat = try Heartbeat(plan)
-        streams = (0..<place.count).map { RankStreamReader(directory, rank: $0) }
+        streams = (0..<launched.count).map { RankStreamReader(directory, rank: $0) }
     }
 
     /// The random number of a rank, when it has come.
@@ -104,7 +104,7 @@ final class RankExchange {
 
     /// Compares what all ranks have read, when each has sent all its batches.
     func check(_ digests: [String]) throws {
-        for rank in 1..<place.count {
+        for rank in 1..<launched.count {
             switch try message(of: rank) {
             case .end(digests): continue
             case .failure(let message): throw LaunchError(message: "rank \(rank): \(message)")
@@ -131,7 +131,7 @@ final class RankExchange {
         if let failure { try directory.replace("plan", "failed\n\(failure)".utf8) }
         // Ranks that have nothing to do or must end take their greeting back when they know.
         let start = ContinuousClock.now
-        while try (1..<place.count).contains(where: { try directory.status(of: "hello-\($0)") != nil }),
+        while try (1..<launched.count).contains(where: { try directory.status(of: "hello-\($0)") != nil }),
             .now - start < .seconds(failure == nil ? 10 : 2)
         { usleep(2000) }
         try Directory(cache).removeTree(name)
@@ -148,8 +148,8 @@ final class RankExchange {
             if let directory, hello.map(\.isRemoved) ?? true {
                 // Removed, because the directory was an ended run's.
                 heartbeat?.stop()
-                try? directory.replace("hello-\(place.rank)", "\(number)\n\(request.encoded)".utf8)
-                hello = try directory.open("hello-\(place.rank)", O_RDWR)
+                try? directory.replace("hello-\(launched.rank)", "\(number)\n\(request.encoded)".utf8)
+                hello = try directory.open("hello-\(launched.rank)", O_RDWR)
                 heartbeat = try hello.map { file throws(WorkerThreadError) in try Heartbeat(file) }
             }
             if let directory, let text = try? directory.contents("plan") {
@@ -174,7 +174,7 @@ final class RankExchange {
     /// Where this rank's batches go; after the last one, `leave`.
     func writer() throws -> RankStreamWriter {
         guard let directory else { preconditionFailure("a plan was read") }
-        return try RankStreamWriter(directory, rank: place.rank) { [self] in
+        return try RankStreamWriter(directory, rank: launched.rank) { [self] in
             guard let text = try directory.contents("plan") else { throw LaunchError(message: "rank 0 has ended") }
             if text.starts(with: "failed".utf8) { throw LaunchError(message: "rank 0 has ended with an error") }
             try pulses[0].check("plan", in: directory)
@@ -187,7 +187,7 @@ final class RankExchange {
 
     private func leave(_ directory: Directory) {
         heartbeat?.stop()
-        try? directory.remove("hello-\(place.rank)")
+        try? directory.remove("hello-\(launched.rank)")
     }
 
     private func pause() throws {

@@ -3,7 +3,7 @@ import Shared
 /// Numbers that describe a store as a whole.
 struct StoreStatistics {
     /// Draft vocabulary sizes that are shown where none is asked for.
-    private static let usualSizes = [4000, 8000, 16000, 32000, 64000, 128_000]
+    private static let defaultSizes = [4000, 8000, 16000, 32000, 64000, 128_000]
 
     let path: String
     let bytes: Int
@@ -14,7 +14,7 @@ struct StoreStatistics {
     let draftVocabSizes: [Int]
 
     /// - Parameters:
-    ///   - draftVocabSizes: The draft vocabularies whose coverage is wanted; none for the usual ones.
+    ///   - draftVocabSizes: The draft vocabularies whose coverage is wanted; none for the default ones.
     ///   - heldOut: A store of other data with the same vocabulary, to see how much of it the draft vocabularies cover.
     init(_ store: SampleStore, draftVocabSizes: [Int] = [], heldOut: SampleStore? = nil) throws {
         path = store.path
@@ -37,7 +37,7 @@ struct StoreStatistics {
         }
         self.draftVocabSizes =
             draftVocabSizes.isEmpty
-            ? Set(Self.usualSizes + manifest.draftVocabSizes).filter(possible.contains).sorted()
+            ? Set(Self.defaultSizes + manifest.draftVocabSizes).filter(possible.contains).sorted()
             : draftVocabSizes.sorted()
     }
 

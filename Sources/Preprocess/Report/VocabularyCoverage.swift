@@ -2,7 +2,7 @@ import Shared
 
 /// Which share of the supervised tokens a draft vocabulary of any size has, from a store's counts.
 struct VocabularyCoverage {
-    /// Supervised tokens of the dataset that the vocabulary is taken from, added up by the order in which tokens enter it.
+    /// Supervised tokens of the dataset that the vocabulary is derived from, added up by the order in which tokens enter it.
     private let cumulated: [UInt64]
     /// The same of other data, with the vocabulary of the first.
     private let heldOut: [UInt64]?
@@ -15,7 +15,7 @@ struct VocabularyCoverage {
     /// - Parameters:
     ///   - counts: How often each token is supervised: [vocabSize].
     ///   - always: Tokens that are in every vocabulary.
-    ///   - heldOut: How often each is in data that the vocabulary isn't taken from: [vocabSize].
+    ///   - heldOut: How often each is in data that the vocabulary isn't derived from: [vocabSize].
     init(counts: [UInt64], always: [Int32], heldOut: [UInt64]? = nil) {
         var isForced = [Bool](repeating: false, count: counts.count)
         for id in always { isForced[Int(id)] = true }

@@ -12,7 +12,7 @@ final class BuildLock {
     /// Waits until no other process builds the store at `path`.
     /// - Parameter willWait: Called once if there is such a process.
     init(_ path: String, willWait: () -> Void) throws {
-        (directory, name) = try Self.place(path)
+        (directory, name) = try Self.location(path)
         var isWaiting = false
         while true {
             if let file = try Self.lock(directory, name, makesFile: true) {
@@ -29,12 +29,12 @@ final class BuildLock {
     /// Takes the lock if no other process has it, else nil.
     /// - Parameter makesFile: Whether the lock's file is made if it isn't there; else that is nil too.
     init?(ifFree path: String, makesFile: Bool = true) throws {
-        (directory, name) = try Self.place(path)
+        (directory, name) = try Self.location(path)
         guard let file = try Self.lock(directory, name, makesFile: makesFile) else { return nil }
         self.file = file
     }
 
-    private static func place(_ path: String) throws -> (Directory, String) {
+    private static func location(_ path: String) throws -> (Directory, String) {
         let name = path.split(separator: "/").last.map(String.init) ?? path
         return (try Directory(Shared.directory(of: path)), name + ".lock")
     }

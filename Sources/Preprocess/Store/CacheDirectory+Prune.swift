@@ -6,7 +6,7 @@ extension CacheDirectory {
     struct PruneRules {
         /// Whether stores are removed whose dataset isn't there any more.
         var removesMissing = false
-        /// Whether it is only said what would be removed; then nothing is made or removed, not even a lock.
+        /// Whether it is only reported what would be removed; then nothing is made or removed, not even a lock.
         var isDryRun = false
     }
 

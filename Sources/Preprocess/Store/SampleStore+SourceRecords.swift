@@ -16,7 +16,7 @@ extension SampleStore {
                 merged.append(SourceRecord(source: source, offset: note.offset, outcome: outcome))
             case .repaired:
                 guard let next = kept.first, next.source.isSameLine(as: source) else {
-                    throw StoreError(path, "its notes tell of a record that it hasn't")
+                    throw StoreError(path, "its notes name a record that it hasn't")
                 }
                 kept[kept.startIndex].offset = note.offset
                 kept[kept.startIndex].repairs.append(.init(note))

@@ -1,14 +1,14 @@
 @preconcurrency import Glibc
 import Shared
 
-/// Builds a store aside, in `PATH.partial`, and puts it in its place when it is whole.
+/// Builds a store aside, in `PATH.partial`, and gives it its name when it is whole.
 ///
 /// What is committed survives the end of the process at any moment: the next writer of the same dataset and settings
-/// goes on behind it. Bytes depend on the records and the manifest alone, not on when anything was committed.
+/// continues after it. Bytes depend on the records and the manifest alone, not on when anything was committed.
 final class SampleStoreWriter {
     /// Bytes of finished blocks that are kept in memory between two commits.
     private static let commitBytes = 2 << 20
-    /// A block holds at most so many notes, and ranks are taken from at most so many records.
+    /// The most notes of a block, and the most records whose tokens are counted for ranks.
     static let (blockNotes, rankRecords) = (4096, 65536)
     /// Bytes that are copied from another store between two commits.
     private static let copyBytes = 16 << 20
@@ -17,12 +17,16 @@ final class SampleStoreWriter {
     private let environment: LMDBEnvironment
     private let compressor: Compressor
     private var manifest: StoreManifest
-    private var ranks: TokenRanks?
+    private var stage: Stage
     private var progress: StoreProgress
 
-    /// Records that wait until enough tokens are there to rank them.
-    private var waiting: [SourceRecord] = []
-    private var waitingTokens = 0
+    /// What becomes of records that are added.
+    private enum Stage {
+        /// They wait until there are enough tokens to rank.
+        case ranking(UnrankedRecords)
+        /// They go into blocks, their tokens by these ranks.
+        case writing(TokenRanks)
+    }
 
     private var group = SampleGroupWriter()
     /// Samples in finished groups and in the current one.
@@ -32,16 +36,17 @@ final class SampleStoreWriter {
     private var notes: [SourceNote] = []
     private var records: [(key: [UInt8], value: [UInt8])] = []
     private var recordBytes = 0
-    private var committable: StoreProgress
-    /// Records that must be in whole blocks for a commit: those of the store that was taken over, of which single ones
-    /// aren't known as well as all.
-    private var commitFrom = 0
-    /// Whether the next writer of the same dataset and settings could go on with what is committed.
+    /// How far the finished blocks reach: what a commit says.
+    private var finished: StoreProgress
+    /// Records of the store that was taken over. All must be in finished blocks before a commit: of single ones less is
+    /// known than of all together.
+    private var recordsTakenOver = 0
+    /// Whether the next writer of the same dataset and settings could continue what is committed.
     private(set) var canBeContinued = false
 
-    /// Opens `PATH.partial` and goes on with it if it was begun for the same manifest, or begins anew.
+    /// Opens `PATH.partial` and continues it if it was begun for the same manifest, or begins from the start.
     ///
-    /// - Parameter isFresh: Whether to begin anew in any case.
+    /// - Parameter isFresh: Whether to begin from the start in any case.
     init(path: String, manifest: StoreManifest, isFresh: Bool = false) throws {
         self.path = path
         self.manifest = manifest
@@ -57,9 +62,9 @@ final class SampleStoreWriter {
         if begun == nil { file = try directory.create(name) }
         environment = try LMDBEnvironment(partial, .exclusive(syncEachCommit: true), opened: file)
         if environment.mapSize < 64 << 20 { try environment.setMapSize(64 << 20) }
-        ranks = begun?.ranks
+        stage = begun.map { .writing($0.ranks) } ?? .ranking(UnrankedRecords())
         progress = begun?.progress ?? StoreProgress(vocabSize: manifest.vocabSize)
-        committable = progress
+        finished = progress
         canBeContinued = begun != nil
         begun = nil
         samplesWritten = progress.counts.samples
@@ -70,7 +75,7 @@ final class SampleStoreWriter {
     static func manifest(ofUnfinished partial: String) throws -> StoreManifest {
         try LMDBFileCheck(partial).run()
         let transaction = try LMDBReadTransaction(LMDBEnvironment(partial, .immutable))
-        let records = StoreRecords(partial, transaction, Decompressor())
+        let records = StoreReader(partial, transaction, Decompressor())
         var manifest = try records.manifest()
         manifest.counts = try StoreProgress(records, path: partial, vocabSize: manifest.vocabSize).counts
         return manifest
@@ -81,7 +86,7 @@ final class SampleStoreWriter {
     ) throws -> (progress: StoreProgress, ranks: TokenRanks)? {
         try LMDBFileCheck(partial).run()
         let transaction = try LMDBReadTransaction(LMDBEnvironment(partial, .immutable))
-        let records = StoreRecords(partial, transaction, Decompressor())
+        let records = StoreReader(partial, transaction, Decompressor())
         guard try records.manifest() == manifest else { return nil }
         let ranks = try records.read(StoreKey.ranks) { bytes throws(DecodingFailure) in
             try TokenRanks(decoding: bytes, vocabSize: manifest.vocabSize)
@@ -92,7 +97,7 @@ final class SampleStoreWriter {
     /// The dataset's files, as they were when the build began.
     var files: [StoreManifest.DataFile] { manifest.files }
 
-    /// Records of the dataset that the writer has; the next that `add` takes comes behind them.
+    /// Records of the dataset that the writer has; the next to `add` is the one after them.
     var recordsDone: Int { counts.read }
 
     /// What was added, committed or not.
@@ -101,15 +106,19 @@ final class SampleStoreWriter {
     /// Adds the next record of the dataset.
     func add(_ record: SourceRecord) throws {
         counts.add(record)
-        if ranks != nil { return try write(record) }
-        waiting.append(record)
-        for sample in record.samples { waitingTokens += sample.inputIDs.count }
-        if waitingTokens >= manifest.layout.rankTokens || waiting.count >= Self.rankRecords { try rank() }
+        switch stage {
+        case .writing(let ranks): try write(record, ranks)
+        case .ranking(let waiting):
+            waiting.add(record)
+            if waiting.tokens >= manifest.layout.rankTokens || waiting.records.count >= Self.rankRecords {
+                try rank(waiting)
+            }
+        }
     }
 
     /// Takes all records of a finished store whose dataset has grown since.
     ///
-    /// What follows is added behind them, and in the end all is as if the whole dataset had been added.
+    /// What follows is added after them, and in the end all is as if the whole dataset had been added.
     ///
     /// Whole blocks are copied. The last one, which ended because the dataset did, is put together again; so are all if
     /// there were too few tokens yet to rank them.
@@ -126,7 +135,7 @@ final class SampleStoreWriter {
                 try environment.write(records)
                 (records, recordBytes) = ([], 0)
             }
-            ranks = old.ranks
+            stage = .writing(old.ranks)
         }
         let replayed = try old.sourceRecords(fromBlock: blocks)
         progress.counts = total.without(replayed)
@@ -137,17 +146,17 @@ final class SampleStoreWriter {
         (progress.blocks, progress.groups) = (blocks, old.firstGroup(ofBlock: blocks))
         samplesWritten = progress.counts.samples
         blockIndex = StoreBlockIndex(firstGroup: progress.groups, firstSample: samplesWritten)
-        (committable, counts, commitFrom) = (progress, progress.counts, total.read)
+        (finished, counts, recordsTakenOver) = (progress, progress.counts, total.read)
         for record in replayed { try add(record) }
     }
 
     /// Commits all whole blocks.
     func commit() throws {
-        guard !records.isEmpty, committable.counts.read >= commitFrom else { return }
-        var (commit, text) = (records, committable.counts.json)
-        text = .object([("blocks", .int(committable.blocks)), ("groups", .int(committable.groups)), ("counts", text)])
+        guard !records.isEmpty, finished.counts.read >= recordsTakenOver else { return }
+        var (commit, text) = (records, finished.counts.json)
+        text = .object([("blocks", .int(finished.blocks)), ("groups", .int(finished.groups)), ("counts", text)])
         commit.append((StoreKey.progress, compressor.compress(Array(text.compact.utf8))))
-        commit.append((StoreKey.counts, compressor.compress(TokenCounts.encode(committable.tokenCounts))))
+        commit.append((StoreKey.counts, compressor.compress(TokenCounts.encode(finished.tokenCounts))))
         commit.append((StoreKey.manifest, compressor.compress(Array(manifest.json.compact.utf8))))
         try environment.write(commit)
         canBeContinued = true
@@ -155,11 +164,11 @@ final class SampleStoreWriter {
         recordBytes = 0
     }
 
-    /// Writes what is left, completes the manifest with what is known of the files now, and puts the store in its place.
+    /// Writes what is left, completes the manifest with what is known of the files now, and gives the store its name.
     ///
     /// - Parameter draftVocabSizes: Sizes of the draft vocabularies that it gets, ascending.
     func finish(_ ends: [StoreManifest.FileEnd], draftVocabSizes: [Int] = []) throws -> StoreManifest {
-        if ranks == nil { try rank() }
+        if case .ranking(let waiting) = stage { try rank(waiting) }
         try endGroup()
         if !blockIndex.groups.isEmpty || !notes.isEmpty { try endBlock() }
         precondition(ends.count == manifest.files.count && progress.counts == counts && counts.isReconciled)
@@ -189,21 +198,18 @@ final class SampleStoreWriter {
     // MARK: - Blocks
 
     /// Ranks the tokens of the records that waited, and writes these.
-    private func rank() throws {
+    private func rank(_ waiting: UnrankedRecords) throws {
         var counts = [Int](repeating: 0, count: manifest.vocabSize)
-        for sample in waiting.lazy.flatMap(\.samples) {
+        for sample in waiting.records.lazy.flatMap(\.samples) {
             for id in sample.inputIDs { counts[Int(id)] += 1 }
         }
         let ranks = TokenRanks(counts: counts)
-        self.ranks = ranks
+        stage = .writing(ranks)
         put(StoreKey.ranks, compressor.compress(ranks.encoded))
-        let records = waiting
-        waiting = []
-        for record in records { try write(record) }
+        for record in waiting.records { try write(record, ranks) }
     }
 
-    private func write(_ record: SourceRecord) throws {
-        guard let ranks else { preconditionFailure("tokens are ranked first") }
+    private func write(_ record: SourceRecord, _ ranks: TokenRanks) throws {
         progress.counts.add(record)
         progress.add(record.samples)
         notes += record.notes
@@ -238,13 +244,24 @@ final class SampleStoreWriter {
         notes.removeAll()
         progress.blocks += 1
         blockIndex = StoreBlockIndex(firstGroup: progress.groups, firstSample: progress.counts.samples)
-        committable = progress
+        finished = progress
         if recordBytes >= Self.commitBytes { try commit() }
     }
 
     private func put(_ key: [UInt8], _ value: [UInt8]) {
         records.append((key, value))
         recordBytes += value.count
+    }
+}
+
+/// Records that wait until there are enough tokens to rank.
+private final class UnrankedRecords {
+    private(set) var records: [SourceRecord] = []
+    private(set) var tokens = 0
+
+    func add(_ record: SourceRecord) {
+        records.append(record)
+        for sample in record.samples { tokens += sample.inputIDs.count }
     }
 }
 

@@ -9,7 +9,7 @@ struct StoreProgress {
 
     init(vocabSize: Int) { tokenCounts = Array(repeating: 0, count: vocabSize) }
 
-    init(_ records: StoreRecords, path: String, vocabSize: Int) throws {
+    init(_ records: StoreReader, path: String, vocabSize: Int) throws {
         let text = try records.read(StoreKey.progress) { Array($0) }
         let root = try JSONFile(contents: text, path: path).root
         blocks = try root.int("blocks")

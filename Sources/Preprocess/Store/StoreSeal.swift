@@ -1,7 +1,7 @@
 @preconcurrency import Glibc
 import Shared
 
-/// Writes a whole store and puts it in its place.
+/// Writes a whole store and gives it its name.
 enum StoreSeal {
     /// Bytes that are copied between two commits.
     private static let copyBytes = 16 << 20
@@ -19,7 +19,7 @@ enum StoreSeal {
         guard unlink(partial.path) == 0 else { throw FileError(partial.path, "remove it") }
     }
 
-    /// Gives a finished store other draft vocabularies: a copy takes its place, or nothing has changed.
+    /// Gives a finished store other draft vocabularies: a copy replaces it, or nothing has changed.
     ///
     /// - Parameter sizes: Of all draft vocabularies that it should have.
     static func replaceMappings(of store: SampleStore, _ sizes: [Int]) throws {

@@ -183,7 +183,7 @@ package struct LMDBWriteTransaction: ~Copyable {
 
     deinit { mdb_txn_abort(handle) }
 
-    /// Writes a value, behind all others if `isLast`, which packs the pages full.
+    /// Writes a value, after all others if `isLast`, which packs the pages full.
     package func put(_ bytes: [UInt8], at key: [UInt8], isLast: Bool = false) throws(LMDBError) {
         let flags = isLast ? UInt32(MDB_APPEND) : 0
         let code = withValue(key) { key in

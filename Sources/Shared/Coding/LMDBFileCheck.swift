@@ -1,7 +1,7 @@
 /// Checks that an LMDB file's pages can be followed safely.
 ///
 /// LMDB trusts its file: a damaged page number or length sends it outside the map, which ends the process. This walks
-/// the pages of the tree once, without the values on pages of their own, and compares every place with the file's
+/// the pages of the tree once, without the values on pages of their own, and compares every offset with the file's
 /// size. The layout is that of LMDB 0.9, data format 1: a page has a header of 16 bytes (number, flags, the bounds of
 /// its free space), offsets of nodes from its beginning, and nodes from its end; a node has 8 bytes, a key and a value
 /// or the number of the page where the value begins.

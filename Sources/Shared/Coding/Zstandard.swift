@@ -15,7 +15,7 @@ public struct ZstandardError: Error, Equatable, CustomStringConvertible {
 package final class Compressor {
     private let context: OpaquePointer
 
-    /// - Parameter level: zstd's: 1 is fastest, 3 usual, 19 slow and small.
+    /// - Parameter level: zstd's: 1 is fastest, 3 its default, 19 slow and small.
     package init(level: Int) {
         guard let context = ZSTD_createCCtx() else { fatalError("no memory for a zstd context") }
         self.context = context

@@ -21,7 +21,7 @@ public final class Progress {
         self.from = from
     }
 
-    /// Shows that `done` of the work is done, with a note behind it.
+    /// Shows that `done` of the work is done, with a note after it.
     public func update(_ done: Double, note: @autoclosure () -> String = "") {
         guard Log.isTerminal else { return }
         let now = ContinuousClock.now

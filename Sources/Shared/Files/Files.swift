@@ -78,7 +78,7 @@ public final class MappedFile: @unchecked Sendable {
         bytes = UnsafeRawBufferPointer(start: start, count: status.st_size)
     }
 
-    /// Lets go of whole pages within a range: they are read anew if they are looked at again.
+    /// Lets go of whole pages within a range: they are read from the file if they are needed again.
     public func release(_ range: Range<Int>) {
         let page = Int(getpagesize())
         let (first, last) = ((range.lowerBound + page - 1) / page * page, range.upperBound / page * page)
@@ -174,7 +174,7 @@ public func removeDirectory(_ path: String) throws(FileError) {
     try Directory(directory(of: path)).removeTree(name)
 }
 
-/// The path from the root, without links, `.` and `..`; what doesn't exist is taken as it is written.
+/// The path from the root, without links, `.` and `..`; what doesn't exist stays as it is written.
 public func absolutePath(_ path: String) -> String {
     if let resolved = realpath(path, nil) {
         defer { free(resolved) }

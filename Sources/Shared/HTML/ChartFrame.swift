@@ -1,6 +1,6 @@
 /// The axes of a chart, and what is drawn between them.
 ///
-/// Lines are SVG stretched to the place there is; texts are HTML, of the page's size however wide the chart is.
+/// Lines are SVG stretched to the room there is; texts are HTML, of the page's size however wide the chart is.
 struct ChartFrame {
     /// What is seen, for who can't see it.
     let name: String

@@ -49,7 +49,7 @@ public struct HTMLPage {
         return "<div class=\"tiles\">\(cards.joined())</div>"
     }
 
-    /// Cards side by side, where there is place for that.
+    /// Cards side by side, where there is room.
     public static func grid(_ cards: [String]) -> String {
         "<div class=\"grid2\">\(cards.joined(separator: "\n"))</div>"
     }

@@ -7,7 +7,7 @@ public func htmlEscaped(_ text: some StringProtocol) -> String {
         case "<": escaped += "&lt;"
         case ">": escaped += "&gt;"
         case "\"": escaped += "&quot;"
-        // What HTML has no place for.
+        // What HTML can't hold.
         case "\u{0}"..."\u{8}", "\u{B}", "\u{C}", "\u{E}"..."\u{1F}", "\u{7F}": escaped += "\u{FFFD}"
         default: escaped.unicodeScalars.append(scalar)
         }

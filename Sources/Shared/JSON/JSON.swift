@@ -68,7 +68,7 @@ public final class JSONParser: @unchecked Sendable {
     }
 }
 
-/// A value within what a `JSONParser` parsed: a place on simdjson's tape, which is walked and never copied.
+/// A value within what a `JSONParser` parsed: a position on simdjson's tape, which is walked and never copied.
 ///
 /// Of an object with a key twice, the last counts, as for Python's `json`.
 public struct JSONValue {
@@ -188,7 +188,7 @@ public struct JSONValue {
         }
     }
 
-    /// The place behind the value.
+    /// The index after the value.
     private var endIndex: Int {
         switch tag {
         case UInt8(ascii: "{"), UInt8(ascii: "["): payload & 0xFFFF_FFFF

@@ -1,6 +1,6 @@
 /// Where a sample comes from.
 public struct SampleSource: Equatable, Sendable {
-    /// The file's place in the manifest.
+    /// The file's index in the manifest's files.
     public var file: Int
     /// The line of its record, from 1; in a JSON array, the line on which the record begins.
     public var line: Int

@@ -34,7 +34,7 @@ public final class SampleStore {
         try LMDBFileCheck(path).run()
         let transaction = try LMDBReadTransaction(LMDBEnvironment(path, .immutable))
         self.transaction = transaction
-        let records = StoreRecords(path, transaction, decompressor)
+        let records = StoreReader(path, transaction, decompressor)
         var manifest = try records.manifest()
         storedManifest = manifest
         manifest.files = try StoreLink.files(of: path, builtFrom: manifest.files)
@@ -171,7 +171,7 @@ public final class SampleStore {
         groups.first { $0.block >= block }?.firstSample ?? count
     }
 
-    package var records: StoreRecords { StoreRecords(path, transaction, decompressor) }
+    package var records: StoreReader { StoreReader(path, transaction, decompressor) }
 
     /// Makes the group with a sample the current one; returns its number.
     private func load(groupOf index: Int) throws -> Int {

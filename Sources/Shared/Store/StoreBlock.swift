@@ -30,7 +30,7 @@ package struct StoreBlockIndex: Equatable {
         return writer.bytes
     }
 
-    /// Reads the index of block number `block`, which follows so many groups and samples.
+    /// Reads the index of block number `block`, which follows `firstGroup` groups and `firstSample` samples.
     package init(
         decoding bytes: UnsafeRawBufferPointer, block: Int, firstGroup: Int, firstSample: Int
     ) throws(DecodingFailure) {

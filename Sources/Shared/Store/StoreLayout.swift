@@ -4,7 +4,7 @@ public struct StoreLayout: Equatable, Sendable {
     public var groupTokens = 4096
     /// A block, which is one record of frames, is full with this many bytes.
     public var blockBytes = 128 << 10
-    /// Tokens are ranked by how often they occur among so many first ones.
+    /// Tokens are ranked by how often they occur among this many first ones.
     public var rankTokens = 1_000_000
     /// zstd's.
     public var compressionLevel = 3

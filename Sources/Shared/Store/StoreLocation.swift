@@ -58,7 +58,7 @@ public enum StoreLocation {
 
     /// Compares a dataset with what a store was built from.
     ///
-    /// A file with the same size, time and inode is taken to be the same; any other is read again and compared by its
+    /// A file with the same size, time and inode is assumed to be the same; any other is read again and compared by its
     /// digest.
     public static func check(_ manifest: StoreManifest, dataPaths: [String]) throws -> Comparison {
         let now = try files(dataPaths)

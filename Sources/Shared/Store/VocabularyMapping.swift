@@ -5,7 +5,7 @@ public struct VocabularyError: Error, Equatable, CustomStringConvertible {
 
 /// Which of the target's tokens the draft can predict.
 ///
-/// Draft ids are in the order of target ids, so that the target's columns taken where `targetHasDraft` is true are in
+/// Draft ids are in the order of target ids, so that the target's columns where `targetHasDraft` is true are in
 /// the draft's order.
 public struct VocabularyMapping: Equatable, Sendable {
     /// The target's id of each draft id, ascending: [draftVocabSize].

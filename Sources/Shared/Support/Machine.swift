@@ -21,7 +21,7 @@ public enum Machine {
     /// Tells the CPU that this thread waits for another one.
     package static func pause() { machine_pause() }
 
-    /// Has the allocator give memory back as soon as it is freed, of pieces of so many bytes or more.
+    /// Has the allocator give memory back as soon as it is freed, of pieces of at least `bytes`.
     ///
     /// By itself it would keep pieces of up to 32 MB once one of that size was freed.
     public static func returnFreedMemory(from bytes: Int32) { machine_return_freed_memory(bytes) }

@@ -1,5 +1,5 @@
 /// Reads a store's records, finished or not, other than its samples.
-package struct StoreRecords {
+package struct StoreReader {
     private let path: String
     private let transaction: LMDBReadTransaction
     private let decompressor: Decompressor
@@ -46,7 +46,7 @@ package struct StoreRecords {
         }
     }
 
-    /// The index of every block, which must add up to so many samples and tokens.
+    /// The index of every block, which must add up to the given samples and tokens.
     func index(samples: Int, tokens: Int) throws -> [StoreBlockIndex] {
         var index: [StoreBlockIndex] = []
         var (group, sample, token) = (0, 0, 0)
