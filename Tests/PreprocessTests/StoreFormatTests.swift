@@ -118,7 +118,7 @@ struct StoreFormatTests {
             #expect(try Self.document.contains("`\(member.key)` \(member.value.asInt())"), "\(member.key)")
         }
         for kind in CacheDirectory.Kind.allCases { #expect(Self.document.contains("`KEY\(kind.rawValue)`"), "\(kind)") }
-        #expect(Self.document.contains("`KEY\(RankExchange.suffix)RUN`"))
+        #expect(Self.document.contains("`KEY\(CacheDirectory.ranksSuffix)RUN`"))
         #expect(Self.document.contains("or with \(SampleStoreWriter.blockNotes) notes"))
         #expect(Self.document.contains("among its first \(SampleStoreWriter.rankRecords) records"))
     }

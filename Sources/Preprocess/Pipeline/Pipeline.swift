@@ -182,13 +182,6 @@ struct Pipeline {
     }
 }
 
-/// Why a dataset can't be made into a store.
-struct DatasetError: Error, Equatable, CustomStringConvertible {
-    let path: String
-    let message: String
-    var description: String { "\(path): \(message)" }
-}
-
 /// A worker's own: its parser and its sample maker.
 private final class BatchProcessor {
     private let parser: ConversationParser

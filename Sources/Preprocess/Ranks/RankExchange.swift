@@ -14,8 +14,6 @@ import Shared
 /// A rank believes a plan only if its own number is in it. So what a run of the same name has left, that was killed
 /// before, misleads nobody.
 final class RankExchange {
-    /// What a directory of ranks has after the store's key and before the run's name.
-    static let suffix = ".mdb.ranks-"
     /// How long another rank may give no sign of life before the build ends.
     static let patience = Duration.seconds(120)
 
@@ -38,7 +36,7 @@ final class RankExchange {
         self.patience = patience
         cache = Shared.directory(of: store)
         let file = store.split(separator: "/").last.map(String.init) ?? store
-        name = (file.hasSuffix(".mdb") ? String(file.dropLast(4)) : file) + Self.suffix + launched.launch
+        name = (file.hasSuffix(".mdb") ? String(file.dropLast(4)) : file) + CacheDirectory.ranksSuffix + launched.launch
         pulses = (0..<launched.count).map { Pulse(of: "rank \($0)", limit: patience) }
     }
 

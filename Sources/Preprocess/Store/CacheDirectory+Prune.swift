@@ -24,7 +24,7 @@ extension CacheDirectory {
     }
 
     private func rankKeys() throws(FileError) -> [String] {
-        try directory.names().compactMap { Self.split($0) }.filter { $0.rest.hasPrefix(RankExchange.suffix) }.map(\.key)
+        try directory.names().compactMap { Self.split($0) }.filter { $0.rest.hasPrefix(Self.ranksSuffix) }.map(\.key)
     }
 
     /// Removes of one key what can't be used, as it is when this process has its lock.

@@ -21,6 +21,9 @@ struct CacheDirectory {
         case filesPartial = ".files.partial"
     }
 
+    /// What follows KEY and precedes the run's name in the name of a directory of ranks.
+    static let ranksSuffix = ".mdb.ranks-"
+
     let directory: Directory
     var path: String { directory.path }
 
@@ -69,7 +72,7 @@ struct CacheDirectory {
 
     /// Directories in which ranks work or worked on a store.
     func rankDirectories(_ key: String) throws(FileError) -> [String] {
-        try directory.names().filter { $0.hasPrefix(key + RankExchange.suffix) }
+        try directory.names().filter { $0.hasPrefix(key + Self.ranksSuffix) }
     }
 
     /// Removes what ended builds have left beside a store. Only who holds the key's lock may: nobody writes these files
