@@ -3,24 +3,21 @@ import Glibc
 extension Value {
     /// The result of an operator, as Python has it for these types.
     func combined(_ symbol: Token.Symbol, with other: Value, _ rendering: Rendering) throws(Failure) -> Value {
+        let budget = rendering.budget
         if case .undefined(let undefined) = self { throw undefined.failure }
         if case .undefined(let undefined) = other { throw undefined.failure }
         if let a = number, let b = other.number { return try Self.arithmetic(symbol, a, b) }
         switch (symbol, self, other) {
-        case (.plus, .string(let a), .string(let b)): return .string(a + b)
+        case (.plus, .string(let a), .string(let b)): return .string(try budget.text(a, b))
         case (.plus, .markup, .string), (.plus, .string, .markup), (.plus, .markup, .markup):
-            return .markup(try escaped() + other.escaped())
+            return .markup(try budget.text(try escaped(budget), try other.escaped(budget)))
         case (.plus, .string, _), (.plus, .markup, _):
-            throw Failure("can only concatenate str (not \"\(other.typeName)\") to str")
-        case (.plus, .list(let a), .list(let b)):
-            try rendering.spend(elements: a.elements.count + b.elements.count)
-            return .list(a.elements + b.elements)
-        case (.plus, .tuple(let a), .tuple(let b)):
-            try rendering.spend(elements: a.elements.count + b.elements.count)
-            return .tuple(a.elements + b.elements)
+            throw .type("can only concatenate str (not \"\(other.typeName)\") to str")
+        case (.plus, .list(let a), .list(let b)): return try budget.list(a.elements + b.elements)
+        case (.plus, .tuple(let a), .tuple(let b)): return try budget.tuple(a.elements + b.elements)
         case (.times, _, _):
-            if let product = try repeated(other, rendering) { return product }
-            if let product = try other.repeated(self, rendering) { return product }
+            if let product = try repeated(other, budget) { return product }
+            if let product = try other.repeated(self, budget) { return product }
         case (.modulo, .string(let format), _):
             return .string(try PercentFormat.apply(format, other, rendering))
         case (.modulo, .markup(let format), _):
@@ -28,18 +25,18 @@ extension Value {
         default: break
         }
         let name = symbol == .power ? "** or pow()" : symbol.rawValue
-        throw Failure("unsupported operand type(s) for \(name): '\(typeName)' and '\(other.typeName)'")
+        throw .type("unsupported operand type(s) for \(name): '\(typeName)' and '\(other.typeName)'")
     }
 
-    /// A text or a list so many times; nil of anything else.
-    private func repeated(_ times: Value, _ rendering: Rendering) throws(Failure) -> Value? {
+    /// A text or a list a number of times; nil of anything else.
+    private func repeated(_ times: Value, _ budget: Budget) throws(Failure) -> Value? {
         guard let int = times.int else { return nil }
         let count = max(0, int)
         switch self {
-        case .string(let text): return .string(try text.repeated(count, rendering))
-        case .markup(let text): return .markup(try text.repeated(count, rendering))
-        case .list(let list): return .list(try list.repeated(count, rendering))
-        case .tuple(let list): return .tuple(try list.repeated(count, rendering))
+        case .string(let text): return .string(try text.repeated(count, budget))
+        case .markup(let text): return .markup(try text.repeated(count, budget))
+        case .list(let list): return try budget.list(try list.repeated(count, budget))
+        case .tuple(let list): return try budget.tuple(try list.repeated(count, budget))
         default: return nil
         }
     }
@@ -52,17 +49,17 @@ extension Value {
         case .minus: return .float(a - b)
         case .times: return .float(a * b)
         case .divide:
-            guard b != 0 else { throw Failure("float division by zero") }
+            guard b != 0 else { throw .value("float division by zero") }
             return .float(a / b)
         case .floorDivide:
-            guard b != 0 else { throw Failure("float floor division by zero") }
+            guard b != 0 else { throw .value("float floor division by zero") }
             return .float(((a - modulo(a, b)) / b).rounded())
         case .modulo:
-            guard b != 0 else { throw Failure("float modulo") }
+            guard b != 0 else { throw .value("float modulo") }
             return .float(modulo(a, b))
         default:
-            guard a >= 0 || b == b.rounded() else { throw Failure("complex numbers are not supported") }
-            guard a != 0 || b >= 0 else { throw Failure("0.0 cannot be raised to a negative power") }
+            guard a >= 0 || b == b.rounded() else { throw .value("complex numbers are not supported") }
+            guard a != 0 || b >= 0 else { throw .value("0.0 cannot be raised to a negative power") }
             return .float(pow(a, b))
         }
     }
@@ -75,50 +72,48 @@ extension Value {
 
     private static func arithmetic(_ symbol: Token.Symbol, _ a: Int, _ b: Int) throws(Failure) -> Value {
         switch symbol {
-        case .plus: return .int(try checked(a.addingReportingOverflow(b)))
-        case .minus: return .int(try checked(a.subtractingReportingOverflow(b)))
-        case .times: return .int(try checked(a.multipliedReportingOverflow(by: b)))
+        case .plus: return .int(try Integer.sum(a, b))
+        case .minus: return .int(try Integer.difference(a, b))
+        case .times: return .int(try Integer.product(a, b))
         case .divide:
-            guard b != 0 else { throw Failure("division by zero") }
+            guard b != 0 else { throw .value("division by zero") }
             return .float(Double(a) / Double(b))
-        case .floorDivide, .modulo:
-            guard b != 0 else { throw Failure("integer division or modulo by zero") }
-            let quotient = try checked(a.dividedReportingOverflow(by: b))
-            let rest = a - quotient * b
-            let isBelow = rest != 0 && (rest < 0) != (b < 0)
-            return symbol == .modulo ? .int(isBelow ? rest + b : rest) : .int(isBelow ? quotient - 1 : quotient)
+        case .floorDivide: return .int(try Integer.quotient(a, by: b))
+        case .modulo: return .int(try Integer.remainder(a, by: b))
         default:
             guard b >= 0 else { return try arithmetic(.power, .float(Double(a)), .float(Double(b))) }
-            return .int(try power(a, b))
+            return .int(try Integer.power(a, b))
         }
     }
+}
 
-    private static func power(_ base: Int, _ exponent: Int) throws(Failure) -> Int {
-        var (result, base, rest) = (1, base, exponent)
-        while rest > 0 {
-            if rest & 1 == 1 { result = try checked(result.multipliedReportingOverflow(by: base)) }
-            rest >>= 1
-            if rest > 0 { base = try checked(base.multipliedReportingOverflow(by: base)) }
+enum Number {
+    case int(Int)
+    case float(Double)
+
+    var double: Double {
+        switch self {
+        case .int(let value): Double(value)
+        case .float(let value): value
         }
-        return result
     }
 }
 
 extension Text {
-    func repeated(_ count: Int, _ rendering: Rendering) throws(Failure) -> Text {
-        let (size, overflow) = utf8.count.multipliedReportingOverflow(by: count)
-        try rendering.spend(bytes: overflow ? .max : size)
-        var bytes: [UInt8] = []
-        bytes.reserveCapacity(size)
-        if !isEmpty { for _ in 0..<count { bytes += utf8 } }
-        return Text(bytes)
+    /// - Parameter count: Not negative.
+    func repeated(_ count: Int, _ budget: Budget) throws(Failure) -> Text {
+        var text = TextBuilder(budget)
+        try text.append(self, times: count)
+        return try text.text()
     }
 }
 
 extension List {
-    fileprivate func repeated(_ count: Int, _ rendering: Rendering) throws(Failure) -> [Value] {
+    fileprivate func repeated(_ count: Int, _ budget: Budget) throws(Failure) -> [Value] {
+        guard count > 0, !elements.isEmpty else { return [] }
         let (size, overflow) = elements.count.multipliedReportingOverflow(by: count)
-        try rendering.spend(elements: overflow ? .max : size)
-        return size == 0 ? [] : Array(repeatElement(elements, count: count).joined())
+        let all = overflow ? Int.max : size
+        try budget.check(elements: all)
+        return Array(repeatElement(elements, count: count).joined())
     }
 }

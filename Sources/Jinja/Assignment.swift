@@ -9,7 +9,7 @@ final class Target {
     private let kind: Kind
     private let position: Int
     private var slot = 0
-    private var namespace = Place(depth: 0, slot: 0)
+    private var namespace = SlotPath(depth: 0, slot: 0)
 
     init(name: String, _ position: Int) {
         kind = .name(name)
@@ -35,12 +35,12 @@ final class Target {
         }
     }
 
-    /// Resolves names that are set beside what they may have been before.
+    /// Resolves names that are set, and may have had a value outside.
     func resolve(_ scope: Scope) throws(Failure) {
         switch kind {
         case .name(let name): slot = scope.slotToSet(name)
         case .tuple(let targets): for target in targets { try target.resolve(scope) }
-        case .attribute(let name, _): namespace = scope.place(of: name)
+        case .attribute(let name, _): namespace = scope.slot(of: name)
         }
     }
 
@@ -59,14 +59,14 @@ final class Target {
         case .attribute(_, let name):
             rendering.position = position
             guard case .object(let object) = rendering.frame[namespace], let namespace = object as? Namespace else {
-                throw Failure("cannot assign attribute on non-namespace object")
+                throw Failure(kind: .runtime, "cannot assign attribute on non-namespace object")
             }
-            namespace.set(name, to: value)
+            try namespace.set(name, to: value, rendering)
         case .tuple(let targets):
             rendering.position = position
-            let values = try value.iterated()
+            let values = try value.iterated(rendering.budget).elements
             guard values.count == targets.count else {
-                throw Failure(
+                throw .value(
                     values.count < targets.count
                         ? "not enough values to unpack (expected \(targets.count), got \(values.count))"
                         : "too many values to unpack (expected \(targets.count))")
@@ -77,29 +77,29 @@ final class Target {
 }
 
 /// `{% set a = b %}`.
-final class Assignment: Statement {
+final class Assignment: StatementNode, Statement {
     private let target: Target
-    private let value: Expression
+    private let value: any Expression
 
-    init(_ target: Target, _ value: Expression, _ position: Int) {
+    init(_ target: Target, _ value: any Expression, _ position: Int) {
         self.target = target
         self.value = value
         super.init(position)
     }
 
-    override func resolve(_ scope: Scope) throws(Failure) {
+    func resolve(_ scope: Scope) throws(Failure) {
         try value.resolve(scope)
         try target.resolve(scope)
     }
 
-    override func execute(_ rendering: Rendering) throws(Failure) -> Flow {
+    func execute(_ rendering: Rendering) throws(Failure) -> Flow {
         try target.assign(try value.evaluate(rendering), rendering)
         return .next
     }
 }
 
 /// `{% set a %}…{% endset %}`, perhaps with filters.
-final class BlockAssignment: Statement {
+final class BlockAssignment: StatementNode, Statement {
     private let target: Target
     private let filter: FilterCall?
     private var block: ScopedBlock
@@ -111,18 +111,18 @@ final class BlockAssignment: Statement {
         super.init(position)
     }
 
-    override func resolve(_ scope: Scope) throws(Failure) {
+    func resolve(_ scope: Scope) throws(Failure) {
         try filter?.resolve(scope)
         try block.resolve(in: scope)
         try target.resolve(scope)
     }
 
-    override func execute(_ rendering: Rendering) throws(Failure) -> Flow {
-        block.enter(rendering)
+    func execute(_ rendering: Rendering) throws(Failure) -> Flow {
+        try block.enter(rendering)
         var flow = Flow.next
         let text = try rendering.capture { () throws(Failure) in flow = try block.execute(rendering) }
         if flow != .next { return flow }
-        try target.assign(try filter?.evaluate(rendering, block: text) ?? .string(text), rendering)
+        try target.assign(try filter?.value(rendering, block: text) ?? .string(text), rendering)
         return .next
     }
 }

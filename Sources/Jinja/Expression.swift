@@ -1,19 +1,31 @@
 /// A part of a template that has a value.
 ///
-/// Every kind is a class with `resolve`, which finds the places of names once, and `evaluate`.
-class Expression {
+/// Every kind is a class with `resolve`, which finds the slots of names once, and `compute`.
+protocol Expression: ExpressionNode {
+    func resolve(_ scope: Scope) throws(Failure)
+    /// The value; asked for by `evaluate`.
+    func compute(_ rendering: Rendering) throws(Failure) -> Value
+}
+
+extension Expression {
+    /// The value, for one step.
+    func evaluate(_ rendering: Rendering) throws(Failure) -> Value {
+        try rendering.budget.enter()
+        return try compute(rendering)
+    }
+}
+
+/// What all kinds of expressions have.
+class ExpressionNode {
     /// The byte of the source at which it begins.
     let position: Int
-    /// How many expressions stand within each other, itself included; set by the parser, which bounds it.
+    /// How many expressions are nested within each other, itself included; set by the parser, which bounds it.
     var height = 1
 
     init(_ position: Int) { self.position = position }
-
-    func resolve(_ scope: Scope) throws(Failure) {}
-    func evaluate(_ rendering: Rendering) throws(Failure) -> Value { .none }
 }
 
-final class Constant: Expression {
+final class Constant: ExpressionNode, Expression {
     let value: Value
 
     init(_ value: Value, _ position: Int) {
@@ -21,85 +33,86 @@ final class Constant: Expression {
         super.init(position)
     }
 
-    override func evaluate(_ rendering: Rendering) -> Value { value }
+    func resolve(_ scope: Scope) {}
+    func compute(_ rendering: Rendering) -> Value { value }
 }
 
-final class Name: Expression {
+final class Name: ExpressionNode, Expression {
     let name: String
-    private var place = Place(depth: 0, slot: 0)
+    private var slot = SlotPath(depth: 0, slot: 0)
 
     init(_ name: String, _ position: Int) {
         self.name = name
         super.init(position)
     }
 
-    override func resolve(_ scope: Scope) { place = scope.place(of: name) }
-    override func evaluate(_ rendering: Rendering) -> Value { rendering.frame[place] }
+    func resolve(_ scope: Scope) { slot = scope.slot(of: name) }
+    func compute(_ rendering: Rendering) -> Value { rendering.frame[slot] }
 }
 
 /// `[a, b]` and `(a, b)`.
-final class SequenceLiteral: Expression {
-    let elements: [Expression]
+final class SequenceLiteral: ExpressionNode, Expression {
+    let elements: [any Expression]
     private let isTuple: Bool
 
-    init(_ elements: [Expression], isTuple: Bool, _ position: Int) {
+    init(_ elements: [any Expression], isTuple: Bool, _ position: Int) {
         self.elements = elements
         self.isTuple = isTuple
         super.init(position)
     }
 
-    override func resolve(_ scope: Scope) throws(Failure) {
+    func resolve(_ scope: Scope) throws(Failure) {
         for element in elements { try element.resolve(scope) }
     }
 
-    override func evaluate(_ rendering: Rendering) throws(Failure) -> Value {
+    func compute(_ rendering: Rendering) throws(Failure) -> Value {
         var values: [Value] = []
         values.reserveCapacity(elements.count)
         for element in elements { values.append(try element.evaluate(rendering)) }
-        return try (isTuple ? Value.tuple(values) : .list(values)).checkedDepth()
+        return isTuple ? try rendering.budget.tuple(values) : try rendering.budget.list(values)
     }
 }
 
 /// `{a: b}`.
-final class MappingLiteral: Expression {
-    private let members: [(key: Expression, value: Expression)]
+final class MappingLiteral: ExpressionNode, Expression {
+    private let members: [(key: any Expression, value: any Expression)]
 
-    init(_ members: [(Expression, Expression)], _ position: Int) {
+    init(_ members: [(any Expression, any Expression)], _ position: Int) {
         self.members = members
         super.init(position)
     }
 
-    override func resolve(_ scope: Scope) throws(Failure) {
+    func resolve(_ scope: Scope) throws(Failure) {
         for member in members {
             try member.key.resolve(scope)
             try member.value.resolve(scope)
         }
     }
 
-    override func evaluate(_ rendering: Rendering) throws(Failure) -> Value {
-        var values: [(Value, Value)] = []
+    func compute(_ rendering: Rendering) throws(Failure) -> Value {
+        var values: [(key: Value, value: Value)] = []
         for member in members {
             values.append((try member.key.evaluate(rendering), try member.value.evaluate(rendering)))
         }
         rendering.position = position
-        return try Value.mapping(try Mapping(values)).checkedDepth()
+        return try rendering.budget.mapping(values)
     }
 }
 
 /// `a if condition else b`; undefined where there is no other.
-final class Conditional: Expression {
-    private let condition: Expression
-    private let then: Expression
-    private let otherwise: Expression?
+final class Conditional: ExpressionNode, Expression {
+    private let condition: any Expression
+    private let then: any Expression
+    private let otherwise: (any Expression)?
 
-    init(_ condition: Expression, then: Expression, otherwise: Expression?, _ position: Int) {
+    init(_ condition: any Expression, then: any Expression, otherwise: (any Expression)?, _ position: Int) {
         self.condition = condition
         self.then = then
         self.otherwise = otherwise
         super.init(position)
     }
 
-    override func resolve(_ scope: Scope) throws(Failure) {
+    func resolve(_ scope: Scope) throws(Failure) {
         let wasConditional = scope.isConditional
         scope.isConditional = true
         defer { scope.isConditional = wasConditional }
@@ -108,7 +121,7 @@ final class Conditional: Expression {
         try otherwise?.resolve(scope)
     }
 
-    override func evaluate(_ rendering: Rendering) throws(Failure) -> Value {
+    func compute(_ rendering: Rendering) throws(Failure) -> Value {
         if try condition.evaluate(rendering).isTrue { return try then.evaluate(rendering) }
         if let otherwise { return try otherwise.evaluate(rendering) }
         return .undefined(
@@ -118,53 +131,41 @@ final class Conditional: Expression {
 }
 
 /// `a and b`, `a or b`: the value that decides.
-final class Logical: Expression {
+final class Logical: ExpressionNode, Expression {
     private let isAnd: Bool
-    private let left: Expression
-    private let right: Expression
+    private let left: any Expression
+    private let right: any Expression
 
-    init(isAnd: Bool, _ left: Expression, _ right: Expression, _ position: Int) {
+    init(isAnd: Bool, _ left: any Expression, _ right: any Expression, _ position: Int) {
         self.isAnd = isAnd
         self.left = left
         self.right = right
         super.init(position)
     }
 
-    override func resolve(_ scope: Scope) throws(Failure) {
+    func resolve(_ scope: Scope) throws(Failure) {
         try left.resolve(scope)
         try right.resolve(scope)
     }
 
-    override func evaluate(_ rendering: Rendering) throws(Failure) -> Value {
+    func compute(_ rendering: Rendering) throws(Failure) -> Value {
         let value = try left.evaluate(rendering)
         return value.isTrue == isAnd ? try right.evaluate(rendering) : value
     }
 }
 
 /// `not a`.
-final class Negation: Expression {
-    private let operand: Expression
+final class Negation: ExpressionNode, Expression {
+    private let operand: any Expression
 
-    init(_ operand: Expression, _ position: Int) {
+    init(_ operand: any Expression, _ position: Int) {
         self.operand = operand
         super.init(position)
     }
 
-    override func resolve(_ scope: Scope) throws(Failure) { try operand.resolve(scope) }
+    func resolve(_ scope: Scope) throws(Failure) { try operand.resolve(scope) }
 
-    override func evaluate(_ rendering: Rendering) throws(Failure) -> Value {
+    func compute(_ rendering: Rendering) throws(Failure) -> Value {
         .bool(!(try operand.evaluate(rendering).isTrue))
-    }
-}
-
-extension Value {
-    private static let deepest = 200
-
-    /// Itself, if it isn't nested too deep to be walked.
-    func checkedDepth() throws(Failure) -> Value {
-        guard depth <= Self.deepest else {
-            throw Failure(kind: .limit, "values are nested deeper than \(Self.deepest)")
-        }
-        return self
     }
 }

@@ -1,5 +1,3 @@
-import Glibc
-
 /// Python's format of one value: `[[fill]align][sign][#][0][width][,][.precision][type]`.
 struct FormatSpec {
     var fill: Unicode.Scalar = " "
@@ -37,24 +35,29 @@ struct FormatSpec {
             if align == nil { (fill, align) = ("0", "=") }
             rest = rest.dropFirst()
         }
-        width = Self.number(&rest) ?? 0
+        width = try Self.number(&rest) ?? 0
         if let first = rest.first, first == "," || first == "_" {
             grouping = first
             rest = rest.dropFirst()
         }
         if rest.first == "." {
             rest = rest.dropFirst()
-            guard let number = Self.number(&rest) else { throw Failure("Format specifier missing precision") }
+            guard let number = try Self.number(&rest) else { throw .value("Format specifier missing precision") }
             precision = number
         }
         type = rest.popFirst()
-        guard rest.isEmpty else { throw Failure("Invalid format specifier") }
+        guard rest.isEmpty else { throw .value("Invalid format specifier") }
     }
 
-    private static func number(_ rest: inout ArraySlice<Unicode.Scalar>) -> Int? {
+    /// The decimal number that comes next; nil for none.
+    static func number(_ rest: inout ArraySlice<Unicode.Scalar>) throws(Failure) -> Int? {
         let digits = rest.prefix { ("0"..."9").contains($0) }
+        guard !digits.isEmpty else { return nil }
         rest = rest.dropFirst(digits.count)
-        return Int(String(String.UnicodeScalarView(digits)))
+        guard let number = Int(String(String.UnicodeScalarView(digits))) else {
+            throw .value("Too many decimal digits in format string")
+        }
+        return number
     }
 
     /// The value as `format` gives it.
@@ -62,15 +65,15 @@ struct FormatSpec {
         switch (value, type) {
         case (.bool, nil), (_, "s"), (.string, nil), (.markup, nil):
             guard value.text != nil || type == nil else { throw unknown(value) }
-            return try pad(text(try value.printed()), isNumber: false, rendering)
+            return try pad(try text(try value.printed(rendering.budget), rendering.budget), isNumber: false, rendering)
         case (.int, _), (.bool, _), (.float, _):
             guard let number = value.number else { throw unknown(value) }
-            return try pad(try digits(number, value), isNumber: true, rendering)
+            return try pad(try digits(number, value, rendering.budget), isNumber: true, rendering)
         default:
             guard type == nil, width == 0, precision == nil else {
-                throw Failure("unsupported format string passed to \(value.typeName).__format__")
+                throw .type("unsupported format string passed to \(value.typeName).__format__")
             }
-            return try value.printed()
+            return try value.printed(rendering.budget)
         }
     }
 
@@ -78,45 +81,53 @@ struct FormatSpec {
     func percent(_ conversion: Unicode.Scalar, _ value: Value, _ rendering: Rendering) throws(Failure) -> Text {
         if case .undefined(let undefined) = value, conversion != "s", conversion != "r" { throw undefined.failure }
         switch conversion {
-        case "s": return try pad(text(try value.printed()), isNumber: false, rendering)
-        case "r", "a": return try pad(text(try value.represented()), isNumber: false, rendering)
+        case "s":
+            return try pad(try text(try value.printed(rendering.budget), rendering.budget), isNumber: false, rendering)
+        case "r", "a":
+            return try pad(
+                try text(try value.represented(rendering.budget), rendering.budget), isNumber: false, rendering)
         case "c":
             if let text = value.text, text.count == 1 { return try pad(text, isNumber: false, rendering) }
             guard let scalar = value.int.flatMap({ UInt32(exactly: $0) }).flatMap(Unicode.Scalar.init) else {
-                throw Failure("%c requires int or char")
+                throw .type("%c requires int or char")
             }
-            return try pad(Text([scalar]), isNumber: false, rendering)
+            return try pad(try rendering.budget.text(scalar), isNumber: false, rendering)
         default: break
         }
         guard let number = value.number else {
-            throw Failure("%\(conversion) format: a real number is required, not \(value.typeName)")
+            throw .type("%\(conversion) format: a real number is required, not \(value.typeName)")
         }
         var spec = self
         switch conversion {
         case "d", "i", "u", "x", "X", "o":
             spec.type = ["x", "X", "o"].contains(conversion) ? conversion : "d"
-            guard let int = Int(exactly: number.double.rounded(.towardZero)) else {
-                throw Failure("cannot convert the float to an integer")
-            }
-            let whole: Number = if case .int = number { number } else { .int(int) }
-            return try spec.pad(try spec.digits(whole, value), isNumber: true, rendering)
+            let whole: Number =
+                if case .float(let float) = number { .int(try Integer.truncated(float)) } else { number }
+            return try spec.pad(try spec.digits(whole, value, rendering.budget), isNumber: true, rendering)
         case "e", "E", "f", "F", "g", "G":
             spec.type = conversion
-            return try spec.pad(try spec.digits(.float(number.double), value), isNumber: true, rendering)
-        default: throw Failure("unsupported format character '\(conversion)'")
+            return try spec.pad(
+                try spec.digits(.float(number.double), value, rendering.budget), isNumber: true, rendering)
+        default: throw .value("unsupported format character '\(conversion)'")
         }
     }
 
     private func unknown(_ value: Value) -> Failure {
-        Failure("Unknown format code '\(type.map(String.init) ?? "")' for object of type '\(value.typeName)'")
+        .value("Unknown format code '\(type.map(String.init) ?? "")' for object of type '\(value.typeName)'")
     }
 
-    private func text(_ text: Text) -> Text {
-        precision.map { text.slice(0..<min($0, text.count)) } ?? text
+    private func text(_ text: Text, _ budget: Budget) throws(Failure) -> Text {
+        guard let precision else { return text }
+        try budget.work(bytes: text.utf8.count)
+        return try budget.text(text.bytes(0..<min(precision, text.count)))
     }
 
-    private func digits(_ number: Number, _ value: Value) throws(Failure) -> Text {
-        let isNegative = number.double < 0 || number.double.sign == .minus
+    private func digits(_ number: Number, _ value: Value, _ budget: Budget) throws(Failure) -> Text {
+        let isNegative: Bool =
+            switch number {
+            case .int(let int): int < 0
+            case .float(let float): float.sign == .minus
+            }
         let prefix = isNegative ? "-" : sign == "-" ? "" : String(sign)
         if case .int(let int) = number, type == nil || "dxXobn".unicodeScalars.contains(type ?? "d") {
             let (radix, mark) =
@@ -127,59 +138,55 @@ struct FormatSpec {
                 default: (10, "")
                 }
             let digits = String(int.magnitude, radix: radix, uppercase: type == "X")
-            return Text(prefix + (isAlternate ? mark : "") + grouped(digits))
+            return try budget.text(prefix + (isAlternate ? mark : "") + grouped(digits))
         }
         guard type == nil || "eEfFgG%".unicodeScalars.contains(type ?? "g") else { throw unknown(value) }
         let magnitude = abs(number.double)
-        guard let type else {
-            let plain = precision.map { Self.general(magnitude, $0, "g") } ?? FloatText.shortest(magnitude)
-            return Text(prefix + grouped(plain))
-        }
-        switch type {
-        case "%": return Text(prefix + grouped(Self.fixed(100 * magnitude, precision ?? 6)) + "%")
-        case "f", "F": return Text(prefix + grouped(Self.fixed(magnitude, precision ?? 6)))
-        default: return Text(prefix + grouped(Self.general(magnitude, precision ?? 6, type)))
-        }
-    }
-
-    private static func fixed(_ value: Double, _ precision: Int) -> String { printf(value, "f", precision) }
-
-    private static func general(_ value: Double, _ precision: Int, _ type: Unicode.Scalar) -> String {
-        printf(value, type, precision)
-    }
-
-    private static func printf(_ value: Double, _ type: Unicode.Scalar, _ precision: Int) -> String {
-        var buffer = [CChar](repeating: 0, count: 2048)
-        let format = "%.\(min(precision, 1000))\(type)"
-        let count = withVaList([value]) { vsnprintf(&buffer, buffer.count, format, $0) }
-        return String(decoding: buffer.prefix(Int(count)).map(UInt8.init(bitPattern:)), as: UTF8.self)
+        let digits: String =
+            switch type {
+            case nil:
+                try precision.map { (places) throws(Failure) in try CFormat.text(magnitude, "g", places: places) }
+                    ?? FloatText.shortest(magnitude)
+            case "%": try CFormat.text(100 * magnitude, "f", places: precision ?? 6)
+            case "F": try CFormat.text(magnitude, "f", places: precision ?? 6)
+            case let type?: try CFormat.text(magnitude, type, places: precision ?? 6)
+            }
+        return try budget.text(prefix + grouped(digits) + (type == "%" ? "%" : ""))
     }
 
     /// The digits before the point in threes.
     private func grouped(_ digits: String) -> String {
         guard let grouping else { return digits }
         let whole = digits.prefix(while: \.isNumber)
+        let count = whole.count
         var result = ""
         for (i, digit) in whole.enumerated() {
-            if i > 0, (whole.count - i) % 3 == 0 { result.unicodeScalars.append(grouping) }
+            if i > 0, (count - i) % 3 == 0 { result.unicodeScalars.append(grouping) }
             result.append(digit)
         }
-        return result + digits.dropFirst(whole.count)
+        return result + digits.dropFirst(count)
     }
 
     private func pad(_ text: Text, isNumber: Bool, _ rendering: Rendering) throws(Failure) -> Text {
+        let budget = rendering.budget
+        try budget.work(bytes: text.utf8.count)
+        // Neither is negative.
         let missing = width - text.count
         guard missing > 0 else { return text }
-        let fill = try Text([isNumber || self.fill != "0" ? self.fill : " "]).repeated(missing, rendering)
+        let fill = try budget.text(isNumber || self.fill != "0" ? self.fill : " ")
+        var (before, sign) = (missing, 0)
         switch align ?? (isNumber ? ">" : "<") {
-        case "<": return text + fill
-        case "^":
-            let left = fill.slice(0..<missing / 2)
-            return left + text + fill.slice(0..<missing - missing / 2)
+        case "<": before = 0
+        case "^": before = missing / 2
         case "=" where isNumber:
-            let hasSign = [UInt8(ascii: "-"), UInt8(ascii: "+"), UInt8(ascii: " ")].contains(text.utf8.first ?? 0)
-            return Text(text.utf8.prefix(hasSign ? 1 : 0) + fill.utf8 + text.utf8.dropFirst(hasSign ? 1 : 0))
-        default: return fill + text
+            sign = [UInt8(ascii: "-"), UInt8(ascii: "+"), UInt8(ascii: " ")].contains(text.utf8.first ?? 0) ? 1 : 0
+        default: break
         }
+        var result = TextBuilder(budget)
+        try result.append(text.utf8.prefix(sign))
+        try result.append(fill, times: before)
+        try result.append(text.utf8.dropFirst(sign))
+        try result.append(fill, times: missing - before)
+        return try result.text()
     }
 }

@@ -1,45 +1,47 @@
 /// `"%s of %d" % (a, b)`, and the `format` filter.
 enum PercentFormat {
     static func apply(_ format: Text, _ value: Value, _ rendering: Rendering) throws(Failure) -> Text {
-        var values: [Value]
+        let values: [Value]
         if case .tuple(let list) = value { values = list.elements } else { values = [value] }
         let mapping: Mapping? = if case .mapping(let mapping) = value { mapping } else { nil }
-        var result = Text([])
-        var source = format.scalars[...]
+        let budget = rendering.budget
+        var result = TextBuilder(budget)
+        let size = format.utf8.count * MemoryLayout<Unicode.Scalar>.stride
+        try budget.pay(bytes: size)
+        defer { budget.refund(size) }
+        var source = Array(format.scalars)[...]
         var used = 0
         func next() throws(Failure) -> Value {
-            guard used < values.count else { throw Failure("not enough arguments for format string") }
+            guard used < values.count else { throw .type("not enough arguments for format string") }
             used += 1
             return values[used - 1]
         }
         while let scalar = source.popFirst() {
             guard scalar == "%" else {
-                result.utf8 += Text([scalar]).utf8
+                try result.append(scalar)
                 continue
             }
             var key: Text?
             if source.first == "(" {
                 let name = source.dropFirst().prefix { $0 != ")" }
                 source = source.dropFirst(name.count + 2)
-                key = Text(name)
+                key = try budget.text(String(String.UnicodeScalarView(name)))
             }
             let flags = source.prefix { "-+ #0".unicodeScalars.contains($0) }
             source = source.dropFirst(flags.count)
-            let width = source.prefix { ("0"..."9").contains($0) }
-            source = source.dropFirst(width.count)
+            let width = try FormatSpec.number(&source) ?? 0
             var precision: Int?
             if source.first == "." {
-                let digits = source.dropFirst().prefix { ("0"..."9").contains($0) }
-                source = source.dropFirst(digits.count + 1)
-                precision = Int(String(String.UnicodeScalarView(digits))) ?? 0
+                source = source.dropFirst()
+                precision = try FormatSpec.number(&source) ?? 0
             }
-            guard let conversion = source.popFirst() else { throw Failure("incomplete format") }
+            guard let conversion = source.popFirst() else { throw .value("incomplete format") }
             if conversion == "%" {
-                result.utf8.append(UInt8(ascii: "%"))
+                try result.append(UInt8(ascii: "%"))
                 continue
             }
             var spec = FormatSpec()
-            spec.width = Int(String(String.UnicodeScalarView(width))) ?? 0
+            spec.width = width
             spec.precision = precision
             spec.align = flags.contains("-") ? "<" : flags.contains("0") ? "=" : ">"
             spec.fill = flags.contains("0") && !flags.contains("-") ? "0" : " "
@@ -47,44 +49,48 @@ enum PercentFormat {
             spec.isAlternate = flags.contains("#")
             let value: Value
             if let key {
-                guard let mapping else { throw Failure("format requires a mapping") }
-                guard let item = mapping[key] else { throw Failure("'\(key.string)'") }
+                guard let mapping else { throw .type("format requires a mapping") }
+                guard let item = try mapping.value(of: key, budget) else { throw .value("'\(key.shown)'") }
                 value = item
             } else {
                 value = try next()
             }
-            result.utf8 += try spec.percent(conversion, value, rendering).utf8
+            try result.append(try spec.percent(conversion, value, rendering))
         }
         guard used == values.count || mapping != nil else {
-            throw Failure("not all arguments converted during string formatting")
+            throw .type("not all arguments converted during string formatting")
         }
-        return result
+        return try result.text()
     }
 }
 
 /// `"{} of {total:>8.2f}".format(a, total=b)`.
 enum BraceFormat {
     static func apply(_ format: Text, _ arguments: Arguments, _ rendering: Rendering) throws(Failure) -> Text {
-        var result = Text([])
-        var source = format.scalars[...]
+        let budget = rendering.budget
+        var result = TextBuilder(budget)
+        let size = format.utf8.count * MemoryLayout<Unicode.Scalar>.stride
+        try budget.pay(bytes: size)
+        defer { budget.refund(size) }
+        var source = Array(format.scalars)[...]
         var automatic = 0
         while let scalar = source.popFirst() {
             if scalar == "{" || scalar == "}", source.first == scalar {
                 source = source.dropFirst()
-                result.utf8 += Text([scalar]).utf8
+                try result.append(scalar)
             } else if scalar == "}" {
-                throw Failure("Single '}' encountered in format string")
+                throw .value("Single '}' encountered in format string")
             } else if scalar == "{" {
                 let field = source.prefix { $0 != "}" }
-                guard field.count < source.count else { throw Failure("expected '}' before end of string") }
-                guard !field.contains("{") else { throw Failure("fields within fields are not supported") }
+                guard field.count < source.count else { throw .value("expected '}' before end of string") }
+                guard !field.contains("{") else { throw .value("fields within fields are not supported") }
                 source = source.dropFirst(field.count + 1)
-                result.utf8 += try replacement(field, arguments, &automatic, rendering).utf8
+                try result.append(try replacement(field, arguments, &automatic, rendering))
             } else {
-                result.utf8 += Text([scalar]).utf8
+                try result.append(scalar)
             }
         }
-        return result
+        return try result.text()
     }
 
     private static func replacement(
@@ -97,9 +103,9 @@ enum BraceFormat {
             let conversion = rest.dropFirst().first
             rest = rest.dropFirst(2)
             switch conversion {
-            case "r": value = .string(try value.represented())
-            case "s": value = .string(try value.printed())
-            default: throw Failure("unknown conversion in a format string")
+            case "r": value = .string(try value.represented(rendering.budget))
+            case "s": value = .string(try value.printed(rendering.budget))
+            default: throw .value("unknown conversion in a format string")
             }
         }
         let spec = try FormatSpec(rest.dropFirst())
@@ -111,17 +117,17 @@ enum BraceFormat {
     ) throws(Failure) -> Value {
         let first = name.prefix { $0 != "." && $0 != "[" }
         guard first.count == name.count else {
-            throw Failure("attributes and items in a format string are not supported")
+            throw .value("attributes and items in a format string are not supported")
         }
-        if let place = first.isEmpty ? automatic : Int(first) {
+        if let index = first.isEmpty ? automatic : Int(first) {
             if first.isEmpty { automatic += 1 }
-            guard arguments.positional.indices.contains(place) else {
-                throw Failure("Replacement index \(place) out of range for positional args tuple")
+            guard arguments.positional.indices.contains(index) else {
+                throw .value("Replacement index \(index) out of range for positional args tuple")
             }
-            return arguments.positional[place]
+            return arguments.positional[index]
         }
         guard let value = arguments.named.last(where: { $0.name == first })?.value else {
-            throw Failure("'\(first)'")
+            throw .value("'\(Text(name).shown)'")
         }
         return value
     }

@@ -5,9 +5,12 @@ enum Globals {
     typealias Body = @Sendable (Arguments, Rendering) throws(Failure) -> Value
     private static let largestRange = 100_000
 
-    static func function(_ name: String) -> Value? { all[name].map { .object(Function(name, $0)) } }
+    static func function(_ name: String, _ budget: Budget) throws(Failure) -> Value? {
+        guard let body = all[name] else { return nil }
+        return .object(try Function(budget, name, body))
+    }
 
-    private static let all: [String: Body] = [
+    static let all: [String: Body] = [
         "range": { arguments, rendering throws(Failure) in
             var numbers: [Int] = []
             for value in arguments.positional {
@@ -15,60 +18,86 @@ enum Globals {
                 numbers.append(int)
             }
             guard (1...3).contains(numbers.count), arguments.named.isEmpty else {
-                throw Failure("range expected 1 to 3 arguments, got \(arguments.positional.count)")
+                throw .type("range expected 1 to 3 arguments, got \(arguments.positional.count)")
             }
             let (start, end) = numbers.count == 1 ? (0, numbers[0]) : (numbers[0], numbers[1])
             let step = numbers.count == 3 ? numbers[2] : 1
-            guard step != 0 else { throw Failure("range() arg 3 must not be zero") }
-            let (distance, overflow) = end.subtractingReportingOverflow(start)
-            guard !overflow, step != .min, distance / step < largestRange else {
-                throw Failure(kind: .limit, "the range is longer than \(largestRange)")
-            }
             let shown = "range(\(start), \(end)\(step == 1 ? "" : ", \(step)"))"
-            return .object(RangeObject(Array(stride(from: start, to: end, by: step)), shown: shown))
+            return .object(
+                try RangeObject(
+                    rendering.budget, from: start, by: step, length: try length(from: start, to: end, by: step),
+                    shown: shown))
         },
-        "dict": { arguments, _ throws(Failure) in
-            var members: [(Value, Value)] = []
+        "dict": { arguments, rendering throws(Failure) in
+            let budget = rendering.budget
+            var members: [(key: Value, value: Value)] = []
             for value in arguments.positional.prefix(1) {
                 if case .mapping(let mapping) = value {
-                    members += mapping.entries.map { ($0.key, $0.value) }
+                    for entry in mapping.entries { members.append((entry.key, entry.value)) }
                 } else {
-                    for pair in try value.iterated() {
-                        let parts = try pair.iterated()
-                        guard parts.count == 2 else { throw Failure("dict() wants pairs") }
+                    for pair in try value.iterated(budget).elements {
+                        let parts = try pair.iterated(budget).elements
+                        guard parts.count == 2 else { throw .value("dict() wants pairs") }
                         members.append((parts[0], parts[1]))
                     }
                 }
             }
-            members += arguments.named.map { (.string($0.name), $0.value) }
-            return try Value.mapping(try Mapping(members)).checkedDepth()
+            for argument in arguments.named {
+                members.append((.string(try budget.text(argument.name)), argument.value))
+            }
+            return try budget.mapping(members)
         },
         "namespace": { arguments, rendering throws(Failure) in
-            let namespace = Namespace([])
+            let namespace = try Namespace(rendering)
             for value in arguments.positional {
-                guard case .mapping(let mapping) = value else { throw Failure("namespace() wants a mapping") }
-                for entry in mapping.entries { namespace.set(try entry.key.printed(), to: entry.value) }
+                guard case .mapping(let mapping) = value else { throw .type("namespace() wants a mapping") }
+                for entry in mapping.entries {
+                    try namespace.set(try entry.key.printed(rendering.budget), to: entry.value, rendering)
+                }
             }
-            for argument in arguments.named { namespace.set(Text(argument.name), to: argument.value) }
-            rendering.hold(namespace)
+            for argument in arguments.named {
+                try namespace.set(try rendering.budget.text(argument.name), to: argument.value, rendering)
+            }
             return .object(namespace)
         },
-        "cycler": { arguments, _ throws(Failure) in
-            guard !arguments.positional.isEmpty else { throw Failure("at least one item has to be provided") }
-            return .object(Cycler(arguments.positional))
+        "cycler": { arguments, rendering throws(Failure) in
+            guard !arguments.positional.isEmpty else { throw .runtime("at least one item has to be provided") }
+            return .object(try Cycler(rendering.budget, arguments.positional))
         },
-        "joiner": { arguments, _ throws(Failure) in
-            .object(Joiner(try arguments.bound(to: ["sep"], of: "joiner")[0] ?? .string(", ")))
+        "joiner": { arguments, rendering throws(Failure) in
+            let separator = try arguments.bound(to: ["sep"], of: "joiner")[0] ?? .string(", ")
+            return .object(try Joiner(rendering.budget, separator))
         },
-        "raise_exception": { arguments, _ throws(Failure) in
+        "raise_exception": { arguments, rendering throws(Failure) in
             let message = try arguments.bound(to: ["message"], of: "raise_exception", required: 1)[0] ?? .none
-            throw Failure(kind: .raised, try message.printed().string)
+            throw Failure(kind: .raised, try message.printed(rendering.budget).string)
         },
         "strftime_now": { arguments, rendering throws(Failure) in
             let format = try arguments.bound(to: ["format"], of: "strftime_now", required: 1)[0] ?? .none
-            return .string(Text(Clock.text(try Filters.text(format, "strftime_now").string, rendering.environment)))
+            let text = try Filters.text(format, "strftime_now")
+            try rendering.budget.work(bytes: text.utf8.count)
+            return .string(try rendering.budget.text(Clock.text(text.string, rendering.environment)))
         },
     ]
+
+    /// How many numbers a range has.
+    private static func length(from start: Int, to end: Int, by step: Int) throws(Failure) -> Int {
+        guard step != 0 else { throw .value("range() arg 3 must not be zero") }
+        let isUp = step > 0
+        guard isUp ? start < end : start > end else { return 0 }
+        // As magnitudes, which have no sign to overflow.
+        let distance = isUp ? end.magnitude(from: start) : start.magnitude(from: end)
+        let length = (distance - 1) / step.magnitude + 1
+        guard length <= largestRange else {
+            throw Failure(kind: .limit, "the range is longer than \(largestRange)")
+        }
+        return Int(length)
+    }
+}
+
+extension Int {
+    /// How much more it is than a smaller integer.
+    fileprivate func magnitude(from smaller: Int) -> UInt { UInt(bitPattern: self) &- UInt(bitPattern: smaller) }
 }
 
 /// The time as C's `strftime` writes it.

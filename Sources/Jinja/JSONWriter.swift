@@ -5,45 +5,49 @@ struct JSONWriter {
     private let itemSeparator: Text
     private let keySeparator: Text
     private let sortsKeys: Bool
-    private var bytes: [UInt8] = []
+    private let budget: Budget
+    private var text: TextBuilder
 
     init(
-        ensuresASCII: Bool = false, indent: Text? = nil, separators: (item: Text, key: Text)? = nil,
+        _ budget: Budget, ensuresASCII: Bool = false, indent: Text? = nil, separators: (item: Text, key: Text)? = nil,
         sortsKeys: Bool = false
     ) {
+        self.budget = budget
         self.ensuresASCII = ensuresASCII
         self.indent = indent
         itemSeparator = separators?.item ?? (indent == nil ? ", " : ",")
         keySeparator = separators?.key ?? ": "
         self.sortsKeys = sortsKeys
+        text = TextBuilder(budget)
     }
 
     /// - Throws: `Failure` for what JSON has no form for.
     mutating func text(of value: Value) throws(Failure) -> Text {
-        bytes = []
+        text = TextBuilder(budget)
         try write(value, level: 0)
-        return Text(bytes)
+        return try text.text()
     }
 
     private mutating func write(_ value: Value, level: Int) throws(Failure) {
+        try budget.enter()
         switch value {
-        case .none: bytes += "null".utf8
-        case .bool(let value): bytes += (value ? "true" : "false").utf8
-        case .int(let value): bytes += "\(value)".utf8
-        case .float(let value): bytes += Self.number(value).utf8
-        case .string(let text), .markup(let text): quote(text)
+        case .none: try text.append("null")
+        case .bool(let value): try text.append(value ? "true" : "false")
+        case .int(let value): try text.append("\(value)")
+        case .float(let value): try text.append(Self.number(value))
+        case .string(let text), .markup(let text): try quote(text)
         case .list(let list), .tuple(let list):
             try write(list.elements, "[", "]", level: level) { writer, element, level throws(Failure) in
                 try writer.write(element, level: level)
             }
         case .mapping(let mapping):
             try write(try members(mapping), "{", "}", level: level) { writer, member, level throws(Failure) in
-                writer.quote(member.key)
-                writer.bytes += writer.keySeparator.utf8
+                try writer.quote(member.key)
+                try writer.text.append(writer.keySeparator)
                 try writer.write(member.value, level: level)
             }
         case .undefined, .object:
-            throw Failure("Object of type \(value.typeName) is not JSON serializable")
+            throw .type("Object of type \(value.typeName) is not JSON serializable")
         }
     }
 
@@ -51,25 +55,25 @@ struct JSONWriter {
         _ items: [T], _ open: String, _ close: String, level: Int,
         _ item: (inout JSONWriter, T, Int) throws(Failure) -> Void
     ) throws(Failure) {
-        bytes += open.utf8
+        try text.append(open)
         for (i, element) in items.enumerated() {
-            if i > 0 { bytes += itemSeparator.utf8 }
-            newLine(level + 1)
+            if i > 0 { try text.append(itemSeparator) }
+            try newLine(level + 1)
             try item(&self, element, level + 1)
         }
-        if !items.isEmpty { newLine(level) }
-        bytes += close.utf8
+        if !items.isEmpty { try newLine(level) }
+        try text.append(close)
     }
 
-    private mutating func newLine(_ level: Int) {
+    private mutating func newLine(_ level: Int) throws(Failure) {
         guard let indent else { return }
-        bytes.append(0x0A)
-        for _ in 0..<level { bytes += indent.utf8 }
+        try text.append(0x0A)
+        try text.append(indent, times: level)
     }
 
     private func members(_ mapping: Mapping) throws(Failure) -> [(key: Text, value: Value)] {
         var entries = mapping.entries
-        if sortsKeys { entries = try entries.sortedByPython { $0.key } }
+        if sortsKeys { entries = try entries.sortedByPython(budget) { $0.key } }
         var members: [(key: Text, value: Value)] = []
         for entry in entries {
             let key: Text
@@ -77,10 +81,10 @@ struct JSONWriter {
             case .string(let text), .markup(let text): key = text
             case .none: key = "null"
             case .bool(let value): key = value ? "true" : "false"
-            case .int(let value): key = Text("\(value)")
-            case .float(let value): key = Text(Self.number(value))
+            case .int(let value): key = try budget.text("\(value)")
+            case .float(let value): key = try budget.text(Self.number(value))
             default:
-                throw Failure("keys must be str, int, float, bool or None, not \(entry.key.typeName)")
+                throw .type("keys must be str, int, float, bool or None, not \(entry.key.typeName)")
             }
             members.append((key, entry.value))
         }
@@ -92,40 +96,58 @@ struct JSONWriter {
         return value.isNaN ? "NaN" : value < 0 ? "-Infinity" : "Infinity"
     }
 
-    private mutating func quote(_ text: Text) {
-        bytes.append(UInt8(ascii: "\""))
-        if ensuresASCII && !text.isASCII {
-            for unit in text.string.utf16 { if unit < 0x80 { quote(UInt8(unit)) } else { escape(unit) } }
+    private mutating func quote(_ value: Text) throws(Failure) {
+        try text.append(UInt8(ascii: "\""))
+        if ensuresASCII && !value.isASCII {
+            for scalar in value.scalars {
+                if scalar.isASCII {
+                    try quote(UInt8(truncatingIfNeeded: scalar.value))
+                } else {
+                    for unit in UTF16.encode(scalar) ?? UTF16.encodedReplacementCharacter { try escape(unit) }
+                }
+            }
         } else {
-            for byte in text.utf8 { quote(byte) }
+            try quotePlain(value.utf8)
         }
-        bytes.append(UInt8(ascii: "\""))
+        try text.append(UInt8(ascii: "\""))
     }
 
-    private mutating func quote(_ byte: UInt8) {
+    /// Bytes, those that need no escape in runs.
+    private mutating func quotePlain(_ bytes: [UInt8]) throws(Failure) {
+        var start = 0
+        for (i, byte) in bytes.enumerated() where byte < 0x20 || byte == 0x22 || byte == 0x5C {
+            if i > start { try text.append(bytes[start..<i]) }
+            try quote(byte)
+            start = i + 1
+        }
+        try text.append(bytes[start...])
+    }
+
+    private mutating func quote(_ byte: UInt8) throws(Failure) {
         switch byte {
-        case UInt8(ascii: "\""): bytes += "\\\"".utf8
-        case UInt8(ascii: "\\"): bytes += "\\\\".utf8
-        case 0x0A: bytes += "\\n".utf8
-        case 0x0D: bytes += "\\r".utf8
-        case 0x09: bytes += "\\t".utf8
-        case 0x0C: bytes += "\\f".utf8
-        case 0x08: bytes += "\\b".utf8
-        case 0..<0x20: escape(UInt16(byte))
-        default: bytes.append(byte)
+        case UInt8(ascii: "\""): try text.append("\\\"")
+        case UInt8(ascii: "\\"): try text.append("\\\\")
+        case 0x0A: try text.append("\\n")
+        case 0x0D: try text.append("\\r")
+        case 0x09: try text.append("\\t")
+        case 0x0C: try text.append("\\f")
+        case 0x08: try text.append("\\b")
+        case 0..<0x20: try escape(UInt16(byte))
+        default: try text.append(byte)
         }
     }
 
-    private mutating func escape(_ unit: UInt16) {
+    private mutating func escape(_ unit: UInt16) throws(Failure) {
         let digits = String(unit, radix: 16)
-        bytes += "\\u\(String(repeating: "0", count: 4 - digits.count))\(digits)".utf8
+        try text.append("\\u\(String(repeating: "0", count: 4 - digits.count))\(digits)")
     }
 }
 
 extension Array {
-    /// The elements by their keys in Python's order, those of equal keys as they stood.
-    func sortedByPython(reversed: Bool = false, _ key: (Element) throws(Failure) -> Value) throws(Failure) -> [Element]
-    {
+    /// The elements by their keys in Python's order, those of equal keys as they were.
+    func sortedByPython(
+        reversed: Bool = false, _ budget: Budget, _ key: (Element) throws(Failure) -> Value
+    ) throws(Failure) -> [Element] {
         var keyed: [(key: Value, element: Element)] = []
         for element in self { keyed.append((try key(element), element)) }
         var failure: Failure?
@@ -133,7 +155,8 @@ extension Array {
         keyed.sort { a, b in
             guard failure == nil else { return false }
             do throws(Failure) {
-                return reversed ? try b.key.isLess(than: a.key, "<") : try a.key.isLess(than: b.key, "<")
+                return reversed
+                    ? try b.key.isLess(than: a.key, "<", budget) : try a.key.isLess(than: b.key, "<", budget)
             } catch {
                 failure = error
                 return false

@@ -3,7 +3,15 @@ public struct JinjaError: Error, Equatable, CustomStringConvertible {
     public enum Kind: Sendable {
         /// The template isn't Jinja, or uses a part of it that isn't supported.
         case syntax
-        /// What the template computes makes no sense, as adding a number to a string.
+        /// Something that isn't there is used.
+        case undefined
+        /// A value of a wrong type, as in adding a number to a string.
+        case type
+        /// A value that makes no sense, as dividing by zero, or an integer of more than 64 bits.
+        case value
+        /// A method that would change a list or a dictionary.
+        case unsafe
+        /// Another mistake that is found only when the template is rendered.
         case runtime
         /// The template refused by `raise_exception`.
         case raised
@@ -23,14 +31,12 @@ public struct JinjaError: Error, Equatable, CustomStringConvertible {
     public var description: String { "\(template):\(line):\(column): \(message)" }
 }
 
-/// A `JinjaError` whose place isn't known yet.
+/// A `JinjaError` whose position isn't known yet.
 struct Failure: Error {
-    var kind = JinjaError.Kind.runtime
-    var message: String
+    let kind: JinjaError.Kind
+    let message: String
     /// Byte of the template's source; nil where only the node that is evaluated knows.
-    var position: Int?
-
-    init(_ message: String) { self.message = message }
+    let position: Int?
 
     init(kind: JinjaError.Kind, _ message: String, at position: Int? = nil) {
         self.kind = kind
@@ -41,20 +47,9 @@ struct Failure: Error {
     static func syntax(_ message: String, at position: Int) -> Failure {
         Failure(kind: .syntax, message, at: position)
     }
-}
 
-/// Bounds of one rendering, so that no template and no data can hang or exhaust a program.
-public struct Limits: Sendable {
-    /// Statements, iterations and calls; every 64 bytes of text that is made count as one more.
-    public var steps: Int
-    /// Calls of macros and recursive loops within each other.
-    public var depth: Int
-    /// Bytes of the output, and of any one string.
-    public var bytes: Int
-
-    public init(steps: Int = 50_000_000, depth: Int = 200, bytes: Int = 256 << 20) {
-        self.steps = steps
-        self.depth = depth
-        self.bytes = bytes
-    }
+    static func type(_ message: String) -> Failure { Failure(kind: .type, message) }
+    static func value(_ message: String) -> Failure { Failure(kind: .value, message) }
+    static func runtime(_ message: String) -> Failure { Failure(kind: .runtime, message) }
+    static let largeInteger = Failure.value("the integer has more than 64 bits")
 }

@@ -1,6 +1,6 @@
 /// Splits a template's source into tokens, as Jinja does with `trim_blocks` and `lstrip_blocks`.
 ///
-/// So the first line end behind a block tag or a comment is left out, and the space before one that stands first on its
+/// So the first line end after a block tag or a comment is left out, and the space before one that is the first on its
 /// line; a `-` at either end of a tag takes all space on that side away, and a `+` keeps it. One line end at the very
 /// end of the source is left out too.
 struct Lexer {
@@ -79,13 +79,13 @@ struct Lexer {
 
     /// Appends text that a tag follows, without the space that the tag takes away.
     private mutating func data(_ range: Range<Int>, sign: UInt8 = 0, isVariable: Bool = true) {
-        var text = Text(source[range])
+        var text = Text(Array(source[range]))
         if sign == UInt8(ascii: "-") {
-            text = text.stripped(start: false)
+            text = Text(Array(text.utf8[text.stripped(start: false)]))
         } else if sign != UInt8(ascii: "+"), !isVariable {
             let line = text.utf8.lastIndex(of: UInt8(ascii: "\n")).map { $0 + 1 } ?? 0
-            let rest = Text(text.utf8[line...])
-            if line > 0 || isAtLineStart, rest.stripped().isEmpty { text = Text(text.utf8[..<line]) }
+            let rest = Text(Array(text.utf8[line...]))
+            if line > 0 || isAtLineStart, rest.stripped().isEmpty { text = Text(Array(text.utf8[..<line])) }
         }
         if !text.isEmpty { tokens.append(Token(kind: .data(text), position: range.lowerBound)) }
     }
@@ -99,7 +99,7 @@ struct Lexer {
         endTag(sign: sign, trimsLine: true)
     }
 
-    /// Behind a tag's end: leaves out the space that it takes away.
+    /// After a tag's end: leaves out the space that it takes away.
     private mutating func endTag(sign: UInt8, trimsLine: Bool) {
         if sign == UInt8(ascii: "-") {
             skipSpace()
@@ -109,7 +109,7 @@ struct Lexer {
         isAtLineStart = position > 0 && source[position - 1] == 0x0A
     }
 
-    /// The position behind a tag's only word, if it is this one.
+    /// The position after a tag's only word, if it is this one.
     private func skipWord(_ word: Text, at start: Int) -> Int? {
         var at = start
         while at < source.count, isSpace(Unicode.Scalar(source[at])) { at += 1 }
@@ -167,7 +167,7 @@ struct Lexer {
         }
     }
 
-    /// The sign of the tag's end that stands here: 0 for none; nil if the tag doesn't end here.
+    /// The sign of the tag's end that is here: 0 for none; nil if the tag doesn't end here.
     private func endSign(_ end: UInt8) -> UInt8? {
         let rest = source[position...].prefix(3)
         if rest.starts(with: [end, UInt8(ascii: "}")]) { return 0 }
@@ -199,7 +199,7 @@ struct Lexer {
             guard scalar.properties.isXIDContinue else { break }
             position += width
         }
-        return Text(source[start..<position]).string
+        return String(decoding: source[start..<position], as: UTF8.self)
     }
 
     private mutating func symbol() throws(Failure) -> Token.Symbol {

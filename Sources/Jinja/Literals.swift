@@ -51,7 +51,7 @@ enum NumberLiteral {
         digits(source, &position, isDigit)
     }
 
-    /// Digits, between which single underscores may stand.
+    /// Digits, between which there may be single underscores.
     private static func digits(_ source: [UInt8], _ position: inout Int, _ isDigit: (UInt8) -> Bool) -> String {
         var digits: [UInt8] = []
         while isDigit(peek(source, position))
@@ -115,7 +115,7 @@ enum StringLiteral {
                 value = value * 8 + UInt32(source[position] - UInt8(ascii: "0"))
                 position += 1
             }
-            bytes += Text([Unicode.Scalar(value) ?? "\u{FFFD}"]).utf8
+            bytes += UTF8.encode(Unicode.Scalar(value) ?? "\u{FFFD}") ?? UTF8.encodedReplacementCharacter
         case UInt8(ascii: "N"): throw .syntax("escapes by a character's name, '\\N{…}', are not supported", at: start)
         default: bytes += [UInt8(ascii: "\\"), escape]
         }
@@ -129,6 +129,6 @@ enum StringLiteral {
             let scalar = Unicode.Scalar(value)
         else { throw .syntax("the escape isn't a character in \(count) hexadecimal digits", at: start) }
         position += count
-        bytes += Text([scalar]).utf8
+        bytes += UTF8.encode(scalar) ?? UTF8.encodedReplacementCharacter
     }
 }

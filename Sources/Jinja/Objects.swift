@@ -5,14 +5,16 @@ final class Function: Object {
     private let name: String
     private let body: Body
 
-    init(_ name: String, _ body: @escaping Body) {
+    /// - Parameter depth: Of what the body holds.
+    init(_ budget: Budget, _ name: String, depth: Int = 0, _ body: @escaping Body) throws(Failure) {
         self.name = name
         self.body = body
+        try super.init(budget, depth: depth)
     }
 
     override var typeName: String { "function" }
-    override var text: String { "<function \(name)>" }
     override var isCallable: Bool { true }
+    override func text(_ budget: Budget) throws(Failure) -> Text { try budget.text("<function \(name)>") }
 
     override func call(_ arguments: Arguments, _ rendering: Rendering) throws(Failure) -> Value? {
         try body(arguments, rendering)
@@ -44,22 +46,23 @@ final class BoundMethod: Object {
             case .text(let method):
                 guard let text = value.text else { break }
                 let result = try method.call(on: text, arguments, rendering)
-                if case .markup = value { return result.marked() }
+                if case .markup = value { return try result.marked(rendering.budget) }
                 return result
             case .mapping(let method):
-                if case .mapping(let mapping) = value { return try method.call(on: mapping, arguments) }
-            case .sequence(let method): return try method.call(on: value, arguments)
+                if case .mapping(let mapping) = value { return try method.call(on: mapping, arguments, rendering) }
+            case .sequence(let method): return try method.call(on: value, arguments, rendering)
             }
-            throw Failure("a method of another type")
+            throw .type("a method of another type")
         }
     }
 
     private let method: Method
     private let owner: Value
 
-    init(_ method: Method, of owner: Value) {
+    init(_ budget: Budget, _ method: Method, of owner: Value) throws(Failure) {
         self.method = method
         self.owner = owner
+        try super.init(budget, depth: owner.depth)
     }
 
     override var typeName: String { "builtin_function_or_method" }
@@ -71,20 +74,35 @@ final class BoundMethod: Object {
 }
 
 /// `namespace(a=b)`: the only thing that a template can change from within a loop.
+///
+/// Namespaces may hold each other in rings and chains: the rendering holds all of them, and empties them when it ends.
 final class Namespace: Object {
-    var values: [(name: Text, value: Value)]
+    private var values: [(name: Text, value: Value)] = []
 
-    init(_ values: [(Text, Value)]) { self.values = values }
+    init(_ rendering: Rendering) throws(Failure) {
+        try super.init(rendering.budget)
+        rendering.hold { [self] in values = [] }
+    }
 
     override var typeName: String { "Namespace" }
-    override var text: String { "<Namespace>" }
-    override func attribute(_ name: Text) -> Value? { values.first { $0.name.utf8 == name.utf8 }?.value }
-    override func item(_ key: Value) -> Value? { key.text.flatMap(attribute) }
+    override func text(_ budget: Budget) throws(Failure) -> Text { try budget.text("<Namespace>") }
 
-    func set(_ name: Text, to value: Value) {
-        if let place = values.firstIndex(where: { $0.name.utf8 == name.utf8 }) {
-            values[place].value = value
+    override func attribute(_ name: Text, _ rendering: Rendering) throws(Failure) -> Value? {
+        try rendering.budget.work(elements: values.count >> 4)
+        return values.first { $0.name.utf8 == name.utf8 }?.value
+    }
+
+    override func item(_ key: Value, _ rendering: Rendering) throws(Failure) -> Value? {
+        guard let text = key.text else { return nil }
+        return try attribute(text, rendering)
+    }
+
+    func set(_ name: Text, to value: Value, _ rendering: Rendering) throws(Failure) {
+        try rendering.budget.work(elements: values.count >> 4)
+        if let position = values.firstIndex(where: { $0.name.utf8 == name.utf8 }) {
+            values[position].value = value
         } else {
+            try rendering.budget.pay(elements: 2)
             values.append((name, value))
         }
     }
@@ -92,21 +110,43 @@ final class Namespace: Object {
 
 /// What `range` gives.
 final class RangeObject: Object {
-    let values: [Int]
+    private let start: Int
+    private let step: Int
+    private let length: Int
     private let shown: String
 
-    init(_ values: [Int], shown: String) {
-        self.values = values
+    /// - Parameters:
+    ///   - length: How many numbers there are; the last is an integer of 64 bits.
+    ///   - shown: How it prints.
+    init(_ budget: Budget, from start: Int, by step: Int, length: Int, shown: String) throws(Failure) {
+        self.start = start
+        self.step = step
+        self.length = length
         self.shown = shown
+        try super.init(budget)
     }
 
     override var typeName: String { "range" }
-    override var isTrue: Bool { !values.isEmpty }
-    override var count: Int? { values.count }
-    override var text: String { shown }
-    override func elements() -> [Value]? { values.map(Value.int) }
-    override func item(_ key: Value) -> Value? {
-        key.int.flatMap { Value.index($0, count: values.count) }.map { .int(values[$0]) }
+    override var isTrue: Bool { length > 0 }
+    override var count: Int? { length }
+    override func text(_ budget: Budget) throws(Failure) -> Text { try budget.text(shown) }
+
+    /// Sums that overflow on the way fit in the end.
+    subscript(index: Int) -> Int { start &+ index &* step }
+
+    override func elements(_ budget: Budget) throws(Failure) -> [Value]? {
+        try budget.check(elements: length)
+        return (0..<length).map { .int(self[$0]) }
+    }
+
+    override func item(_ key: Value, _ rendering: Rendering) -> Value? {
+        key.int.flatMap { Value.index($0, count: length) }.map { .int(self[$0]) }
+    }
+
+    /// Python's `==`: whether the numbers are the same.
+    func equals(_ other: RangeObject) -> Bool {
+        length == other.length
+            && (length == 0 || start == other.start && (length == 1 || step == other.step))
     }
 }
 
@@ -115,13 +155,14 @@ final class IteratorObject: Object {
     private let name: String
     private var rest: [Value]
 
-    init(_ name: String, _ elements: [Value]) {
+    init(_ budget: Budget, _ name: String, _ elements: [Value]) throws(Failure) {
         self.name = name
         rest = elements
+        try super.init(budget, depth: elements.depth, elements: elements.count)
     }
 
     override var typeName: String { name }
-    override func elements() -> [Value]? {
+    override func elements(_ budget: Budget) -> [Value]? {
         defer { rest = [] }
         return rest
     }
@@ -132,19 +173,24 @@ final class MappingView: Object {
     private let name: String
     private let values: [Value]
 
-    init(_ name: String, _ values: [Value]) {
+    init(_ budget: Budget, _ name: String, _ values: [Value]) throws(Failure) {
         self.name = name
         self.values = values
+        try super.init(budget, depth: values.depth, elements: values.count)
     }
 
     override var typeName: String { name }
     override var isTrue: Bool { !values.isEmpty }
     override var count: Int? { values.count }
-    override var text: String {
-        let list = (try? Value.list(values).represented().string) ?? "[…]"
-        return "\(name)(\(list))"
+    override func elements(_ budget: Budget) -> [Value]? { values }
+
+    override func text(_ budget: Budget) throws(Failure) -> Text {
+        var text = TextBuilder(budget)
+        try text.append("\(name)(")
+        try text.append(try budget.list(values).represented(budget))
+        try text.append(")")
+        return try text.text()
     }
-    override func elements() -> [Value]? { values }
 }
 
 /// `cycler(a, b)`.
@@ -152,25 +198,29 @@ final class Cycler: Object {
     private let items: [Value]
     private var position = 0
 
-    init(_ items: [Value]) { self.items = items }
+    /// - Parameter items: At least one.
+    init(_ budget: Budget, _ items: [Value]) throws(Failure) {
+        self.items = items
+        try super.init(budget, depth: items.depth, elements: items.count)
+    }
 
     override var typeName: String { "Cycler" }
-    override func attribute(_ name: Text) -> Value? {
+    override func attribute(_ name: Text, _ rendering: Rendering) throws(Failure) -> Value? {
         switch name {
-        case "current": items[position]
+        case "current": return items[position]
         case "next":
-            .object(
-                Function("next") { [self] _, _ in
+            return .object(
+                try Function(rendering.budget, "next", depth: depth) { [self] _, _ in
                     defer { position = (position + 1) % items.count }
                     return items[position]
                 })
         case "reset":
-            .object(
-                Function("reset") { [self] _, _ in
+            return .object(
+                try Function(rendering.budget, "reset", depth: depth) { [self] _, _ in
                     position = 0
                     return .none
                 })
-        default: nil
+        default: return nil
         }
     }
 }
@@ -180,7 +230,10 @@ final class Joiner: Object {
     private let separator: Value
     private var wasUsed = false
 
-    init(_ separator: Value) { self.separator = separator }
+    init(_ budget: Budget, _ separator: Value) throws(Failure) {
+        self.separator = separator
+        try super.init(budget, depth: separator.depth)
+    }
 
     override var typeName: String { "Joiner" }
     override var isCallable: Bool { true }
@@ -190,66 +243,29 @@ final class Joiner: Object {
     }
 }
 
-/// `loop` within a `for`.
-final class LoopObject: Object {
-    let elements: [Value]
-    private let depth: Int
-    /// Renders the body anew for other elements; nil where the loop isn't recursive.
-    private let recurse: (([Value], Int) throws(Failure) -> Text)?
-    var index = 0
-    private var changed: [Value]?
+/// A group of `groupby`: a pair whose parts also have names.
+final class Group: Object {
+    private let name: Value
+    private let list: Value
 
-    init(_ elements: [Value], depth: Int, recurse: (([Value], Int) throws(Failure) -> Text)?) {
-        self.elements = elements
-        self.depth = depth
-        self.recurse = recurse
+    init(_ budget: Budget, _ name: Value, _ list: [Value]) throws(Failure) {
+        self.name = name
+        self.list = try budget.list(list)
+        try super.init(budget, depth: max(name.depth, self.list.depth))
     }
 
-    override var typeName: String { "LoopContext" }
-    override var text: String { "<LoopContext \(index + 1)/\(elements.count)>" }
-    override var count: Int? { elements.count }
-    override var isCallable: Bool { true }
-
-    override func attribute(_ name: Text) -> Value? {
-        switch name {
-        case "index": return .int(index + 1)
-        case "index0": return .int(index)
-        case "first": return .bool(index == 0)
-        case "last": return .bool(index == elements.count - 1)
-        case "length": return .int(elements.count)
-        case "revindex": return .int(elements.count - index)
-        case "revindex0": return .int(elements.count - index - 1)
-        case "previtem":
-            return index > 0 ? elements[index - 1] : .undefined(Undefined(message: "there is no previous item"))
-        case "nextitem":
-            let next = index + 1
-            return next < elements.count
-                ? elements[next] : .undefined(Undefined(message: "there is no next item"))
-        case "depth": return .int(depth + 1)
-        case "depth0": return .int(depth)
-        case "cycle":
-            return .object(
-                Function("cycle") { [self] arguments, _ throws(Failure) in
-                    guard !arguments.positional.isEmpty else { throw Failure("no items for cycling given") }
-                    return arguments.positional[index % arguments.positional.count]
-                })
-        case "changed":
-            return .object(
-                Function("changed") { [self] arguments, _ throws(Failure) in
-                    let now = arguments.positional
-                    defer { changed = now }
-                    guard let before = changed else { return .bool(true) }
-                    return .bool(!(try Value.list(before).equals(.list(now))))
-                })
-        default: return nil
-        }
+    override var typeName: String { "_GroupTuple" }
+    override var count: Int? { 2 }
+    override func elements(_ budget: Budget) -> [Value]? { [name, list] }
+    override func text(_ budget: Budget) throws(Failure) -> Text {
+        try budget.tuple([name, list]).represented(budget)
     }
 
-    override func call(_ arguments: Arguments, _ rendering: Rendering) throws(Failure) -> Value? {
-        guard let recurse else {
-            throw Failure("The loop must have the 'recursive' marker to be called recursively.")
-        }
-        let values = try arguments.bound(to: ["iterable"], of: "loop", required: 1)
-        return .string(try recurse(try values[0]?.iterated() ?? [], depth + 1))
+    override func attribute(_ name: Text, _ rendering: Rendering) -> Value? {
+        name == "grouper" ? self.name : name == "list" ? list : nil
+    }
+
+    override func item(_ key: Value, _ rendering: Rendering) -> Value? {
+        key.int.flatMap { Value.index($0, count: 2) }.map { $0 == 0 ? name : list }
     }
 }

@@ -3,9 +3,9 @@ extension Parser {
     /// `a, b` or just `a`.
     mutating func tuple(
         withCondition: Bool = true, end: String? = nil, isInParentheses: Bool = false
-    ) throws(Failure) -> Expression {
+    ) throws(Failure) -> any Expression {
         let position = current.position
-        var elements: [Expression] = []
+        var elements: [any Expression] = []
         var isTuple = false
         while true {
             if !elements.isEmpty || isTuple || isInParentheses, isTupleEnd(end) { break }
@@ -25,13 +25,13 @@ extension Parser {
         }
     }
 
-    mutating func expression(withCondition: Bool = true) throws(Failure) -> Expression {
+    mutating func expression(withCondition: Bool = true) throws(Failure) -> any Expression {
         try nested { parser throws(Failure) in
             withCondition ? try parser.conditional() : try parser.or()
         }
     }
 
-    private mutating func conditional() throws(Failure) -> Expression {
+    private mutating func conditional() throws(Failure) -> any Expression {
         var value = try or()
         while isAt("if") {
             let position = take().position
@@ -44,7 +44,7 @@ extension Parser {
         return value
     }
 
-    private mutating func or() throws(Failure) -> Expression {
+    private mutating func or() throws(Failure) -> any Expression {
         var left = try and()
         while isAt("or") {
             let position = take().position
@@ -54,7 +54,7 @@ extension Parser {
         return left
     }
 
-    private mutating func and() throws(Failure) -> Expression {
+    private mutating func and() throws(Failure) -> any Expression {
         var left = try not()
         while isAt("and") {
             let position = take().position
@@ -64,16 +64,16 @@ extension Parser {
         return left
     }
 
-    private mutating func not() throws(Failure) -> Expression {
+    private mutating func not() throws(Failure) -> any Expression {
         guard isAt("not") else { return try comparison() }
         let position = take().position
         let operand = try nested { parser throws(Failure) in try parser.not() }
         return try bounded(Negation(operand, position), over: [operand])
     }
 
-    private mutating func comparison() throws(Failure) -> Expression {
+    private mutating func comparison() throws(Failure) -> any Expression {
         let first = try sum()
-        var rest: [(Comparison.Operator, Expression)] = []
+        var rest: [(Comparison.Operator, any Expression)] = []
         let position = current.position
         while let comparison = comparisonOperator() { rest.append((comparison, try sum())) }
         guard !rest.isEmpty else { return first }
@@ -99,18 +99,18 @@ extension Parser {
         return comparison
     }
 
-    private mutating func sum() throws(Failure) -> Expression {
+    private mutating func sum() throws(Failure) -> any Expression {
         try chain([.plus, .minus]) { parser throws(Failure) in try parser.concatenation() }
     }
 
-    private mutating func concatenation() throws(Failure) -> Expression {
+    private mutating func concatenation() throws(Failure) -> any Expression {
         var operands = [try product()]
         let position = current.position
         while skip(.tilde) { operands.append(try product()) }
         return operands.count == 1 ? operands[0] : try bounded(Concatenation(operands, position), over: operands)
     }
 
-    private mutating func product() throws(Failure) -> Expression {
+    private mutating func product() throws(Failure) -> any Expression {
         try chain([.times, .divide, .floorDivide, .modulo]) { parser throws(Failure) in
             try parser.chain([.power]) { parser throws(Failure) in try parser.unary() }
         }
@@ -118,8 +118,8 @@ extension Parser {
 
     /// Operands with operators of the same kind between, from the left.
     private mutating func chain(
-        _ symbols: [Token.Symbol], _ operand: (inout Parser) throws(Failure) -> Expression
-    ) throws(Failure) -> Expression {
+        _ symbols: [Token.Symbol], _ operand: (inout Parser) throws(Failure) -> any Expression
+    ) throws(Failure) -> any Expression {
         var left = try operand(&self)
         while case .symbol(let symbol) = current.kind, symbols.contains(symbol) {
             let position = take().position
@@ -129,8 +129,8 @@ extension Parser {
         return left
     }
 
-    private mutating func unary(withFilter: Bool = true) throws(Failure) -> Expression {
-        var value: Expression
+    private mutating func unary(withFilter: Bool = true) throws(Failure) -> any Expression {
+        var value: any Expression
         if isAt(.minus) || isAt(.plus) {
             let token = take()
             let operand = try nested { parser throws(Failure) in try parser.unary(withFilter: false) }
@@ -143,7 +143,7 @@ extension Parser {
         return withFilter ? try filtersAndTests(of: value) : value
     }
 
-    private mutating func primary() throws(Failure) -> Expression {
+    private mutating func primary() throws(Failure) -> any Expression {
         let token = current
         switch token.kind {
         case .name(let name):
@@ -158,7 +158,7 @@ extension Parser {
             take()
             while case .string(let more) = current.kind {
                 take()
-                text = text + more
+                text = Text(text.utf8 + more.utf8)
             }
             return Constant(.string(text), token.position)
         case .int(let value):
@@ -178,9 +178,9 @@ extension Parser {
         }
     }
 
-    private mutating func list() throws(Failure) -> Expression {
+    private mutating func list() throws(Failure) -> any Expression {
         let position = take().position
-        var elements: [Expression] = []
+        var elements: [any Expression] = []
         while !isAt(.rightBracket) {
             if !elements.isEmpty { try expect(.comma) }
             if isAt(.rightBracket) { break }
@@ -190,9 +190,9 @@ extension Parser {
         return try bounded(SequenceLiteral(elements, isTuple: false, position), over: elements)
     }
 
-    private mutating func mapping() throws(Failure) -> Expression {
+    private mutating func mapping() throws(Failure) -> any Expression {
         let position = take().position
-        var members: [(Expression, Expression)] = []
+        var members: [(any Expression, any Expression)] = []
         while !isAt(.rightBrace) {
             if !members.isEmpty { try expect(.comma) }
             if isAt(.rightBrace) { break }
@@ -206,7 +206,7 @@ extension Parser {
 
     // MARK: - What stands behind a value
 
-    private mutating func postfix(_ value: Expression) throws(Failure) -> Expression {
+    private mutating func postfix(_ value: any Expression) throws(Failure) -> any Expression {
         var value = value
         while true {
             switch current.kind {
@@ -217,7 +217,7 @@ extension Parser {
         }
     }
 
-    private mutating func filtersAndTests(of value: Expression) throws(Failure) -> Expression {
+    private mutating func filtersAndTests(of value: any Expression) throws(Failure) -> any Expression {
         var value = value
         while true {
             switch current.kind {
@@ -229,19 +229,19 @@ extension Parser {
         }
     }
 
-    private mutating func access(_ value: Expression) throws(Failure) -> Expression {
+    private mutating func access(_ value: any Expression) throws(Failure) -> any Expression {
         if skip(.dot) {
             let token = take()
             switch token.kind {
             case .name(let name): return try bounded(Attribute(value, name, token.position), over: [value])
-            case .int(let place):
+            case .int(let index):
                 return try bounded(
-                    Subscript(value, Constant(.int(place), token.position), token.position), over: [value])
+                    Subscript(value, Constant(.int(index), token.position), token.position), over: [value])
             default: throw .syntax("expected a name or a number, got \(token.shown)", at: token.position)
             }
         }
         let position = take().position
-        var keys: [Expression] = []
+        var keys: [any Expression] = []
         while !isAt(.rightBracket) {
             if !keys.isEmpty { try expect(.comma) }
             keys.append(try key())
@@ -252,9 +252,9 @@ extension Parser {
     }
 
     /// A key, or a slice `a:b:c`.
-    private mutating func key() throws(Failure) -> Expression {
+    private mutating func key() throws(Failure) -> any Expression {
         let position = current.position
-        var parts: [Expression?] = []
+        var parts: [(any Expression)?] = []
         if isAt(.colon) {
             parts = [nil]
         } else {
@@ -270,15 +270,15 @@ extension Parser {
         return try bounded(Slice(parts, position), over: parts.compactMap(\.self))
     }
 
-    private mutating func call(_ callee: Expression) throws(Failure) -> Expression {
+    private mutating func call(_ callee: any Expression) throws(Failure) -> any Expression {
         let position = current.position
         let (arguments, all) = try arguments()
         return try bounded(Call(callee, arguments, position), over: [callee] + all)
     }
 
     /// What stands between parentheses, and all its expressions.
-    private mutating func arguments() throws(Failure) -> (ArgumentList, [Expression]) {
-        var (list, all) = (ArgumentList(), [Expression]())
+    private mutating func arguments() throws(Failure) -> (ArgumentList, [any Expression]) {
+        var (list, all) = (ArgumentList(), [any Expression]())
         let position = current.position
         func wrongOrder() -> Failure { .syntax("the arguments stand in a wrong order", at: position) }
         try expect(.leftParenthesis)
@@ -314,7 +314,8 @@ extension Parser {
     }
 
     /// `|a|b(c)`; without a value, the filters of a block.
-    mutating func filters(of value: Expression?, startsInline: Bool = false) throws(Failure) -> Expression? {
+    mutating func filters(of value: (any Expression)?, startsInline: Bool = false) throws(Failure) -> (any Expression)?
+    {
         var value = value
         var isInline = startsInline
         while isInline || isAt(.pipe) {
@@ -336,11 +337,11 @@ extension Parser {
     }
 
     /// `is a`, `is not a`, `is a(b)`, `is a b`.
-    private mutating func test(of value: Expression) throws(Failure) -> Expression {
+    private mutating func test(of value: any Expression) throws(Failure) -> any Expression {
         let position = take().position
         let isNegated = skip("not")
         let name = try dottedName()
-        var (list, all) = (ArgumentList(), [Expression]())
+        var (list, all) = (ArgumentList(), [any Expression]())
         switch current.kind {
         case .symbol(.leftParenthesis): (list, all) = try arguments()
         case .name("else"), .name("or"), .name("and"): break

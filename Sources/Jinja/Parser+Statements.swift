@@ -34,7 +34,7 @@ extension Parser {
         return block
     }
 
-    private mutating func statement() throws(Failure) -> Statement {
+    private mutating func statement() throws(Failure) -> any Statement {
         let position = current.position
         guard case .name(let tag) = current.kind else { throw unexpected("a tag's name") }
         take()
@@ -69,8 +69,8 @@ extension Parser {
         return .syntax(message, at: position)
     }
 
-    private mutating func ifStatement(_ position: Int) throws(Failure) -> Statement {
-        var branches: [(Expression, Block)] = []
+    private mutating func ifStatement(_ position: Int) throws(Failure) -> any Statement {
+        var branches: [(any Expression, Block)] = []
         repeat {
             let condition = try tuple(withCondition: false)
             try expectBlockEnd()
@@ -86,7 +86,7 @@ extension Parser {
         return If(branches, otherwise: otherwise, position)
     }
 
-    private mutating func forStatement(_ position: Int) throws(Failure) -> Statement {
+    private mutating func forStatement(_ position: Int) throws(Failure) -> any Statement {
         let target = try target(end: "in")
         try expect("in")
         let iterable = try tuple(withCondition: false, end: "recursive")
@@ -107,7 +107,7 @@ extension Parser {
             target, in: iterable, if: condition, isRecursive: isRecursive, body, otherwise: otherwise, position)
     }
 
-    private mutating func setStatement(_ position: Int) throws(Failure) -> Statement {
+    private mutating func setStatement(_ position: Int) throws(Failure) -> any Statement {
         let target = try target(withNamespace: true)
         if skip(.assign) {
             let value = try tuple()
@@ -119,8 +119,8 @@ extension Parser {
         return BlockAssignment(target, filter, try body(of: "set", until: "endset"), position)
     }
 
-    private mutating func withStatement(_ position: Int) throws(Failure) -> Statement {
-        var assignments: [(Target, Expression)] = []
+    private mutating func withStatement(_ position: Int) throws(Failure) -> any Statement {
+        var assignments: [(Target, any Expression)] = []
         while current.kind != .blockEnd {
             if !assignments.isEmpty { try expect(.comma) }
             let target = try target()
@@ -131,20 +131,20 @@ extension Parser {
         return With(assignments, try body(of: "with", until: "endwith"), position)
     }
 
-    private mutating func filterStatement(_ position: Int) throws(Failure) -> Statement {
+    private mutating func filterStatement(_ position: Int) throws(Failure) -> any Statement {
         guard let filter = try filters(of: nil, startsInline: true) as? FilterCall else { throw unexpected("a filter") }
         try expectBlockEnd()
         return FilterBlock(filter, try body(of: "filter", until: "endfilter"), position)
     }
 
-    private mutating func macroStatement(_ position: Int) throws(Failure) -> Statement {
+    private mutating func macroStatement(_ position: Int) throws(Failure) -> any Statement {
         let name = try expectName()
         let parameters = try parameters()
         try expectBlockEnd()
         return MacroDefinition(name, MacroBody(parameters, try macroBody("macro", until: "endmacro")), position)
     }
 
-    private mutating func callStatement(_ position: Int) throws(Failure) -> Statement {
+    private mutating func callStatement(_ position: Int) throws(Failure) -> any Statement {
         let parameters = isAt(.leftParenthesis) ? try parameters() : []
         guard let call = try expression() as? Call else { throw .syntax("'call' wants a call", at: position) }
         try expectBlockEnd()
@@ -158,18 +158,18 @@ extension Parser {
         return try body(of: tag, until: end)
     }
 
-    private mutating func parameters() throws(Failure) -> [(String, Expression?)] {
-        var parameters: [(String, Expression?)] = []
+    private mutating func parameters() throws(Failure) -> [(String, (any Expression)?)] {
+        var parameters: [(String, (any Expression)?)] = []
         try expect(.leftParenthesis)
         while !isAt(.rightParenthesis) {
             if !parameters.isEmpty { try expect(.comma) }
             let position = current.position
             let name = try expectName()
-            let usual = skip(.assign) ? try expression() : nil
-            if usual == nil, let last = parameters.last, last.1 != nil {
+            let value = skip(.assign) ? try expression() : nil
+            if value == nil, let last = parameters.last, last.1 != nil {
                 throw .syntax("a parameter without a default follows one with a default", at: position)
             }
-            parameters.append((name, usual))
+            parameters.append((name, value))
         }
         try expect(.rightParenthesis)
         return parameters

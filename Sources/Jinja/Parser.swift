@@ -78,7 +78,7 @@ struct Parser {
     }
 
     /// An expression over others, if it isn't too high.
-    func bounded<T: Expression>(_ expression: T, over children: [Expression]) throws(Failure) -> T {
+    func bounded<T: Expression>(_ expression: T, over children: [any Expression]) throws(Failure) -> T {
         expression.height = children.reduce(0) { max($0, $1.height) } + 1
         guard expression.height <= Self.highest else {
             throw .syntax("the expression is nested deeper than \(Self.highest)", at: expression.position)

@@ -1,126 +1,149 @@
 extension Value {
     /// What Python's `str` gives, and a template writes.
-    func printed() throws(Failure) -> Text {
+    func printed(_ budget: Budget) throws(Failure) -> Text {
         switch self {
         case .undefined: return ""
         case .string(let text), .markup(let text): return text
-        default: return try represented()
+        default: return try represented(budget)
         }
     }
 
     /// What Python's `repr` gives.
-    func represented() throws(Failure) -> Text {
-        var bytes: [UInt8] = []
-        try represent(into: &bytes)
-        return Text(bytes)
+    func represented(_ budget: Budget) throws(Failure) -> Text {
+        var text = TextBuilder(budget)
+        try represent(into: &text, budget)
+        return try text.text()
     }
 
-    private func represent(into bytes: inout [UInt8]) throws(Failure) {
+    private func represent(into text: inout TextBuilder, _ budget: Budget) throws(Failure) {
+        try budget.enter()
         switch self {
-        case .undefined: bytes += "Undefined".utf8
-        case .none: bytes += "None".utf8
-        case .bool(let value): bytes += (value ? "True" : "False").utf8
-        case .int(let value): bytes += "\(value)".utf8
-        case .float(let value): bytes += FloatText.shortest(value).utf8
-        case .string(let text): text.quote(into: &bytes)
-        case .markup(let text):
-            bytes += "Markup(".utf8
-            text.quote(into: &bytes)
-            bytes += ")".utf8
-        case .list(let list): try Self.join(list.elements, "[", "]", into: &bytes)
+        case .undefined: try text.append("Undefined")
+        case .none: try text.append("None")
+        case .bool(let value): try text.append(value ? "True" : "False")
+        case .int(let value): try text.append("\(value)")
+        case .float(let value): try text.append(FloatText.shortest(value))
+        case .string(let value): try value.quote(into: &text)
+        case .markup(let value):
+            try text.append("Markup(")
+            try value.quote(into: &text)
+            try text.append(")")
+        case .list(let list): try Self.join(list.elements, "[", "]", into: &text, budget)
         case .tuple(let list):
-            try Self.join(list.elements, "(", list.elements.count == 1 ? ",)" : ")", into: &bytes)
+            try Self.join(list.elements, "(", list.elements.count == 1 ? ",)" : ")", into: &text, budget)
         case .mapping(let mapping):
-            bytes += "{".utf8
+            try text.append("{")
             for (i, entry) in mapping.entries.enumerated() {
-                if i > 0 { bytes += ", ".utf8 }
-                try entry.key.represent(into: &bytes)
-                bytes += ": ".utf8
-                try entry.value.represent(into: &bytes)
+                if i > 0 { try text.append(", ") }
+                try entry.key.represent(into: &text, budget)
+                try text.append(": ")
+                try entry.value.represent(into: &text, budget)
             }
-            bytes += "}".utf8
-        case .object(let object): bytes += object.text.utf8
+            try text.append("}")
+        case .object(let object): try text.append(try object.text(budget))
         }
     }
 
     private static func join(
-        _ elements: [Value], _ open: String, _ close: String, into bytes: inout [UInt8]
+        _ elements: [Value], _ open: String, _ close: String, into text: inout TextBuilder, _ budget: Budget
     ) throws(Failure) {
-        bytes += open.utf8
+        try text.append(open)
         for (i, element) in elements.enumerated() {
-            if i > 0 { bytes += ", ".utf8 }
-            try element.represent(into: &bytes)
+            if i > 0 { try text.append(", ") }
+            try element.represent(into: &text, budget)
         }
-        bytes += close.utf8
+        try text.append(close)
     }
 
     /// What is printed, with `&`, `<`, `>` and quotation marks escaped as in HTML; marked text as it is.
-    func escaped() throws(Failure) -> Text {
+    func escaped(_ budget: Budget) throws(Failure) -> Text {
         if case .markup(let text) = self { return text }
-        return try printed().escaped
+        return try printed(budget).escaped(budget)
     }
 
     /// Texts marked as HTML, also those in a list.
-    func marked() -> Value {
+    func marked(_ budget: Budget) throws(Failure) -> Value {
+        func marked(_ elements: [Value]) throws(Failure) -> [Value] {
+            try budget.enter()
+            var all: [Value] = []
+            for element in elements { all.append(try element.marked(budget)) }
+            return all
+        }
         switch self {
-        case .string(let text): .markup(text)
-        case .list(let list): .list(list.elements.map { $0.marked() })
-        case .tuple(let list): .tuple(list.elements.map { $0.marked() })
-        default: self
+        case .string(let text): return .markup(text)
+        case .list(let list): return try budget.list(try marked(list.elements))
+        case .tuple(let list): return try budget.tuple(try marked(list.elements))
+        default: return self
         }
     }
 
     /// All that iterating goes over.
-    func iterated() throws(Failure) -> [Value] {
+    func iterated(_ budget: Budget) throws(Failure) -> List {
         switch self {
-        case .undefined: return []
-        case .list(let list), .tuple(let list): return list.elements
-        case .mapping(let mapping): return mapping.entries.map(\.key)
-        case .string(let text): return text.scalars.map { .string(Text([$0])) }
-        case .markup(let text): return text.scalars.map { .markup(Text([$0])) }
-        case .object(let object): if let elements = try object.elements() { return elements }
+        case .undefined: return try budget.elements([])
+        case .list(let list), .tuple(let list): return list
+        case .mapping(let mapping): return try budget.elements(mapping.entries.map(\.key))
+        case .string(let text), .markup(let text):
+            try budget.work(bytes: text.utf8.count)
+            // Each is paid for as it is made.
+            var characters: [Value] = []
+            for scalar in text.scalars {
+                let character = try budget.text(scalar)
+                characters.append(isMarkup ? .markup(character) : .string(character))
+            }
+            return try budget.elements(characters)
+        case .object(let object): if let elements = try object.elements(budget) { return try budget.elements(elements) }
         default: break
         }
-        throw Failure("'\(typeName)' object is not iterable")
+        throw .type("'\(typeName)' object is not iterable")
     }
+
+    var isMarkup: Bool { if case .markup = self { true } else { false } }
 }
 
 extension Text {
-    var escaped: Text {
-        guard utf8.contains(where: { Self.escapes[$0] != nil }) else { return self }
-        var bytes: [UInt8] = []
+    func escaped(_ budget: Budget) throws(Failure) -> Text {
+        try budget.work(bytes: utf8.count)
+        guard utf8.contains(where: { Self.escape($0) != nil }) else { return self }
+        var text = TextBuilder(budget)
         for byte in utf8 {
-            if let escape = Self.escapes[byte] { bytes += escape.utf8 } else { bytes.append(byte) }
+            if let escape = Self.escape(byte) { try text.append(escape) } else { try text.append(byte) }
         }
-        return Text(bytes)
+        return try text.text()
     }
 
-    private static let escapes: [UInt8: String] = [
-        UInt8(ascii: "&"): "&amp;", UInt8(ascii: "<"): "&lt;", UInt8(ascii: ">"): "&gt;",
-        UInt8(ascii: "'"): "&#39;", UInt8(ascii: "\""): "&#34;",
-    ]
+    private static func escape(_ byte: UInt8) -> String? {
+        switch byte {
+        case UInt8(ascii: "&"): "&amp;"
+        case UInt8(ascii: "<"): "&lt;"
+        case UInt8(ascii: ">"): "&gt;"
+        case UInt8(ascii: "'"): "&#39;"
+        case UInt8(ascii: "\""): "&#34;"
+        default: nil
+        }
+    }
 
     /// Appends the text as a string literal of Python's.
-    fileprivate func quote(into bytes: inout [UInt8]) {
+    fileprivate func quote(into text: inout TextBuilder) throws(Failure) {
         let hasSingle = utf8.contains(UInt8(ascii: "'"))
         let quote = hasSingle && !utf8.contains(UInt8(ascii: "\"")) ? UInt8(ascii: "\"") : UInt8(ascii: "'")
-        bytes.append(quote)
-        for scalar in string.unicodeScalars {
+        try text.append(quote)
+        for scalar in scalars {
             switch scalar {
-            case "\\": bytes += "\\\\".utf8
-            case "\n": bytes += "\\n".utf8
-            case "\r": bytes += "\\r".utf8
-            case "\t": bytes += "\\t".utf8
-            case _ where scalar.value == UInt32(quote): bytes += [UInt8(ascii: "\\"), quote]
-            case " "..."~": bytes.append(UInt8(truncatingIfNeeded: scalar.value))
-            case _ where scalar.isPrintable: bytes += UTF8.encode(scalar) ?? UTF8.encodedReplacementCharacter
+            case "\\": try text.append("\\\\")
+            case "\n": try text.append("\\n")
+            case "\r": try text.append("\\r")
+            case "\t": try text.append("\\t")
+            case _ where scalar.value == UInt32(quote): try text.append([UInt8(ascii: "\\"), quote])
+            case " "..."~": try text.append(UInt8(truncatingIfNeeded: scalar.value))
+            case _ where scalar.isPrintable: try text.append(scalar)
             default:
                 let (letter, width) = scalar.value < 0x100 ? ("x", 2) : scalar.value < 0x10000 ? ("u", 4) : ("U", 8)
                 let digits = String(scalar.value, radix: 16)
-                bytes += "\\\(letter)\(String(repeating: "0", count: width - digits.count))\(digits)".utf8
+                try text.append("\\\(letter)\(String(repeating: "0", count: width - digits.count))\(digits)")
             }
         }
-        bytes.append(quote)
+        try text.append(quote)
     }
 }
 
@@ -132,44 +155,5 @@ extension Unicode.Scalar {
         case .spaceSeparator: self == " "
         default: true
         }
-    }
-}
-
-/// Floating-point numbers as Python writes them.
-enum FloatText {
-    /// The shortest text that is read as the same number: `0.1`, `1e-05`, `1e+16`, `inf`.
-    static func shortest(_ value: Double) -> String {
-        guard value.isFinite else { return value.isNaN ? "nan" : value < 0 ? "-inf" : "inf" }
-        // Swift's digits are the same; it chooses another form for the exponent.
-        let (sign, digits, exponent) = parts(value)
-        guard (-4..<16).contains(exponent) else {
-            let rest = digits.dropFirst()
-            let magnitude = abs(exponent)
-            return sign + digits.prefix(1) + (rest.isEmpty ? "" : ".\(rest)") + (exponent < 0 ? "e-" : "e+")
-                + (magnitude < 10 ? "0" : "") + "\(magnitude)"
-        }
-        if exponent < 0 { return "\(sign)0.\(String(repeating: "0", count: -exponent - 1))\(digits)" }
-        let whole = digits.prefix(exponent + 1)
-        let rest = digits.dropFirst(exponent + 1)
-        return sign + whole + String(repeating: "0", count: exponent + 1 - whole.count) + "."
-            + (rest.isEmpty ? "0" : rest)
-    }
-
-    /// The sign, the significant digits and the exponent of the first.
-    private static func parts(_ value: Double) -> (String, String, Int) {
-        var text = Substring(value.description)
-        let sign = text.hasPrefix("-") ? "-" : ""
-        text = text.drop { $0 == "-" }
-        let halves = text.split(separator: "e")
-        var exponent = halves.count > 1 ? Int(halves[1]) ?? 0 : 0
-        let pieces = halves[0].split(separator: ".", omittingEmptySubsequences: false)
-        var digits = pieces.joined()
-        exponent += pieces[0].count - 1
-        let zeros = digits.prefix { $0 == "0" }.count
-        guard zeros < digits.count else { return (sign, "0", 0) }
-        digits.removeFirst(zeros)
-        exponent -= zeros
-        while digits.count > 1, digits.hasSuffix("0") { digits.removeLast() }
-        return (sign, digits, exponent)
     }
 }

@@ -9,53 +9,17 @@ final class Rendering {
     /// Where tagged mappings were looped over, and `generation` blocks stood; both in bytes of the output.
     private(set) var marks = RenderedMarks()
 
+    let budget: Budget
     private let limits: Limits
-    private var steps: Int
-    private var depth = 0
     private var captures = 0
-    /// Frames and namespaces that may hold each other, to be emptied in the end.
-    private var holders: [Frame] = []
-    private var namespaces: [Namespace] = []
+    /// What empties objects and frames that may hold each other.
+    private var releases: [() -> Void] = []
 
     init(_ frame: Frame, _ environment: Environment, _ limits: Limits) {
         self.frame = frame
         self.environment = environment
         self.limits = limits
-        steps = limits.steps
-    }
-
-    // MARK: - Bounds
-
-    func step() throws(Failure) {
-        steps -= 1
-        if steps < 0 {
-            throw Failure(kind: .limit, "rendering takes more than \(limits.steps) steps")
-        }
-    }
-
-    /// Counts text that is about to be made.
-    func spend(bytes: Int) throws(Failure) {
-        guard bytes <= limits.bytes else {
-            throw Failure(kind: .limit, "a text is longer than \(limits.bytes) bytes")
-        }
-        steps -= bytes >> 6
-        if steps < 0 { try step() }
-    }
-
-    /// Counts elements that are about to be made.
-    func spend(elements: Int) throws(Failure) {
-        let (bytes, overflow) = elements.multipliedReportingOverflow(by: 64)
-        try spend(bytes: overflow ? .max : bytes)
-    }
-
-    /// Does something within a call, of which there may be so many within each other.
-    func nested<T>(_ body: () throws(Failure) -> T) throws(Failure) -> T {
-        guard depth < limits.depth else {
-            throw Failure(kind: .limit, "calls are nested deeper than \(limits.depth)")
-        }
-        depth += 1
-        defer { depth -= 1 }
-        return try body()
+        budget = Budget(limits)
     }
 
     // MARK: - Output
@@ -64,6 +28,7 @@ final class Rendering {
         guard output.count + bytes.count <= limits.bytes else {
             throw Failure(kind: .limit, "the output is longer than \(limits.bytes) bytes")
         }
+        try budget.pay(bytes: bytes.count)
         output += bytes
     }
 
@@ -71,7 +36,7 @@ final class Rendering {
         switch value {
         case .string(let text), .markup(let text): try write(text.utf8)
         case .undefined: break
-        default: try write(try value.printed().utf8)
+        default: try write(try value.printed(budget).utf8)
         }
     }
 
@@ -85,20 +50,24 @@ final class Rendering {
             captures -= 1
         }
         try body()
-        return Text(output)
+        // Written, it was paid for as a part of the output.
+        budget.refund(output.count)
+        return try budget.text(output)
     }
 
     // MARK: - Marks
 
-    /// Notes that the element of a loop wrote what stands behind `start`.
-    func markElement(_ element: Value, from start: Int) {
+    /// Notes that the element of a loop wrote what follows `start`.
+    func markElement(_ element: Value, from start: Int) throws(Failure) {
         guard case .mapping(let mapping) = element, mapping.tag >= 0, captures == 0, output.count > start else {
             return
         }
+        try budget.pay(bytes: Budget.overhead)
         marks.elements.append((mapping.tag, start..<output.count))
     }
 
-    func markGeneration(from start: Int) {
+    func markGeneration(from start: Int) throws(Failure) {
+        try budget.pay(bytes: Budget.overhead)
         if captures > 0 {
             marks.hasHiddenGeneration = true
         } else {
@@ -108,23 +77,30 @@ final class Rendering {
 
     // MARK: - What holds each other
 
-    func hold(_ frame: Frame) { if holders.last !== frame { holders.append(frame) } }
-    func hold(_ namespace: Namespace) { namespaces.append(namespace) }
+    /// Has what may hold itself emptied when the rendering ends, before it is released.
+    func hold(_ release: @escaping () -> Void) { releases.append(release) }
 
-    /// Lets everything go.
+    /// Has a frame emptied when the rendering ends, as an object holds it that may be in it.
+    func hold(_ frame: Frame) throws(Failure) {
+        guard !frame.isHeld else { return }
+        frame.isHeld = true
+        try budget.pay(bytes: Budget.overhead)
+        hold { frame.slots = [] }
+    }
+
+    /// Lets everything go, one after the other.
     func finish() {
-        for holder in holders { holder.slots = [] }
-        for namespace in namespaces { namespace.values = [] }
+        for release in releases { release() }
     }
 }
 
 /// Where in the output things are, in bytes.
 public struct RenderedMarks {
-    /// What the elements of loops wrote that are mappings with a tag, in order; an outer loop's behind an inner one's.
+    /// What the elements of loops wrote that are mappings with a tag, in order; an outer loop's after an inner one's.
     public var elements: [(tag: Int, range: Range<Int>)] = []
     /// What stood within `{% generation %}` and `{% endgeneration %}`.
     public var generations: [Range<Int>] = []
-    /// Whether such a block was rendered where its place in the output is unknown, as within a macro.
+    /// Whether such a block was rendered where its position in the output is unknown, as within a macro.
     public var hasHiddenGeneration = false
 }
 

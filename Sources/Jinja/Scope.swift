@@ -1,4 +1,4 @@
-/// Resolves a template's names to places before it is rendered, so that rendering looks nothing up by name.
+/// Resolves a template's names to slots before it is rendered, so that rendering looks nothing up by name.
 ///
 /// Names live in slots of a frame. The template has a frame, and so has each call of a macro, a call block or a recursive
 /// loop. Within a frame, loops, `with`, block sets and filter blocks have a scope each: a name that is set within one is
@@ -26,12 +26,12 @@ final class Scope {
     private let outer: Scope?
     private var slots: [String: Int] = [:]
     /// The names that begin with an outer value.
-    private(set) var copies: [(slot: Int, from: Place)] = []
+    private(set) var copies: [(slot: Int, from: SlotPath)] = []
     /// Names that the program gives, by the template's slots; only the template's own scope has such.
     private(set) var globals: [(name: String, slot: Int)] = []
     /// Names declared here that something reads.
     private(set) var readNames: Set<String> = []
-    /// Whether what stands here may be passed over, so that unknown filters are errors only when they are reached.
+    /// Whether what is here may be skipped, so that unknown filters are errors only when they are reached.
     var isConditional = false
 
     /// The scope of a frame.
@@ -46,37 +46,37 @@ final class Scope {
         self.outer = outer
     }
 
-    /// The place that a name is read from.
-    func place(of name: String) -> Place {
+    /// The slot that a name is read from.
+    func slot(of name: String) -> SlotPath {
         if let slot = slots[name] {
             readNames.insert(name)
-            return Place(depth: 0, slot: slot)
+            return SlotPath(depth: 0, slot: slot)
         }
-        if let outer { return outer.place(of: name) }
+        if let outer { return outer.slot(of: name) }
         if let parent = layout.parent {
-            var place = parent.place(of: name)
-            place.depth += 1
-            return place
+            var slot = parent.slot(of: name)
+            slot.depth += 1
+            return slot
         }
         let slot = layout.addSlot(name)
         slots[name] = slot
         globals.append((name, slot))
-        return Place(depth: 0, slot: slot)
+        return SlotPath(depth: 0, slot: slot)
     }
 
     /// The slot that a name is set in.
     func slotToSet(_ name: String) -> Int {
         if let slot = slots[name] { return slot }
-        if outer == nil && layout.parent == nil { return place(of: name).slot }
-        let from: Place
+        if outer == nil && layout.parent == nil { return slot(of: name).slot }
+        let from: SlotPath
         if let outer {
-            from = outer.place(of: name)
+            from = outer.slot(of: name)
         } else if let parent = layout.parent {
-            var place = parent.place(of: name)
-            place.depth += 1
-            from = place
+            var slot = parent.slot(of: name)
+            slot.depth += 1
+            from = slot
         } else {
-            return place(of: name).slot
+            return slot(of: name).slot
         }
         let slot = declare(name)
         copies.append((slot, from))
@@ -92,8 +92,8 @@ final class Scope {
     }
 }
 
-/// Where a name's value is.
-struct Place {
+/// Where a name's value is found.
+struct SlotPath {
     /// How many frames further out.
     var depth: Int
     var slot: Int
@@ -103,19 +103,21 @@ struct Place {
 final class Frame {
     var slots: [Value]
     let parent: Frame?
+    /// Whether the rendering empties it in the end.
+    var isHeld = false
 
     init(_ slots: [Value], parent: Frame?) {
         self.slots = slots
         self.parent = parent
     }
 
-    subscript(_ place: Place) -> Value {
-        if place.depth == 0 { return slots[place.slot] }
+    subscript(_ path: SlotPath) -> Value {
+        if path.depth == 0 { return slots[path.slot] }
         var frame = self
-        for _ in 0..<place.depth {
+        for _ in 0..<path.depth {
             guard let parent = frame.parent else { preconditionFailure("a frame too few") }
             frame = parent
         }
-        return frame.slots[place.slot]
+        return frame.slots[path.slot]
     }
 }

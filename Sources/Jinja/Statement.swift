@@ -1,28 +1,33 @@
 /// A tag or a piece of text of a template.
-class Statement {
-    /// What comes after it.
-    enum Flow { case next, leaveLoop, nextIteration }
+///
+/// Every kind is a class with `resolve`, which finds the slots of names once, and `execute`.
+protocol Statement: StatementNode {
+    func resolve(_ scope: Scope) throws(Failure)
+    func execute(_ rendering: Rendering) throws(Failure) -> Flow
+}
 
+/// What comes after a statement.
+enum Flow { case next, leaveLoop, nextIteration }
+
+/// What all kinds of statements have.
+class StatementNode {
     /// The byte of the source at which it begins.
     let position: Int
 
     init(_ position: Int) { self.position = position }
-
-    func resolve(_ scope: Scope) throws(Failure) {}
-    func execute(_ rendering: Rendering) throws(Failure) -> Flow { .next }
 }
 
 /// Statements one after another.
 struct Block {
-    var statements: [Statement] = []
+    var statements: [any Statement] = []
 
     func resolve(_ scope: Scope) throws(Failure) {
         for statement in statements { try statement.resolve(scope) }
     }
 
-    func execute(_ rendering: Rendering) throws(Failure) -> Statement.Flow {
+    func execute(_ rendering: Rendering) throws(Failure) -> Flow {
         for statement in statements {
-            try rendering.step()
+            try rendering.budget.step()
             let flow = try statement.execute(rendering)
             if flow != .next { return flow }
         }
@@ -33,7 +38,7 @@ struct Block {
 /// Statements with names of their own: what is set within isn't set outside.
 struct ScopedBlock {
     private let block: Block
-    private var copies: [(slot: Int, from: Place)] = []
+    private var copies: [(slot: Int, from: SlotPath)] = []
 
     init(_ block: Block) { self.block = block }
 
@@ -46,15 +51,16 @@ struct ScopedBlock {
     }
 
     /// Gives the block's own names the values that they have outside.
-    func enter(_ rendering: Rendering) {
+    func enter(_ rendering: Rendering) throws(Failure) {
+        try rendering.budget.work(elements: copies.count)
         for copy in copies { rendering.frame.slots[copy.slot] = rendering.frame[copy.from] }
     }
 
-    func execute(_ rendering: Rendering) throws(Failure) -> Statement.Flow { try block.execute(rendering) }
+    func execute(_ rendering: Rendering) throws(Failure) -> Flow { try block.execute(rendering) }
 }
 
 /// Text outside of tags.
-final class Data: Statement {
+final class Data: StatementNode, Statement {
     private let text: Text
 
     init(_ text: Text, _ position: Int) {
@@ -62,24 +68,26 @@ final class Data: Statement {
         super.init(position)
     }
 
-    override func execute(_ rendering: Rendering) throws(Failure) -> Flow {
+    func resolve(_ scope: Scope) {}
+
+    func execute(_ rendering: Rendering) throws(Failure) -> Flow {
         try rendering.write(text.utf8)
         return .next
     }
 }
 
 /// `{{ a }}`.
-final class Output: Statement {
-    private let expression: Expression
+final class Output: StatementNode, Statement {
+    private let expression: any Expression
 
-    init(_ expression: Expression, _ position: Int) {
+    init(_ expression: any Expression, _ position: Int) {
         self.expression = expression
         super.init(position)
     }
 
-    override func resolve(_ scope: Scope) throws(Failure) { try expression.resolve(scope) }
+    func resolve(_ scope: Scope) throws(Failure) { try expression.resolve(scope) }
 
-    override func execute(_ rendering: Rendering) throws(Failure) -> Flow {
+    func execute(_ rendering: Rendering) throws(Failure) -> Flow {
         let value = try expression.evaluate(rendering)
         rendering.position = position
         try rendering.write(value)
@@ -88,17 +96,17 @@ final class Output: Statement {
 }
 
 /// `{% if %}`, `{% elif %}`, `{% else %}`.
-final class If: Statement {
-    private let branches: [(condition: Expression, block: Block)]
+final class If: StatementNode, Statement {
+    private let branches: [(condition: any Expression, block: Block)]
     private let otherwise: Block
 
-    init(_ branches: [(Expression, Block)], otherwise: Block, _ position: Int) {
+    init(_ branches: [(any Expression, Block)], otherwise: Block, _ position: Int) {
         self.branches = branches
         self.otherwise = otherwise
         super.init(position)
     }
 
-    override func resolve(_ scope: Scope) throws(Failure) {
+    func resolve(_ scope: Scope) throws(Failure) {
         let wasConditional = scope.isConditional
         scope.isConditional = true
         defer { scope.isConditional = wasConditional }
@@ -109,7 +117,7 @@ final class If: Statement {
         try otherwise.resolve(scope)
     }
 
-    override func execute(_ rendering: Rendering) throws(Failure) -> Flow {
+    func execute(_ rendering: Rendering) throws(Failure) -> Flow {
         for branch in branches where try branch.condition.evaluate(rendering).isTrue {
             return try branch.block.execute(rendering)
         }
@@ -118,7 +126,7 @@ final class If: Statement {
 }
 
 /// `{% break %}` and `{% continue %}`.
-final class Jump: Statement {
+final class Jump: StatementNode, Statement {
     private let flow: Flow
 
     init(_ flow: Flow, _ position: Int) {
@@ -126,38 +134,39 @@ final class Jump: Statement {
         super.init(position)
     }
 
-    override func execute(_ rendering: Rendering) -> Flow { flow }
+    func resolve(_ scope: Scope) {}
+    func execute(_ rendering: Rendering) -> Flow { flow }
 }
 
 /// `{% with a = b %}`.
-final class With: Statement {
-    private let assignments: [(target: Target, value: Expression)]
+final class With: StatementNode, Statement {
+    private let assignments: [(target: Target, value: any Expression)]
     private var block: ScopedBlock
 
-    init(_ assignments: [(Target, Expression)], _ block: Block, _ position: Int) {
+    init(_ assignments: [(Target, any Expression)], _ block: Block, _ position: Int) {
         self.assignments = assignments
         self.block = ScopedBlock(block)
         super.init(position)
     }
 
-    override func resolve(_ scope: Scope) throws(Failure) {
+    func resolve(_ scope: Scope) throws(Failure) {
         for assignment in assignments { try assignment.value.resolve(scope) }
         try block.resolve(in: scope) { inner throws(Failure) in
             for assignment in assignments { try assignment.target.declare(in: inner) }
         }
     }
 
-    override func execute(_ rendering: Rendering) throws(Failure) -> Flow {
+    func execute(_ rendering: Rendering) throws(Failure) -> Flow {
         var values: [Value] = []
         for assignment in assignments { values.append(try assignment.value.evaluate(rendering)) }
-        block.enter(rendering)
+        try block.enter(rendering)
         for (assignment, value) in zip(assignments, values) { try assignment.target.assign(value, rendering) }
         return try block.execute(rendering)
     }
 }
 
 /// `{% filter a|b %}`.
-final class FilterBlock: Statement {
+final class FilterBlock: StatementNode, Statement {
     private let filter: FilterCall
     private var block: ScopedBlock
 
@@ -167,22 +176,22 @@ final class FilterBlock: Statement {
         super.init(position)
     }
 
-    override func resolve(_ scope: Scope) throws(Failure) {
+    func resolve(_ scope: Scope) throws(Failure) {
         try filter.resolve(scope)
         try block.resolve(in: scope)
     }
 
-    override func execute(_ rendering: Rendering) throws(Failure) -> Flow {
-        block.enter(rendering)
+    func execute(_ rendering: Rendering) throws(Failure) -> Flow {
+        try block.enter(rendering)
         var flow = Flow.next
         let text = try rendering.capture { () throws(Failure) in flow = try block.execute(rendering) }
-        try rendering.write(try filter.evaluate(rendering, block: text))
+        try rendering.write(try filter.value(rendering, block: text))
         return flow
     }
 }
 
 /// `{% generation %}`: what the model is trained to write.
-final class Generation: Statement {
+final class Generation: StatementNode, Statement {
     private var block: ScopedBlock
 
     init(_ block: Block, _ position: Int) {
@@ -190,13 +199,13 @@ final class Generation: Statement {
         super.init(position)
     }
 
-    override func resolve(_ scope: Scope) throws(Failure) { try block.resolve(in: scope) }
+    func resolve(_ scope: Scope) throws(Failure) { try block.resolve(in: scope) }
 
-    override func execute(_ rendering: Rendering) throws(Failure) -> Flow {
-        block.enter(rendering)
+    func execute(_ rendering: Rendering) throws(Failure) -> Flow {
+        try block.enter(rendering)
         let start = rendering.output.count
         let flow = try block.execute(rendering)
-        rendering.markGeneration(from: start)
+        try rendering.markGeneration(from: start)
         return flow
     }
 }

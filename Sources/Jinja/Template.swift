@@ -8,7 +8,8 @@
 /// let text = try template.render(["name": .string("you")]).text    // "Hello YOU!"
 /// ```
 ///
-/// One thread renders a template at a time; parsing is quick enough for each to have one of its own.
+/// One thread renders a template at a time; parsing is quick enough for each to have one of its own. A rendering uses
+/// at most half of the stack that threads have by default, so that it may begin wherever half of it is left.
 public final class Template {
     public let name: String
     private let source: [UInt8]
@@ -16,7 +17,7 @@ public final class Template {
     private let emptySlots: [Value]
     private let globals: [(name: String, slot: Int)]
 
-    /// - Throws: `JinjaError` with the place of what isn't Jinja.
+    /// - Throws: `JinjaError` with the position of what isn't Jinja.
     public convenience init(_ source: String, name: String = "template") throws(JinjaError) {
         try self.init(utf8: Array(source.utf8), name: name)
     }
@@ -48,17 +49,20 @@ public final class Template {
 
     /// Renders the template with the names that it is given.
     ///
-    /// - Throws: `JinjaError` with the place of what can't be computed, or of the template's own refusal.
+    /// - Throws: `JinjaError` with the position of what can't be computed, or of the template's own refusal.
     public func render(
         _ variables: [String: Value], environment: Environment = Environment(), limits: Limits = Limits()
     ) throws(JinjaError) -> Rendered {
-        var slots = emptySlots
-        for global in globals {
-            if let value = variables[global.name] ?? Globals.function(global.name) { slots[global.slot] = value }
-        }
-        let rendering = Rendering(Frame(slots, parent: nil), environment, limits)
+        let rendering = Rendering(Frame(emptySlots, parent: nil), environment, limits)
         defer { rendering.finish() }
-        do {
+        do throws(Failure) {
+            for global in globals {
+                if let value = variables[global.name] {
+                    rendering.frame.slots[global.slot] = value
+                } else if let function = try Globals.function(global.name, rendering.budget) {
+                    rendering.frame.slots[global.slot] = function
+                }
+            }
             _ = try body.execute(rendering)
         } catch {
             throw Self.located(error, rendering.position, source, name)
@@ -79,6 +83,13 @@ public final class Template {
         let lineStart = before.lastIndex(of: 0x0A).map { $0 + 1 } ?? 0
         return JinjaError(
             kind: failure.kind, template: name, line: before.count { $0 == 0x0A } + 1,
-            column: Text(Array(before[lineStart...])).count + 1, message: failure.message)
+            column: Text(Array(before[lineStart...])).count + 1, message: shortened(failure.message))
+    }
+
+    /// A message, which may quote values of any length, or its beginning.
+    private static func shortened(_ message: String) -> String {
+        let longest = 4096
+        guard message.utf8.count > longest else { return message }
+        return String(message.unicodeScalars.prefix(longest)) + "…"
     }
 }

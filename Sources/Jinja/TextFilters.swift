@@ -1,74 +1,100 @@
 extension Filters {
     static let textFilters: [String: Function] = [
-        "capitalize": { _, value, _ throws(Failure) in try mapText(value, \.capitalized) },
-        "lower": { _, value, _ throws(Failure) in try mapText(value) { Text($0.string.lowercased()) } },
-        "upper": { _, value, _ throws(Failure) in try mapText(value) { Text($0.string.uppercased()) } },
-        "title": { _, value, _ throws(Failure) in try mapText(value, titled) },
-        "trim": { _, value, arguments throws(Failure) in
+        "capitalize": { rendering, value, _ throws(Failure) in
+            try mapText(value, rendering) { (text) throws(Failure) in try text.capitalized(rendering.budget) }
+        },
+        "lower": { rendering, value, _ throws(Failure) in
+            try mapText(value, rendering) { (text) throws(Failure) in try text.lowercased(rendering.budget) }
+        },
+        "upper": { rendering, value, _ throws(Failure) in
+            try mapText(value, rendering) { (text) throws(Failure) in try text.uppercased(rendering.budget) }
+        },
+        "title": { rendering, value, _ throws(Failure) in
+            try mapText(value, rendering) { (text) throws(Failure) in try titled(text, rendering.budget) }
+        },
+        "trim": { rendering, value, arguments throws(Failure) in
+            let budget = rendering.budget
             let characters = try arguments.bound(to: ["chars"], of: "trim")[0] ?? .none
-            if characters.isNone { return try mapText(value) { $0.stripped() } }
-            let scalars = try text(characters, "trim").scalars
-            return try mapText(value) { $0.stripped { scalars.contains($0) } }
+            let set = characters.isNone ? nil : try CharacterSet(try text(characters, "trim"), budget)
+            return try mapText(value, rendering) { (text) throws(Failure) in
+                try budget.work(bytes: text.utf8.count)
+                let range = set.map { text.stripped($0.contains) } ?? text.stripped()
+                return range == 0..<text.utf8.count ? text : try budget.text(text.utf8[range])
+            }
         },
         "center": { rendering, value, arguments throws(Failure) in
             let width = try arguments.bound(to: ["width"], of: "center")[0] ?? .int(80)
             return .string(
                 try TextMethod.center.call(
-                    on: try value.printed(), Arguments(positional: [width]), rendering
-                ).printed())
+                    on: try value.printed(rendering.budget), Arguments(positional: [width]), rendering
+                ).printed(rendering.budget))
         },
         "replace": { rendering, value, arguments throws(Failure) in
             let values = try arguments.bound(to: ["old", "new", "count"], of: "replace", required: 2)
             let parts = [
-                Value.string(try values[0]?.printed() ?? ""), .string(try values[1]?.printed() ?? ""),
-                values[2] ?? .none,
+                Value.string(try values[0]?.printed(rendering.budget) ?? ""),
+                .string(try values[1]?.printed(rendering.budget) ?? ""), values[2] ?? .none,
             ]
             return try TextMethod.replace.call(
-                on: try value.printed(), Arguments(positional: parts), rendering)
+                on: try value.printed(rendering.budget), Arguments(positional: parts), rendering)
         },
         "format": { rendering, value, arguments throws(Failure) in
             guard arguments.positional.isEmpty || arguments.named.isEmpty else {
-                throw Failure("can't handle positional and keyword arguments at the same time")
+                throw .type("can't handle positional and keyword arguments at the same time")
             }
-            let values: Value =
+            let values =
                 arguments.named.isEmpty
-                ? .tuple(arguments.positional) : .mapping(Mapping(arguments.named.map { ($0.name, $0.value) }))
-            return .string(try PercentFormat.apply(try value.printed(), values, rendering))
+                ? try rendering.budget.tuple(arguments.positional)
+                : try rendering.budget.mapping(named: arguments.named)
+            return .string(try PercentFormat.apply(try value.printed(rendering.budget), values, rendering))
         },
         "indent": { rendering, value, arguments throws(Failure) in
+            let budget = rendering.budget
             let values = try arguments.bound(to: ["width", "first", "blank"], of: "indent")
             let (first, blank) = (values[1]?.isTrue ?? false, values[2]?.isTrue ?? false)
             let indentation =
                 if let text = values[0]?.text { text } else {
-                    try Text(" ").repeated(max(0, values[0]?.int ?? 4), rendering)
+                    try (" " as Text).repeated(max(0, values[0]?.int ?? 4), budget)
                 }
-            let source = try text(value, "indent")
-            try rendering.spend(bytes: source.utf8.count)
-            var bytes: [UInt8] = first ? indentation.utf8 : []
-            for (i, line) in (source + "\n").lines().enumerated() {
-                if i > 0 { bytes.append(0x0A) }
-                if i > 0, blank || !line.isEmpty { bytes += indentation.utf8 }
-                bytes += line.utf8
-                try rendering.spend(bytes: bytes.count)
+            let source = try budget.text(try text(value, "indent"), "\n")
+            var (result, isFirst) = (TextBuilder(budget), true)
+            if first { try result.append(indentation) }
+            try source.forEachLine { (line) throws(Failure) in
+                try budget.step()
+                if !isFirst {
+                    try result.append(0x0A)
+                    if blank || !line.isEmpty { try result.append(indentation) }
+                }
+                isFirst = false
+                try result.append(source.utf8[line])
             }
-            return try sameKind(as: value, Text(bytes))
+            return sameKind(as: value, try result.text())
         },
-        "truncate": { _, value, arguments throws(Failure) in
+        "truncate": { rendering, value, arguments throws(Failure) in
+            let budget = rendering.budget
             let values = try arguments.bound(to: ["length", "killwords", "end", "leeway"], of: "truncate")
             let source = try text(value, "truncate")
             let end = try values[2].map { (value) throws(Failure) in try text(value, "truncate") } ?? "..."
             let (length, leeway) = (values[0]?.int ?? 255, values[3]?.int ?? 5)
             guard length >= end.count, leeway >= 0 else {
-                throw Failure("expected length >= \(end.count) and leeway >= 0, got \(length) and \(leeway)")
+                throw .value("expected length >= \(end.count) and leeway >= 0, got \(length) and \(leeway)")
             }
-            guard source.count > length + leeway else { return value }
-            let cut = source.slice(0..<length - end.count)
-            if values[1]?.isTrue ?? false { return .string(cut + end) }
-            return .string((cut.findLast(" ").map { Text(cut.utf8[..<$0]) } ?? cut) + end)
+            try budget.work(bytes: source.utf8.count)
+            guard source.count > (try Integer.sum(length, leeway)) else { return value }
+            var cut = source.bytes(0..<length - end.count)
+            if !(values[1]?.isTrue ?? false) {
+                cut = cut.lastIndex(of: UInt8(ascii: " ")).map { cut[..<$0] } ?? cut
+            }
+            var result = TextBuilder(budget)
+            try result.append(cut)
+            try result.append(end)
+            return .string(try result.text())
         },
-        "wordcount": { _, value, _ throws(Failure) in
+        "wordcount": { rendering, value, _ throws(Failure) in
+            let text = try value.printed(rendering.budget)
+            try rendering.budget.work(bytes: text.utf8.count)
             var (count, isWithinWord) = (0, false)
-            for scalar in try value.printed().scalars {
+            for scalar in text.scalars {
                 let isWord = scalar == "_" || scalar.isLetter || scalar.properties.numericType != nil
                 if isWord, !isWithinWord { count += 1 }
                 isWithinWord = isWord
@@ -76,63 +102,82 @@ extension Filters {
             return .int(count)
         },
         "e": escape, "escape": escape,
-        "forceescape": { _, value, _ throws(Failure) in .markup(try value.printed().escaped) },
-        "safe": { _, value, _ throws(Failure) in .markup(try value.printed()) },
-        "urlencode": { _, value, _ throws(Failure) in
-            if value.text == nil, let pairs = try? pairs(value) {
-                var parts: [String] = []
-                for (key, value) in pairs {
-                    parts.append(try percentEncoded(key, keeping: "") + "=" + percentEncoded(value, keeping: ""))
-                }
-                return .string(parts.joined(separator: "&").replacing("%20", with: "+"))
+        "forceescape": { rendering, value, _ throws(Failure) in
+            .markup(try value.printed(rendering.budget).escaped(rendering.budget))
+        },
+        "safe": { rendering, value, _ throws(Failure) in .markup(try value.printed(rendering.budget)) },
+        "urlencode": { rendering, value, _ throws(Failure) in
+            let budget = rendering.budget
+            var result = TextBuilder(budget)
+            guard value.text == nil, let pairs = try pairs(value, budget) else {
+                try percentEncode(value, keeping: "/", space: "%20", into: &result, budget)
+                return .string(try result.text())
             }
-            return .string(try percentEncoded(value, keeping: "/"))
+            for (i, (key, value)) in pairs.enumerated() {
+                if i > 0 { try result.append("&") }
+                try percentEncode(key, keeping: "", space: "+", into: &result, budget)
+                try result.append("=")
+                try percentEncode(value, keeping: "", space: "+", into: &result, budget)
+            }
+            return .string(try result.text())
         },
     ]
 
-    private static let escape: Function = { _, value, _ throws(Failure) in .markup(try value.escaped()) }
-
-    private static func mapText(_ value: Value, _ change: (Text) -> Text) throws(Failure) -> Value {
-        try sameKind(as: value, change(try value.printed()))
+    private static let escape: Function = { rendering, value, _ throws(Failure) in
+        .markup(try value.escaped(rendering.budget))
     }
 
-    private static func sameKind(as value: Value, _ text: Text) throws(Failure) -> Value {
-        if case .markup = value { .markup(text) } else { .string(text) }
+    private static func mapText(
+        _ value: Value, _ rendering: Rendering, _ change: (Text) throws(Failure) -> Text
+    ) throws(Failure) -> Value {
+        sameKind(as: value, try change(try value.printed(rendering.budget)))
     }
 
-    /// Words as Jinja divides them: behind space and `-`, `(`, `{`, `[`, `<`.
-    private static func titled(_ text: Text) -> Text {
-        var (result, begins) = ("", true)
-        for scalar in text.scalars {
-            result += begins ? scalar.properties.uppercaseMapping : scalar.properties.lowercaseMapping
-            begins = isSpace(scalar) || ["-", "(", "{", "[", "<"].contains(scalar)
+    private static func sameKind(as value: Value, _ text: Text) -> Value {
+        value.isMarkup ? .markup(text) : .string(text)
+    }
+
+    /// Words as Jinja divides them: after space and `-`, `(`, `{`, `[`, `<`.
+    private static func titled(_ text: Text, _ budget: Budget) throws(Failure) -> Text {
+        var begins = true
+        return try text.mapped(budget) { scalar in
+            defer {
+                begins =
+                    switch scalar {
+                    case "-", "(", "{", "[", "<": true
+                    default: isSpace(scalar)
+                    }
+            }
+            return begins ? scalar.properties.uppercaseMapping : scalar.properties.lowercaseMapping
         }
-        return Text(result)
     }
 
-    private static func pairs(_ value: Value) throws(Failure) -> [(Value, Value)]? {
+    /// The pairs of a mapping or a list of pairs; nil of anything else.
+    private static func pairs(_ value: Value, _ budget: Budget) throws(Failure) -> [(Value, Value)]? {
         if case .mapping(let mapping) = value { return mapping.entries.map { ($0.key, $0.value) } }
-        guard value.count != nil || value.typeName == "generator" else { return nil }
+        guard try value.count(budget) != nil || value.typeName == "generator" else { return nil }
         var pairs: [(Value, Value)] = []
-        for element in try value.iterated() {
-            let parts = try element.iterated()
-            guard parts.count == 2 else { throw Failure("too many or too few values for a pair") }
+        for element in try value.iterated(budget).elements {
+            let parts = try element.iterated(budget).elements
+            guard parts.count == 2 else { throw .value("too many or too few values for a pair") }
             pairs.append((parts[0], parts[1]))
         }
         return pairs
     }
 
-    private static func percentEncoded(_ value: Value, keeping kept: String) throws(Failure) -> String {
-        var result = ""
-        for byte in try value.printed().utf8 {
-            let scalar = Unicode.Scalar(byte)
-            let isPlain = byte < 0x80 && (scalar.isLetter || scalar.isDigit || "_.-~".unicodeScalars.contains(scalar))
-            if isPlain || kept.utf8.contains(byte) {
-                result.unicodeScalars.append(scalar)
-            } else {
-                result += "%" + (byte < 16 ? "0" : "") + String(byte, radix: 16, uppercase: true)
+    private static func percentEncode(
+        _ value: Value, keeping kept: Text, space: String, into result: inout TextBuilder, _ budget: Budget
+    ) throws(Failure) {
+        for byte in try value.printed(budget).utf8 {
+            switch byte {
+            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+                UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "_"), UInt8(ascii: "."), UInt8(ascii: "-"),
+                UInt8(ascii: "~"):
+                try result.append(byte)
+            case UInt8(ascii: " "): try result.append(space)
+            case _ where kept.utf8.contains(byte): try result.append(byte)
+            default: try result.append("%" + (byte < 16 ? "0" : "") + String(byte, radix: 16, uppercase: true))
             }
         }
-        return result
     }
 }

@@ -38,7 +38,10 @@ struct JinjaErrorTests {
 
     @Test func kindsTellRefusalsFromMistakes() {
         #expect(failure("{{ raise_exception('x') }}")?.kind == .raised)
-        #expect(failure("{{ x.y }}")?.kind == .runtime)
+        #expect(failure("{{ x.y }}")?.kind == .undefined)
+        #expect(failure("{{ [] + 1 }}")?.kind == .type)
+        #expect(failure("{{ 1 // 0 }}")?.kind == .value)
+        #expect(failure("{{ [].append(1) }}")?.kind == .unsafe)
         #expect(failure("{{ x. }}")?.kind == .syntax)
         #expect(failure("{% for i in range(99999) %}{% endfor %}", limits: Limits(steps: 1000))?.kind == .limit)
     }

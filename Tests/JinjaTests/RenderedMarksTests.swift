@@ -3,10 +3,11 @@ import Testing
 @testable import Jinja
 
 struct RenderedMarksTests {
-    private let messages = Value.list([
-        .mapping(Mapping([("role", .string("user")), ("content", .string("é"))], tag: 0)),
-        .mapping(Mapping([("role", .string("assistant")), ("content", .string("ok"))], tag: 1)),
-    ])
+    private let messages = Value.list(
+        List([
+            .mapping(Mapping([("role", .string("user")), ("content", .string("é"))], tag: 0)),
+            .mapping(Mapping([("role", .string("assistant")), ("content", .string("ok"))], tag: 1)),
+        ]))
 
     private func marks(_ source: String) throws -> (elements: [String], generations: [String], isHidden: Bool) {
         let rendered = try Template(source).render(["messages": messages])

@@ -25,10 +25,10 @@ struct JinjaRenderer: ConversationRenderer {
             try Template(utf8: text, name: "\(source.name) tool_use")
         }
         var variables: [String: Value] = ["documents": .none]
-        for token in source.specialTokens { variables[token.name] = .string(token.text) }
-        if let token = settings.bosToken { variables["bos_token"] = .string(token) }
-        if let token = settings.eosToken { variables["eos_token"] = .string(token) }
-        if let date = settings.dateString { variables["date_string"] = .string(date) }
+        for token in source.specialTokens { variables[token.name] = .string(Text(token.text)) }
+        if let token = settings.bosToken { variables["bos_token"] = .string(Text(token)) }
+        if let token = settings.eosToken { variables["eos_token"] = .string(Text(token)) }
+        if let date = settings.dateString { variables["date_string"] = .string(Text(date)) }
         for (name, value) in more { variables[name] = .bool(value) }
         if case .object(let members) = settings.variables {
             for (name, value) in members { variables[name] = value.jinja }
@@ -85,7 +85,7 @@ struct JinjaRenderer: ConversationRenderer {
         _ messages: some Collection<Message>, _ tools: JSONText?, addGenerationPrompt: Bool
     ) throws(TemplateError) -> Template.Rendered {
         var variables = variables
-        variables["messages"] = .list(messages.enumerated().map { $1.jinja(tag: $0, form) })
+        variables["messages"] = .list(List(messages.enumerated().map { $1.jinja(tag: $0, form) }))
         variables["tools"] = tools?.jinja ?? Value.none
         variables["add_generation_prompt"] = .bool(addGenerationPrompt)
         do {

@@ -16,17 +16,17 @@ extension Message {
     ///
     /// - Parameter tag: What the message is known by in `RenderedMarks`.
     func jinja(tag: Int, _ form: MessageForm) -> Value {
-        var members: [(Text, Value)] = [("role", .string(role.rawValue))]
+        var members: [(Text, Value)] = [("role", .string(Text(role.rawValue)))]
         members.append(("content", form.contentIsParts ? contentParts : .string(Text(content))))
         if let reasoning { members.append((Text(form.reasoningKey), .string(Text(reasoning)))) }
         for field in fields { members.append((Text(field.name), field.value.jinja)) }
-        return .mapping(Mapping(texts: members, tag: tag))
+        return .mapping(Mapping(members, tag: tag))
     }
 
     /// The content as the chat completions API has it in parts: one of text, or none.
     private var contentParts: Value {
-        if content.isEmpty { return .list([]) }
-        return .list([.mapping(Mapping(texts: [("type", .string("text")), ("text", .string(Text(content)))]))])
+        if content.isEmpty { return .list(List([])) }
+        return .list(List([.mapping(Mapping([("type", .string("text")), ("text", .string(Text(content)))]))]))
     }
 }
 
@@ -34,9 +34,9 @@ extension JSONText {
     /// The value as templates see it.
     var jinja: Value {
         switch self {
-        case .object(let members): .mapping(Mapping(texts: members.map { (Text($0.0), $0.1.jinja) }))
-        case .array(let elements): .list(elements.map(\.jinja))
-        case .string(let text): .string(text)
+        case .object(let members): .mapping(Mapping(members.map { (Text($0.0), $0.1.jinja) }))
+        case .array(let elements): .list(List(elements.map(\.jinja)))
+        case .string(let text): .string(Text(text))
         case .int(let value): .int(value)
         case .number(let value): .float(value)
         case .bool(let value): .bool(value)

@@ -1,14 +1,26 @@
 @preconcurrency import Glibc
 
 /// A thread that runs a closure, with all signals blocked: those are the main thread's.
+///
+/// Its stack has a size of its own, whatever `ulimit -s` says: renderings of templates, which bound their use of the
+/// stack by what threads have by default, begin with most of it left.
 public struct WorkerThread: Sendable {
+    /// Bytes of address space, of which only what is used takes memory.
+    private static let stackSize = 16 << 20
+
     private let handle: pthread_t
 
     public init(_ body: @escaping @Sendable () -> Void) throws(WorkerThreadError) {
+        var attributes = pthread_attr_t()
+        var code = pthread_attr_init(&attributes)
+        guard code == 0 else { throw WorkerThreadError(code: code) }
+        defer { pthread_attr_destroy(&attributes) }
+        code = pthread_attr_setstacksize(&attributes, Self.stackSize)
+        guard code == 0 else { throw WorkerThreadError(code: code) }
         let start = Unmanaged.passRetained(ThreadStart(body))
         var handle = pthread_t()
-        let code = pthread_create(
-            &handle, nil,
+        code = pthread_create(
+            &handle, &attributes,
             { argument in
                 guard let argument else { return nil }
                 var signals = sigset_t()
