@@ -1,7 +1,8 @@
 # The doors to everything. Each is a script of its own, for machines without make.
-.PHONY: demo test test-mpi test-faults test-cache test-hosts test-tokenizers test-gguf test-tensorboard fuzz lint format bench bench-preprocess bench-large-records bench-tokenize bench-target bench-plan bench-8b bench-ranks bench-cache bench-train bench-memory bench-dtypes bench-recipe fixtures
+.PHONY: demo install test test-mpi test-faults test-cache test-hosts test-tokenizers test-gguf test-tensorboard fuzz lint format bench bench-preprocess bench-large-records bench-tokenize bench-target bench-plan bench-8b bench-ranks bench-cache bench-train bench-memory bench-dtypes bench-recipe fixtures
 
 demo:     ; @scripts/demo.sh
+install:  ; @scripts/install.sh
 test:     ; @scripts/test.sh
 test-mpi: ; @scripts/test-mpi.sh
 test-tensorboard: ; @scripts/test-tensorboard.sh

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Makes this machine ready to build Eyrie: installs the system packages that are missing and finds the Swift toolchain.
-# Does nothing where all is there. Other scripts source it and get `root`, `state`, `python`, say, fail and trainer.
+# Does nothing where all is there, and installs nothing where EYRIE_NO_INSTALL is set or with --no-install: then it says
+# what is missing. Other scripts source it and get `root`, `state`, `python`, say, fail and trainer.
 
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -36,6 +37,10 @@ install_packages() {
         grep -qx "$package installed" <<<"$installed" || missing+=("$package")
     done
     [ ${#missing[@]} -gt 0 ] || return 0
+    if [ -n "${EYRIE_NO_INSTALL:-}" ]; then
+        fail "system packages are missing, and EYRIE_NO_INSTALL is set:
+  apt-get update && apt-get install -y --no-install-recommends ${missing[*]}"
+    fi
 
     if [ "$(id -u)" -ne 0 ]; then
         if ! command -v sudo >/dev/null || ! { sudo -n true 2>/dev/null || [ -t 0 ]; }; then
@@ -90,6 +95,7 @@ trainer() {
     mpirun "${options[@]}" -n "$count" "${programs:-$root/.build/release}/Trainer" "$@"
 }
 
+if [ "${BASH_SOURCE[0]}" = "$0" ] && [ "${1:-}" = --no-install ]; then EYRIE_NO_INSTALL=1; fi
 install_packages
 find_swift
 if [ "${BASH_SOURCE[0]}" = "$0" ]; then
