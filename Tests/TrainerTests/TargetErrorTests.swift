@@ -22,6 +22,35 @@ struct TargetErrorTests {
         }
     }
 
+    /// Published Qwen3-0.6B and 1.7B have the head beside the embeddings that it is tied to.
+    @Test(arguments: [
+        ("gemma3-text", "lm_head"), ("gemma3-nested", "lm_head"), ("gemma3-nested", "language_model.lm_head"),
+        ("llama-tied-bias", "lm_head"), ("llama", "lm_head.extra"), ("llama-tied-bias", "lm_head.extra"),
+    ])
+    func aHeadBesideTiedEmbeddingsIsIgnored(family: String, head: String) throws {
+        try withTemporaryDirectory { directory in
+            let source = Fixtures.folder.appending(path: "targets/\(family)").path
+            for (from, to) in [("config.json", "config.json"), ("model.safetensors", "whole.safetensors")] {
+                try FileManager.default.copyItem(atPath: "\(source)/\(from)", toPath: "\(directory)/\(to)")
+            }
+            let name = "\(head).weight"
+            var writer = try SafetensorsWriter(
+                "\(directory)/head.safetensors", [.init(name: name, type: .float32, shape: [2, 2])])
+            try writer.append([1, 2, 3, 4] as [Float])
+            try writer.finish()
+            let names = try SafetensorsFile("\(source)/model.safetensors").tensors.keys
+            let files = names.map { "\"\($0)\": \"whole.safetensors\"" } + ["\"\(name)\": \"head.safetensors\""]
+            let index = "{\"weight_map\": {\(files.joined(separator: ", "))}}"
+            try writeFile("\(directory)/model.safetensors.index.json", index.utf8)
+            func load() throws {
+                _ = try TargetModelRegistry.load(directory, communicator: SingleProcess(), positions: 8)
+            }
+            guard head.hasSuffix(".extra") else { return try load() }
+            let error = #expect(throws: WeightsError.self, performing: load)
+            #expect("\(try #require(error))".contains("is no part of the model"))
+        }
+    }
+
     private func edit(_ directory: String, _ old: String, _ new: String) throws {
         let path = "\(directory)/config.json"
         let text = String(decoding: try readFile(path), as: UTF8.self)
@@ -65,7 +94,7 @@ struct TargetErrorTests {
             "'spiral', supported are default, linear, llama3, yarn, longrope, dynamic"
         ),
         (#""hidden_act": "silu""#, #""hidden_act": "relu""#, "key 'hidden_act' is 'relu', supported is silu"),
-        (#""vocab_size": 256"#, #""vocab_size": -1"#, "key 'vocab_size' is -1, should be above 0"),
+        (#""vocab_size": 256"#, #""vocab_size": -1"#, "key 'vocab_size' is -1, should be 1 to 16777216"),
         (
             #""num_key_value_heads": 2"#, #""num_key_value_heads": 3"#,
             "key 'num_key_value_heads' is 3, should divide num_attention_heads, 4"
@@ -73,7 +102,7 @@ struct TargetErrorTests {
         (#""hidden_size": 32"#, #""hidden_size": "32""#, "key 'hidden_size' is a string, should be an integer"),
         (
             #""vocab_size": 256"#, #""vocab_size": 4294967296"#,
-            "key 'vocab_size' is 4294967296, should be below 2147483648"
+            "key 'vocab_size' is 4294967296, should be 1 to 16777216"
         ),
         (#""rms_norm_eps": 1e-05"#, #""rms_norm_eps": -1"#, "key 'rms_norm_eps' is -1.0, should be at least 0"),
         (

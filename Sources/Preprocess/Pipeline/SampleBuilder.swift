@@ -30,6 +30,7 @@ final class SampleBuilder {
     private let markers: ThoughtMarkers
     private let check: TurnCheck?
     private let comparesTurns: Bool
+    private let hasTokensBeyondVocabulary: Bool
     private let encoded = EncodedText()
     private var text = RenderedText()
     /// Whether the text built last has no room for an answer within the most tokens.
@@ -40,6 +41,7 @@ final class SampleBuilder {
     init(_ tokenizer: Tokenizer, _ format: ChatFormat, _ fit: TemplateFit, _ settings: Settings) throws {
         encoder = tokenizer.makeEncoder()
         let renderer = try format.makeRenderer()
+        hasTokensBeyondVocabulary = tokenizer.vocabSize > settings.vocabSize
         self.renderer = renderer
         spanFinder = format.entry.map(AssistantSpanFinder.init)
         self.settings = settings
@@ -184,6 +186,7 @@ final class SampleBuilder {
             }
         }
         let made = try settings.overflow.fit(sample, settings.maxLength)
+        if hasTokensBeyondVocabulary { try expectTokensOfVocabulary(made) }
         let kept = made.filter { $0.supervisedCount >= settings.minLossTokens }
         let isCut = made.count == 1 && made[0].inputIDs.count < sample.inputIDs.count
         guard !kept.isEmpty else {
@@ -192,6 +195,12 @@ final class SampleBuilder {
             throw Rejection(.tooFewLossTokens, "\(most)\(cut), should be \(settings.minLossTokens) or more")
         }
         return MadeRow(samples: kept, truncated: isCut ? 1 : 0, leftOut: made.count - kept.count)
+    }
+
+    /// Refuses tokens that the tokenizer has and the model's embeddings lack, as those of images.
+    private func expectTokensOfVocabulary(_ samples: [Sample]) throws(Rejection) {
+        guard let stray = samples.lazy.flatMap(\.inputIDs).first(where: { $0 >= settings.vocabSize }) else { return }
+        throw Rejection(.badTokens, "token \(stray) is not below the model's vocabulary, \(settings.vocabSize)")
     }
 
     /// Which of the first `count` tokens are supervised: those that begin within a span.

@@ -9,22 +9,16 @@ struct TargetText: Sendable {
     let specialTokens: [(name: String, id: Int32)]
 
     /// - Parameter endOfTurn: The text of the token that ends a turn; nil if that isn't known.
-    /// - Throws: `JSONError` or `FileError` that name the file and the key; `StoreError` if the tokenizer's ids don't
-    ///   fit the model's vocabulary.
+    /// - Throws: `JSONError` or `FileError` that name the file and the key; `StoreError` if a special token isn't in the
+    ///   model's vocabulary. Other tokens may be beyond it, as padding and images often are: they matter to texts that
+    ///   have them.
     init(_ model: ModelFiles, _ tokenizer: Tokenizer, endOfTurn: String?) throws {
         self.tokenizer = tokenizer
-        let config = try model.json("config.json")?.root
-        // Models that also see or hear keep the language model's part apart.
-        let language = config?["text_config"] ?? config
-        vocabSize = try language.map { try $0.int("vocab_size") } ?? tokenizer.vocabSize
-        guard tokenizer.vocabSize <= vocabSize else {
-            throw StoreError(
-                model.name(of: "config.json"),
-                "key 'vocab_size' is \(vocabSize), should be at least \(tokenizer.vocabSize), the tokenizer's")
-        }
-        var ends = tokenizer.eosID.map { [Int($0)] } ?? []
-        ends += try Self.ids(language?["eos_token_id"])
-        ends += try Self.ids(model.json("generation_config.json")?.root["eos_token_id"])
+        let config = try model.json("config.json")
+        vocabSize =
+            try config.map { file throws(JSONError) in try ModelConfiguration.vocabSize(file) } ?? tokenizer.vocabSize
+        let generation = try model.json("generation_config.json")
+        let ends = try (tokenizer.eosID.map { [Int($0)] } ?? []) + ModelConfiguration.endTokens(config, generation)
         var tokens = tokenizer.bosID.map { [("bos", Int($0))] } ?? []
         for id in ends where !tokens.contains(where: { $0.0 != "bos" && $0.1 == id }) {
             let count = tokens.count { $0.0 != "bos" }
@@ -44,11 +38,5 @@ struct TargetText: Sendable {
             throw StoreError(directory, "its \(stray.0) token is \(stray.1), should be below \(vocabSize)")
         }
         return tokens.map { (name: $0.0, id: Int32($0.1)) }
-    }
-
-    private static func ids(_ node: JSONNode?) throws(JSONError) -> [Int] {
-        guard let node else { return [] }
-        guard node.value.kind == .array else { return [try node.asInt()] }
-        return try node.elements.map { (element) throws(JSONError) in try element.asInt() }
     }
 }

@@ -39,7 +39,9 @@ struct GGUFConfiguration {
         ]
         if let theta = value("rope.freq_base")?.double { members.append(("rope_theta", .number(theta))) }
         if let turned = value("rope.dimension_count")?.int, turned != headDim {
-            members.append(("partial_rotary_factor", .number(Double(turned) / Double(headDim))))
+            throw JSONError(
+                "key '\(architecture).rope.dimension_count' is \(turned), supported is a head's size, \(headDim)",
+                at: file.path)
         }
         if let scaling = try scaling() { members.append(("rope_scaling", scaling)) }
         members += family.modelType == "gemma3_text" ? try gemma(hidden / heads, headDim) : llama(family.modelType)

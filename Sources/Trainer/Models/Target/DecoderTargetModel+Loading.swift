@@ -31,7 +31,7 @@ extension DecoderTargetModel {
                 ? embedding.weight : try shard.vocabularyRows(shard.names.head),
             bias: nil)
         let (names, isTied) = (shard.names, description.tiesWordEmbeddings)
-        try plan.expectNoOthers { names.isIgnored($0) || isTied && $0 == names.head }
+        try plan.expectNoOthers { names.isIgnored($0) || isTied && $0 == "\(names.head).weight" }
     }
 }
 

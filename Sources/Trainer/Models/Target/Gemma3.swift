@@ -17,11 +17,10 @@ enum Gemma3 {
         description.attentionScale = 1 / Float(scalar).squareRoot()
         description.hasQKVBias = configuration.attentionBias
         description.hasOutputBias = configuration.attentionBias
-        let localTheta = try configuration.positive("rope_local_base_freq", default: 10_000)
-        description.rotations.append(
-            try RotaryScaling(configuration.rope.unscaled(theta: localTheta), headDim: configuration.headDim))
+        description.rotations.append(try RotaryScaling(configuration.slidingRope, headDim: configuration.headDim))
         let window = try configuration.size("sliding_window") ?? 4096
-        let pattern = try configuration.size("sliding_window_pattern") ?? 6
+        let pattern =
+            try configuration.size("sliding_window_pattern") ?? configuration.size("_sliding_window_pattern") ?? 6
         let isLocal = try configuration.layerTypes(["full_attention": false, "sliding_attention": true]) { layer in
             !(layer + 1).isMultiple(of: pattern)
         }

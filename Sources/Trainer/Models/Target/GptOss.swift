@@ -9,7 +9,7 @@ enum GptOss {
         description.hasOutputBias = configuration.attentionBias
         description.hasSinks = true
         description.gate = .clamped(limit: Float(try configuration.positive("swiglu_limit", default: 7)))
-        let count = try configuration.requiredSize("num_local_experts")
+        let count = try configuration.expertCount()
         let experts = DecoderDescription.Experts(
             count: count, perToken: try configuration.expertsPerToken(of: count, default: 4),
             intermediateSize: configuration.intermediateSize, weighting: .softmax(renormalized: true),

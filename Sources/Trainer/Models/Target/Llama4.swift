@@ -9,7 +9,7 @@ enum Llama4 {
         var description = try DecoderDescription(configuration)
         description.feedForwardName = "feed_forward"
         description.hasInterleavedRotation = true
-        let count = try configuration.requiredSize("num_local_experts")
+        let count = try configuration.expertCount()
         let experts = DecoderDescription.Experts(
             count: count, perToken: try configuration.expertsPerToken(of: count, default: 1),
             intermediateSize: configuration.intermediateSize, weighting: .sigmoidOfInput, routerName: "router",

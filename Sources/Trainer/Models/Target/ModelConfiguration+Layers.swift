@@ -56,6 +56,14 @@ extension ModelConfiguration {
         return value
     }
 
+    /// The experts of a layer: `num_local_experts`, or `num_experts` as transformers 4 wrote it for some families.
+    func expertCount() throws(JSONError) -> Int {
+        guard let count = try size("num_local_experts") ?? size("num_experts") else {
+            return try text.int("num_local_experts")
+        }
+        return count
+    }
+
     /// The experts that a token goes to, of `count`.
     func expertsPerToken(of count: Int, default: Int? = nil) throws(JSONError) -> Int {
         let node = text["num_experts_per_tok"] ?? text["experts_per_token"]

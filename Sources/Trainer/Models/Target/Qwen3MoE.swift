@@ -8,7 +8,7 @@ enum Qwen3MoE {
         let hasWindow = try configuration.text.bool("use_sliding_window", default: false)
         let window = try hasWindow ? configuration.size("sliding_window") : nil
         let text = configuration.text
-        let count = try configuration.requiredSize("num_experts")
+        let count = try configuration.expertCount()
         let experts = DecoderDescription.Experts(
             count: count, perToken: try configuration.expertsPerToken(of: count),
             intermediateSize: try configuration.requiredSize("moe_intermediate_size"),

@@ -1,4 +1,7 @@
 /// How positions turn a head: `rope_theta` and `rope_scaling`, or transformers 5's `rope_parameters`.
+///
+/// Where a configuration has both spellings, what counts is what transformers 5 makes of it: `rope_scaling` before
+/// `rope_parameters` unless it is empty, and within either its `rope_theta` before the one beside it.
 public struct RopeConfiguration: Sendable {
     public let theta: Double
     /// The kind of scaling: "default" for none.
@@ -16,12 +19,51 @@ public struct RopeConfiguration: Sendable {
     private let flags: [String: Bool]
     private let path: String
 
+    /// Keys of `rope_parameters` in families whose kinds of layers have rotations of their own.
+    private static let kinds = (full: "full_attention", sliding: "sliding_attention")
+
+    /// The rotation of layers that see the whole sequence, or of all.
     init(_ root: JSONNode, _ defaults: ModelDefaults, maxPositionEmbeddings: Int) throws(JSONError) {
-        let scaling = try (root["rope_scaling"] ?? root["rope_parameters"])?.asObject()
-        theta = try (root["rope_theta"] ?? scaling?["rope_theta"])?.asDouble() ?? defaults.ropeTheta
+        let nested = try Self.nested(root, defaults)
+        let own = try nested == nil ? Self.nonEmpty(root["rope_parameters"]) : nested?[Self.kinds.full]?.asObject()
+        let scaling = try Self.nonEmpty(root["rope_scaling"]) ?? own
+        // Where kinds are named, `rope_scaling` is put into the rotation of full attention, whose base stays.
+        let theta = scaling?["rope_theta"] ?? (nested == nil ? nil : own?["rope_theta"]) ?? root["rope_theta"]
+        try self.init(root, scaling, theta: theta?.asDouble() ?? defaults.ropeTheta, defaults, maxPositionEmbeddings)
+    }
+
+    /// The rotation of layers with a sliding window, in families that have two: `rope_parameters.sliding_attention`, or
+    /// `rope_local_base_freq` without scaling.
+    init(sliding root: JSONNode, _ defaults: ModelDefaults, maxPositionEmbeddings: Int) throws(JSONError) {
+        let scaling = try Self.nested(root, defaults)?[Self.kinds.sliding]?.asObject()
+        let theta = scaling?["rope_theta"] ?? root["rope_local_base_freq"]
+        try self.init(
+            root, scaling, theta: theta?.asDouble() ?? defaults.localRopeTheta ?? defaults.ropeTheta, defaults,
+            maxPositionEmbeddings)
+    }
+
+    /// `rope_parameters`, if it has a rotation for each kind of layer.
+    private static func nested(_ root: JSONNode, _ defaults: ModelDefaults) throws(JSONError) -> JSONNode? {
+        guard defaults.localRopeTheta != nil, let node = try nonEmpty(root["rope_parameters"]) else { return nil }
+        return node[kinds.full] != nil || node[kinds.sliding] != nil ? node : nil
+    }
+
+    private static func nonEmpty(_ node: JSONNode?) throws(JSONError) -> JSONNode? {
+        guard let object = try node?.asObject(), !object.members.isEmpty else { return nil }
+        return object
+    }
+
+    private init(
+        _ root: JSONNode, _ scaling: JSONNode?, theta: Double, _ defaults: ModelDefaults, _ maxPositionEmbeddings: Int
+    ) throws(JSONError) {
+        self.theta = theta
         type = try (scaling?["rope_type"] ?? scaling?["type"])?.asString() ?? "default"
-        partialRotaryFactor =
-            try (root["partial_rotary_factor"] ?? scaling?["partial_rotary_factor"])?.asDouble() ?? 1
+        let factor = try (scaling?["partial_rotary_factor"] ?? root["partial_rotary_factor"])?.asDouble() ?? 1
+        // transformers knows the key only of some families; others turn whole heads, whatever it says.
+        partialRotaryFactor = defaults.turnsPartOfHead ? factor : 1
+        guard factor == 1 || defaults.turnsPartOfHead || type == "default" else {
+            throw root.error("has partial_rotary_factor \(factor) with rope type '\(type)', which isn't supported")
+        }
         self.maxPositionEmbeddings = maxPositionEmbeddings
         originalMaxPositionEmbeddings = try root["original_max_position_embeddings"]?.asInt()
         var (parameters, lists): ([String: Double], [String: [Double]]) = ([:], [:])
@@ -30,7 +72,7 @@ public struct RopeConfiguration: Sendable {
             switch node.value.kind {
             case .array: lists[key] = try node.elements.map { element throws(JSONError) in try element.asDouble() }
             case .boolean: flags[key] = node.value.bool
-            case .object: throw node.error("is an object: parameters for each kind of layer aren't supported")
+            case .object: throw node.error("is an object: a rotation for each kind of layer isn't supported here")
             case .string where !["rope_type", "type"].contains(key): parameters[key] = try node.asDouble()
             default: parameters[key] = node.value.double
             }
@@ -43,20 +85,6 @@ public struct RopeConfiguration: Sendable {
             throw JSONError(
                 "key 'partial_rotary_factor' is \(partialRotaryFactor), should be above 0 and at most 1", at: path)
         }
-    }
-
-    /// A rotation without scaling that differs in its base alone.
-    public func unscaled(theta: Double) -> RopeConfiguration { RopeConfiguration(self, theta: theta) }
-
-    private init(_ other: RopeConfiguration, theta: Double) {
-        self.theta = theta
-        type = "default"
-        partialRotaryFactor = other.partialRotaryFactor
-        maxPositionEmbeddings = other.maxPositionEmbeddings
-        originalMaxPositionEmbeddings = other.originalMaxPositionEmbeddings
-        (parameters, lists, flags) = ([:], [:], [:])
-        scaling = nil
-        path = other.path
     }
 
     /// A number of the scaling that must be there, and above 0.

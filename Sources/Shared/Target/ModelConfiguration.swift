@@ -20,13 +20,16 @@ public struct ModelConfiguration: Sendable {
     public let maxPositionEmbeddings: Int
     public let rmsNormEpsilon: Double
     public let hiddenActivation: String
+    /// The rotation of all layers, or of those that see the whole sequence.
     public let rope: RopeConfiguration
+    /// The rotation of layers with a sliding window in families that have two; else nobody asks for it.
+    public let slidingRope: RopeConfiguration
     public let attentionBias: Bool
     public let mlpBias: Bool
     public let tieWordEmbeddings: Bool
     public let initializerRange: Double
     public let bosTokenID: Int?
-    /// Usually one; Llama 3 has several.
+    /// Tokens that end a text; Llama 3 has several.
     public let eosTokenIDs: [Int]
     public let padTokenID: Int?
 
@@ -53,16 +56,13 @@ public struct ModelConfiguration: Sendable {
             (node: JSONNode) throws(JSONError) -> String in
             try node.asString()
         }
-        modelType = try text.string("model_type", default: "")
+        modelType = try Self.modelType(file)
         let defaults = ModelDefaults.of(modelType)
         hiddenSize = try Self.positive(text, "hidden_size")
         intermediateSize = try Self.positive(text, "intermediate_size")
         numHiddenLayers = try Self.positive(text, "num_hidden_layers")
         numAttentionHeads = try Self.positive(text, "num_attention_heads", default: defaults.numAttentionHeads)
-        vocabSize = try Self.positive(text, "vocab_size", default: defaults.vocabSize)
-        guard Self.vocabSizes.contains(vocabSize) else {
-            throw try text.required("vocab_size").error("is \(vocabSize), should be \(Self.vocabSizes.words)")
-        }
+        vocabSize = try Self.vocabSize(text, defaults)
         let kvHeads = try text.int("num_key_value_heads", default: defaults.numKeyValueHeads ?? numAttentionHeads)
         guard kvHeads > 0, numAttentionHeads.isMultiple(of: kvHeads) else {
             throw try text.required("num_key_value_heads").error(
@@ -82,15 +82,43 @@ public struct ModelConfiguration: Sendable {
         hiddenActivation =
             try (text["hidden_activation"] ?? text["hidden_act"])?.asString() ?? defaults.hiddenActivation
         rope = try RopeConfiguration(text, defaults, maxPositionEmbeddings: maxPositionEmbeddings)
+        slidingRope = try RopeConfiguration(sliding: text, defaults, maxPositionEmbeddings: maxPositionEmbeddings)
         attentionBias = try text.bool("attention_bias", default: defaults.attentionBias)
         mlpBias = try text.bool("mlp_bias", default: false)
         tieWordEmbeddings =
             try (text["tie_word_embeddings"] ?? file.root["tie_word_embeddings"])?.asBool()
             ?? defaults.tieWordEmbeddings
         initializerRange = try text.double("initializer_range", default: 0.02)
-        bosTokenID = try (text["bos_token_id"] ?? file.root["bos_token_id"])?.asInt()
-        padTokenID = try (text["pad_token_id"] ?? file.root["pad_token_id"])?.asInt()
-        eosTokenIDs = try Self.oneOrMany(file.root["eos_token_id"] ?? text["eos_token_id"])
+        bosTokenID = try Self.tokens(text["bos_token_id"] ?? file.root["bos_token_id"]).first
+        padTokenID = try Self.tokens(text["pad_token_id"] ?? file.root["pad_token_id"]).first
+        eosTokenIDs = try Self.endTokens(file, nil)
+    }
+
+    /// The vocabulary's size alone, of a model whose other keys may be those of a family that isn't supported.
+    ///
+    /// - Throws: `JSONError` that names the key, or `text_config` where it isn't there.
+    public static func vocabSize(_ file: JSONFile) throws(JSONError) -> Int {
+        let text = text(file)
+        return try vocabSize(text, ModelDefaults.of(modelType(file)))
+    }
+
+    /// The tokens that end a text: those that a model's `config.json` names, for the whole model or its text part, and
+    /// then those that its `generation_config.json` adds, each once.
+    public static func endTokens(_ config: JSONFile?, _ generation: JSONFile?) throws(JSONError) -> [Int] {
+        var ids: [Int] = []
+        for node in [config?.root, config?.root["text_config"], generation?.root] {
+            for id in try tokens(node?["eos_token_id"]) where !ids.contains(id) { ids.append(id) }
+        }
+        return ids
+    }
+
+    /// The ids of `bos_token_id` and its like, in a `config.json` or a `generation_config.json`: one, several or none.
+    ///
+    /// Negative ones stand for none.
+    public static func tokens(_ node: JSONNode?) throws(JSONError) -> [Int] {
+        guard let node else { return [] }
+        let nodes = node.value.kind == .array ? node.elements : [node]
+        return try nodes.map { element throws(JSONError) in try element.asInt() }.filter { $0 >= 0 }
     }
 
     /// The keys of the text model, for what only some families have.
@@ -114,9 +142,19 @@ public struct ModelConfiguration: Sendable {
         return value
     }
 
-    private static func oneOrMany(_ node: JSONNode?) throws(JSONError) -> [Int] {
-        guard let node else { return [] }
-        guard node.value.kind == .array else { return [try node.asInt()] }
-        return try node.elements.map { (element) throws(JSONError) in try element.asInt() }
+    private static func vocabSize(_ text: JSONNode, _ defaults: ModelDefaults) throws(JSONError) -> Int {
+        guard let node = text["vocab_size"] else {
+            guard let size = defaults.vocabSize else { return try text.int("vocab_size") }
+            return size
+        }
+        let size = try node.asInt()
+        guard vocabSizes.contains(size) else { throw node.error("is \(size), should be \(vocabSizes.words)") }
+        return size
+    }
+
+    /// The family that has the defaults; of a model of text and images, that of its text part.
+    private static func modelType(_ file: JSONFile) throws(JSONError) -> String {
+        let name = try file.root.string("model_type", default: "")
+        return try file.root["text_config"]?.string("model_type", default: name + "_text") ?? name
     }
 }
