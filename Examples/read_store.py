@@ -110,7 +110,7 @@ class Store:
     def mapping(self, size):
         """The target's ids of a draft vocabulary, ascending."""
         if size not in self.manifest["draft_vocab_sizes"]:
-            return derive(self.counts(), self.manifest["special_tokens"].values(), size)
+            return derive(self.counts(), (token["id"] for token in self.manifest["special_tokens"]), size)
         reader = Reader(self.content(f"mapping/{size:010}"))
         assert reader.varints(2) == [self.manifest["vocab_size"], size]
         ids, following = [], 0

@@ -246,9 +246,14 @@ check "a target larger than this machine is planned for" plans
 check "a target that memory doesn't have room for is refused before it is read" \
     refuses "GB available" train 2 "$scratch/refused" --target-model-path "$vast"
 check "an evaluation of such a target too" refuses "GB available" trainer 1 measure --target-model-path "$vast"
-check "a store of another target's tokens is refused" \
-    refuses "was built for a vocabulary of" train 2 "$scratch/refused" \
+check "a store for another vocabulary's size is refused" \
+    refuses "whose vocabulary has" train 2 "$scratch/refused" \
     --target-model-path "$root/fixtures/tokenizers/smollm2"
+cp -r "$model" "$scratch/other-tokenizer"
+sed -i 's/"content": "<|im_start|>"/"content": "<|start|>"/' "$scratch/other-tokenizer/tokenizer.json"
+check "a store of another tokenizer's tokens is refused, though the sizes are equal" \
+    refuses "has tokens of another tokenizer: that of $model" train 2 "$scratch/refused" \
+    --target-model-path "$scratch/other-tokenizer"
 
 dies() {
     local launcher

@@ -48,7 +48,7 @@ import Testing
             let end = try ProgramRun("Preprocess", [command.name] + words).finish()
             return (end.code, end.errors)
         }
-        #expect(try run(BuildCommand.command, "--max-length", "\(BuildOptions.lengths.upperBound)").code == 0)
+        #expect(try run(BuildCommand.command, "--max-length", "\(BuildSettings.lengths.upperBound)").code == 0)
         for option in command.options where option.takesValue {
             let dates = option.name == "--date-string" ? Self.dates : []
             for value in (option.isNumeric ? Self.numbers : Self.texts) + dates {

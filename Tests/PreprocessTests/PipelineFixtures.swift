@@ -33,8 +33,8 @@ func byteManifest(_ paths: [String]) throws -> StoreManifest {
     layout.blockBytes = 2048
     layout.rankTokens = 4000
     return StoreManifest(
-        files: try StoreLocation.files(paths), settings: [.init("max length", "none")], vocabSize: 257,
-        specialTokens: [("end of turn", 256)], layout: layout)
+        files: try StoreLocation.files(paths), vocabSize: 257,
+        specialTokens: [SpecialToken(.endOfTurn, "", id: 256)], layout: layout)
 }
 
 @discardableResult

@@ -27,7 +27,7 @@ struct RankTests {
         setting: String = "none"
     ) throws -> RankExchange {
         var manifest = try byteManifest([data])
-        manifest.settings = [.init("max length", setting)]
+        manifest.derived = [.init("max length", setting)]
         return RankExchange(
             LaunchedRank(rank: rank, count: count, launch: "x"), store: path, request: try RankRequest(manifest),
             patience: patience)

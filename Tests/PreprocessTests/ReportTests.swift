@@ -108,7 +108,7 @@ struct StoreCommandTests {
         let choice = ["diff", "--cache-dir", cache, "--train-data-path", first, "--other-data-path"]
         #expect(try run(choice + [first]).code == 0)
         let end = try run(choice + [second])
-        #expect(end.code == 1 && end.output.contains("setting max length: 2048 -> 64"), "\(end.output)")
+        #expect(end.code == 1 && end.output.contains("setting --max-length: 2048 -> 64"), "\(end.output)")
         #expect(end.output.contains("samples are only in the first\n  row-0\n"))
         #expect(end.output.contains("tokens from 64 on"))
         let mask = try build(lines, "mask.jsonl", ["--ignore-token", "<|im_end|>"])

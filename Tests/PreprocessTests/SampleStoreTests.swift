@@ -38,8 +38,8 @@ func storeRecords(_ count: Int, seed: UInt64 = 1, vocabSize: Int = 1000) -> [Sou
 func storeManifest(layout: StoreLayout = smallLayout) -> StoreManifest {
     StoreManifest(
         files: [.init(path: "/data.jsonl", status: FileStatus(size: 10, modifiedNanoseconds: 20, inode: 30))],
-        settings: [.init("max length", "90"), .init("template", "qwen 00ff")], vocabSize: 1000,
-        specialTokens: [("bos", 1), ("end of turn", 999)], layout: layout)
+        derived: [.init("max length", "90"), .init("template", "qwen 00ff")], vocabSize: 1000,
+        specialTokens: [SpecialToken(.bos, "<s>", id: 1), SpecialToken(.endOfTurn, "</s>", id: 999)], layout: layout)
 }
 
 /// Groups and blocks small enough that a test has many.
@@ -241,7 +241,7 @@ struct SampleStoreTests {
             #expect(try SampleStoreWriter(path: path, manifest: storeManifest()).recordsDone > 0)
         }
         var manifest = storeManifest()
-        manifest.settings[0].value = "91"
+        manifest.derived[0].value = "91"
         #expect(try SampleStoreWriter(path: path, manifest: manifest).recordsDone == 0)
     }
 
@@ -344,7 +344,7 @@ struct SampleStoreTests {
     @Test func saysWhatChanged() {
         let old = storeManifest()
         var new = old
-        new.settings = [.init("max length", "91"), .init("template", "qwen 00ff")]
+        new.derived = [.init("max length", "91"), .init("template", "qwen 00ff")]
         new.layout.compressionLevel = 9
         #expect(old.changes(to: new) == ["max length: 90 -> 91", "compression level: 3 -> 9"])
         #expect(old.changes(to: old).isEmpty)

@@ -108,11 +108,11 @@ struct StoreFormatTests {
         for name in names {
             #expect(Self.document.range(of: "\\b\(name)\\b", options: .regularExpression) != nil, "\(name)")
         }
-        for setting in store.manifest.settings {
-            #expect(Self.document.contains("| `\(setting.name)` |"), "\(setting)")
+        for name in BuildSettings.names.map({ $0.dropFirst(2) }) + store.manifest.derived.map({ $0.name[...] }) {
+            #expect(Self.document.contains("| `\(name)` |"), "\(name)")
         }
-        for token in store.manifest.specialTokens {
-            #expect(Self.document.contains("`\(token.name)`"), "\(token.name)")
+        for kind in SpecialToken.Kind.allCases.map(\.rawValue) {
+            #expect(Self.document.contains("`\(kind)`"), "\(kind)")
         }
         for member in layout.members {
             #expect(try Self.document.contains("`\(member.key)` \(member.value.asInt())"), "\(member.key)")

@@ -127,7 +127,8 @@ struct StoreFuzzTests {
     /// What a store says can't be added up, and is refused for that.
     @Test(arguments: [
         (#""vocab_size":1000"#, #""vocab_size":9223372036854775807"#),
-        (#""vocab_size":1000"#, #""vocab_size":0"#), (#""bos":1"#, #""bos":-1"#), (#""bos":1"#, #""bos":1000"#),
+        (#""vocab_size":1000"#, #""vocab_size":0"#), (#""name":"<s>","id":1"#, #""name":"<s>","id":-1"#),
+        (#""name":"<s>","id":1"#, #""name":"<s>","id":1000"#),
         (#""tokens":"#, #""tokens":-"#), (#""kept":"#, #""kept":922337203685477"#),
         (#""draft_vocab_sizes":[]"#, #""draft_vocab_sizes":[0]"#),
         (#""draft_vocab_sizes":[]"#, #""draft_vocab_sizes":[2,2]"#),

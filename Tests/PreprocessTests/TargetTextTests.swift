@@ -44,8 +44,9 @@ struct TargetTextTests {
         #expect(target.vocabSize == size && target.tokenizer.vocabSize == size + 1)
         let settings = SampleBuilder.Settings(maxLength: 40, minLossTokens: 0, vocabSize: size)
         let last = String(decoding: try target.tokenizer.decode([size]), as: UTF8.self)
-        let builder = try SampleBuilder(
-            target.tokenizer, TemplateRenderer(.qwen, bosToken: nil, eosToken: nil), entry: .qwen, settings)
+        let rendering = try RenderSettings(dateString: nil, variables: nil, bosToken: nil, eosToken: nil)
+        let format = try ChatFormat("qwen", ModelFiles(scratch.path), rendering)
+        let builder = try SampleBuilder(target.tokenizer, format, TemplateFit(format), settings)
         func samples(_ text: String) throws(Rejection) -> [Sample] {
             try builder.samples(fromPreformatted: Array("<|im_start|>assistant\n\(text)<|im_end|>".utf8)).samples
         }

@@ -9,7 +9,7 @@ enum BuildCommand {
         try options.resolveFiles()
         // Buffers that only a very large record needs; those of ordinary batches are smaller and used again.
         Machine.returnFreedMemory(from: 4 << 20)
-        let (format, target) = try options.format.load()
+        let (format, target) = try options.settings.template.load(options.targetModelPath)
         let draftVocabSizes = try options.draftVocabSizes(target)
         let manifest = try options.manifest(target, format)
         let path = StoreLocation.path(cacheDir: options.cache.cacheDir, dataPaths: options.trainDataPath)
@@ -59,7 +59,7 @@ enum BuildCommand {
 
     /// The draft vocabularies that were asked for by their sizes and that the store hasn't.
     private static func missingMappings(_ path: String, _ options: BuildOptions) throws -> Set<Int> {
-        Set(options.draftVocabSize).subtracting(try SampleStore(reading: path).manifest.draftVocabSizes)
+        Set(options.settings.draftVocabSize).subtracting(try SampleStore(reading: path).manifest.draftVocabSizes)
     }
 
     /// Gives a store that is up to date the draft vocabularies that it hasn't: nothing is tokenized for it.
@@ -142,13 +142,11 @@ enum BuildCommand {
         _ target: TargetText, _ format: ChatFormat, _ options: BuildOptions
     ) throws -> Pipeline {
         let settings = SampleBuilder.Settings(
-            maxLength: options.maxLength, overflow: options.overflow, trainsOnlyLastTurn: options.trainOnlyLastTurn,
-            isRowPerTurn: options.rowPerTurn, minLossTokens: options.minLossTokens,
-            ignoredTokens: try options.ignoredTokens(target), vocabSize: target.vocabSize)
+            options.settings, ignoredTokens: try options.ignoredTokens(target), vocabSize: target.vocabSize)
         let fit = TemplateFit(format)
         var pipeline = Pipeline(
-            dataPaths: StoreLocation.expand(options.trainDataPath), isPreformatted: options.isPreformatted,
-            needsAnswer: options.minLossTokens > 0, roles: try RoleNames(options.roleMap),
+            dataPaths: StoreLocation.expand(options.trainDataPath), isPreformatted: options.settings.isPreformatted,
+            needsAnswer: options.settings.minLossTokens > 0, roles: try RoleNames(options.settings.roleMap),
             threads: options.numThreads ?? Machine.availableCPUs
         ) {
             let builder: SampleBuilder
@@ -165,8 +163,8 @@ enum BuildCommand {
                 }
             }
         }
-        pipeline.acceptsAnyShare = options.ignoreTemplateCheck
-        pipeline.largestRecord = options.maxRecordSize << 20
+        pipeline.acceptsAnyShare = options.settings.anySupervisedShare
+        pipeline.largestRecord = options.settings.maxRecordSize << 20
         return pipeline
     }
 
@@ -205,7 +203,7 @@ enum BuildCommand {
     ///
     /// - Throws: `TemplateError` with what failed, unless the user wants to build all the same.
     private static func check(_ format: ChatFormat, _ target: TargetText, _ options: BuildOptions) throws {
-        if options.isPreformatted {
+        if options.settings.isPreformatted {
             guard format.entry != nil else {
                 throw OptionsError.rule(
                     "--is-preformatted needs a --chat-template whose headers mark the turns: one of "
@@ -214,13 +212,14 @@ enum BuildCommand {
             return
         }
         let proof = TemplateProof(
-            format, TemplateFit(format), target, isAlone: options.rowPerTurn || options.trainOnlyLastTurn)
+            format, TemplateFit(format), target,
+            isAlone: options.settings.rowPerTurn || options.settings.trainOnlyLastTurn)
         for finding in proof.findings where finding.verdict == .warning {
             Log.line("chat template: \(finding.what): \(finding.detail)")
         }
         guard let failure = proof.failures.first else { return }
         let message = "chat template: \(failure.what): \(failure.detail)"
-        guard options.ignoreTemplateCheck else {
+        guard options.settings.ignoreTemplateCheck else {
             throw TemplateError("\(message); see Preprocess check-template, or build with --ignore-template-check")
         }
         for failure in proof.failures { Log.line("chat template: FAILED, ignored: \(failure.what): \(failure.detail)") }

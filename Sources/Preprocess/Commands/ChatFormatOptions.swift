@@ -6,17 +6,19 @@ struct ChatFormatOptions: Options {
 
     @Option("The target model: a directory with tokenizer.json and config.json, or a GGUF file.", value: "DIR|GGUF")
     var targetModelPath: String
-    @Option(
-        "How conversations are written: auto (the model's own template), a built-in template's name, or a file.",
-        value: "auto|NAME|FILE.jinja|FILE.json")
-    var chatTemplate = ChatFormat.automatic
-    @Option("Date that templates write, as '\(RenderSettings.defaultDate)' (the default).")
-    var dateString: String?
-    @Option("Variables for the template as JSON, as '{\"enable_thinking\": false}'.", value: "JSON")
-    var chatTemplateKwargs: String?
+    var template = ChatTemplateOptions()
 
     /// - Throws: An error that names the file, or says what the template or the model lacks.
     func load(bosToken: String? = nil, eosToken: String? = nil) throws -> (ChatFormat, TargetText) {
+        try template.load(targetModelPath, bosToken: bosToken, eosToken: eosToken)
+    }
+}
+
+extension ChatTemplateOptions {
+    /// - Throws: An error that names the file, or says what the template or the model lacks.
+    func load(
+        _ targetModelPath: String, bosToken: String? = nil, eosToken: String? = nil
+    ) throws -> (ChatFormat, TargetText) {
         let model = try ModelFiles(targetModelPath)
         let tokenizer = try Tokenizer(model)
         let settings = try RenderSettings(

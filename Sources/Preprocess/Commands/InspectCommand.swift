@@ -107,11 +107,15 @@ enum InspectCommand {
     }
 
     private static func tokenizer(_ store: SampleStore, _ options: InspectOptions) throws -> Tokenizer {
-        let tokenizer = try Tokenizer(ModelFiles(options.targetModelPath ?? store.manifest.targetModelPath))
-        guard tokenizer.vocabSize <= store.manifest.vocabSize else {
-            throw StoreError(store.path, "was built with another tokenizer; give its --target-model-path")
-        }
-        return tokenizer
+        let model = try ModelFiles(options.targetModelPath ?? store.manifest.targetModelPath)
+        let tokenizer = try Tokenizer(model)
+        guard let own = try TokenizerIdentity(model.files),
+            let difference = store.manifest.tokenizer.difference(from: own)
+        else { return tokenizer }
+        throw StoreError(
+            store.path,
+            "was built with the tokenizer of \(store.manifest.targetModelPath), which isn't that of \(model.path) "
+                + "(\(difference)); give its --target-model-path")
     }
 
     private static func list(_ notes: [SourceNote], of store: SampleStore) throws {

@@ -40,9 +40,9 @@ private struct Row {
         let manifest = store.manifest
         let counts =
             manifest.map { [$0.counts.samples, $0.counts.tokens].map { shortNumber(Double($0)) } } ?? ["-", "-"]
-        let digest = manifest?.setting("tokenizer digest").map { String($0.prefix(8)) } ?? "-"
+        let digest = manifest.map { String($0.tokenizer.digest.prefix(8)) } ?? "-"
         return [store.key, store.state.name] + counts + [
-            "\(shortNumber(Double(store.bytes)))B", manifest?.setting(StoreSetting.chatTemplate) ?? "-", digest,
+            "\(shortNumber(Double(store.bytes)))B", manifest?.settings.known.template.chatTemplate ?? "-", digest,
             dataset,
         ]
     }

@@ -1,14 +1,8 @@
 import Shared
 
-/// What becomes of samples with more than the most tokens.
-enum Overflow: String, CaseIterable, OptionValue {
-    /// What is behind the most tokens is cut off.
-    case truncate
-    /// The record is rejected.
-    case drop
-    /// The record becomes several samples, each but the last with the most tokens.
-    case split
-
+extension Overflow {
+    /// A sample made to fit the most tokens.
+    ///
     /// - Throws: `Rejection` if it is too long and dropped.
     func fit(_ sample: Sample, _ maxLength: Int) throws(Rejection) -> [Sample] {
         guard sample.inputIDs.count > maxLength else { return [sample] }
@@ -29,5 +23,14 @@ extension Sample {
 
     fileprivate func part(_ range: Range<Int>) -> Sample {
         Sample(inputIDs: Array(inputIDs[range]), lossMask: Array(lossMask[range]))
+    }
+}
+
+extension SampleBuilder.Settings {
+    init(_ settings: BuildSettings, ignoredTokens: Set<Int32>, vocabSize: Int) {
+        self.init(
+            maxLength: settings.maxLength, overflow: settings.overflow,
+            trainsOnlyLastTurn: settings.trainOnlyLastTurn, isRowPerTurn: settings.rowPerTurn,
+            minLossTokens: settings.minLossTokens, ignoredTokens: ignoredTokens, vocabSize: vocabSize)
     }
 }

@@ -169,7 +169,7 @@ struct Pipeline {
                 throw DatasetError(
                     path: dataset,
                     message: "\(fixed(100 * counts.supervisedShare, 2))% of its tokens are supervised, which can't be "
-                        + "meant; see Preprocess check-template, or build with --ignore-template-check")
+                        + "meant; see Preprocess check-template, or build with --any-supervised-share")
             }
             return
         }

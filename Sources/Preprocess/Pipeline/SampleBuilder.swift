@@ -7,7 +7,7 @@ final class SampleBuilder {
     /// What shapes samples besides the tokenizer and the template.
     struct Settings: Equatable, Sendable {
         /// The most tokens of a sample.
-        var maxLength = 2048
+        var maxLength = BuildSettings().maxLength
         /// What becomes of longer ones.
         var overflow = Overflow.truncate
         /// Whether only the assistant's last turn is supervised.
@@ -18,7 +18,7 @@ final class SampleBuilder {
         var minLossTokens = 1
         /// Tokens that are never supervised.
         var ignoredTokens: Set<Int32> = []
-        /// What ids of tokens that were given must be below.
+        /// What ids of tokens must be below.
         var vocabSize = Int.max
     }
 

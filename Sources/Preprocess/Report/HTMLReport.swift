@@ -37,7 +37,7 @@ struct HTMLReport {
 
     private var lengths: String {
         let longest = Double(statistics.lengths.last ?? 1)
-        let limit = store.manifest.setting(StoreSetting.maxLength).flatMap { Double($0) } ?? longest
+        let limit = Double(store.manifest.settings.known.maxLength)
         let axis = min(limit, Axis.linear([longest], includesZero: true).range.upperBound)
         let histogram = Histogram(statistics.lengths.lazy.map(Double.init), limit: axis, bins: 32)
         let cut = store.manifest.counts.truncated
@@ -168,7 +168,7 @@ struct HTMLReport {
     private var settings: String {
         let rows =
             store.manifest.files.map { ("dataset", "\($0.path), \(grouped($0.status.size)) bytes, \($0.digest ?? "")") }
-            + [("model", store.manifest.targetModelPath)] + store.manifest.settings.map { ($0.name, $0.value) }
+            + [("model", store.manifest.targetModelPath)] + store.manifest.described.map { ($0.name, $0.value) }
         let lines = rows.map { "<tr><th>\(htmlEscaped($0.0))</th><td><code>\(htmlEscaped($0.1))</code></td></tr>" }
         return HTMLPage.card(
             "What it was built from", "Other values would be another store.", "<table>\(lines.joined())</table>")

@@ -21,9 +21,8 @@ struct OverlapReport {
 
     /// Reads both datasets.
     init(_ manifest: StoreManifest, _ otherPaths: [String]) throws {
-        let isPreformatted = manifest.setting("preformatted") == "yes"
-        let told = manifest.setting(StoreSetting.roleMap) ?? ""
-        let roles = try RoleNames(told.split(separator: " ").map(String.init))
+        let isPreformatted = manifest.settings.known.isPreformatted
+        let roles = try RoleNames(manifest.settings.known.roleMap)
         var asked: [Digest: String] = [:]
         try Self.forEachRow(otherPaths, isPreformatted, roles) { row, place in
             if asked[row.questionDigest] == nil { asked[row.questionDigest] = place }

@@ -51,7 +51,7 @@ struct StoreStatistics {
         let counts = manifest.counts
         var lines = [path]
         for file in manifest.files { lines.append("  dataset       \(file.path), \(file.status.size) bytes") }
-        for setting in manifest.settings { lines.append("  \(padded(setting.name, 24))\(setting.value)") }
+        for setting in manifest.described { lines.append("  \(padded(setting.name, 24))\(setting.value)") }
         lines.append("  records       \(counts.read) read, \(counts.kept) kept, \(counts.rejectedTotal) rejected")
         for (reason, count) in counts.rejected.sorted(by: { $0.key < $1.key }) {
             lines.append("    rejected    \(count)  \(reason)")

@@ -13,7 +13,7 @@ struct ChatFormat: Sendable {
     }
 
     /// What `--chat-template` says for the model's own template.
-    static let automatic = "auto"
+    static let automatic = ChatTemplateOptions.automatic
 
     let text: Text
     let settings: RenderSettings

@@ -5,7 +5,7 @@ import Shared
 struct RenderSettings: Sendable {
     /// What `strftime_now` writes where no date is given: that of Llama's templates, so that the text doesn't depend on
     /// the day on which it is made.
-    static let defaultDate = "26 Jul 2024"
+    static let defaultDate = ChatTemplateOptions.defaultDate
 
     /// The variable `date_string`; nil where none is given, and a template has one of its own.
     var dateString: String?

@@ -12,6 +12,8 @@ public protocol OptionValue: Sendable {
     func joined(with argument: String) -> (any OptionValue)?
     /// The value as a user would write it; empty for none.
     var shown: String { get }
+    /// The value as words of a command line, several for a type that takes many; empty for none.
+    var words: [String] { get }
 }
 
 extension OptionValue {
@@ -19,6 +21,7 @@ extension OptionValue {
     public static var absent: (any OptionValue)? { nil }
     public func joined(with argument: String) -> (any OptionValue)? { nil }
     public var shown: String { "\(self)" }
+    public var words: [String] { [shown] }
 }
 
 extension String: OptionValue {
@@ -47,6 +50,7 @@ extension Optional: OptionValue where Wrapped: OptionValue {
     public static var expected: String { Wrapped.expected }
     public static var absent: (any OptionValue)? { Wrapped?.none }
     public var shown: String { self?.shown ?? "" }
+    public var words: [String] { self?.words ?? [] }
 }
 
 extension Array: OptionValue where Element: OptionValue {
@@ -60,6 +64,7 @@ extension Array: OptionValue where Element: OptionValue {
         Element(argument: argument).map { self + [$0] }
     }
     public var shown: String { map(\.shown).joined(separator: " ") }
+    public var words: [String] { flatMap(\.words) }
 }
 
 extension OptionValue where Self: RawRepresentable & CaseIterable, RawValue == String {

@@ -77,6 +77,13 @@ extension Options {
         declarations(of: self).map { ($0.name, $0.slot.valueDescription) }
     }
 
+    /// Every option's name, and its value if it has one.
+    var declaredSettings: [(name: String, setting: OptionSetting?)] {
+        declarations(of: self).map { name, slot in
+            (name, slot.words.map { OptionSetting(name: name, values: slot.takesValue ? $0 : nil) })
+        }
+    }
+
     /// What is declared: each option's name, and of those that take values what they are.
     static var declared: [OptionDeclaration] {
         declarations(of: Self()).map { name, slot in
@@ -225,6 +232,14 @@ private final class Slot<Value: Sendable>: AnySlot, @unchecked Sendable {
     var isNumeric: Bool { Value.self is any NumericOptionValue.Type }
     var expected: String { expectedName ?? type?.expected ?? "" }
     var rangeInWords: String? { range?.words }
+
+    var words: [String]? {
+        guard let value else { return nil }
+        if let isOn = value as? Bool { return isOn ? [] : nil }
+        let words = (value as? any OptionValue)?.words ?? []
+        return words.isEmpty ? nil : words
+    }
+
     var valueDescription: String { value.map { ($0 as? any OptionValue)?.shown ?? "\($0)" } ?? "" }
 
     var notes: [String] {
@@ -271,6 +286,8 @@ private protocol AnySlot {
     var expected: String { get }
     var isNumeric: Bool { get }
     var rangeInWords: String? { get }
+    /// The value as words, nil if there is none; of a switch that is on, none.
+    var words: [String]? { get }
     var takesValue: Bool { get }
     var takesMany: Bool { get }
     var isMissing: Bool { get }

@@ -5,9 +5,9 @@ extension StoreManifest {
             ("format", .int(Self.formatVersion)), ("state", .string(state.rawValue)),
             ("program_version", .string(programVersion)), ("files", .array(files.map(\.json))),
             ("target_model_path", .string(targetModelPath)),
-            ("settings", .object(settings.map { ($0.name, .string($0.value)) })),
-            ("vocab_size", .int(vocabSize)),
-            ("special_tokens", .object(specialTokens.map { ($0.name, .int(Int($0.id))) })),
+            ("settings", settings.json), ("derived", .object(derived.map { ($0.name, .string($0.value)) })),
+            ("vocab_size", .int(vocabSize)), ("tokenizer", tokenizer.json),
+            ("special_tokens", .array(specialTokens.map(\.json))),
             ("draft_vocab_sizes", .array(draftVocabSizes.map(JSONText.int))),
             (
                 "layout",
@@ -29,14 +29,16 @@ extension StoreManifest {
         files = []
         for file in try root.required("files").elements { files.append(try DataFile(file)) }
         targetModelPath = try root.string("target_model_path")
-        settings = []
-        for (name, value) in try root.required("settings").members {
-            settings.append(Setting(name, try value.asString()))
+        settings = try StoredSettings(root.required("settings"))
+        derived = []
+        for (name, value) in try root.required("derived").members {
+            derived.append(Setting(name, try value.asString()))
         }
         vocabSize = try root.int("vocab_size", in: ModelConfiguration.vocabSizes)
+        tokenizer = try TokenizerIdentity(root.required("tokenizer"))
         specialTokens = []
-        for (name, value) in try root.required("special_tokens").members {
-            specialTokens.append((name, Int32(try value.asInt(in: 0...vocabSize - 1))))
+        for node in try root.required("special_tokens").asArray() {
+            specialTokens.append(try SpecialToken(node, vocabSize: vocabSize))
         }
         draftVocabSizes = []
         for size in try root.required("draft_vocab_sizes").asArray() {

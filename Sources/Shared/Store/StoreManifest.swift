@@ -34,7 +34,7 @@ public struct StoreManifest: Equatable, Sendable {
         }
     }
 
-    /// An option or a file's digest that shapes samples: another value needs another build.
+    /// A name and a value that samples depend on: another value needs another build.
     public struct Setting: Equatable, Sendable {
         public var name: String
         public var value: String
@@ -51,22 +51,30 @@ public struct StoreManifest: Equatable, Sendable {
     public var files: [DataFile]
     /// The directory of the model whose tokenizer was used, for people: another one with the same tokenizer will do.
     public var targetModelPath = ""
-    public var settings: [Setting]
+    /// The options that it was built with.
+    public var settings: StoredSettings
+    /// What else shapes samples: digests of what options name, ids of tokens, versions of programs.
+    public var derived: [Setting]
     /// One more than the largest token id.
     public var vocabSize: Int
-    /// Tokens that begin and end texts and turns, by name: vocabulary mappings always include them.
-    public var specialTokens: [(name: String, id: Int32)]
+    /// The tokenizer whose ids the tokens are.
+    public var tokenizer: TokenizerIdentity
+    /// Tokens that begin and end texts and turns: vocabulary mappings always include them.
+    public var specialTokens: [SpecialToken]
     /// Sizes of the draft vocabularies whose mappings are in the store, ascending.
     public var draftVocabSizes: [Int] = []
     public var layout: StoreLayout
     public var counts = StoreCounts()
 
     public init(
-        files: [DataFile], settings: [Setting], vocabSize: Int, specialTokens: [(name: String, id: Int32)],
+        files: [DataFile], settings: BuildSettings = BuildSettings(), derived: [Setting] = [], vocabSize: Int,
+        tokenizer: TokenizerIdentity = TokenizerIdentity(files: [:], vocabulary: nil), specialTokens: [SpecialToken],
         layout: StoreLayout = StoreLayout()
     ) {
         self.files = files
-        self.settings = settings
+        self.settings = StoredSettings(settings)
+        self.derived = derived
+        self.tokenizer = tokenizer
         self.vocabSize = vocabSize
         self.specialTokens = specialTokens
         self.layout = layout
@@ -74,11 +82,25 @@ public struct StoreManifest: Equatable, Sendable {
 
     public static func == (a: StoreManifest, b: StoreManifest) -> Bool { a.json.compact == b.json.compact }
 
-    public func setting(_ name: String) -> String? { settings.first { $0.name == name }?.value }
+    /// Everything that samples depend on besides the dataset's files, for people.
+    public var described: [Setting] {
+        settings.given.map { Setting($0.name, $0.shown) } + derived + identity
+    }
 
-    /// What must be the same for a store to be used: settings, layout and format, without the dataset's files.
+    /// What must be the same for a store to be used: settings, tokens, layout and format, without the dataset's files.
+    ///
+    /// How an option is spelt doesn't matter where what it names has a digest.
     public var fingerprint: [Setting] {
-        [Setting("store format", "\(Self.formatVersion)")] + settings + layout.settings
+        [Setting("store format", "\(Self.formatVersion)")]
+            + settings.compared.map { Setting($0.name, $0.shown) } + derived + identity + layout.settings
+    }
+
+    private var identity: [Setting] {
+        let tokens = specialTokens.map { "\($0.kind.rawValue) \($0.id) \($0.name)" }
+        return [
+            Setting("vocabulary size", "\(vocabSize)"), Setting("tokenizer digest", tokenizer.digest),
+            Setting("special tokens", tokens.joined(separator: ", ")),
+        ]
     }
 
     /// What another fingerprint changes, one "name: old -> new" each.

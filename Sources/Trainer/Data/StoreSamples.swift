@@ -26,16 +26,15 @@ struct StoreSamples: TrainingSamples {
     init(_ request: Request) throws {
         store = try SampleStore.open(
             cacheDir: request.cacheDir, dataPaths: request.dataPaths, buildCommand: request.buildCommand)
-        for (name, wanted) in [
-            (StoreSetting.chatTemplate, request.chatTemplate), (StoreSetting.maxLength, request.maxLength?.shown),
-        ] {
-            guard let wanted, let built = store.manifest.setting(name), built != wanted else { continue }
-            throw StoreError(
-                store.path,
-                "was built with \(name) \(built), not \(wanted); build it again with\n  "
-                    + request.buildCommand(store.manifest))
+        let (manifest, target) = (store.manifest, request.targetModelPath)
+        let identity = try TargetIdentity(target, ModelConfiguration(directory: target))
+        let problem = manifest.settings.mismatch(with: request.wanted) ?? manifest.mismatch(with: identity, at: target)
+        if let problem {
+            throw StoreError(store.path, "\(problem); build it again with\n  \(request.buildCommand(manifest))")
         }
-        try Self.check(store, against: ModelConfiguration(directory: request.targetModelPath))
+        if identity.tokenizer == nil {
+            Log.line("\(target) has no tokenizer: whether the tokens of \(store.path) are its own can't be checked")
+        }
         count = min(request.limit ?? .max, store.count)
         guard count > 0 else { throw StoreError(store.path, "has no sample") }
     }
@@ -58,9 +57,7 @@ struct StoreSamples: TrainingSamples {
     }
 
     /// The tokens that end a turn or a text.
-    var endTokens: Set<Int32> {
-        Set(store.manifest.specialTokens.filter { $0.name.contains("eos") || $0.name.contains("end") }.map(\.id))
-    }
+    var endTokens: Set<Int32> { store.manifest.specialTokens.ends }
 
     func vocabularyMapping(draftVocabSize: Int) throws -> VocabularyMapping {
         try store.vocabularyMapping(draftVocabSize: draftVocabSize)
@@ -70,30 +67,20 @@ struct StoreSamples: TrainingSamples {
     func vocabularyMapping(_ draftToTarget: [Int32]) throws -> VocabularyMapping {
         try VocabularyMapping(draftToTarget: draftToTarget, counts: store.tokenCounts())
     }
-
-    /// - Throws: `StoreError` if the store's tokens aren't the target's.
-    private static func check(_ store: SampleStore, against target: ModelConfiguration) throws(StoreError) {
-        guard store.manifest.vocabSize == target.vocabSize else {
-            throw StoreError(
-                store.path,
-                "was built for a vocabulary of \(store.manifest.vocabSize), the target's is \(target.vocabSize): "
-                    + "build it with the target's own --target-model-path")
-        }
-    }
 }
 
 extension StoreSamples.Request {
+    /// The settings that the store must have been built with.
+    fileprivate var wanted: [OptionSetting] {
+        [("--chat-template", chatTemplate), ("--max-length", maxLength?.shown)].compactMap { name, value in
+            value.map { OptionSetting(name: name, values: [$0]) }
+        }
+    }
+
     /// The command with what was requested, and else with what a known store was built with.
     fileprivate func buildCommand(_ known: StoreManifest?) -> String {
-        var words = ["Preprocess", "build", "--train-data-path"] + dataPaths
-        words += ["--target-model-path", targetModelPath, "--cache-dir", cacheDir]
-        for (name, value) in [
-            ("--chat-template", chatTemplate ?? known?.setting(StoreSetting.chatTemplate)),
-            ("--max-length", maxLength?.shown ?? known?.setting(StoreSetting.maxLength)),
-            ("--overflow", known?.setting(StoreSetting.overflow)),
-        ] {
-            if let value { words += [name, value] }
-        }
-        return words.map(shellQuoted).joined(separator: " ")
+        StoredSettings.command(
+            dataPaths: dataPaths, targetModelPath: targetModelPath, cacheDir: cacheDir, known?.settings,
+            overriding: wanted)
     }
 }

@@ -19,10 +19,13 @@ enum Gemma3 {
         description.hasOutputBias = configuration.attentionBias
         description.rotations.append(try RotaryScaling(configuration.slidingRope, headDim: configuration.headDim))
         let window = try configuration.size("sliding_window") ?? 4096
-        let pattern =
-            try configuration.size("sliding_window_pattern") ?? configuration.size("_sliding_window_pattern") ?? 6
+        var pattern = 6
+        for key in ["_sliding_window_pattern", "sliding_window_pattern"] {
+            pattern = try configuration.size(key) ?? pattern
+        }
+        let interval = pattern
         let isLocal = try configuration.layerTypes(["full_attention": false, "sliding_attention": true]) { layer in
-            !(layer + 1).isMultiple(of: pattern)
+            !(layer + 1).isMultiple(of: interval)
         }
         for layer in description.layers.indices {
             description.layers[layer].headNorm = .weighted

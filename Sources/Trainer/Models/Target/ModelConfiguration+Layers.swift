@@ -58,10 +58,10 @@ extension ModelConfiguration {
 
     /// The experts of a layer: `num_local_experts`, or `num_experts` as transformers 4 wrote it for some families.
     func expertCount() throws(JSONError) -> Int {
-        guard let count = try size("num_local_experts") ?? size("num_experts") else {
-            return try text.int("num_local_experts")
+        for key in ["num_local_experts", "num_experts"] {
+            if let count = try size(key) { return count }
         }
-        return count
+        return try text.int("num_local_experts")
     }
 
     /// The experts that a token goes to, of `count`.

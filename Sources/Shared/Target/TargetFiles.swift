@@ -1,0 +1,31 @@
+/// A target's files by name: those of a Hugging Face directory, or the GGUF file that stands for one.
+///
+/// A directory with `tokenizer.json` is one of Hugging Face, whatever else lies there.
+public struct TargetFiles: Sendable {
+    /// As the user gave it.
+    public let path: String
+    /// The GGUF file that has the model's tokenizer; nil for a Hugging Face directory.
+    public let gguf: GGUFFile?
+    private let directory: String
+
+    /// - Throws: `FileError` or `WeightsError` where a GGUF file can't be read, or a directory has several.
+    public init(_ path: String) throws {
+        self.path = path
+        directory = path.hasSuffix("/") ? String(path.dropLast()) : path
+        let isHuggingFace = fileExists("\(directory)/tokenizer.json")
+        gguf = isHuggingFace ? nil : try GGUFModel.file(at: directory).map { try GGUFFile($0) }
+    }
+
+    /// Where a file is, or would be.
+    public func path(of name: String) -> String { "\(directory)/\(name)" }
+
+    /// The contents of a file; nil if the directory has none of that name.
+    public func contents(_ name: String) throws(FileError) -> [UInt8]? {
+        fileExists(path(of: name)) ? try readFile(path(of: name)) : nil
+    }
+
+    /// A file of JSON; nil if the directory has none of that name.
+    public func json(_ name: String) throws -> JSONFile? {
+        try contents(name).map { try JSONFile(contents: $0, path: path(of: name)) }
+    }
+}
