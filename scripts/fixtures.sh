@@ -6,7 +6,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=venv.sh
 source "$here/venv.sh"
 
-for generator in tokenizer small_tokenizers jinja layers targets gguf_files eagle3; do
+for generator in tokenizer small_tokenizers normalization patterns jinja layers targets gguf_files eagle3; do
     say "$generator"
     "$python" "$root/fixtures/generate/$generator.py"
 done

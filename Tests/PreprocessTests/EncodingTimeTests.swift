@@ -1,4 +1,5 @@
 import Foundation
+import Shared
 import TestSupport
 import Testing
 
@@ -60,7 +61,31 @@ struct EncodingTimeTests {
     /// Eight times the text takes about eight times the time, and sixty-four times if it is quadratic.
     @Test(arguments: kinds)
     func eightTimesTheTextTakesEightTimesTheTime(kind: String) throws {
-        let tokenizer = try fixtureTokenizer(kind)
+        try expectLinearTime(fixtureTokenizer(kind), kind)
+    }
+
+    /// DeepSeek Coder's splits, of which an engine takes quadratic time for `\s+$`.
+    @Test func splitsAtLineEndsTakeLinearTime() throws {
+        let splits = [#"[\r\n]"#, #"\s?\p{L}+"#, #"\s?\p{P}+"#, #"\s+$"#, "[一-龥]+"].map { pattern in
+            JSONText.object([
+                ("type", .string("Split")), ("pattern", .object([("Regex", .string(pattern))])),
+                ("behavior", .string("Isolated")),
+            ])
+        }
+        let model = JSONText.object([
+            ("type", .string("BPE")), ("vocab", .object([("a", .int(0)), (" ", .int(1))])), ("merges", .array([])),
+        ])
+        let document = JSONText.object([
+            (
+                "pre_tokenizer",
+                .object([("type", .string("Sequence")), ("pretokenizers", .array(splits))])
+            ), ("model", model),
+        ])
+        let file = try JSONFile(contents: Array(document.compact.utf8), path: "tokenizer.json")
+        try expectLinearTime(Tokenizer(tokenizer: file.root, config: nil, digest: Digest(of: "")), "splits")
+    }
+
+    private func expectLinearTime(_ tokenizer: Tokenizer, _ kind: String) throws {
         for (name, make) in Self.texts {
             let (short, long) = (Array(make(2_000).utf8), Array(make(16_000).utf8))
             var ratio = Double.infinity

@@ -167,7 +167,7 @@ final class GGUFTextsTests {
         ("tokenizer.ggml.merges", .array([.string("a zz")]), "key 'model.merges' has 'a zz' at 0, of which a part"),
         ("tokenizer.ggml.bos_token_id", .int(9999), "'tokenizer.ggml.bos_token_id' is 9999, but there are 2007 tokens"),
         ("tokenizer.chat_template", .int(1), "key 'tokenizer.chat_template' should be a string"),
-        ("general.architecture", .string("phi3"), "is 'phi3', whose special tokens take the spaces behind them"),
+        ("general.architecture", .string("phi3"), "is 'phi3', whose special tokens take the spaces after them"),
     ]
 
     @Test(arguments: refused.indices)

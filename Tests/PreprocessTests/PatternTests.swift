@@ -61,6 +61,27 @@ struct PatternTests {
         #expect(String(state, radix: 16) == file.root.value["sets"]?[set]?.string)
     }
 
+    /// The pattern that isn't left to the engine matches what it does.
+    @Test func spacesAtLineEndsAreThoseOfTheEngine() throws {
+        let pattern = try Pattern(oniguruma: #"\s+$"#)
+        let matcher = Matcher()
+        var generator = SplitMix64(seed: 12)
+        for _ in 0..<2000 {
+            let scalars = (0..<Int.random(in: 0...14, using: &generator)).map { _ in
+                [" ", "\n", "\r", "\u{A0}", "\u{2028}", "a", "é"].randomElement(using: &generator) ?? ""
+            }
+            let text = Array(scalars.joined().utf8)
+            try text.withUnsafeBufferPointer { text in
+                var position = 0
+                while let match = try matcher.firstMatch(of: pattern, in: text, from: position) {
+                    #expect(TextPattern.spacesAtLineEnd(in: text, from: position) == match, "\(Array(text))")
+                    position = match.upperBound
+                }
+                #expect(TextPattern.spacesAtLineEnd(in: text, from: position) == nil, "\(Array(text))")
+            }
+        }
+    }
+
     @Test(arguments: [
         ("a{2}?", "has a repeated repetition"), ("a{,2}{3}", "has a repeated repetition"),
         ("a+*", "has a repeated repetition"), ("a?+?", "has a repeated repetition"),
@@ -68,7 +89,7 @@ struct PatternTests {
         ("*a", "repeats nothing by '*'"), ("a|{2}", "repeats nothing by '{2}'"), ("a(?i)b|c", "has a group '(?i)'"),
         ("(?i:ss)", "has 'ss' where case is ignored"), ("(?i)\\p{Lu}", "where case is ignored"),
         ("(?i:[a\u{DF}])", "has '\u{DF}' where case is ignored"), ("\\x{41", "has an escape '\\x{41'"),
-        ("\\x+4", "has an escape '\\x+4'"), ("[\\s-z]", "has a hyphen behind a set"),
+        ("\\x+4", "has an escape '\\x+4'"), ("[\\s-z]", "has a hyphen after a set"),
         ("[a", "has a class that doesn't end"),
         ("[!-\\d]", "has a range that ends in a set"), ("\\p{Common}", "has a property 'Common'"),
         ("a)", "without its '('"),

@@ -93,6 +93,28 @@ struct TokenizerFuzzTests {
         try check(tokenizer, Array(text.utf8))
     }
 
+    /// Damaged files of SentencePiece and Mistral, likewise.
+    @Test(.timeLimit(.minutes(20)), arguments: ModelFileTests.kinds)
+    func damagedModelFilesAreRefusedOrWork(kind: String) throws {
+        let name = kind.hasPrefix("tekken") ? "tekken.json" : "tokenizer.model"
+        let sound = try readFile(ModelFileTests.folder(kind) + "/\(name)")
+        let mutator = Mutator(words: ["{,3}", "\"IQ==\"", "[]"])
+        let scratch = try ScratchDirectory()
+        try Fuzzing("tokenizer-\(kind)", iterations: 40).run { generator in
+            try writeFile(scratch.file(name), mutator.mutate(sound, using: &generator))
+            do {
+                let tokenizer = try Tokenizer(ModelFiles(scratch.path))
+                let text = randomText(Int.random(in: 0...40, using: &generator), using: &generator)
+                let ids = try tokenizer.makeEncoder().encode(text).ids
+                #expect(ids.allSatisfy { $0 >= 0 && $0 < tokenizer.vocabSize })
+            } catch let error as JSONError {
+                #expect("\(error)".contains(name), "\(error)")
+            } catch let error as PatternError {
+                #expect("\(error)".contains("can't be matched"), "\(error)")
+            }
+        }
+    }
+
     /// What hostile tokenizers had: each ended the program, or took hours or gigabytes, before it was refused or bounded.
     @Test func hostileTokenizersAreRefusedOrBounded() throws {
         func document(_ parts: String, model: String = #"{"type": "BPE", "vocab": {"a": 0, " ": 1}, "merges": []}"#)

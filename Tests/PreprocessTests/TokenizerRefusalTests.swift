@@ -102,7 +102,7 @@ struct TokenizerRefusalTests {
         expect("key 'model.type' 'WordPiece' is not supported; supported: BPE, Unigram") {
             try Self.tokenizer(model: #"{"type": "WordPiece", "vocab": {}}"#)
         }
-        expect("key 'model.type' 'Unigram' is not supported behind the pre-tokenizer ByteLevel") {
+        expect("key 'model.type' 'Unigram' is not supported after the pre-tokenizer ByteLevel") {
             try Self.tokenizer(model: #"{"type": "Unigram", "vocab": []}"#)
         }
         expect("tokenizer.json: key 'model.unk_id' is missing") {

@@ -8,7 +8,7 @@ struct AddedToken: Equatable, Sendable {
     let isSingleWord: Bool
     /// Whether it takes the spaces before it.
     let stripsLeft: Bool
-    /// Whether it takes the spaces behind it.
+    /// Whether it takes the spaces after it.
     let stripsRight: Bool
     /// Whether it is looked for in the normalized text.
     let isNormalized: Bool
@@ -59,7 +59,7 @@ struct AddedTokenFinder: Sendable {
 
     var isEmpty: Bool { tokens.isEmpty }
 
-    /// The first token at or behind `position`; `taken` is where the match before it ended, spaces included.
+    /// The first token at or after `position`; `taken` is where the match before it ended, spaces included.
     ///
     /// - Parameter next: Is set to where to look for the next one.
     func next(
@@ -107,5 +107,60 @@ struct AddedTokenFinder: Sendable {
             }
         }
         return Match(id: token.id, start: start, end: end)
+    }
+}
+
+extension Tokenizer {
+    /// The added tokens of tokenizer.json, and those of tokenizer_config.json that it lacks or has otherwise.
+    ///
+    /// As transformers does it: `added_tokens_decoder` wins.
+    static func loadAddedTokens(
+        _ root: JSONNode, _ config: JSONNode?, _ vocabulary: Vocabulary
+    ) throws(JSONError) -> [AddedToken] {
+        var tokens: [AddedToken] = []
+        var indices: [[UInt8]: Int] = [:]
+        func add(_ token: AddedToken, _ node: JSONNode) throws(JSONError) {
+            if let index = indices[token.content] {
+                guard tokens[index].id == token.id else {
+                    throw node.error("has id \(token.id), but the same token has id \(tokens[index].id) elsewhere")
+                }
+                tokens[index] = token
+            } else {
+                indices[token.content] = tokens.count
+                tokens.append(token)
+            }
+        }
+        for node in root["added_tokens"]?.elements ?? [] {
+            try add(try AddedToken(node, id: try node.int("id")), node)
+        }
+        for (key, node) in config?["added_tokens_decoder"]?.members ?? [] {
+            guard let id = Int(key) else { throw node.error("is of no token id") }
+            try add(try AddedToken(node, id: id), node)
+        }
+        return tokens
+    }
+
+    /// A token as it is looked for in normalized text.
+    static func normalized(_ token: AddedToken, _ normalizers: [Normalizer]) throws(PatternError) -> AddedToken {
+        guard !normalizers.isEmpty else { return token }
+        let text = PaddedText()
+        token.content.withUnsafeBufferPointer { bytes in
+            if let start = bytes.baseAddress { text.append(start, count: bytes.count) }
+        }
+        let view = AlignedView(start: UnsafePointer(text.start), range: 0..<text.count, origins: nil)
+        let scratch = NormalizerScratch()
+        var token = token
+        token.content = Array(try scratch.normalize(view, normalizers, with: Matcher()).bytes)
+        return token
+    }
+
+    /// The text of `bos_token` or `eos_token`, which is a string or an object with `content`.
+    static func specialToken(_ key: String, _ config: JSONNode?) throws(JSONError) -> String? {
+        try config?[key].map { node throws(JSONError) in try content(node) }
+    }
+
+    /// The text of a token that is given as a string or as an object with `content`.
+    static func content(_ node: JSONNode) throws(JSONError) -> String {
+        node.value.kind == .object ? try node.string("content") : try node.asString()
     }
 }

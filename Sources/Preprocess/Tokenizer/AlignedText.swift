@@ -1,6 +1,6 @@
 /// Text as a step reads it: bytes, and for each of them where in the original text it comes from.
 ///
-/// Sixteen bytes behind its end are readable.
+/// Sixteen bytes after its end are readable.
 struct AlignedView {
     let start: UnsafePointer<UInt8>
     let range: Range<Int>
@@ -60,7 +60,7 @@ final class AlignedText {
         if isOverfull { throw PatternError("can't be matched: it becomes longer than \(limit) bytes by its rules") }
     }
 
-    /// Whether so many bytes can be kept.
+    /// Whether that many more bytes can be kept.
     private func hasRoom(for added: Int) -> Bool {
         if added > limit - count { isOverfull = true }
         return !isOverfull
@@ -74,7 +74,7 @@ final class AlignedText {
         if let origins = source.origins {
             destination.update(from: origins + range.lowerBound, count: range.count)
         } else {
-            for (place, i) in range.enumerated() { destination[place] = Int32(i)..<Int32(i + 1) }
+            for (position, i) in range.enumerated() { destination[position] = Int32(i)..<Int32(i + 1) }
         }
         text.append(source.start + range.lowerBound, count: range.count)
     }
@@ -98,5 +98,43 @@ final class AlignedText {
         grown.update(from: origins, count: count)
         origins.deallocate()
         origins = grown
+    }
+}
+
+/// Bytes that grow in place, followed by readable padding.
+///
+/// Scanners and the word cache may so load 16 bytes wherever a word begins, and read a scalar without checking that
+/// it is whole. One thread's, like all scratch of an encoder: Swift needn't check that no two look at it at once.
+final class PaddedText {
+    @exclusivity(unchecked) private(set) var start: UnsafeMutablePointer<UInt8>
+    @exclusivity(unchecked) private(set) var count = 0
+    @exclusivity(unchecked) private var capacity: Int
+    private static let padding = 16
+
+    init() {
+        capacity = 4096
+        start = .allocate(capacity: capacity + Self.padding)
+        start.initialize(repeating: 0, count: capacity + Self.padding)
+    }
+
+    deinit { start.deallocate() }
+
+    func removeAll() { count = 0 }
+
+    func append(_ bytes: UnsafePointer<UInt8>, count added: Int) {
+        reserve(added)
+        (start + count).update(from: bytes, count: added)
+        count += added
+        (start + count).update(repeating: 0, count: Self.padding)
+    }
+
+    private func reserve(_ added: Int) {
+        guard count + added > capacity else { return }
+        capacity = max(2 * capacity, count + added)
+        let grown = UnsafeMutablePointer<UInt8>.allocate(capacity: capacity + Self.padding)
+        grown.initialize(repeating: 0, count: capacity + Self.padding)
+        grown.update(from: start, count: count)
+        start.deallocate()
+        start = grown
     }
 }

@@ -1,6 +1,6 @@
 import Shared
 
-/// Byte-pair encoding: the model `BPE`, over bytes behind the pre-tokenizer `ByteLevel` and over characters otherwise.
+/// Byte-pair encoding: the model `BPE`, over bytes after the pre-tokenizer `ByteLevel` and over characters otherwise.
 struct BytePairEncoding: Sendable {
     /// The text of every token of the model; bytes where words are bytes.
     ///
@@ -20,10 +20,10 @@ struct BytePairEncoding: Sendable {
     /// Whether unknown characters in a row are one unknown token.
     let fusesUnknown: Bool
     let byteFallback: ByteFallback?
-    /// What stands before each character but a word's first, and behind its last, in the vocabulary.
+    /// What stands before each character but a word's first, and after its last, in the vocabulary.
     let prefix: [UInt8]
     let suffix: [UInt8]
-    /// How many bytes of a word each token usually stands for.
+    /// How many bytes of a word each token stands for.
     let lengths: [Int32]
     let wordBoundary: MetaspaceBoundary?
 
@@ -43,7 +43,7 @@ struct BytePairEncoding: Sendable {
         knowsEveryByte = isByteLevel && missing == 0 && prefix.isEmpty && suffix.isEmpty
         byteFallback = try ByteFallback(node, vocabulary)
         if isByteLevel, byteFallback != nil {
-            throw try node.unsupported("byte_fallback", "true behind the pre-tokenizer ByteLevel", supported: "false")
+            throw try node.unsupported("byte_fallback", "true after the pre-tokenizer ByteLevel", supported: "false")
         }
         unknownToken = try Self.loadUnknownToken(node, vocabulary, isNeeded: !knowsEveryByte)
         let merges: [MergeTable.Rule]
@@ -80,7 +80,7 @@ struct BytePairEncoding: Sendable {
     ) throws(JSONError) -> Int32? {
         guard isNeeded, let token = node["unk_token"] else { return nil }
         let text = Array(try token.asString().utf8)
-        // Behind ByteLevel, it needn't be written in the alphabet.
+        // After ByteLevel, it needn't be written in the alphabet.
         for id in 0..<vocabulary.count where vocabulary.bytes(of: id)?.elementsEqual(text) ?? false { return Int32(id) }
         throw token.error("'\(try token.asString())' isn't in the vocabulary")
     }

@@ -1,4 +1,4 @@
-/// A tree of byte strings, each with a number: finds all of them that begin at a place of a text.
+/// A tree of byte strings, each with a number: finds all of them that begin at a position of a text.
 ///
 /// Its edges are one hash table, keyed by the node above and the byte.
 struct ByteTrie: Sendable {

@@ -10,7 +10,7 @@ struct Decoder: Sendable {
         case fuse
         case metaspace(Metaspace)
         case replace(TextReplacement)
-        /// Takes up to so many of a character from the beginning and the end of each token.
+        /// Takes up to `start` and `stop` of a character from the beginning and the end of each token.
         case strip(character: [UInt8], start: Int, stop: Int)
         /// The suffix becomes a space, and nothing at the end.
         case bpe(suffix: [UInt8])

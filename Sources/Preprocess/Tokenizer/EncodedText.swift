@@ -90,11 +90,11 @@ final class EncodedText {
         }
 
         @inline(__always)
-        private func write(_ token: UInt32, _ place: Int, _ start: Int32) -> Int32 {
+        private func write(_ token: UInt32, _ position: Int, _ start: Int32) -> Int32 {
             let end = start &+ Int32(bitPattern: token &>> WordCache.idBits)
-            ids[place] = Int32(bitPattern: token & (1 &<< WordCache.idBits &- 1))
-            starts[place] = start
-            ends[place] = end
+            ids[position] = Int32(bitPattern: token & (1 &<< WordCache.idBits &- 1))
+            starts[position] = start
+            ends[position] = end
             return end
         }
     }

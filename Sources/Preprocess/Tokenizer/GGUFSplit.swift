@@ -21,7 +21,7 @@ struct GGUFSplit: Sendable {
     }
 
     /// What a file without a name has, to llama.cpp.
-    static let usual = "default"
+    static let unnamed = "default"
 
     static func named(_ name: String) -> GGUFSplit? { table.first { $0.names.contains(name) }?.split }
 
@@ -43,7 +43,7 @@ struct GGUFSplit: Sendable {
         (["smollm", "starcoder", "refact", "minerva-7b"], GGUFSplit([.digits], endsWithGPT2: true)),
         (["gpt-2", "olmo", "trillion", "exaone4"], GGUFSplit(endsWithGPT2: true)),
         (
-            [usual],
+            [unnamed],
             GGUFSplit([
                 .pattern(#"[\p{P}\$\+<=>\^~\|]+"#), .pattern(GPT2Scanner.pattern), .pattern(#"\p{N}+"#),
                 .pattern("[0-9][0-9][0-9]"),

@@ -48,7 +48,7 @@ struct GGUFTexts: Sendable {
     private func tokenizer() throws(JSONError) -> JSONText {
         guard file.metadata["general.architecture"]?.string != "phi3" else {
             throw JSONError(
-                "key 'general.architecture' is 'phi3', whose special tokens take the spaces behind them, which is not "
+                "key 'general.architecture' is 'phi3', whose special tokens take the spaces after them, which is not "
                     + "supported; put the model's tokenizer.json beside the file", at: path)
         }
         let name = try string("tokenizer.ggml.model")
@@ -62,7 +62,7 @@ struct GGUFTexts: Sendable {
 
     private func byteLevel(_ texts: [String]) throws(JSONError) -> [(String, JSONText)] {
         let key = "tokenizer.ggml.pre"
-        let name = file.metadata[key]?.string ?? GGUFSplit.usual
+        let name = file.metadata[key]?.string ?? GGUFSplit.unnamed
         guard let split = GGUFSplit.named(name) else { throw unsupported(key, name, GGUFSplit.names) }
         return [
             ("pre_tokenizer", split.preTokenizer),

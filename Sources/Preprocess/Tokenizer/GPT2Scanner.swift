@@ -1,4 +1,4 @@
-/// GPT-2's pattern, alone or behind a split at digits.
+/// GPT-2's pattern, alone or after a split at digits.
 ///
 ///     's|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+
 struct GPT2Scanner: WordScanner {

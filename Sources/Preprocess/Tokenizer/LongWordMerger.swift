@@ -5,7 +5,7 @@ import Shared
 /// The list of tokens needs no links: a token's id stands at its first part, and where it has several, minus their number
 /// stands at the second and at the last. So the next token and the one before are found from where one begins.
 ///
-/// A heap holds places whose pairs merge, the next one first. In a round that is only so many as a share of the parts:
+/// A heap holds positions whose pairs merge, the next one first. A round takes only a share of the parts:
 /// the first of them all, while what follows waits for the next round. What a merge makes comes into the heap if it
 /// belongs before the round's end; so the heap always has what merges next.
 struct LongWordMerger {
@@ -28,19 +28,21 @@ struct LongWordMerger {
                 count &+= 1
                 // The encoder then throws, and nobody sees the tokens.
                 if count & 0xFFFF == 0, Interrupt.isRequested { return }
-                let place = MergeHeap.place(key)
+                let position = MergeHeap.position(key)
                 // Pairs that went are left in the heap.
-                guard let merge = list.merge(at: place, merges), MergeHeap.key(merge, place) == key else { continue }
-                list.join(at: place, MergeTable.merged(merge))
-                push(list, place, merges, before: end)
-                if let previous = list.previous(place) { push(list, previous, merges, before: end) }
+                guard let merge = list.merge(at: position, merges), MergeHeap.key(merge, position) == key else {
+                    continue
+                }
+                list.join(at: position, MergeTable.merged(merge))
+                push(list, position, merges, before: end)
+                if let previous = list.previous(position) { push(list, previous, merges, before: end) }
             }
         } while end != .max
     }
 
-    private mutating func push(_ list: TokenList, _ place: Int, _ merges: MergeTable, before end: MergeHeap.Key) {
-        guard let merge = list.merge(at: place, merges) else { return }
-        let key = MergeHeap.key(merge, place)
+    private mutating func push(_ list: TokenList, _ position: Int, _ merges: MergeTable, before end: MergeHeap.Key) {
+        guard let merge = list.merge(at: position, merges) else { return }
+        let key = MergeHeap.key(merge, position)
         if key < end { heap.push(key) }
     }
 
@@ -50,7 +52,7 @@ struct LongWordMerger {
     private mutating func fill(_ list: TokenList, _ merges: MergeTable) -> MergeHeap.Key {
         var rest = max(fewest, list.count / Self.share)
         guard list.count > rest else {
-            list.forEachMerge(merges) { merge, place in heap.append(MergeHeap.key(merge, place)) }
+            list.forEachMerge(merges) { merge, position in heap.append(MergeHeap.key(merge, position)) }
             heap.order()
             return .max
         }
@@ -63,8 +65,8 @@ struct LongWordMerger {
         }
         // All of the lower ranks, and of this one as many as still have room, from the left.
         var end = rank == counts.count ? .max : MergeHeap.Key(rank + 1) << 32
-        list.forEachMerge(merges) { merge, place in
-            let key = MergeHeap.key(merge, place)
+        list.forEachMerge(merges) { merge, position in
+            let key = MergeHeap.key(merge, position)
             guard key < end else { return }
             if MergeTable.rankNumber(merge) == rank {
                 guard rest > 0 else {
@@ -92,64 +94,64 @@ private struct TokenList {
         (slots, count) = (start, tokens.count)
     }
 
-    /// Where the token behind the one at `place` begins, `count` behind the last.
+    /// Where the token after the one at `position` begins, `count` after the last.
     @inline(__always)
-    private func next(_ place: Int) -> Int {
-        guard place &+ 1 < count else { return count }
-        let length = slots[place &+ 1]
-        return length < 0 ? place &- Int(length) : place &+ 1
+    private func next(_ position: Int) -> Int {
+        guard position &+ 1 < count else { return count }
+        let length = slots[position &+ 1]
+        return length < 0 ? position &- Int(length) : position &+ 1
     }
 
-    /// Where the token before the one at `place` begins.
+    /// Where the token before the one at `position` begins.
     @inline(__always)
-    func previous(_ place: Int) -> Int? {
-        guard place > 0 else { return nil }
-        let length = slots[place &- 1]
-        return length < 0 ? place &+ Int(length) : place &- 1
+    func previous(_ position: Int) -> Int? {
+        guard position > 0 else { return nil }
+        let length = slots[position &- 1]
+        return length < 0 ? position &+ Int(length) : position &- 1
     }
 
-    /// What the token that begins at `place`, if one does, merges to with the next.
+    /// What the token that begins at `position`, if one does, merges to with the next.
     @inline(__always)
-    func merge(at place: Int, _ merges: MergeTable) -> MergeTable.Merge? {
-        let next = next(place)
-        guard slots[place] >= 0, next < count else { return nil }
-        let merge = merges.merge(slots[place], slots[next])
+    func merge(at position: Int, _ merges: MergeTable) -> MergeTable.Merge? {
+        let next = next(position)
+        guard slots[position] >= 0, next < count else { return nil }
+        let merge = merges.merge(slots[position], slots[next])
         return merge == MergeTable.none ? nil : merge
     }
 
-    /// Makes one of the token at `place` and the next.
+    /// Makes one of the token at `position` and the next.
     @inline(__always)
-    func join(at place: Int, _ merged: Int32) {
-        let right = next(place)
+    func join(at position: Int, _ merged: Int32) {
+        let right = next(position)
         let end = next(right)
-        let length = Int32(end &- place)
-        slots[place] = merged
+        let length = Int32(end &- position)
+        slots[position] = merged
         slots[right] = -1
-        slots[place &+ 1] = -length
+        slots[position &+ 1] = -length
         slots[end &- 1] = -length
     }
 
     @inline(__always)
-    func forEachMerge(_ merges: MergeTable, _ body: (MergeTable.Merge, _ place: Int) -> Void) {
-        var place = 0
-        while place < count {
-            if let merge = merge(at: place, merges) { body(merge, place) }
-            place = next(place)
+    func forEachMerge(_ merges: MergeTable, _ body: (MergeTable.Merge, _ position: Int) -> Void) {
+        var position = 0
+        while position < count {
+            if let merge = merge(at: position, merges) { body(merge, position) }
+            position = next(position)
         }
     }
 }
 
-/// A binary heap of places whose pairs merge: the lowest rank first, and of equals the leftmost.
+/// A binary heap of positions whose pairs merge: the lowest rank first, and of equals the leftmost.
 private struct MergeHeap {
-    /// The rank above the place.
+    /// The rank above the position.
     typealias Key = UInt64
     private var keys: [Key] = []
 
     @inline(__always)
-    static func key(_ merge: MergeTable.Merge, _ place: Int) -> Key { MergeTable.rank(merge) | Key(place) }
+    static func key(_ merge: MergeTable.Merge, _ position: Int) -> Key { MergeTable.rank(merge) | Key(position) }
 
     @inline(__always)
-    static func place(_ key: Key) -> Int { Int(key & 0xFFFF_FFFF) }
+    static func position(_ key: Key) -> Int { Int(key & 0xFFFF_FFFF) }
 
     /// Adds a key without regard to order.
     mutating func append(_ key: Key) { keys.append(key) }

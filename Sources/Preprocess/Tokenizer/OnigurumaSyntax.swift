@@ -212,7 +212,7 @@ private struct Translation {
                 (wasSet, wasHyphen) = (isSet, false)
             case "-":
                 guard isFirst || rest.first == "]" || !wasSet && rest.first != "-" else {
-                    throw PatternError("has a hyphen behind a set or a hyphen")
+                    throw PatternError("has a hyphen after a set or a hyphen")
                 }
                 text += "-"
                 (wasSet, wasHyphen) = (false, !isFirst)

@@ -86,7 +86,7 @@ final class Matcher {
         pcre2_match_data_free_8(data)
     }
 
-    /// The first match of `pattern` in `text` at or behind `start`.
+    /// The first match of `pattern` in `text` at or after `start`.
     /// - Throws: `PatternError` where the engine gives up.
     func firstMatch(
         of pattern: Pattern, in text: UnsafeBufferPointer<UInt8>, from start: Int

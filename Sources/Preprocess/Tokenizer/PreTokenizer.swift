@@ -13,7 +13,7 @@ enum PreTokenizer: Sendable {
         "CharDelimiterSplit", "BertPreTokenizer", "Sequence",
     ]
 
-    /// Writes the bytes of words in GPT-2's alphabet, and splits by GPT-2's pattern if told so.
+    /// Writes the bytes of words in GPT-2's alphabet, and splits by GPT-2's pattern if `use_regex` is set.
     struct ByteLevel: Sendable {
         let addsPrefixSpace: Bool
         let usesPattern: Bool

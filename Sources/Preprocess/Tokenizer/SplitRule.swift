@@ -116,7 +116,7 @@ private struct PieceMerger {
     }
 
     mutating func add(_ piece: Range<Int>, isMatch: Bool, to pieces: inout [Range<Int>]) {
-        // Of two matches in a row, only the first joins the piece before; and the last joins the piece behind.
+        // Of two matches in a row, only the first joins the piece before; and the last joins the piece after.
         let joins =
             switch behavior {
             case .removed, .isolated: false

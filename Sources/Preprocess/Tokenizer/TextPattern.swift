@@ -4,6 +4,8 @@ import Shared
 enum TextPattern: Sendable {
     case literal([UInt8])
     case regularExpression(Pattern, source: String)
+    /// `\s+$`, as DeepSeek Coder has it, for which an engine looks through a run of spaces from each of them.
+    case spacesAtLineEnd
 
     /// Reads the key `pattern`.
     init(_ node: JSONNode) throws(JSONError) {
@@ -17,6 +19,10 @@ enum TextPattern: Sendable {
             return
         }
         let source = try regex.asString()
+        if source == #"\s+$"# {
+            self = .spacesAtLineEnd
+            return
+        }
         do throws(PatternError) {
             self = .regularExpression(try Pattern(oniguruma: source), source: source)
         } catch {
@@ -24,7 +30,7 @@ enum TextPattern: Sendable {
         }
     }
 
-    /// The first match in `text` at or behind `start`.
+    /// The first match in `text` at or after `start`.
     /// - Throws: `PatternError` where the engine gives up.
     func firstMatch(
         in text: UnsafeBufferPointer<UInt8>, from start: Int, with matcher: Matcher
@@ -32,7 +38,25 @@ enum TextPattern: Sendable {
         switch self {
         case .literal(let wanted): Self.find(wanted, in: text, from: start)
         case .regularExpression(let pattern, _): try matcher.firstMatch(of: pattern, in: text, from: start)
+        case .spacesAtLineEnd: Self.spacesAtLineEnd(in: text, from: start)
         }
+    }
+
+    /// The first run of spaces with a line's end after its first one, up to the last such end: of the text, or before a
+    /// line feed, which is a space itself.
+    static func spacesAtLineEnd(in text: UnsafeBufferPointer<UInt8>, from start: Int) -> Range<Int>? {
+        var (run, end): (start: Int?, end: Int?)
+        var i = start
+        while let scalar = text.scalar(at: i) {
+            if ScalarClasses.shared[scalar.value].contains(.space) {
+                if run == nil { run = i } else if scalar == "\n" { end = i }
+            } else {
+                if let run, let end { return run..<end }
+                run = nil
+            }
+            i += scalar.utf8.count
+        }
+        return run.map { $0..<i }
     }
 
     private static func find(_ wanted: [UInt8], in text: UnsafeBufferPointer<UInt8>, from start: Int) -> Range<Int>? {

@@ -21,7 +21,7 @@ final class TokenEncoder {
 
     /// Leaves the text's tokens in `encoded`, instead of what was there.
     ///
-    /// - Parameter limit: How many tokens are wanted; what is behind them is left out.
+    /// - Parameter limit: How many tokens are wanted; what is after them is left out.
     /// - Throws: `PatternError` where the text isn't UTF-8, which no pattern is matched in; where the engine of patterns
     ///   gives up, as over backtracking without end; where rules make the text far longer; or where the program is
     ///   interrupted.
@@ -183,7 +183,7 @@ final class TokenEncoder {
 
     /// Encodes a word by the model and appends its tokens, which are then in `words`.
     ///
-    /// - Returns: Whether the tokens follow each other by their usual lengths, as the cache takes them to.
+    /// - Returns: Whether the tokens follow each other by their own lengths, as the cache takes them to.
     private func encodeNew(_ word: UnsafeBufferPointer<UInt8>, at position: Int, into encoded: EncodedText) -> Bool {
         words.encode(word)
         guard let ranges = words.ranges else {

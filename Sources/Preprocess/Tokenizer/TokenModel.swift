@@ -14,7 +14,7 @@ enum TokenModel: Sendable {
         case "BPE": self = .bytePairEncoding(try BytePairEncoding(node, isByteLevel: isByteLevel))
         case "Unigram":
             guard !isByteLevel else {
-                throw try node.required("type").error("'Unigram' is not supported behind the pre-tokenizer ByteLevel")
+                throw try node.required("type").error("'Unigram' is not supported after the pre-tokenizer ByteLevel")
             }
             self = .unigram(try Unigram(node))
         default: throw try node.unsupportedType(supported: Self.supported)
@@ -28,7 +28,7 @@ enum TokenModel: Sendable {
         }
     }
 
-    /// How many bytes of a word each token usually stands for.
+    /// How many bytes of a word each token stands for.
     var lengths: [Int32] {
         switch self {
         case .bytePairEncoding(let model): model.lengths
@@ -60,7 +60,7 @@ protocol WordEncoder: AnyObject {
     /// Leaves a word's tokens in `tokens`.
     func encode(_ word: UnsafeBufferPointer<UInt8>)
     var tokens: [Int32] { get }
-    /// Where the bytes of each token stand in the word; nil where the tokens follow each other by their usual lengths.
+    /// Where the bytes of each token stand in the word; nil where the tokens follow each other by their own lengths.
     var ranges: [Range<Int32>]? { get }
 }
 

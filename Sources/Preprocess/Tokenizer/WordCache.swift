@@ -1,7 +1,7 @@
 /// The tokens of words seen lately: a fixed table, so that a word costs one line of memory.
 ///
 /// A word of up to 15 bytes is its own key, and up to three tokens stand in its entry with their lengths. Longer words are
-/// keyed by a hash and compared with their bytes; they and more tokens stand in side arrays. A word has two places, side by side;
+/// keyed by a hash and compared with their bytes; they and more tokens stand in side arrays. A word has two slots, side by side;
 /// a new one takes the first, and what was in it the second. When the side arrays are full, everything is forgotten.
 /// What is remembered never changes a result.
 final class WordCache {
@@ -18,7 +18,7 @@ final class WordCache {
     static let shortLimit = 15
     /// The longest word, in bytes, that is remembered.
     static let longLimit = 512
-    private static let places = 1 << 16
+    private static let positions = 1 << 16
     private static let sideLimit = 1 << 21
     private static let longMark: UInt64 = 0x80 << 56
 
@@ -28,9 +28,9 @@ final class WordCache {
 
     init() {
         let memory = UnsafeMutableRawPointer.allocate(
-            byteCount: Self.places * MemoryLayout<Entry>.stride, alignment: 64)
-        entries = memory.bindMemory(to: Entry.self, capacity: Self.places)
-        entries.initialize(repeating: Entry(), count: Self.places)
+            byteCount: Self.positions * MemoryLayout<Entry>.stride, alignment: 64)
+        entries = memory.bindMemory(to: Entry.self, capacity: Self.positions)
+        entries.initialize(repeating: Entry(), count: Self.positions)
     }
 
     deinit { entries.deallocate() }
@@ -43,11 +43,11 @@ final class WordCache {
         let low: UInt64
         let high: UInt64
 
-        /// Where the word's two places begin.
-        fileprivate var place: Int {
+        /// Where the word's two slots begin.
+        fileprivate var position: Int {
             @inline(__always) get {
                 let hash = high & longMark == 0 ? ByteHash.fold(low, high) : low
-                return Int(truncatingIfNeeded: hash) & (places - 2)
+                return Int(truncatingIfNeeded: hash) & (positions - 2)
             }
         }
     }
@@ -73,7 +73,7 @@ final class WordCache {
     /// The entry of a short word.
     @inline(__always)
     func find(_ key: Key) -> UnsafePointer<Entry>? {
-        let entry = entries + key.place
+        let entry = entries + key.position
         if entry[0].low == key.low, entry[0].high == key.high { return UnsafePointer(entry) }
         if entry[1].low == key.low, entry[1].high == key.high { return UnsafePointer(entry + 1) }
         return nil
@@ -110,13 +110,13 @@ final class WordCache {
             }
             entry.tokens = (packed(0), packed(1), packed(2))
         }
-        let place = entries + key.place
-        place[1] = place[0]
-        place[0] = entry
+        let position = entries + key.position
+        position[1] = position[0]
+        position[0] = entry
     }
 
     private func removeAll() {
-        entries.update(repeating: Entry(), count: Self.places)
+        entries.update(repeating: Entry(), count: Self.positions)
         sideTokens.removeAll(keepingCapacity: true)
         sideBytes.removeAll(keepingCapacity: true)
     }

@@ -5,7 +5,7 @@ final class WordMerger: WordEncoder {
     @exclusivity(unchecked) private(set) var tokens: [Int32] = []
     @exclusivity(unchecked) private(set) var ranges: [Range<Int32>]?
     /// The first part of each token.
-    @exclusivity(unchecked) private var places: [Int32] = []
+    @exclusivity(unchecked) private var positions: [Int32] = []
     /// Where the parts begin in the word, if that isn't plain.
     @exclusivity(unchecked) private var parts: [Int32] = []
     private var longWords = LongWordMerger()
@@ -40,29 +40,29 @@ final class WordMerger: WordEncoder {
 
     private func merge() {
         let count = tokens.count
-        places.removeAll(keepingCapacity: true)
+        positions.removeAll(keepingCapacity: true)
         if count > Self.linearLimit { return mergeLong() }
-        places.append(contentsOf: 0..<Int32(count))
+        positions.append(contentsOf: 0..<Int32(count))
         guard count > 1 else { return }
         let left = tokens.withUnsafeMutableBufferPointer { tokens in
-            places.withUnsafeMutableBufferPointer { places in
+            positions.withUnsafeMutableBufferPointer { positions in
                 withUnsafeTemporaryAllocation(of: MergeTable.Merge.self, capacity: count) { pairs in
-                    Self.mergeShort(tokens, places, pairs, merges)
+                    Self.mergeShort(tokens, positions, pairs, merges)
                 }
             }
         }
         tokens.removeLast(count - left)
-        places.removeLast(count - left)
+        positions.removeLast(count - left)
     }
 
     /// Merges tokens in place.
     ///
     /// - Parameters:
-    ///   - places: The first part of each token.
+    ///   - positions: The first part of each token.
     ///   - pairs: Room for what the tokens merge to.
     /// - Returns: The number of tokens that are left.
     private static func mergeShort(
-        _ tokens: UnsafeMutableBufferPointer<Int32>, _ places: UnsafeMutableBufferPointer<Int32>,
+        _ tokens: UnsafeMutableBufferPointer<Int32>, _ positions: UnsafeMutableBufferPointer<Int32>,
         _ pairs: UnsafeMutableBufferPointer<MergeTable.Merge>, _ merges: MergeTable
     ) -> Int {
         var count = tokens.count
@@ -70,30 +70,32 @@ final class WordMerger: WordEncoder {
         while count > 1 {
             var best = MergeTable.none
             var bestRank = MergeTable.none
-            var place = 0
+            var position = 0
             for i in 0..<count &- 1 where pairs[i] < bestRank {
                 best = pairs[i]
                 bestRank = MergeTable.rank(best)
-                place = i
+                position = i
             }
             guard best != MergeTable.none else { break }
-            tokens[place] = MergeTable.merged(best)
+            tokens[position] = MergeTable.merged(best)
             count &-= 1
-            for i in place &+ 1..<max(count, place &+ 1) {
+            for i in position &+ 1..<max(count, position &+ 1) {
                 tokens[i] = tokens[i &+ 1]
-                places[i] = places[i &+ 1]
+                positions[i] = positions[i &+ 1]
             }
-            for i in place..<max(count &- 1, place) { pairs[i] = pairs[i &+ 1] }
-            if place > 0 { pairs[place &- 1] = merges.merge(tokens[place &- 1], tokens[place]) }
-            if place < count &- 1 { pairs[place] = merges.merge(tokens[place], tokens[place &+ 1]) }
+            for i in position..<max(count &- 1, position) { pairs[i] = pairs[i &+ 1] }
+            if position > 0 { pairs[position &- 1] = merges.merge(tokens[position &- 1], tokens[position]) }
+            if position < count &- 1 { pairs[position] = merges.merge(tokens[position], tokens[position &+ 1]) }
         }
         return count
     }
 
     private func mergeLong() {
         tokens.withUnsafeMutableBufferPointer { longWords.merge($0, merges) }
-        // The places matter only where parts have some of their own.
-        if !parts.isEmpty { for (place, id) in tokens.enumerated() where id >= 0 { places.append(Int32(place)) } }
+        // The positions matter only where parts have some of their own.
+        if !parts.isEmpty {
+            for (position, id) in tokens.enumerated() where id >= 0 { positions.append(Int32(position)) }
+        }
         // In place, which removeAll(where:) isn't.
         let left = tokens.withUnsafeMutableBufferPointer { tokens in
             var left = 0
@@ -120,7 +122,7 @@ extension WordMerger {
             if let id = token(of: word, i..<end) {
                 append(id, at: i)
             } else if let fallback = model.byteFallback {
-                for place in i..<end { append(fallback.tokens[Int(word[place])], at: place) }
+                for position in i..<end { append(fallback.tokens[Int(word[position])], at: position) }
             } else if let unknown = model.unknownToken {
                 if !wasUnknown || !model.fusesUnknown { append(unknown, at: i) }
                 wasUnknown = true
@@ -137,7 +139,7 @@ extension WordMerger {
         parts.append(Int32(start))
     }
 
-    /// The token of a character, with the affixes that it has at its place.
+    /// The token of a character, with the affixes that it has at its position.
     private func token(of word: UnsafeBufferPointer<UInt8>, _ range: Range<Int>) -> Int32? {
         let bytes = UnsafeBufferPointer(rebasing: word[range])
         let (prefix, suffix) = (
@@ -164,13 +166,13 @@ extension WordMerger {
     }
 
     private func range(of token: Int, in word: UnsafeBufferPointer<UInt8>) -> Range<Int> {
-        let next = token + 1 < places.count ? Int(places[token + 1]) : parts.count
+        let next = token + 1 < positions.count ? Int(positions[token + 1]) : parts.count
         // Parts follow each other, unless characters between them are nothing.
         let isGapless = model.byteFallback != nil || model.unknownToken != nil
         let end =
             isGapless
             ? next < parts.count ? Int(parts[next]) : word.count : endOfCharacter(at: Int(parts[next - 1]), in: word)
-        return Int(parts[Int(places[token])])..<end
+        return Int(parts[Int(positions[token])])..<end
     }
 
     /// The end of the character, or byte, at `i`.

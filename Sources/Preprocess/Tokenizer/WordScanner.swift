@@ -29,7 +29,7 @@ struct ScannedText {
 
     /// The end of a word of ASCII letters, with or without a space before it: nearly all words of English text.
     ///
-    /// - Returns: nil where it isn't that simple: another script may go on behind the letters.
+    /// - Returns: nil where it isn't that simple: another script may follow the letters.
     @inline(__always)
     func endOfASCIIWord(at start: Int, upTo end: Int) -> Int? {
         let letters = bytes[start] == UInt8(ascii: " ") ? start &+ 1 : start
@@ -39,7 +39,7 @@ struct ScannedText {
         return bytes[word] < 0x80 ? word : nil
     }
 
-    /// The end of the ASCII letters from `start` on; it may be behind the end of the text.
+    /// The end of the ASCII letters from `start` on; it may be after the end of the text.
     @inline(__always)
     func endOfASCIILetters(from start: Int) -> Int { endOfASCII(from: start) { $0.letters } }
 
