@@ -59,7 +59,7 @@ struct AttentionMaskTests {
         let data = try scratch.write("rows.jsonl", lines.joined(separator: "\n") + "\n")
         let cache = scratch.file("cache")
         let build = ["build", "--train-data-path", data, "--target-model-path", model, "--cache-dir", cache]
-        let more = ["--chat-template", "qwen", "--ignore-template-check"]
+        let more = ["--chat-template", "qwen", "--any-supervised-share"]
         let end = try ProgramRun("Preprocess", build + more).finish()
         try #require(end.code == 0, "\(end.errors)")
         let dump = try ProgramRun("Preprocess", ["dump", "--cache-dir", cache]).finish()

@@ -292,7 +292,7 @@ import Testing
         let more = ["--max-length", "19000", "--min-loss-tokens", "0"]
         let end = try run(arguments([data], more))
         #expect(end.code == 1 && end.errors.contains("% of its tokens are supervised, which can't be meant"), "\(end)")
-        #expect(try run(arguments([data], more + ["--ignore-template-check"])).code == 0)
+        #expect(try run(arguments([data], more + ["--any-supervised-share"])).code == 0)
     }
 
     @Test func checksTemplates() throws {
