@@ -75,8 +75,10 @@ struct CacheDirectory {
         try directory.names().filter { $0.hasPrefix(key + Self.ranksSuffix) }
     }
 
-    /// Removes what ended builds have left beside a store. Only who holds the key's lock may: nobody writes these files
-    /// without it, and ranks write nothing before their rank 0 has it.
+    /// Removes what ended builds have left beside a store.
+    ///
+    /// Only who holds the key's lock may: nobody writes these files without it, and ranks write nothing before their rank
+    /// 0 has it.
     ///
     /// - Parameter alsoFiles: Whether there is no store any more that the list of files would be of.
     func removeLeftovers(_ key: String, alsoFiles: Bool = false) throws(FileError) {

@@ -38,8 +38,9 @@ final class SampleStoreWriter {
     private var recordBytes = 0
     /// How far the finished blocks reach: what a commit says.
     private var finished: StoreProgress
-    /// Records of the store that was taken over. All must be in finished blocks before a commit: of single ones less is
-    /// known than of all together.
+    /// Records of the store that was taken over.
+    ///
+    /// All must be in finished blocks before a commit: of single ones less is known than of all together.
     private var recordsTakenOver = 0
     /// Whether the next writer of the same dataset and settings could continue what is committed.
     private(set) var canBeContinued = false

@@ -186,8 +186,9 @@ public final class OpenFile: Sendable {
 
     deinit { close(descriptor) }
 
-    /// A path of this very file, for libraries that open files by path: not even who exchanges the name meanwhile has
-    /// them open another one. Its name where there is no /proc.
+    /// A path of this very file, for libraries that open files by path.
+    ///
+    /// Not even who exchanges the name meanwhile has them open another file. The name where there is no /proc.
     public var pinnedPath: String {
         let pinned = "/proc/self/fd/\(descriptor)"
         return access(pinned, F_OK) == 0 ? pinned : path
