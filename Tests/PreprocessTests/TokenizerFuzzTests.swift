@@ -133,6 +133,11 @@ struct TokenizerFuzzTests {
                 "is of spaces and takes those beside it"
             ),
             (
+                document(
+                    #""added_tokens": [{"id": 9, "content": "x", "rstrip": true}], "normalizer": {"type": "Replace", "pattern": {"String": "x"}, "content": " "}"#
+                ), "it becomes spaces and takes those beside it"
+            ),
+            (
                 document(#""added_tokens": [{"id": 2147483647, "content": "x"}]"#),
                 "has id 2147483647, should be 0 to 16777215"
             ),

@@ -151,6 +151,14 @@ extension Tokenizer {
         let scratch = NormalizerScratch()
         var token = token
         token.content = Array(try scratch.normalize(view, normalizers, with: Matcher()).bytes)
+        guard token.content.count <= Vocabulary.longestSearched else {
+            throw PatternError(
+                "it becomes \(token.content.count) bytes, at most \(Vocabulary.longestSearched) are supported")
+        }
+        let content = String(decoding: token.content, as: UTF8.self)
+        if token.stripsLeft || token.stripsRight, content.unicodeScalars.allSatisfy({ $0.properties.isWhitespace }) {
+            throw PatternError("it becomes spaces and takes those beside it, which is not supported")
+        }
         return token
     }
 

@@ -2,10 +2,6 @@ import Shared
 
 /// What a target's tokenizer is read from: `tokenizer.json`, or what a directory has instead of it.
 struct TokenizerFiles {
-    /// The files that hold a whole tokenizer, of which the first that is there counts.
-    static let names = ["tokenizer.json", "tokenizer.model", "tekken.json"]
-    /// The files that add tokens, or say which tokens are special.
-    static let companions = ["tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"]
 
     /// More than any tokenizer takes, and few enough to count its bytes in 32 bits.
     private static let largestFile = 1 << 30
@@ -19,7 +15,7 @@ struct TokenizerFiles {
 
     /// - Throws: `JSONError` or `FileError` that name the file, the key and what is wrong with it or not supported.
     init(_ model: ModelFiles) throws {
-        let name = try Self.names.first { try model.contents($0) != nil } ?? Self.names[0]
+        let name = try TokenizerIdentity.wholeFiles.first { try model.contents($0) != nil } ?? "tokenizer.json"
         let contents = try model.required(name)
         let path = model.name(of: name)
         guard contents.count <= Self.largestFile else {
