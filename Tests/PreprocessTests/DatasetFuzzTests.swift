@@ -47,4 +47,33 @@ struct DatasetFuzzTests {
             }
         }
     }
+
+    /// Whatever is damaged, what is found doesn't depend on the blocks in which a file is read, and nothing is passed over
+    /// but what stands between records.
+    @Test(arguments: ["lines", "array", "indented"]) func nothingIsPassedOverWhateverTheBlocks(form: String) throws {
+        let content = Self.content(form)
+        let mutator = Mutator(words: [
+            "{\"id\":", "}, {\"id\":", "\n", "]", "}", "[", "\"", "\\", ", {\"messages\": []}",
+        ])
+        let separators = Array(" \t\r\n,[]}\u{1E}\u{B}\u{C}".utf8)
+        try Fuzzing("scanner-\(form)", iterations: 150).run { generator in
+            let damaged = mutator.mutate(content, using: &generator)
+            // An envelope's other keys are passed over too.
+            let first = damaged.firstIndex { !isJSONSpace($0) } ?? 0
+            let envelope = damaged.withUnsafeBytes {
+                Envelope.find(in: UnsafeRawBufferPointer(rebasing: $0[first...]), isAtEnd: true)
+            }
+            guard damaged.dropFirst(first).first != UInt8(ascii: "{") || envelope == .none else { return }
+            let whole = RecordScannerTests.scan(damaged, blockSize: 1 << 20)
+            let blockSize = Int.random(in: 1...300, using: &generator)
+            #expect(RecordScannerTests.scan(damaged, blockSize: blockSize) == whole)
+            var end = 0
+            for record in whole {
+                #expect(record.offset >= end && damaged[end..<record.offset].allSatisfy(separators.contains))
+                #expect(record.line == 1 + damaged[..<record.offset].count { $0 == 0x0A })
+                end = record.offset + record.count
+            }
+            #expect(damaged[end...].allSatisfy(separators.contains))
+        }
+    }
 }

@@ -10,6 +10,8 @@ struct RecordScannerTests {
         var text: String
         var offset: Int
         var line: Int
+        /// Of its bytes, which may be no text.
+        var count: Int
         var problem: RecordScanner.Problem?
         var isTooLarge = false
     }
@@ -23,7 +25,8 @@ struct RecordScannerTests {
             let text = found.isTooLarge ? "" : String(decoding: bytes[found.range], as: UTF8.self)
             records.append(
                 Record(
-                    text: text, offset: found.offset, line: found.line, problem: found.problem,
+                    text: text, offset: found.offset, line: found.line, count: found.range.count,
+                    problem: found.problem,
                     isTooLarge: found.isTooLarge))
         }
         while true {

@@ -16,7 +16,10 @@ struct RecordLooks {
     ///
     /// - Parameter isTop: Whether records may follow each other without commas.
     func find(in text: UnsafeRawBufferPointer, from start: Int, isTop: Bool) -> Int? {
-        if let indentation { return findLine(in: text, from: start, indentation) }
+        if let indentation {
+            let line = findLine(in: text, from: start, indentation)
+            return (isTop ? findGlued(in: text, from: start, upTo: line ?? text.count) : nil) ?? line
+        }
         var from = start
         while from < text.count, let found = text.position(of: UInt8(ascii: "{"), in: from..<text.count) {
             let before = text[..<found].last { !isJSONSpace($0) }
@@ -31,6 +34,16 @@ struct RecordLooks {
         guard indentation == nil else { return text[start...].lastIndex(of: 0x0A) ?? text.count }
         // What is before a brace must be seen, but for absurdly many spaces.
         return text[start...].lastIndex { !isJSONSpace($0) } ?? max(start, text.count - 4096)
+    }
+
+    /// An object directly after another's end, on the same line.
+    private func findGlued(in text: UnsafeRawBufferPointer, from start: Int, upTo end: Int) -> Int? {
+        var from = start
+        while from < end, let found = text.position(of: UInt8(ascii: "{"), in: from..<end) {
+            if found > 0, text[found - 1] == UInt8(ascii: "}") { return found }
+            from = found + 1
+        }
+        return nil
     }
 
     private func findLine(in text: UnsafeRawBufferPointer, from start: Int, _ indentation: Int) -> Int? {

@@ -20,8 +20,8 @@ extension RecordScanner {
         var from = searchFrom - base
         while let next = looks.find(in: text.bytes, from: from, isTop: isTop) {
             // On lines of their own, the next line is the next record, be it broken too.
-            let isCertain = (isTop && looks.areOfLines) || isSpent(at: base + next)
-            switch isCertain ? true : isRecord(at: next, text, upTo: min(text.end, next + largestRecord + 1)) {
+            let isCertain = isOnOwnLine(next, text) || isSpent(at: base + next)
+            switch isCertain ? true : isRecord(at: next, text, upTo: next + largestRecord + 1) {
             case true?: return end(at: next, text, &position, .broken(message))
             case false?: from = next + 1
             case nil:
@@ -33,7 +33,6 @@ extension RecordScanner {
         if text.isAtEnd { return end(at: text.end, text, &position, .broken(message)) }
         open?.recovery?.from = base + looks.searched(text.bytes, from: min(from, text.end))
         position = text.end
-        if base + position - record.start > largestRecord { open?.isTooLarge = true }
         return nil
     }
 
@@ -63,11 +62,16 @@ extension RecordScanner {
         repeated += base + text.end - record.start
         var from = record.start + 1 - base
         while let next = looks.find(in: text.bytes, from: from, isTop: isTop) {
-            if isTop && looks.areOfLines && text.isAtEnd || isSpent(at: base + next) { return next }
+            if isOnOwnLine(next, text) && text.isAtEnd || isSpent(at: base + next) { return next }
             if isRecord(at: next, text, upTo: text.end, isCutOff: false) == true { return next }
             from = next + 1
         }
         return nil
+    }
+
+    /// Whether what looks like a record at the top begins its line.
+    private func isOnOwnLine(_ start: Int, _ text: Text) -> Bool {
+        isTop && looks.areOfLines && (start == 0 || text.bytes[start - 1] != UInt8(ascii: "}"))
     }
 
     /// Whether a whole object with a record's keys begins at a position and is followed as records are; nil if more bytes
@@ -75,12 +79,18 @@ extension RecordScanner {
     ///
     /// - Parameter isCutOff: Whether one that goes on at the end is one.
     private mutating func isRecord(at start: Int, _ text: Text, upTo end: Int, isCutOff: Bool = true) -> Bool? {
-        var (scanner, position) = (ValueScanner(), start)
-        let outcome = scanner.scan(text.bytes, from: &position, upTo: end)
-        repeated += position - start
-        switch outcome {
+        var trial = Trial(start: base + start, scanned: base + start)
+        if let begun = open?.trial, begun.start == trial.start { trial = begun }
+        var position = trial.scanned - base
+        if trial.outcome == .goesOn {
+            trial.outcome = trial.value.scan(text.bytes, from: &position, upTo: min(end, text.end))
+            repeated += base + position - trial.scanned
+            trial.scanned = base + position
+            open?.trial = trial
+        }
+        switch trial.outcome {
         case .broken: return false
-        case .goesOn: return end == text.end && !text.isAtEnd ? nil : isCutOff
+        case .goesOn: return position < end && !text.isAtEnd ? nil : isCutOff
         case .complete: break
         }
         // Calls of tools, too, may have an id first.

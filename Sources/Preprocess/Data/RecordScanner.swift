@@ -48,10 +48,20 @@ struct RecordScanner {
         var isTooLarge = false
         /// What shows that it is broken, and from where on the next one is looked for.
         var recovery: (message: String, from: Int)?
+        /// Where another record may begin, as far as it was scanned.
+        var trial: Trial?
         /// Line ends in what was taken away of it.
         var lineEndsTaken = 0
         /// Whether it ends where the next one seems to begin.
         var isImpatient = false
+    }
+
+    /// What is tried as a record, from a position of the file to another.
+    struct Trial {
+        var start: Int
+        var scanned: Int
+        var value = ValueScanner()
+        var outcome = ValueScanner.Outcome.goesOn
     }
 
     let largestRecord: Int
@@ -96,7 +106,9 @@ struct RecordScanner {
     /// From where on bytes are still needed; nil for none.
     var pendingStart: Int? {
         guard let open else { return undecided.map { $0 - base } }
-        guard open.isTooLarge else { return open.start - base }
+        // A broken record that is too large already is known by its beginning alone.
+        let isLong = open.recovery.map { $0.from - open.start > largestRecord } ?? false
+        guard open.isTooLarge || isLong else { return open.start - base }
         return open.recovery.map { $0.from - base }
     }
 
@@ -280,7 +292,7 @@ struct RecordScanner {
         position = next
         return Found(
             range: trimmed(text.bytes, start..<max(start, next)), offset: record.start, line: record.line,
-            isTooLarge: record.isTooLarge, problem: problem)
+            isTooLarge: base + next - record.start > largestRecord, problem: problem)
     }
 
     // MARK: - What recovery asks
