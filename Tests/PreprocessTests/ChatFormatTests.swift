@@ -8,7 +8,7 @@ import Testing
 
 /// A model's own template: found, rendered, and the assistant's turns in it.
 struct ChatFormatTests {
-    private static let templates: [String] = {
+    static let templates: [String] = {
         let folder = Fixtures.folder.appending(path: "chat_templates").path(percentEncoded: false)
         let names = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
         return names.sorted().map { "\(folder)/\($0)" }

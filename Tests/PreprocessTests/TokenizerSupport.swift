@@ -48,3 +48,54 @@ func randomText(_ scalars: Int, using generator: inout SplitMix64) -> [UInt8] {
     }
     return text
 }
+
+/// SmolLM2's files with another chat template, and the format and target that `--chat-template` makes of them.
+struct TemplateModel {
+    let path: String
+    let format: ChatFormat
+    let target: TargetText
+    private let scratch: ScratchDirectory
+
+    /// - Parameters:
+    ///   - ends: `eos_token_id` of its generation_config.json.
+    ///   - options: More options of a format, as `--chat-template-kwargs`.
+    init(_ jinja: String, ends: [Int]? = nil, _ options: [String] = []) throws {
+        scratch = try ScratchDirectory()
+        path = scratch.file("model")
+        let fixture = Fixtures.folder.appending(path: "tokenizers/smollm2").path(percentEncoded: false)
+        try FileManager.default.copyItem(atPath: fixture, toPath: path)
+        _ = try scratch.write("model/chat_template.jinja", jinja)
+        if let ends { _ = try scratch.write("model/generation_config.json", "{\"eos_token_id\": \(ends)}") }
+        (format, target) = try ChatFormatOptions.parse(["--target-model-path", path] + options).load()
+    }
+
+    func builder(_ settings: SampleBuilder.Settings = .init()) throws -> SampleBuilder {
+        try SampleBuilder(target.tokenizer, format, TemplateFit(format), settings)
+    }
+
+    /// The samples of a record as JSON.
+    func samples(_ record: String, _ settings: SampleBuilder.Settings = .init()) throws -> [Sample] {
+        guard case .conversation(let conversation) = try parseRow(record).content else {
+            throw Rejection(.notAConversation, record)
+        }
+        return try builder(settings).samples(from: conversation).samples
+    }
+
+    func text(_ ids: some Sequence<Int32>) throws -> String {
+        String(decoding: try target.tokenizer.decode(ids.map(Int.init)), as: UTF8.self)
+    }
+
+    /// The supervised tokens of each sample of a record, decoded.
+    func supervised(_ record: String, _ settings: SampleBuilder.Settings = .init()) throws -> [String] {
+        try samples(record, settings).map { sample in
+            try text(zip(sample.inputIDs, sample.lossMask).filter(\.1).map(\.0))
+        }
+    }
+
+    func proof(isAlone: Bool = false) -> TemplateProof {
+        TemplateProof(format, TemplateFit(format), target, isAlone: isAlone)
+    }
+
+    static let chatML =
+        "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+}

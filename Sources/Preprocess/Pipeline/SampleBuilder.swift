@@ -226,7 +226,7 @@ final class SampleBuilder {
 ///
 /// A conversation of n turns makes n texts whose lengths grow, so that time and memory grow with n² unless something ends
 /// it: the first text without room for an answer, as none of the longer ones has any.
-private struct RowBounds {
+struct RowBounds {
     /// Bytes of all texts of a conversation.
     private static let mostBytes = 256 << 20
     /// Tokens of all its samples.

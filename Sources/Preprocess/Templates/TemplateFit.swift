@@ -94,6 +94,9 @@ final class TemplateFit: Sendable {
         if traits.contains(.taggedThoughts), let also = try fits(others.union(.reasoning)) {
             ways.append("give the thoughts in a field of their own, 'reasoning_content'\(also)")
         }
+        if traits.contains(.systemMessage), let also = try fits(traits.subtracting(.systemMessage)) {
+            ways.append("use data without a system message, or put it into the first question\(also)")
+        }
         guard traits.isDisjoint(with: .thoughts) else { return ways }
         for thoughts in [DataTraits.taggedThoughts, .reasoning] {
             if let also = try fits(others.union(thoughts)) { ways.append("use data with \(thoughts.name)\(also)") }

@@ -195,9 +195,10 @@ struct TemplateProof {
                 add(kind.name, .holds)
                 continue
             }
-            let isRejected = isStrict || problem.kind == .dropped || problem.kind == .refused
+            let isRejected = isStrict || [.dropped, .doubled, .refused].contains(problem.kind)
             let fate = isRejected ? "such records are rejected" : "such records are kept, as the entry was chosen"
-            let isAsPlain = !kind.isEmpty && problem.kind == problems[0].problem?.kind
+            let isAsPlain =
+                !kind.isEmpty && kind.isDisjoint(with: .thoughts) && problem.kind == problems[0].problem?.kind
             let detail =
                 isAsPlain
                 ? "as plain answers: \(problem.sentence)"

@@ -5,6 +5,8 @@ struct TurnProblem: Equatable, Sendable {
     enum Kind: Equatable, Sendable {
         /// The template leaves out what the data have: thoughts, text or a call.
         case dropped
+        /// The template writes a block of thoughts, and the data have theirs in the answer.
+        case doubled
         /// The answer doesn't continue the generation prompt.
         case prompt
         /// The text up to the turn's end is a different one once other messages follow.
@@ -25,16 +27,18 @@ struct TurnProblem: Equatable, Sendable {
     var sentence: String {
         switch kind {
         case .dropped: "the template leaves out of message \(message) \(detail)"
+        case .doubled: "the template writes thoughts of its own before those in message \(message)"
         case .prompt: "message \(message) doesn't continue the generation prompt (\(detail))"
         case .rewritten: "message \(message) or what precedes it is written differently once others follow (\(detail))"
         case .tooMany: "has more than \(detail) turns to be compared with what the template writes up to each"
-        case .refused: "refused up to message \(message): \(detail)"
+        case .refused: "the template refuses it: \(detail)"
         }
     }
 
     var reason: Rejection.Reason {
         switch kind {
         case .dropped: .dropped
+        case .doubled: .rewritten
         case .prompt: .prompt
         case .rewritten, .tooMany: .rewritten
         case .refused: .template
@@ -60,9 +64,15 @@ struct TurnCheck {
     func dropped(
         _ conversation: Conversation, _ text: RenderedText, onlyLastTurn: Bool, limit: Int = .max
     ) -> TurnProblem? {
-        for (message, turn) in supervised(conversation, text, onlyLastTurn) where turn.lowerBound < limit {
-            if let detail = missing(conversation.messages[message], text.bytes, turn) {
-                return TurnProblem(kind: .dropped, message: message, detail: detail)
+        for (index, turn) in supervised(conversation, text, onlyLastTurn) where turn.lowerBound < limit {
+            let message = conversation.messages[index]
+            if let detail = missing(message, text.bytes, turn) {
+                return TurnProblem(kind: .dropped, message: index, detail: detail)
+            }
+            let tag = ThoughtMarkers.tags[0]
+            let own = ByteSearch.count(tag, in: message.content, 0..<message.content.count)
+            if own > 0, ByteSearch.count(tag, in: text.bytes, turn) > own {
+                return TurnProblem(kind: .doubled, message: index, detail: "")
             }
         }
         return nil
@@ -126,16 +136,30 @@ struct TurnCheck {
             let answered = try renderer.rendered(conversation.prefix(message + 1), addGenerationPrompt: false)
             let end = answered.marks.elements.map(\.range.upperBound).max() ?? answered.bytes.count
             if !answered.bytes.starts(with: prompt) {
-                return TurnProblem(
-                    kind: .prompt, message: message, detail: Self.difference(prompt, answered.bytes))
+                let about = aboutSystem(conversation, prompt, answered.bytes)
+                let detail = Self.difference(prompt, answered.bytes) + about
+                return TurnProblem(kind: .prompt, message: message, detail: detail)
             }
             if !whole.starts(with: answered.bytes[..<end]) {
-                return TurnProblem(
-                    kind: .rewritten, message: message, detail: Self.difference(Array(answered.bytes[..<end]), whole))
+                let about = aboutSystem(conversation, answered.bytes, whole)
+                let detail = Self.difference(Array(answered.bytes[..<end]), whole) + about
+                return TurnProblem(kind: .rewritten, message: message, detail: detail)
             }
             return nil
         } catch {
             return TurnProblem(kind: .refused, message: message, detail: "\(error)")
+        }
+    }
+
+    /// What becomes of a first system message between two texts, where that is what tells them apart.
+    private func aboutSystem(_ conversation: Conversation, _ before: [UInt8], _ after: [UInt8]) -> String {
+        guard let first = conversation.messages.first, first.role == .system,
+            let position = ByteSearch.first(first.content, in: before, 0..<before.count)
+        else { return "" }
+        switch ByteSearch.first(first.content, in: after, 0..<after.count) {
+        case position: return ""
+        case nil: return "; the template writes the system message only with a question that stands last"
+        default: return "; the template moves the system message to the last question"
         }
     }
 

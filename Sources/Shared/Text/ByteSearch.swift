@@ -28,6 +28,16 @@ public enum ByteSearch {
         return nil
     }
 
+    /// How often `pattern` occurs within `range` of `text`, without overlaps.
+    public static func count(_ pattern: [UInt8], in text: [UInt8], _ range: Range<Int>) -> Int {
+        var (count, position) = (0, range.lowerBound)
+        while let found = first(pattern, in: text, position..<range.upperBound) {
+            count += 1
+            position = found + pattern.count
+        }
+        return count
+    }
+
     public static func contains(_ pattern: [UInt8], _ text: [UInt8]) -> Bool {
         first(pattern, in: text, 0..<text.count) != nil
     }
