@@ -14,23 +14,33 @@ struct TemplateFitTests {
     private static let kinds: [DataTraits] = [[], .systemMessage, .taggedThoughts, .reasoning, .toolCalls]
 
     /// A letter for each kind: fits, what the data have is dropped, thoughts are doubled, the generation prompt isn't
-    /// continued, it is rewritten, or refused (x); first whole conversations, then with a row for each turn.
+    /// continued, it is rewritten, or refused (x); first whole conversations, then their last turns, then a row for each turn.
     private static let expected = [
-        "axolotl-deepseek-v2": "...dd ...dd", "axolotl-deepseek-v3": "..ddx ..ddx", "axolotl-llama-3": "...dd ...dd",
-        "axolotl-mistral-v3-tekken": ".p.dr .p.d.", "axolotl-mistral-v7-tekken": "...dx ...dd",
-        "axolotl-phi-4-reasoning": "...dd ...dd", "chatml": "...dd ...dd",
-        "deepseek-r1-distill-llama-8b-hub": "ppddx ppddd", "deepseek-r1-distill-llama-8b": "ppddx ppddd",
-        "deepseek-r1-distill-qwen-32b": "ppddx ppddp", "deepseek-r1": "ppddx ppddx", "deepseek-v2": "...dd ...dd",
-        "deepseek-v3.1-hub": "..ddx ..ddx", "deepseek-v3.1": "..ddx ..ddx", "deepseek-v3.2": "pppdx pppdp",
-        "deepseek-v3": "...dx ...dd", "gemma-2": ".x.dx .x.dd", "gemma-3": "...dx ...dd", "gemma-3n": "...dx ...dd",
-        "gemma-4": "pppdx pppdp", "glm-4.6": "..dd. .....", "glm-4.7-flash": "ppddp pp..p", "gpt-oss": "rrrdr .....",
-        "kimi-k2-instruct": "...dx ...dx", "kimi-k2-thinking": "..2dx ..2dx", "lfm2.5-instruct": "..ddd ..pdd",
-        "lfm2": "...dd ...dd", "ling-3.0-flash": "..... .....", "llama-3.1": "...d. ...d.", "llama-3.2": "...d. ...d.",
-        "llama-3.3": "...d. ...d.", "llama-4": "...d. ...d.", "minimax-m2": "ppddp pp..p",
-        "mistral-nemo": ".p.dr .p.d.", "mistral-small-3.2": "...dr ...d.", "mistral-v0.3": ".p.dr .p.d.",
-        "phi-3.5": "...dd ...dd", "phi-4": "...dd ...dd", "qwen2.5": "...d. ...d.", "qwen3-coder": "...d. ...d.",
-        "qwen3-hub": "rrddr .....", "qwen3.5": "rrddr .....", "qwen3": "rrddr .....", "qwq-32b-hub": "ppddp pp.dp",
-        "qwq-32b": "ppddp pppdp", "smollm2": "...dd ...dd", "smollm3": "...dd ...dd",
+        "axolotl-deepseek-v2": "...dd ...dd ...dd", "axolotl-deepseek-v3": "..ddx ..ddx ..ddx",
+        "axolotl-llama-3": "...dd ...dd ...dd",
+        "axolotl-mistral-v3-tekken": ".p.dr .p.d. ...d.", "axolotl-mistral-v7-tekken": "...dx ...dd ...dd",
+        "axolotl-phi-4-reasoning": "...dd ...dd ...dd", "chatml": "...dd ...dd ...dd",
+        "deepseek-r1-distill-llama-8b-hub": "ppddx ppddd ppddd", "deepseek-r1-distill-llama-8b": "ppddx ppddd ppddd",
+        "deepseek-r1-distill-qwen-32b": "ppddx ppddp ppddp", "deepseek-r1": "ppddx ppddx ppddx",
+        "deepseek-v2": "...dd ...dd ...dd",
+        "deepseek-v3.1-hub": "..ddx ..ddx ..ddx", "deepseek-v3.1": "..ddx ..ddx ..ddx",
+        "deepseek-v3.2": "pppdx pppdp pppdp",
+        "deepseek-v3": "...dx ...dd ...dd", "gemma-2": ".x.dx .x.dd .x.dd", "gemma-3": "...dx ...dd ...dd",
+        "gemma-3n": "...dx ...dd ...dd",
+        "gemma-4": "pppdx pppdp pppdp", "glm-4.6": "..dd. ..... .....", "glm-4.7-flash": "ppddp pp..p pp..p",
+        "gpt-oss": "rrrdr ..... .....",
+        "kimi-k2-instruct": "...dx ...dx ...dx", "kimi-k2-thinking": "..2dx ..2dx ..2dx",
+        "lfm2.5-instruct": "..ddd ..pdd ...dd",
+        "lfm2": "...dd ...dd ...dd", "ling-3.0-flash": "..... ..... .....", "llama-3.1": "...d. ...d. ...d.",
+        "llama-3.2": "...d. ...d. ...d.",
+        "llama-3.3": "...d. ...d. ...d.", "llama-4": "...d. ...d. ...d.", "minimax-m2": "ppddp pp..p pp..p",
+        "mistral-nemo": ".p.dr .p.d. ...d.", "mistral-small-3.2": "...dr ...d. ...d.",
+        "mistral-v0.3": ".p.dr .p.d. ...d.",
+        "phi-3.5": "...dd ...dd ...dd", "phi-4": "...dd ...dd ...dd", "qwen2.5": "...d. ...d. ...d.",
+        "qwen3-coder": "...d. ...d. ...d.",
+        "qwen3-hub": "rrddr ..... .....", "qwen3.5": "rrddr ..... .....", "qwen3": "rrddr ..... .....",
+        "qwq-32b-hub": "ppddp pp.dp pp.dp",
+        "qwq-32b": "ppddp pppdp pppdp", "smollm2": "...dd ...dd ...dd", "smollm3": "...dd ...dd ...dd",
     ]
 
     private func fit(_ path: String) throws -> TemplateFit {
@@ -52,7 +62,8 @@ struct TemplateFitTests {
             }
         }
         let verdicts = try Self.kinds.map { try fit.verdict($0) }
-        let found = verdicts.map { letter($0.whole) }.joined() + " " + verdicts.map { letter($0.alone) }.joined()
+        let found = TemplateFit.Mode.allCases.map { mode in verdicts.map { letter($0[mode]) }.joined() }.joined(
+            separator: " ")
         let name = path.split(separator: "/").last.map { String($0.dropLast(".jinja".count)) } ?? ""
         #expect(found == Self.expected[name], "\(name)")
     }
@@ -61,34 +72,32 @@ struct TemplateFitTests {
     private static let another =
         "no data of this kind fit this template: give one that writes them with --chat-template FILE.jinja"
 
-    private static let advices: [(String, DataTraits, Bool, String)] = [
-        ("qwen3", DataTraits.reasoning, false, rows), ("gpt-oss", DataTraits(), false, rows),
-        ("mistral-small-3.2", .toolCalls, false, rows),
-        ("deepseek-r1", DataTraits(), true, another), ("deepseek-r1", .taggedThoughts, true, another),
+    private static let advices: [(String, DataTraits, TemplateFit.Mode, String)] = [
+        ("qwen3", DataTraits.reasoning, .whole, rows), ("gpt-oss", DataTraits(), .whole, rows),
+        ("mistral-small-3.2", .toolCalls, .whole, rows),
+        ("deepseek-r1", DataTraits(), .row, another), ("deepseek-r1", .taggedThoughts, .row, another),
         (
-            "mistral-v0.3", .systemMessage, true,
-            "use data without a system message, or put it into the first question"
+            "mistral-v0.3", .systemMessage, .whole, "use --row-per-turn (each turn a sample of its own)"
         ),
-        ("qwq-32b-hub", .reasoning, true, "write the thoughts into the answer as <think>…</think>"),
+        ("qwq-32b-hub", .reasoning, .row, "write the thoughts into the answer as <think>…</think>"),
         (
-            "qwq-32b-hub", .reasoning, false,
+            "qwq-32b-hub", .reasoning, .whole,
             "write the thoughts into the answer as <think>…</think> with --row-per-turn"
         ),
         (
-            "lfm2.5-instruct", .taggedThoughts, true,
-            "set --chat-template-kwargs '{\"keep_past_thinking\": true}', here and where the model is served"
+            "lfm2.5-instruct", .taggedThoughts, .whole, "use --row-per-turn (each turn a sample of its own)"
         ),
         (
-            "minimax-m2", DataTraits(), true,
+            "minimax-m2", DataTraits(), .row,
             "use data with thoughts as <think>…</think> in the answer, or use data with thoughts in a field of their own"
         ),
     ]
 
     /// What is to be done is tried before it is said.
     @Test(arguments: advices)
-    func adviceIsTrue(name: String, traits: DataTraits, isAlone: Bool, advice: String) throws {
+    func adviceIsTrue(name: String, traits: DataTraits, mode: TemplateFit.Mode, advice: String) throws {
         let path = Fixtures.folder.appending(path: "chat_templates/\(name).jinja").path(percentEncoded: false)
-        #expect(try fit(path).advice(traits, isAlone: isAlone) == advice)
+        #expect(try fit(path).advice(traits, mode) == advice)
     }
 
     // MARK: - Records
@@ -154,11 +163,24 @@ struct TemplateFitTests {
         )
         #expect(model.proof().failures.isEmpty)
         #expect(model.proof().text.contains("no      a system message: "))
+        #expect(model.proof(.row).text.contains("ok      a system message"))
         #expect(try model.supervised(record([nil, nil])).count == 1)
-        let found = rejection { _ = try model.supervised(record([nil], system: "Be kind.")) }
-        #expect(found?.reason == .prompt)
-        #expect(found?.detail.contains("only with a question that stands last") ?? false, "\(found?.detail ?? "")")
-        #expect(found?.detail.contains("use data without a system message") ?? false)
+        let row = record([nil, nil], system: "Be kind.")
+        for settings in [SampleBuilder.Settings(), .init(trainsOnlyLastTurn: true)] {
+            let found = rejection { _ = try model.supervised(row, settings) }
+            #expect(found?.reason == .prompt)
+            #expect(found?.detail.contains("only with a question that stands last") ?? false, "\(found?.detail ?? "")")
+            #expect(found?.detail.hasSuffix("use --row-per-turn (each turn a sample of its own)") ?? false)
+        }
+        // Each row is what the engine renders for the turn, and then the turn.
+        let rows = try model.samples(row, .init(isRowPerTurn: true))
+        let (user, assistant, end) = ("<|im_start|>user\n", "<|im_start|>assistant\n", "<|im_end|>\n")
+        #expect(
+            try rows.map { try model.text($0.inputIDs) } == [
+                "\(user)Be kind.q\(end)\(assistant)a\(end)",
+                "\(user)q\(end)\(assistant)a\(end)\(user)Be kind.r\(end)\(assistant)b\(end)",
+            ])
+        #expect(try model.supervised(row, .init(isRowPerTurn: true)) == ["a\(end)", "b\(end)"])
     }
 
     /// Thoughts between other marks than `<think>`, which the template searches for.

@@ -21,7 +21,7 @@ struct TemplateProofTests {
         try Data(jinja.utf8).write(to: URL(filePath: "\(directory)/chat_template.jinja"))
         let options = try ChatFormatOptions.parse(["--target-model-path", directory, "--chat-template", entry])
         let (format, target) = try options.load()
-        return TemplateProof(format, TemplateFit(format), target, isAlone: isRowPerTurn).failures.map {
+        return TemplateProof(format, TemplateFit(format), target, isRowPerTurn ? .row : .whole).failures.map {
             "\($0.what): \($0.detail)"
         }
     }

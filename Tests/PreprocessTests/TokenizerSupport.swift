@@ -92,8 +92,8 @@ struct TemplateModel {
         }
     }
 
-    func proof(isAlone: Bool = false) -> TemplateProof {
-        TemplateProof(format, TemplateFit(format), target, isAlone: isAlone)
+    func proof(_ mode: TemplateFit.Mode = .whole) -> TemplateProof {
+        TemplateProof(format, TemplateFit(format), target, mode)
     }
 
     static let chatML =

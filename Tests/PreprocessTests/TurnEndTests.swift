@@ -19,7 +19,7 @@ struct TurnEndTests {
 
     @Test func theNextRolesMarkerIsTheEndOfATurnIfTheModelStopsThere() throws {
         let model = try TemplateModel(Self.marked, ends: [2, 1])
-        #expect(model.proof().failures.isEmpty && model.proof(isAlone: true).failures.isEmpty, "\(model.proof().text)")
+        #expect(model.proof().failures.isEmpty && model.proof(.row).failures.isEmpty, "\(model.proof().text)")
         let sample = try #require(model.samples(Self.record).first)
         let supervised = zip(sample.inputIDs, sample.lossMask).filter(\.1).map(\.0)
         #expect(supervised.count == 4 && supervised[1] == Self.start && supervised[3] == Self.start)
@@ -76,7 +76,7 @@ struct TurnEndTests {
             of: "<|im_end|>", with: "{{ '<|im_end|>' if loop.last or m.role == 'user' else '<|endoftext|>' }}")
         let model = try TemplateModel(jinja, ends: [2])
         #expect(model.proof().failures.contains { $0.what == "plain answers" && $0.detail.contains("--row-per-turn") })
-        #expect(model.proof(isAlone: true).failures.isEmpty, "\(model.proof(isAlone: true).text)")
+        #expect(model.proof(.row).failures.isEmpty, "\(model.proof(.row).text)")
         let rows = try model.supervised(Self.record, .init(isRowPerTurn: true))
         #expect(rows == ["a<|im_end|>\n", "b<|im_end|>\n"])
         // One who names an entry is told, and builds.

@@ -213,7 +213,8 @@ enum BuildCommand {
         }
         let proof = TemplateProof(
             format, TemplateFit(format), target,
-            isAlone: options.settings.rowPerTurn || options.settings.trainOnlyLastTurn)
+            TemplateFit.Mode(
+                isRowPerTurn: options.settings.rowPerTurn, onlyLastTurn: options.settings.trainOnlyLastTurn))
         for finding in proof.findings where finding.verdict == .warning {
             Log.line("chat template: \(finding.what): \(finding.detail)")
         }

@@ -16,7 +16,8 @@ enum CheckTemplateCommand {
     @Sendable private static func run(_ options: CheckTemplateOptions) throws {
         let (format, target) = try options.format.load()
         let proof = TemplateProof(
-            format, TemplateFit(format), target, isAlone: options.rowPerTurn || options.trainOnlyLastTurn)
+            format, TemplateFit(format), target,
+            TemplateFit.Mode(isRowPerTurn: options.rowPerTurn, onlyLastTurn: options.trainOnlyLastTurn))
         print(options.json ? proof.json.compact : proof.text)
         guard proof.failures.isEmpty else {
             throw TemplateError("the template failed \(proof.failures.count) of \(proof.findings.count) checks")

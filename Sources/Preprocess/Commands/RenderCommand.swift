@@ -25,12 +25,14 @@ enum RenderCommand {
     @Sendable private static func run(_ options: RenderOptions) throws {
         let (format, _) = try options.format.load(bosToken: options.bosToken, eosToken: options.eosToken)
         let renderer = try format.makeRenderer()
+        let check = format.comparesTurns ? (renderer as? JinjaRenderer).map { TurnCheck($0, format) } : nil
         let parser = ConversationParser(isPreformatted: false, needsAnswer: !options.addGenerationPrompt)
         var text = RenderedText()
         try JSONLines.answer { value, output in
             do {
                 for (index, conversation) in try conversations(parser.row(value), options).enumerated() {
                     try renderer.render(conversation, addGenerationPrompt: options.addGenerationPrompt, into: &text)
+                    if options.rowPerTurn, let check { _ = try check.continuePrompt(conversation, &text) }
                     if index > 0 { try output.endLine() }
                     output.append(quoting: text.bytes)
                 }

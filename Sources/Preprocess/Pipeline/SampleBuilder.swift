@@ -46,9 +46,8 @@ final class SampleBuilder {
         spanFinder = format.entry.map(AssistantSpanFinder.init)
         self.settings = settings
         self.fit = fit
-        let markers = format.thoughtMarkers
-        self.markers = markers
-        check = (renderer as? JinjaRenderer).map { TurnCheck(renderer: $0, markers: markers) }
+        markers = format.thoughtMarkers
+        check = (renderer as? JinjaRenderer).map { TurnCheck($0, format) }
         comparesTurns = format.comparesTurns
     }
 
@@ -90,12 +89,16 @@ final class SampleBuilder {
     }
 
     private func samples(from conversation: Conversation, onlyLastTurn: Bool) throws(Rejection) -> MadeRow {
+        var isAfterPrompt = false
         do {
             try renderer.render(conversation, into: &text)
+            if settings.isRowPerTurn, comparesTurns, let check, try !isKnownToFit(conversation, .lastTurn) {
+                isAfterPrompt = try check.continuePrompt(conversation, &text)
+            }
         } catch {
-            throw Rejection(.template, error.description)
+            throw Rejection(.template, "\(error)")
         }
-        return try samples(of: conversation, onlyLastTurn: onlyLastTurn)
+        return try samples(of: conversation, onlyLastTurn: onlyLastTurn, isAfterPrompt: isAfterPrompt)
     }
 
     /// Samples from text in the model's own format, in which the assistant's turns are found by their headers.
@@ -122,8 +125,12 @@ final class SampleBuilder {
         return try fitted(sample)
     }
 
-    /// - Parameter conversation: What `text` was rendered from; nil if it was rendered elsewhere.
-    private func samples(of conversation: Conversation?, onlyLastTurn: Bool) throws(Rejection) -> MadeRow {
+    /// - Parameters:
+    ///   - conversation: What `text` was rendered from; nil if it was rendered elsewhere.
+    ///   - isAfterPrompt: Whether it is a generation prompt and the turn that continues it.
+    private func samples(
+        of conversation: Conversation?, onlyLastTurn: Bool, isAfterPrompt: Bool = false
+    ) throws(Rejection) -> MadeRow {
         if text.turns.isEmpty, settings.minLossTokens > 0 {
             throw Rejection(.noAssistant, "no turn of the assistant was found")
         }
@@ -142,7 +149,8 @@ final class SampleBuilder {
             isLonger && (settings.overflow == .drop || text.turns.last.map { $0.range.lowerBound >= end } ?? true)
             && settings.overflow != .split
         if let conversation {
-            try expectTurnsAsWritten(conversation, onlyLastTurn, limit: settings.overflow == .truncate ? end : .max)
+            let limit = settings.overflow == .truncate ? end : .max
+            try expectTurnsAsWritten(conversation, onlyLastTurn, isAfterPrompt, limit: limit)
         }
         let spans = text.supervisedSpans(onlyLastTurn: onlyLastTurn)[...]
         let count = min(encoded.count, limit)
@@ -154,24 +162,28 @@ final class SampleBuilder {
     ///
     /// - Parameter limit: The end of the text's part that is used.
     private func expectTurnsAsWritten(
-        _ conversation: Conversation, _ onlyLastTurn: Bool, limit: Int
+        _ conversation: Conversation, _ onlyLastTurn: Bool, _ isAfterPrompt: Bool, limit: Int
     ) throws(Rejection) {
         guard let check else { return }
         var problem = check.dropped(conversation, text, onlyLastTurn: onlyLastTurn, limit: limit)
         let isAlone = onlyLastTurn && text.turns.last?.message == conversation.messages.count - 1
-        if problem == nil, comparesTurns, try !isKnownToFit(markers.traits(of: conversation), isAlone) {
+        let mode = TemplateFit.Mode(isRowPerTurn: settings.isRowPerTurn, onlyLastTurn: onlyLastTurn)
+        if problem == nil, !isAfterPrompt, comparesTurns, try !isKnownToFit(conversation, isAlone ? .lastTurn : .whole)
+        {
             problem = check.rewritten(conversation, text, onlyLastTurn: onlyLastTurn, limit: limit)
         }
         guard let problem else { return }
-        let traits = markers.traits(of: conversation)
-        throw Rejection(problem.reason, "\(problem.sentence); \(fit.advice(traits, isAlone: onlyLastTurn))")
+        let advice = fit.advice(markers.traits(of: conversation), mode)
+        throw Rejection(problem.reason, "\(problem.sentence); \(advice)")
     }
 
-    private func isKnownToFit(_ traits: DataTraits, _ isAlone: Bool) throws(Rejection) -> Bool {
+    /// Whether probes have shown that the template writes such conversations right.
+    private func isKnownToFit(_ conversation: Conversation, _ mode: TemplateFit.Mode) throws(Rejection) -> Bool {
+        let traits = markers.traits(of: conversation)
         guard !traits.contains(.searchedTexts) else { return false }
         do {
             let verdict = try fit.verdict(traits)
-            return verdict.whole == nil || (isAlone && verdict.alone == nil)
+            return verdict[.whole] == nil || verdict[mode] == nil
         } catch {
             throw Rejection(.template, "\(error)")
         }

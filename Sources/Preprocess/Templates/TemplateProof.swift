@@ -24,20 +24,19 @@ struct TemplateProof {
     /// Tokens that end turns.
     private let endTokens: Set<Int32>
     private let fit: TemplateFit
-    /// Whether each supervised turn ends its text.
-    private let isAlone: Bool
+    private let mode: TemplateFit.Mode
 
     var failures: [Finding] { findings.filter { $0.verdict == .failure } }
 
     /// - Parameters:
     ///   - fit: What is known of the format.
-    ///   - isAlone: Whether each supervised turn ends its text, as with a row per turn, so that no later one rewrites it.
-    init(_ format: ChatFormat, _ fit: TemplateFit, _ target: TargetText, isAlone: Bool) {
+    ///   - mode: What of a conversation is to be supervised in one text.
+    init(_ format: ChatFormat, _ fit: TemplateFit, _ target: TargetText, _ mode: TemplateFit.Mode) {
         self.format = format
         self.fit = fit
         tokenizer = target.tokenizer
         endTokens = target.endTokens
-        self.isAlone = isAlone
+        self.mode = mode
         do {
             let texts = try render()
             if let text = texts.last { checkHeaders(text) }
@@ -65,10 +64,10 @@ struct TemplateProof {
         let renderer = try format.makeRenderer()
         func texts(_ talk: Conversation) throws -> [RenderedText] {
             let answers = talk.messages.indices.filter { talk.messages[$0].role == .assistant }
-            return try (isAlone ? answers : [talk.messages.count - 1]).map { index in
+            return try (mode == .whole ? [talk.messages.count - 1] : answers).map { index in
                 var text = RenderedText()
                 try renderer.render(talk.prefix(index + 1), into: &text)
-                if isAlone { text.turns.removeFirst(max(0, text.turns.count - 1)) }
+                if mode != .whole { text.turns.removeFirst(max(0, text.turns.count - 1)) }
                 return text
             }
         }
@@ -186,8 +185,7 @@ struct TemplateProof {
         let kinds: [DataTraits] = [[], .systemMessage, .taggedThoughts, .reasoning, .toolCalls]
         var problems: [(kind: DataTraits, problem: TurnProblem?)] = []
         for kind in kinds {
-            let verdict = try fit.verdict(kind)
-            problems.append((kind, isAlone ? verdict.alone : verdict.whole))
+            problems.append((kind, try fit.verdict(kind)[mode]))
         }
         let fitsAnswers = problems.contains { $0.kind.isSubset(of: .thoughts) && $0.problem == nil }
         for (kind, problem) in problems {
@@ -202,7 +200,7 @@ struct TemplateProof {
             let detail =
                 isAsPlain
                 ? "as plain answers: \(problem.sentence)"
-                : "\(problem.sentence); \(fate); \(fit.advice(kind, isAlone: isAlone))"
+                : "\(problem.sentence); \(fate); \(fit.advice(kind, mode))"
             add(kind.name, verdict(of: problem, kind, fitsAnswers: fitsAnswers), detail)
         }
     }

@@ -58,6 +58,11 @@ struct TurnCheck {
     let renderer: JinjaRenderer
     let markers: ThoughtMarkers
 
+    init(_ renderer: JinjaRenderer, _ format: ChatFormat) {
+        self.renderer = renderer
+        markers = format.thoughtMarkers
+    }
+
     /// The first turn that lacks what the data say.
     ///
     /// - Parameter limit: Where the part of the text ends that is used; turns after it don't matter.
@@ -100,6 +105,29 @@ struct TurnCheck {
             guard let message = turn.message, conversation.messages[message].isSupervised else { return nil }
             return (message, turn.range)
         }
+    }
+
+    // MARK: - The generation prompt
+
+    /// Puts the last turn after its generation prompt, where the template writes what precedes it differently once there
+    /// is an answer.
+    ///
+    /// The engine renders the prompt, and the model's answer continues it: that is the text of a row for the turn.
+    /// - Returns: Whether the text was changed. It isn't if it continues the prompt already, nor if the turn begins in
+    ///   another way than after the prompt.
+    func continuePrompt(_ conversation: Conversation, _ text: inout RenderedText) throws(TemplateError) -> Bool {
+        guard let turn = text.turns.last, let message = turn.message, message == conversation.messages.count - 1 else {
+            return false
+        }
+        let prompt = try renderer.rendered(conversation.prefix(message), addGenerationPrompt: true)
+        guard !text.bytes.starts(with: prompt.bytes) else { return false }
+        let header = prompt.bytes[(prompt.marks.elements.map(\.range.upperBound).max() ?? 0)...]
+        guard text.bytes[..<turn.range.lowerBound].suffix(header.count).elementsEqual(header) else { return false }
+        text.bytes = prompt.bytes + text.bytes[turn.range.lowerBound...]
+        text.removeTurns()
+        let start = prompt.bytes.count
+        text.turns = [RenderedText.Turn(range: start..<start + turn.range.count, message: message)]
+        return true
     }
 
     // MARK: - What is left out
