@@ -97,6 +97,18 @@ struct MessageFormTests {
         }
     }
 
+    /// After a tool's output some templates write no header, so that the answer begins where the output ends.
+    @Test func answersToToolsAreFoundWithoutAHeader() throws {
+        let jinja =
+            "{% for m in messages %}{% if m.role == 'tool' %}<|im_start|>tool\n{{ m.content }}<|im_end|>\n{% elif m.role == 'assistant' %}{% if loop.previtem.role != 'tool' %}<|im_start|>assistant\n{% endif %}{{ m.content }}{% for c in m.tool_calls or [] %}{{ c.function.name }}{% endfor %}<|im_end|>\n{% else %}<|im_start|>user\n{{ m.content }}<|im_end|>\n{% endif %}{% endfor %}{% if add_generation_prompt and messages[-1].role != 'tool' %}<|im_start|>assistant\n{% endif %}"
+        let model = try TemplateModel(jinja)
+        let call = #"{"type": "function", "function": {"name": "f", "arguments": {}}}"#
+        let row =
+            #"{"messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "", "tool_calls": [\#(call)]}, {"role": "tool", "content": "1"}, {"role": "assistant", "content": "b"}]}"#
+        #expect(try model.supervised(row) == ["f<|im_end|>\nb<|im_end|>\n"])
+        #expect(model.proof().text.contains("ok      calls of tools"), "\(model.proof().text)")
+    }
+
     @Test func thoughtsThatNoNameCanHoldAreRefused() throws {
         func detail(_ fields: String) -> String? {
             do {

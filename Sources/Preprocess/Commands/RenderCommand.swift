@@ -29,14 +29,26 @@ enum RenderCommand {
         let parser = ConversationParser(isPreformatted: false, needsAnswer: !options.addGenerationPrompt)
         var text = RenderedText()
         try JSONLines.answer { value, output in
+            var isFirst = true
             do {
-                for (index, conversation) in try conversations(parser.row(value), options).enumerated() {
-                    try renderer.render(conversation, addGenerationPrompt: options.addGenerationPrompt, into: &text)
+                for conversation in try conversations(parser.row(value), options) {
+                    do {
+                        try renderer.render(conversation, addGenerationPrompt: options.addGenerationPrompt, into: &text)
+                    } catch {
+                        // What the template writes is of use, even if no turns are found in it.
+                        guard let own = renderer as? JinjaRenderer else { throw error }
+                        text.removeAll()
+                        text.bytes = try own.rendered(
+                            conversation, addGenerationPrompt: options.addGenerationPrompt
+                        ).bytes
+                    }
                     if options.rowPerTurn, let check { _ = try check.continuePrompt(conversation, &text) }
-                    if index > 0 { try output.endLine() }
+                    if !isFirst { try output.endLine() }
+                    isFirst = false
                     output.append(quoting: text.bytes)
                 }
             } catch {
+                if !isFirst { try output.endLine() }
                 let message = (error as? Rejection)?.detail ?? "\(error)"
                 output.append("{\"error\": \(JSONText.quoted(message))}")
             }

@@ -17,7 +17,7 @@ typealias SampleMaker = (SourceRow) throws(Rejection) -> MadeRow
 /// From a dataset's files to its store: reader, workers, writer.
 ///
 /// One thread reads batches of records, and writes what workers made of them in the dataset's order. So a store doesn't
-/// depend on the number of workers, and memory holds a few batches whatever the dataset's size. Behind a batch with a
+/// depend on the number of workers, and memory holds a few batches whatever the dataset's size. After a batch with a
 /// record that is much larger than others, nothing is read until it is done.
 struct Pipeline {
     var dataPaths: [String]
@@ -33,12 +33,12 @@ struct Pipeline {
     var acceptsAnyShare = false
     /// Bytes that are read at once.
     var blockSize = 1 << 20
-    /// Bytes of the largest record that is taken.
+    /// Bytes of the largest record that is accepted.
     var largestRecord = DatasetReader.defaultLargestRecord
 
-    /// Goes on where the writer is and finishes the store.
+    /// Resumes where the writer is and finishes the store.
     ///
-    /// What was written stays after an error only if another build can go on with it.
+    /// What was written stays after an error only if another build can resume from it.
     /// - Parameter progress: Called after each batch, with the bytes that were read and the writer's counts.
     /// - Parameter draftVocabSizes: Sizes of the draft vocabularies that the store gets, ascending.
     /// - Parameter exchange: The other ranks that make a part of the batches, if there are any.
@@ -78,7 +78,7 @@ struct Pipeline {
         return try writer.finish(reader.ends, draftVocabSizes: draftVocabSizes)
     }
 
-    /// Makes this rank's part of the batches behind `skip` records, for rank 0 to write.
+    /// Makes this rank's part of the batches after `skip` records, for rank 0 to write.
     func runShare(of exchange: RankExchange, skip: Int) throws {
         let writer = try exchange.writer()
         do {
@@ -144,11 +144,11 @@ struct Pipeline {
         }
     }
 
-    /// Of how many usual batches' size one is large.
+    /// Of how many ordinary batches' size one is large.
     private static let largeBatch = 4
 
     /// The share of supervised tokens that datasets have; outside of it, the answers weren't found.
-    private static let usualShare = 0.0005...0.995
+    private static let plausibleShare = 0.0005...0.995
 
     /// Where a record is and why it was rejected; nil if it wasn't.
     private func problem(_ record: SourceRecord) -> String? {
@@ -165,7 +165,7 @@ struct Pipeline {
         let counts = writer.counts
         let dataset = dataPaths.joined(separator: ", ")
         guard counts.kept == 0 else {
-            guard acceptsAnyShare || Self.usualShare.contains(counts.supervisedShare) else {
+            guard acceptsAnyShare || Self.plausibleShare.contains(counts.supervisedShare) else {
                 throw DatasetError(
                     path: dataset,
                     message: "\(fixed(100 * counts.supervisedShare, 2))% of its tokens are supervised, which can't be "

@@ -218,7 +218,7 @@ final class SampleBuilder {
     /// Which of the first `count` tokens are supervised: those that begin within a span.
     ///
     /// A token that begins in a header and reaches into the answer, as the line ends of both may become one, isn't the
-    /// assistant's: no model goes on from half a token. Tokens and spans are in order, so that one pass over both is
+    /// assistant's: no model continues half a token. Tokens and spans are in order, so that one pass over both is
     /// enough.
     static func mask(_ encoded: EncodedText, count: Int, _ spans: ArraySlice<Range<Int>>) -> [Bool] {
         let starts = encoded.starts
@@ -243,7 +243,7 @@ struct RowBounds {
     private static let mostBytes = 256 << 20
     /// Tokens of all its samples.
     private static let mostTokens = 16 << 20
-    /// Texts without room after which the others are taken to have none either: templates that leave earlier thoughts
+    /// Consecutive texts without room after which the others are assumed to have none either: templates that leave earlier thoughts
     /// out may make the next text shorter.
     private let mostFull: Int
     private var (bytes, tokens, full) = (0, 0, 0)

@@ -83,18 +83,18 @@ extension HeaderTemplate {
     }
 
     private static func named<T: RawRepresentable & CaseIterable>(
-        _ node: JSONNode, _ key: Key, default usual: T
+        _ node: JSONNode, _ key: Key, default value: T
     ) throws(JSONError) -> T where T.RawValue == String {
-        guard let value = node[key.rawValue] else { return usual }
-        guard let known = T(rawValue: try value.asString()) else {
+        guard let name = node[key.rawValue] else { return value }
+        guard let known = T(rawValue: try name.asString()) else {
             throw try node.unsupported(
-                key.rawValue, "'\(try value.asString())'",
+                key.rawValue, "'\(try name.asString())'",
                 supported: T.allCases.map(\.rawValue).joined(separator: ", "))
         }
         return known
     }
 
-    /// The user's header with the line ends that the assistant's has behind the same words.
+    /// The user's header with the line ends that the assistant's has after the same words.
     ///
     /// SpecForge's headers are only looked for, so that some entries leave those of the user's out.
     private static func lengthened(_ userHeader: String, like assistantHeader: String) -> String {

@@ -1,12 +1,12 @@
 import Shared
 
-/// A registry entry: how a model writes a conversation, as headers before what each side says and a token behind it.
+/// A registry entry: how a model writes a conversation, as headers before what each side says and a token after it.
 ///
 /// ```
 /// bos  systemHeader systemPrefix content endOfTurn  userHeader content endOfTurn  assistantHeader content endOfTurn
 /// ```
 ///
-/// Where a model has a template of its own, that writes the text, and the entry's headers mark the assistant's spans in
+/// Where a model has a template of its own, that writes the text, and the entry's headers mark the assistant's turns in
 /// it; else the entry writes the text, if it has what that needs. The fields down to `ignoredTexts` are SpecForge's.
 /// `Documentation/Templates.md` describes each with its key in a JSON file.
 struct HeaderTemplate: Equatable, Sendable {
@@ -23,7 +23,7 @@ struct HeaderTemplate: Equatable, Sendable {
     static let harmonyHeaders = (assistant: "<|start|>assistant", user: "<|start|>user<|message|>")
 
     var name: String
-    /// What stands before an assistant's content; the assistant's tokens begin behind it.
+    /// What stands before an assistant's content; the assistant's tokens begin after it.
     var assistantHeader: String
     var userHeader: String
     /// The system message of conversations that have none; nil leaves them without.
@@ -47,7 +47,7 @@ struct HeaderTemplate: Equatable, Sendable {
     var systemPrefix = ""
     /// Whether the text begins with the tokenizer's bos token.
     var beginsWithBOS = false
-    /// Whether the text ends with the tokenizer's eos token, unless an assistant is to go on.
+    /// Whether the text ends with the tokenizer's eos token, unless it ends with the generation prompt.
     var endsWithEOS = false
     /// Whether space around a first system message's content is left out.
     var trimsSystem = false
@@ -61,7 +61,7 @@ struct HeaderTemplate: Equatable, Sendable {
         return Digest(of: nameless.json.compact)
     }
 
-    /// The token that ends an assistant's turn, without line ends behind it.
+    /// The token that ends an assistant's turn, without line ends after it.
     var endOfTurnText: String {
         String(endOfTurnToken.reversed().drop(while: \.isWhitespace).reversed())
     }
@@ -78,7 +78,7 @@ struct HeaderTemplate: Equatable, Sendable {
         }
     }
 
-    /// What may stand behind the assistant's header without being the assistant's.
+    /// What may stand after the assistant's header without being the assistant's.
     var skippedPrefix: String { assistantPattern == .glm ? "</think>" : "" }
 }
 

@@ -18,6 +18,8 @@ enum SpanMarking: Sendable {
 /// Where the assistant's messages are in a rendered text; nil for one that the template's loops don't tell of.
 struct AssistantRanges {
     let ranges: [(message: Int, range: Range<Int>?)]
+    /// Messages that follow a tool's output.
+    let answersToTools: Set<Int>
 
     /// Two ranges of a message are one if nothing of another stands between them.
     init(_ messages: [Message], _ marks: RenderedMarks) {
@@ -26,6 +28,7 @@ struct AssistantRanges {
             let known = found[tag] ?? range
             found[tag] = min(known.lowerBound, range.lowerBound)..<max(known.upperBound, range.upperBound)
         }
+        answersToTools = Set(messages.indices.dropFirst().filter { messages[$0 - 1].role == .tool })
         ranges = messages.indices.filter { messages[$0].role == .assistant }.map { ($0, found[$0]) }
     }
 
@@ -56,13 +59,16 @@ struct AssistantRanges {
 struct TurnPrompts: Equatable, Sendable {
     /// Longest first.
     let prompts: [[UInt8]]
+    /// The same after a tool's output, where some templates write no header.
+    let afterTool: [[UInt8]]
 
     func turns(in text: [UInt8], _ ranges: AssistantRanges) throws(TemplateError) -> [RenderedText.Turn] {
         var turns: [RenderedText.Turn] = []
         for (message, range) in ranges.ranges {
             // A message of which the template writes nothing has nothing to learn.
             guard let range else { continue }
-            guard let prompt = prompts.first(where: { text[range].starts(with: $0) }) else {
+            let known = ranges.answersToTools.contains(message) ? afterTool : prompts
+            guard let prompt = known.first(where: { text[range].starts(with: $0) }) else {
                 throw TemplateError("message \(message) doesn't begin with the template's generation prompt")
             }
             turns.append(.init(range: range.lowerBound + prompt.count..<range.upperBound, message: message))

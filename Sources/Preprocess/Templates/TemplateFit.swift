@@ -93,11 +93,11 @@ final class TemplateFit: Sendable {
     private func ways(_ traits: DataTraits, _ mode: Mode) throws -> [String] {
         // Whether other data fit, and what else they need for it.
         func fits(_ traits: DataTraits) throws -> String? {
-            let verdict = try verdict(traits)
+            let verdict = try self.verdict(traits)
             if verdict[mode] == nil { return "" }
             return mode != .row && verdict[.row] == nil ? " with --row-per-turn" : nil
         }
-        let verdict = try verdict(traits)
+        let verdict = try self.verdict(traits)
         if mode != .row, verdict[.row] == nil {
             let last = mode == .whole && verdict[.lastTurn] == nil ? " or --train-only-last-turn" : ""
             return ["use --row-per-turn (each turn a sample of its own)\(last)"]

@@ -114,21 +114,31 @@ enum TurnProbe {
 
     /// What the template writes before answers; nil if its loops don't tell where messages are.
     private static func prompts(_ renderer: JinjaRenderer, _ form: MessageForm) throws(TemplateError) -> TurnPrompts? {
-        let asked = try renderer.rendered(conversation(questions: 1, form: form), addGenerationPrompt: true)
+        guard let (prompt, shared) = try prompt(renderer, conversation(form: form), before: 1),
+            !shared.isEmpty || prompt.isEmpty
+        else { return nil }
+        // An answer that continues the generation prompt stands after all of it; others after what they share with it.
+        let prompts = shared == prompt ? [prompt] : [prompt, shared]
+        // A template without tools writes no answers to them.
+        let toTool = (try? self.prompt(renderer, conversation(with: .toolCalls, form: form), before: 3)) ?? nil
+        return TurnPrompts(prompts: prompts, afterTool: toTool.map { [$0, $1] } ?? prompts)
+    }
+
+    /// The generation prompt for an answer, and what of it the answer's header has in the conversation; nil if loops don't
+    /// tell where the answer is.
+    private static func prompt(
+        _ renderer: JinjaRenderer, _ talk: Conversation, before index: Int
+    ) throws(TemplateError) -> (prompt: [UInt8], shared: [UInt8])? {
+        let asked = try renderer.rendered(talk.prefix(index), addGenerationPrompt: true)
         guard let end = asked.marks.elements.map(\.range.upperBound).max() else { return nil }
         let prompt = Array(asked.bytes[end...])
-
-        let talk = conversation(form: form)
         let whole = try renderer.rendered(talk, addGenerationPrompt: false)
         let turns = AssistantRanges(talk.messages, whole.marks)
-        guard turns.isComplete, let first = turns.ranges.first?.range,
-            let answer = ByteSearch.first(Array(answers[0].utf8), in: whole.bytes, first)
+        guard turns.isComplete, let turn = turns.ranges.first(where: { $0.message == index })?.range,
+            let answer = ByteSearch.first(talk.messages[index].content, in: whole.bytes, turn)
         else { return nil }
-        let header = whole.bytes[first.lowerBound..<answer]
-        let shared = Array(zip(prompt, header).prefix { $0 == $1 }.map(\.0))
-        guard !shared.isEmpty || prompt.isEmpty else { return nil }
-        // An answer that continues the generation prompt stands after all of it; others after what they share with it.
-        return TurnPrompts(prompts: shared == prompt ? [prompt] : [prompt, shared])
+        let header = whole.bytes[turn.lowerBound..<answer]
+        return (prompt, Array(zip(prompt, header).prefix { $0 == $1 }.map(\.0)))
     }
 
     /// What ends turns that have no end-of-turn token of their own; nil where they have one, or none is known.
