@@ -8,10 +8,12 @@ struct RenderOptions: Options {
     var format = ChatFormatOptions()
     @Option("Text of the bos token, if not tokenizer_config.json's.") var bosToken: String?
     @Option("Text of the eos token, if not tokenizer_config.json's.") var eosToken: String?
+    @Option("Roles of the data by other names, as of build.", value: "NAME=ROLE...") var roleMap: [String] = []
     @Flag("End with the generation prompt, for the model to continue.") var addGenerationPrompt
     @Flag("Write a line for each of the assistant's turns: the text that ends with it.") var rowPerTurn
 
     func validate() throws(OptionsError) {
+        _ = try RoleNames(roleMap)
         if addGenerationPrompt && rowPerTurn {
             throw .rule("--row-per-turn ends texts with a turn, and --add-generation-prompt doesn't")
         }
@@ -26,7 +28,8 @@ enum RenderCommand {
         let (format, _) = try options.format.load(bosToken: options.bosToken, eosToken: options.eosToken)
         let renderer = try format.makeRenderer()
         let check = format.comparesTurns ? (renderer as? JinjaRenderer).map { TurnCheck($0, format) } : nil
-        let parser = ConversationParser(isPreformatted: false, needsAnswer: !options.addGenerationPrompt)
+        let parser = ConversationParser(
+            isPreformatted: false, needsAnswer: !options.addGenerationPrompt, roles: try RoleNames(options.roleMap))
         var text = RenderedText()
         try JSONLines.answer { value, output in
             var isFirst = true

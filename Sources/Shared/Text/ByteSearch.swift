@@ -1,4 +1,5 @@
 import CMachine
+@preconcurrency import Glibc
 
 /// Searches bytes for others.
 public enum ByteSearch {
@@ -9,8 +10,11 @@ public enum ByteSearch {
         guard !pattern.isEmpty, pattern.count <= range.count else { return nil }
         return text.withUnsafeBytes { text in
             pattern.withUnsafeBytes { pattern in
-                guard let start = text.baseAddress.map({ $0 + range.lowerBound }), let needle = pattern.baseAddress,
-                    let found = machine_find(start, range.count, needle, pattern.count)
+                guard let start = text.baseAddress.map({ $0 + range.lowerBound }), let needle = pattern.baseAddress
+                else { return nil }
+                // Preparing a long pattern for the search takes longer than to compare it once.
+                if memcmp(start, needle, pattern.count) == 0 { return range.lowerBound }
+                guard let found = machine_find(start, range.count, needle, pattern.count)
                 else { return nil }
                 return range.lowerBound + (found - start)
             }
