@@ -38,7 +38,7 @@ enum NumberText {
         return Double(plain).map { sign * $0 }
     }
 
-    /// The digits without underscores, which may only stand between two.
+    /// The digits without underscores, of which there may be one between two.
     private static func withoutUnderscores(_ text: Substring) -> String? {
         guard text.contains("_") else { return String(text) }
         let parts = text.split(separator: "_", omittingEmptySubsequences: false)

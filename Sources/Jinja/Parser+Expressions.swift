@@ -204,7 +204,7 @@ extension Parser {
         return try bounded(MappingLiteral(members, position), over: members.flatMap { [$0.0, $0.1] })
     }
 
-    // MARK: - What stands behind a value
+    // MARK: - What follows a value
 
     private mutating func postfix(_ value: any Expression) throws(Failure) -> any Expression {
         var value = value
@@ -276,11 +276,11 @@ extension Parser {
         return try bounded(Call(callee, arguments, position), over: [callee] + all)
     }
 
-    /// What stands between parentheses, and all its expressions.
+    /// What is between parentheses, and all its expressions.
     private mutating func arguments() throws(Failure) -> (ArgumentList, [any Expression]) {
         var (list, all) = (ArgumentList(), [any Expression]())
         let position = current.position
-        func wrongOrder() -> Failure { .syntax("the arguments stand in a wrong order", at: position) }
+        func wrongOrder() -> Failure { .syntax("the arguments are in a wrong order", at: position) }
         try expect(.leftParenthesis)
         while !isAt(.rightParenthesis) {
             if !all.isEmpty { try expect(.comma) }

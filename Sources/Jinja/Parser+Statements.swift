@@ -52,7 +52,7 @@ extension Parser {
             try expectBlockEnd()
             return Generation(try body(of: tag, until: "endgeneration"), position)
         case "break", "continue":
-            guard loops > 0 else { throw .syntax("'\(tag)' stands outside of a loop", at: position) }
+            guard loops > 0 else { throw .syntax("'\(tag)' is outside of a loop", at: position) }
             try expectBlockEnd()
             return Jump(tag == "break" ? .leaveLoop : .nextIteration, position)
         case "include", "import", "from", "extends", "block":

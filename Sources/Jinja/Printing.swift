@@ -84,8 +84,10 @@ extension Value {
         case .list(let list), .tuple(let list): return list
         case .mapping(let mapping): return try budget.elements(mapping.entries.map(\.key))
         case .string(let text), .markup(let text):
-            try budget.work(bytes: text.utf8.count)
-            // Each is paid for as it is made.
+            // Each is paid for as it is made; too many are refused before.
+            let size = text.count * (Budget.overhead + MemoryLayout<Value>.stride)
+            try budget.pay(bytes: size)
+            budget.refund(size)
             var characters: [Value] = []
             for scalar in text.scalars {
                 let character = try budget.text(scalar)

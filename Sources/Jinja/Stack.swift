@@ -13,7 +13,7 @@ enum Stack {
     /// 4 MiB.
     ///
     /// The default is what `ulimit -s` says, which is also what the main thread has, or 2 MiB without a limit there.
-    /// The other half is for what stands above the rendering, and for functions that call themselves no further.
+    /// The other half is for what called the rendering, and for functions that call themselves no further.
     static let usable: Int = {
         var attributes = pthread_attr_t()
         var size = 0

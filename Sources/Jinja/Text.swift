@@ -5,7 +5,7 @@ public struct Text: Hashable, ExpressibleByStringLiteral {
     public let utf8: [UInt8]
     private let lease: Lease?
 
-    /// A text that a program gives to a template, or that stands in one; those of a rendering are made by its budget.
+    /// A text that a program gives to a template, or that is a part of one; those of a rendering are made by its budget.
     public init(_ utf8: [UInt8]) { self.init(utf8, nil) }
     public init(_ string: String) { self.init(Array(string.utf8), nil) }
     public init(stringLiteral value: StaticString) { self.init(value.withUTF8Buffer(Array.init), nil) }
