@@ -48,11 +48,11 @@ struct BLASTests {
             let wanted = expected(m, n, k) {
                 Double(isATransposed ? a[$2, $0] : a[$0, $2]) * Double(isBTransposed ? b[$1, $2] : b[$2, $1])
             }
-            let c = workspace.matrix(rows: m, columns: n)
+            let results = Workspace(Compute(library: library))
+            let c = results.matrix(rows: m, columns: n)
             for factor: Float in [1, 2] {
                 multiply(
-                    a, transposed: isATransposed, b, transposed: isBTransposed, into: c, accumulate: factor > 1,
-                    precision: .float32, by: library)
+                    a, transposed: isATransposed, b, transposed: isBTransposed, into: c, accumulate: factor > 1)
                 expectClose(c.elements, wanted.map { factor * $0 }, tolerance: 1e-5, "\(factor) a b")
             }
         }
@@ -73,9 +73,10 @@ struct BLASTests {
         }
         let c = workspace.matrix(rows: m, columns: n)
         for factor: Float in [1, 2] {
-            multiply(
-                a, transposed: transposed.a, b, transposed: transposed.b, into: c, accumulate: factor > 1,
-                precision: .bfloat16)
+            c.compute.withRounded(a, b) { a, b in
+                multiply(
+                    a, transposed: transposed.a, b, transposed: transposed.b, into: c, accumulate: factor > 1)
+            }
             expectClose(c.elements, wanted.map { factor * $0 }, tolerance: 1e-5, "\(factor) a b")
         }
     }

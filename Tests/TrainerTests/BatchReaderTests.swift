@@ -43,14 +43,14 @@ struct BatchReaderTests {
             #expect((same[0].samples + same[0].bad).sorted() == whole.batch(step).sorted())
             #expect(same[0].bad == whole.batch(step).filter { [2, 7, 11].contains($0) }.sorted())
             let read = stride(from: 0, to: ranks, by: tpSize).flatMap { rank in
-                same[rank].micro.flatMap { $0.flatMap { $0.map { Int($0.inputIDs[0]) } } }
+                same[rank].micro.flatMap { $0.samples.flatMap { $0.map { Int($0.inputIDs[0]) } } }
             }
             #expect(read.sorted() == same[0].samples.sorted(), "each sample is of one group")
         }
     }
 
     @Test func theRunStopsWhereASampleIsNeededThatCannotBeRead() throws {
-        let grid = try ProcessGrid(world: SingleProcess(), tpSize: 1)
+        let grid = try ProcessGrid(world: AbsentRanks(), tpSize: 1)
         let order = EpochOrder(BatchSampler(sampleCount: 20, globalBatchSize: 6, seed: 1))
         let bad = order.batch(2)[0]
         let reader = Self.reader(Damaged(bad: [bad]), grid, policy: .stop)

@@ -9,7 +9,7 @@ struct BatchSamplerTests {
         let costs = (0..<50).map { 20 + Double($0 * 37 % 400) }
         let micro = BatchSampler.microBatches(
             Array(3..<43), ranks: ranks, batchSize: batchSize, cost: { costs[$0] })
-        let samples = micro.map(\.samples)
+        let samples = micro.map(\.numbers)
         #expect(samples.flatMap { $0.flatMap { $0 } }.sorted() == Array(3..<43), "each sample once")
         #expect(samples.allSatisfy { $0.count == ranks && $0.allSatisfy { $0.count <= batchSize } })
         let work = (0..<ranks).map { rank in samples.reduce(0) { $0 + $1[rank].reduce(0) { $0 + costs[$1] } } }
@@ -23,7 +23,7 @@ struct BatchSamplerTests {
         let costs = (0..<50).map { Double($0 * 37 % 20) }
         func order(_ ranks: Int) -> [Int] {
             BatchSampler.microBatches(Array(0..<42), ranks: ranks, batchSize: 1, cost: { costs[$0] })
-                .flatMap { micro in micro.busyRanks.flatMap { micro.samples[$0] } }
+                .flatMap { deal in deal.order.flatMap { deal.numbers[$0] } }
         }
         #expect(order(ranks) == order(1))
     }
@@ -32,7 +32,7 @@ struct BatchSamplerTests {
     @Test func whoIsLeastBusyGetsTheMost() {
         let costs = [9.0, 5, 4, 3, 2, 1]
         let micro = BatchSampler.microBatches(Array(0..<6), ranks: 2, batchSize: 3, cost: { costs[$0] })
-        #expect(micro.count == 1 && micro[0].samples == [[0, 3, 5], [1, 2, 4]] && micro[0].order == [0, 1])
+        #expect(micro.count == 1 && micro[0].numbers == [[0, 3, 5], [1, 2, 4]] && micro[0].order == [0, 1])
     }
 
     @Test func anEpochHasEverySampleOnceAndIsTheSameEveryTime() {

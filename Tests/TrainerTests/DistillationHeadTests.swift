@@ -16,7 +16,7 @@ struct DistillationHeadTests {
         let draftToTarget = try g.integers("draft_to_target").map { Int32($0) }
         let target = FixedTarget(head: try g.matrix("target_weight"))
         let (x, weight, hidden) = (try g.matrix("x"), try g.matrix("weight"), try g.matrix("target_x"))
-        let distributions = try CompactTeacher(target, draftToTarget: draftToTarget).distributions(
+        let distributions = CompactTeacher(target, draftToTarget: draftToTarget).distributions(
             hidden, rows: [(0..<Int32(hidden.rows)).map { $0 }], in: workspace)
 
         // A row counts if the draft knows the target's likeliest token.

@@ -14,13 +14,13 @@ struct Eagle3GoldenTests {
 
     @Test func thereAreGoldens() { #expect(!Self.cases.isEmpty) }
 
-    @Test(arguments: cases)
-    func lossesGradientsAndParametersEqualSpecForge(name: String) throws {
+    @Test(arguments: cases, [Compute.Way.float32, .eightThreads])
+    func lossesGradientsAndParametersEqualSpecForge(name: String, way: Compute.Way) throws {
         let run = try GoldenRun(name)
-        let workspace = Workspace()
-        let trainer = try run.trainer(SingleProcess())
+        let workspace = Workspace(way.compute)
+        let trainer = try run.trainer(AbsentRanks(), way.compute)
         let draft = trainer.draft
-        let optimizer = try ShardedOptimizer(draft.parameters, AdamW.Settings(), SingleProcess())
+        let optimizer = ShardedOptimizer(draft.parameters, AdamW.Settings(), AbsentRanks())
         let schedule = LearningRateSchedule(
             peak: Float(run.expected.learningRate), warmupRatio: 0.2, totalSteps: run.expected.totalSteps)
         for (index, sample) in run.samples.enumerated() {
@@ -31,7 +31,7 @@ struct Eagle3GoldenTests {
             let weights = LossWeights(
                 decay: 0.8, sequences: [weight], objective: run.objective,
                 acceptanceRows: [Float(sample.inputIDs.count)])
-            let statistics = try trainer.run([[sample]], weights: weights, in: workspace)
+            let statistics = trainer.run([[sample]], weights: weights, in: workspace)
             let rows = Double(sample.inputIDs.count)
             expectClose(
                 statistics.steps.map { Float($0.objective / rows) }, micro.losses.map { Float($0) }, tolerance: 1e-4,
@@ -44,12 +44,12 @@ struct Eagle3GoldenTests {
             if index == 0 { try compare(draft.parameters, run, "grads_0", Float(run.expected.accumulation)) }
             guard (index + 1).isMultiple(of: run.expected.accumulation) else { continue }
             let step = index / run.expected.accumulation
-            let norm = try optimizer.gradientNorm()
+            let norm = optimizer.gradientNorm()
             let wanted = run.expected.optimizerSteps[step]
             expectClose([Float(norm)], [Float(wanted.gradNorm)], tolerance: 1e-3, "gradient norm of step \(step)")
             let learningRate = schedule.learningRate(at: step)
             expectClose([learningRate], [Float(wanted.learningRate)], tolerance: 1e-5, "learning rate of step \(step)")
-            try optimizer.update(
+            optimizer.update(
                 learningRate: learningRate,
                 gradientFactor: GradientClipping.factor(norm: norm, limit: Float(run.expected.maxGradNorm)))
             draft.parameters.zeroGradients()
@@ -138,9 +138,11 @@ struct GoldenRun {
 
     /// - Parameter variant: The form of draft; what the plain one lacks is random.
     func trainer(
-        _ communicator: any Communicator, freezesHead: Bool = false, variant: DraftVariant = .plain
+        _ communicator: any Communicator, freezesHead: Bool = false, variant: DraftVariant = .plain,
+        _ compute: Compute = .test
     ) throws -> OnlineEagle3 {
-        let target = try TargetModelRegistry.load(targetDirectory, communicator: communicator, positions: 128)
+        let target = try TargetModelRegistry.load(
+            targetDirectory, communicator: communicator, positions: 128, compute)
         let configuration = try ModelConfiguration(JSONFile("\(directory)/config.json"))
         let mapping = try SafetensorsFile(path("vocab_mapping")).tensor("d2t").integers()
         let shape = Eagle3DraftModel.Shape(
@@ -150,7 +152,8 @@ struct GoldenRun {
             draftVocabSize: mapping.count, rmsNormEpsilon: Float(configuration.rmsNormEpsilon))
         let rotary = try RotaryScaling(configuration.rope, headDim: configuration.headDim)
         let draft = Eagle3DraftModel(
-            variant.applied(to: shape), rotary: rotary.embedding(positions: 128, length: 128), freezesHead: freezesHead)
+            variant.applied(to: shape), rotary: rotary.embedding(positions: 128, length: 128), freezesHead: freezesHead,
+            compute)
         let initial = try SafetensorsFile(path("draft_init"))
         draft.parameters.fillRandomly(scale: 0.1)
         for tensor in draft.parameters.tensors where initial.tensors[tensor.name] != nil {

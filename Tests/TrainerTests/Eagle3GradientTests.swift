@@ -58,11 +58,11 @@ struct Eagle3GradientTests {
         }
 
         func run(_ weights: LossWeights?) throws -> TrainingStatistics {
-            try workspace.scope {
+            workspace.scope {
                 let record = draft.forward(features, plan, in: workspace)
-                let (statistics, dHidden) = try draft.head(
+                let (statistics, dHidden) = draft.head(
                     record, lesson(plan), weights: weights, in: workspace)
-                if weights != nil { try draft.backward(dHidden, record, plan, in: workspace) }
+                if weights != nil { draft.backward(dHidden, record, plan, in: workspace) }
                 return statistics
             }
         }
@@ -79,9 +79,9 @@ struct Eagle3GradientTests {
                         lossMask: index == sequence ? sample.lossMask : sample.lossMask.map { _ in false })
                 }
                 let plan = TrainingTimeTestPlan(Batch(masked), tttLength: 4, alignment: alignment)
-                try workspace.scope {
+                workspace.scope {
                     let record = draft.forward(features, plan, in: workspace)
-                    let (statistics, _) = try draft.head(
+                    let (statistics, _) = draft.head(
                         record, lesson(plan), weights: weights, in: workspace)
                     for (k, step) in statistics.steps.enumerated() {
                         var weight = Double(weights.sequences[sequence])

@@ -55,10 +55,10 @@ struct EngineLoaderTests {
             try Checkpoints(directory: directory).save(
                 Checkpoints.Contents(
                     configuration: configuration, parameters: draft.parameters,
-                    optimizer: ShardedOptimizer(draft.parameters, AdamW.Settings(), SingleProcess()),
+                    optimizer: ShardedOptimizer(draft.parameters, AdamW.Settings(), AbsentRanks()),
                     mapping: try .derive(counts: counts, draftVocabSize: draftVocabSize, always: []),
                     state: CheckpointState(step: 1, epoch: 0, updates: 1, settings: [:], provenance: [:])),
-                name: "step_1", isBest: false, world: SingleProcess())
+                name: "step_1", isBest: false, world: AbsentRanks())
             try body(
                 SafetensorsFile("\(directory)/latest/model.safetensors"),
                 JSONFile("\(directory)/latest/config.json").root, configuration)

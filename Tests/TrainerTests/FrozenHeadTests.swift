@@ -8,14 +8,14 @@ import Testing
 /// A draft whose head isn't trained: the head stays, all else learns as it would, and no moments are kept for it.
 struct FrozenHeadTests {
     private func trainer(freezesHead: Bool) throws -> OnlineEagle3 {
-        try GoldenRun("llama").trainer(SingleProcess(), freezesHead: freezesHead)
+        try GoldenRun("llama").trainer(AbsentRanks(), freezesHead: freezesHead)
     }
 
     @Test func theOtherGradientsAreThoseOfADraftWhoseHeadIsTrained() throws {
         let samples = try GoldenRun("llama").samples
         let gradients = try [false, true].map { freezesHead in
             let trainer = try trainer(freezesHead: freezesHead)
-            _ = try trainer.run(
+            _ = trainer.run(
                 [[samples[0]]], weights: LossWeights(decay: 0.8, sequences: [0.1]), in: Workspace())
             return Array(trainer.draft.parameters.gradients)
         }
@@ -26,7 +26,7 @@ struct FrozenHeadTests {
     @Test func aCheckpointHasTheHeadAndNoMomentsOfIt() throws {
         try withTemporaryDirectory { directory in
             let run = try GoldenRun("llama")
-            let grid = try ProcessGrid(world: SingleProcess(), tpSize: 1)
+            let grid = try ProcessGrid(world: AbsentRanks(), tpSize: 1)
             let make = {
                 try TrainingLoop(
                     grid: grid, model: trainer(freezesHead: true), samples: run.samples,
@@ -40,7 +40,7 @@ struct FrozenHeadTests {
             #expect(head.parts[0].name == "lm_head.weight" && head.weight.elements == first)
             #expect(loop.model.draft.parameters.parameters[8].weight.elements != norm)
             try Checkpoints(directory: directory).save(
-                checkpointContents(loop), name: "step_2", isBest: false, world: SingleProcess())
+                checkpointContents(loop), name: "step_2", isBest: false, world: AbsentRanks())
             let model = try SafetensorsFile("\(directory)/latest/model.safetensors")
             #expect(try model.tensor("lm_head.weight").shape == [head.weight.rows, head.weight.columns])
             let state = try SafetensorsFile("\(directory)/latest/training_state.safetensors")
@@ -68,13 +68,13 @@ struct FrozenHeadTests {
         let ids: [Int32] = [2, 3, 5, 60]
         let configuration = try Eagle3Configuration(
             target: ModelConfiguration(directory: directory), draftVocabSize: ids.count)
-        let target = try TargetModelRegistry.load(directory, communicator: SingleProcess(), positions: 8)
+        let target = try TargetModelRegistry.load(directory, communicator: AbsentRanks(), positions: 8)
         let draft = Eagle3DraftModel(
             configuration.shape, rotary: try configuration.rotary(positions: 8), freezesHead: true)
-        try draft.initializeHead(target, draftToTarget: ids)
+        draft.initializeHead(target, draftToTarget: ids)
         let workspace = Workspace()
         let rows = workspace.matrix(rows: ids.count, columns: configuration.shape.hiddenSize)
-        try target.headRows(ids, into: rows)
+        target.headRows(ids, into: rows)
         withExtendedLifetime((draft, workspace)) {
             #expect(draft.lmHead.weight.weight.elements == rows.elements)
         }

@@ -16,7 +16,7 @@ struct HeadInitializationTests {
             let configuration = try Eagle3Configuration(
                 target: ModelConfiguration(directory: directory), draftVocabSize: ids.count)
             let draft = Eagle3DraftModel(configuration.shape, rotary: try configuration.rotary(positions: 8))
-            try draft.initializeHead(target, draftToTarget: ids)
+            draft.initializeHead(target, draftToTarget: ids)
 
             // The target's logits of an input are those of its norm's weight in the draft's hidden space.
             let workspace = Workspace()

@@ -84,7 +84,7 @@ struct DecodingStatisticsTests {
             own.prompts[group] = DecodingResult.Prompt(
                 sample: 10 + group, promptTokens: 5, tokens: 9, verifications: 2, accepted: group, seconds: 0.5,
                 plainSeconds: 2, differs: group == 1)
-            return try own.reduced(over: grid)
+            return own.reduced(over: grid)
         }
         for result in results {
             #expect(result.statistics == Self.statistics([0, 1, 3, 0]) && result.differing == [11])

@@ -39,7 +39,7 @@ struct MetricsTests {
             isInterrupted: false)
         var interval = MetricsInterval(tttLength: 2, start: PhaseTimes())
         interval.add(report, maxGradNorm: 0.5)
-        let profile = try ProfileReport(PhaseTimes(), over: SingleProcess())
+        let profile = ProfileReport(PhaseTimes(), over: AbsentRanks())
         let values = interval.values(report, epoch: 0, targetCache: (0, 0), decay: 0.8, peakMemory: 0, profile: profile)
         for (name, _) in values { #expect(Metric.byName[name] != nil, "\(name) has no definition") }
         let heldOut = HeldOutEvaluation.Report(
@@ -66,7 +66,7 @@ struct MetricsTests {
         (now.elapsed, now[.target].seconds) = (11, 5)
         (saving.elapsed, saving[.target].seconds) = (4, 3)
         interval.leaveOut(saving, isSaving: true)
-        let profile = try ProfileReport(interval.times(until: now), over: SingleProcess())
+        let profile = ProfileReport(interval.times(until: now), over: AbsentRanks())
         let values = Dictionary(
             uniqueKeysWithValues: interval.values(
                 try #require(last), epoch: 0, targetCache: interval.targetCache, decay: 1, peakMemory: 0,

@@ -53,7 +53,7 @@ struct ProfileTests {
             var times = PhaseTimes()
             times[.target] = PhaseTimes.Entry(seconds: Double(world.rank + 1), calls: 4)
             times.elapsed = 4
-            return try ProfileReport(times, over: world)
+            return ProfileReport(times, over: world)
         }
         for report in reports {
             let target = report.lines.first { $0.name == "target" }

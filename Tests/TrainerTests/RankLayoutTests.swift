@@ -27,7 +27,7 @@ struct RankLayoutTests {
     }
 
     @Test(arguments: [1, 3]) func ranksOfOneMachineFindEachOther(ranks: Int) throws {
-        let layouts = try ThreadCommunicator.run(ranks) { try RankLayout(among: $0.splitByMachine()) }
+        let layouts = try ThreadCommunicator.run(ranks) { RankLayout(among: $0.splitByMachine()) }
         #expect(layouts.allSatisfy { $0.sharers == ranks && $0.cpus >= 1 })
     }
 }

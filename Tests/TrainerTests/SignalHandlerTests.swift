@@ -24,7 +24,7 @@ struct SignalHandlerTests {
 
     private static func multiplyUnderSignals() -> UnsafeMutableRawPointer? {
         SignalHandler.install([SIGUSR2]) { _ in SignalHandlerTests.signals.add(1, ordering: .relaxed) }
-        let workspace = Workspace()
+        let workspace = Workspace(Compute(library: .onednn))
         var random = RandomNumbers(seed: 7)
         var round = 0
         while round < 20_000 || signals.load(ordering: .relaxed) < 1_000 {
@@ -37,9 +37,7 @@ struct SignalHandlerTests {
                 random.fill(b)
                 let results = (0..<2).map { _ in
                     let c = workspace.matrix(rows: m, columns: n)
-                    multiply(
-                        a, transposed: false, b, transposed: true, into: c, accumulate: false, precision: .float32,
-                        by: .onednn)
+                    multiply(a, transposed: false, b, transposed: true, into: c, accumulate: false)
                     return c.elements
                 }
                 if results[0] != results[1] { mistakes.add(1, ordering: .relaxed) }

@@ -27,15 +27,15 @@ struct SpeculativeDecodingTests {
     @Test(arguments: [1, 5, SpeculativeDecoding.longestDraft], [3, 7, 1000])
     func countsTheTokensThatItGivesAndNoOthers(draftLength: Int, wrongEvery: Int) throws {
         let golden = try TargetGolden("llama")
-        let model = try golden.load(SingleProcess())
+        let model = try golden.load(AbsentRanks())
         let target = TargetDecoder(model, auxiliaryLayers: [0], capacity: 80, workspace: Workspace())
         let prompt = Array(golden.ids.prefix(8))
-        let whole = try SpeculativeDecoding.plain(target, prompt: prompt, limit: 24, endTokens: []).tokens
+        let whole = SpeculativeDecoding.plain(target, prompt: prompt, limit: 24, endTokens: []).tokens
         for limit in [1, 2, 7, 24] {
             // Without an end, and with one that comes in the midst of what is accepted.
             for end in [[], Set([whole[5]]), Set([whole[0]])] as [Set<Int32>] {
-                let plain = try SpeculativeDecoding.plain(target, prompt: prompt, limit: limit, endTokens: end).tokens
-                let (tokens, statistics) = try SpeculativeDecoding.speculative(
+                let plain = SpeculativeDecoding.plain(target, prompt: prompt, limit: limit, endTokens: end).tokens
+                let (tokens, statistics) = SpeculativeDecoding.speculative(
                     target, Foreseeing(prompt + whole, wrongEvery: wrongEvery), prompt: prompt, limit: limit,
                     draftLength: draftLength, endTokens: end)
                 #expect(tokens == plain)

@@ -40,15 +40,15 @@ struct TargetCacheTests {
         try withTemporaryDirectory { directory in
             let count = try GoldenRun("llama").samples.count
             let cache = try Self.cache(directory)
-            let first = try Self.train(SingleProcess(), cache: cache)
+            let first = try Self.train(AbsentRanks(), cache: cache)
             // Each sequence is computed in the first epoch and found in the second.
             #expect(cache.counts.found == count && cache.counts.computed == count && cache.counts.kept == count)
             #expect(first.hits == count && first.misses == count)
-            let second = try Self.train(SingleProcess(), cache: cache)
+            let second = try Self.train(AbsentRanks(), cache: cache)
             #expect(second.hits == 2 * count && second.misses == 0)
             #expect(cache.counts.found == 3 * count && cache.counts.computed == count)
             #expect(second.losses == first.losses && second.weights == first.weights)
-            let without = try Self.train(SingleProcess(), cache: nil)
+            let without = try Self.train(AbsentRanks(), cache: nil)
             expectClose(
                 first.losses.map { Float($0) }, without.losses.map { Float($0) }, tolerance: 5e-3, "bfloat16")
         }
@@ -56,10 +56,10 @@ struct TargetCacheTests {
 
     @Test func keptAsFloat32TheyGiveTheNumbersOfARunWithoutBitForBit() throws {
         try withTemporaryDirectory { directory in
-            let without = try Self.train(SingleProcess(), batchSize: 1, cache: nil)
+            let without = try Self.train(AbsentRanks(), batchSize: 1, cache: nil)
             let cache = try Self.cache(directory, .float32)
             for _ in 0..<2 {
-                let with = try Self.train(SingleProcess(), batchSize: 1, cache: cache)
+                let with = try Self.train(AbsentRanks(), batchSize: 1, cache: cache)
                 #expect(with.losses == without.losses && with.weights == without.weights)
             }
         }
@@ -69,7 +69,7 @@ struct TargetCacheTests {
     func ranksShareACache(ranks: Int, tpSize: Int) throws {
         try withTemporaryDirectory { directory in
             let count = try GoldenRun("llama").samples.count
-            let alone = try Self.train(SingleProcess(), cache: Self.cache("\(directory)/alone"))
+            let alone = try Self.train(AbsentRanks(), cache: Self.cache("\(directory)/alone"))
             // Threads of a process share what processes open each for itself.
             let cache = try Self.cache("\(directory)/together")
             for _ in 0..<2 {
@@ -118,20 +118,20 @@ struct TargetCacheTests {
 
     @Test func aHalfFilledOrFullCacheChangesNothing() throws {
         try withTemporaryDirectory { directory in
-            let whole = try Self.train(SingleProcess(), cache: Self.cache("\(directory)/whole"))
+            let whole = try Self.train(AbsentRanks(), cache: Self.cache("\(directory)/whole"))
             // A limit that a few sequences reach.
             let small = try Self.cache("\(directory)/small", limit: 1 << 20)
             let run = try GoldenRun("llama")
-            let features = try Self.features(run, SingleProcess(), small)
-            _ = try features.run([Array(run.samples.prefix(3))], in: Workspace())
+            let features = try Self.features(run, AbsentRanks(), small)
+            _ = features.run([Array(run.samples.prefix(3))], in: Workspace())
             while small.end == nil {
                 let longer = run.samples[0].inputIDs.map { ($0 + Int32(small.counts.computed)) % 256 }
                 let sample = Sample(inputIDs: longer, lossMask: run.samples[0].lossMask)
-                _ = try features.run([[sample]], in: Workspace())
+                _ = features.run([[sample]], in: Workspace())
             }
             #expect(small.end?.contains("has reached its limit of 1.05MB (--target-cache-size)") == true)
             let before = small.counts
-            let again = try Self.train(SingleProcess(), cache: small)
+            let again = try Self.train(AbsentRanks(), cache: small)
             #expect(again.losses == whole.losses && again.weights == whole.weights)
             #expect(small.counts.kept == before.kept && small.counts.found == before.found + 6)
         }
@@ -140,7 +140,7 @@ struct TargetCacheTests {
     @Test func layersAreReadWhenTheyFirstRun() throws {
         let directory = Fixtures.folder.appending(path: "targets/llama").path
         let target = try TargetModelRegistry.load(
-            directory, communicator: SingleProcess(), positions: 16, layersWait: true)
+            directory, communicator: AbsentRanks(), positions: 16, layersWait: true)
         let workspace = Workspace()
         func isRead() -> Bool {
             let row = workspace.matrix(rows: 1, columns: target.configuration.hiddenSize)
@@ -148,32 +148,32 @@ struct TargetCacheTests {
             return row.elements.contains { $0 != 0 }
         }
         let x = workspace.matrix(rows: 4, columns: target.configuration.hiddenSize)
-        try target.embed([1, 2, 3, 4], into: x)
+        target.embed([1, 2, 3, 4], into: x)
         target.logits(x, into: workspace.matrix(rows: 4, columns: target.vocabulary.count))
         #expect(!isRead() && x.elements.contains { $0 != 0 })
         let rows = DecoderRows(Batch([Sample(inputIDs: [1, 2, 3, 4], lossMask: [false, true, true, true])]))
-        try target.forward(x, rows, in: workspace) { _, _ in }
+        target.forward(x, rows, in: workspace) { _, _ in }
         #expect(isRead())
-        let other = try TargetModelRegistry.load(directory, communicator: SingleProcess(), positions: 16)
+        let other = try TargetModelRegistry.load(directory, communicator: AbsentRanks(), positions: 16)
         let y = workspace.matrix(rows: 4, columns: target.configuration.hiddenSize)
-        try other.embed([1, 2, 3, 4], into: y)
-        try other.forward(y, rows, in: workspace) { _, _ in }
+        other.embed([1, 2, 3, 4], into: y)
+        other.forward(y, rows, in: workspace) { _, _ in }
         #expect(x.elements == y.elements)
     }
 
     @Test func targetsAndPrecisionsHaveFilesOfTheirOwn() throws {
         let paths = ["llama", "qwen3"].map { Fixtures.folder.appending(path: "targets/\($0)").path }
         let identities = try [
-            TargetCache.identity(targetModelPath: paths[0], auxiliaryLayers: [0, 1, 2], type: .bfloat16),
-            TargetCache.identity(targetModelPath: paths[1], auxiliaryLayers: [0, 1, 2], type: .bfloat16),
-            TargetCache.identity(targetModelPath: paths[0], auxiliaryLayers: [0, 1, 3], type: .bfloat16),
-            TargetCache.identity(targetModelPath: paths[0], auxiliaryLayers: [0, 1, 2], type: .float32),
+            TargetCache.identity(targetModelPath: paths[0], auxiliaryLayers: [0, 1, 2], type: .bfloat16, .test),
+            TargetCache.identity(targetModelPath: paths[1], auxiliaryLayers: [0, 1, 2], type: .bfloat16, .test),
+            TargetCache.identity(targetModelPath: paths[0], auxiliaryLayers: [0, 1, 3], type: .bfloat16, .test),
+            TargetCache.identity(targetModelPath: paths[0], auxiliaryLayers: [0, 1, 2], type: .float32, .test),
         ]
         #expect(Set(identities).count == identities.count)
         try withTemporaryDirectory { directory in
             let options = try TargetCacheOptions.parse(["--target-cache", directory])
             let target = try TargetOptions.parse(["--target-model-path", paths[0]])
-            let opened = try options.open(target, [0, 1, 2], ProcessGrid(world: SingleProcess(), tpSize: 1))
+            let opened = try options.open(target, [0, 1, 2], ProcessGrid(world: AbsentRanks(), tpSize: 1))
             #expect(opened?.path == "\(directory)/\(identities[0].hex).features")
         }
     }

@@ -16,7 +16,7 @@ struct TargetErrorTests {
             }
             try change(directory)
             let error = #expect(throws: (any Error).self) {
-                try TargetModelRegistry.load(directory, communicator: SingleProcess(), positions: 8)
+                try TargetModelRegistry.load(directory, communicator: AbsentRanks(), positions: 8)
             }
             return "\(try #require(error))".replacingOccurrences(of: directory, with: "TARGET")
         }
@@ -267,7 +267,7 @@ struct TargetErrorTests {
 
     @Test func aWorldThatTheTensorParallelSizeDoesNotDivideIsRefused() throws {
         for (ranks, tpSize) in [(1, 2), (4, 3), (2, 0)] {
-            #expect(throws: CommunicationError.self) {
+            #expect(throws: OptionsError.self) {
                 _ = try ThreadCommunicator.run(ranks) { _ = try ProcessGrid(world: $0, tpSize: tpSize) }
             }
         }
@@ -275,7 +275,7 @@ struct TargetErrorTests {
 
     @Test func moreRanksThanHeadsAreRefused() throws {
         let directory = Fixtures.folder.appending(path: "targets/llama").path
-        #expect(throws: CommunicationError.self) {
+        #expect(throws: OptionsError.self) {
             _ = try ThreadCommunicator.run(5) {
                 _ = try TargetModelRegistry.load(directory, communicator: $0, positions: 8)
             }

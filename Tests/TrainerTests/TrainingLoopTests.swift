@@ -40,7 +40,7 @@ struct TrainingLoopTests {
 
     @Test(arguments: [(2, 1), (4, 1), (2, 2), (4, 2), (3, 3), (4, 4)])
     func anyNumberOfRanksTrainsAsOne(ranks: Int, tpSize: Int) throws {
-        let alone = try Self.train(Self.loop(SingleProcess(), tpSize: 1))
+        let alone = try Self.train(Self.loop(AbsentRanks(), tpSize: 1))
         #expect(alone.losses.count == 6 * 7)
         let together = try ThreadCommunicator.run(ranks) { world in
             try Self.train(Self.loop(world, tpSize: tpSize))
@@ -95,7 +95,7 @@ struct TrainingLoopTests {
     @Test(arguments: [1, 2, 3, 4])
     func aDeterministicRunIsTheSameBitByBitOnAnyNumberOfRanks(ranks: Int) throws {
         let settings = Self.deterministic
-        let alone = try Self.train(Self.loop(SingleProcess(), tpSize: 1, settings: settings))
+        let alone = try Self.train(Self.loop(AbsentRanks(), tpSize: 1, settings: settings))
         let together = try ThreadCommunicator.run(ranks) { world in
             let loop = try Self.loop(world, tpSize: 1, settings: settings)
             let (losses, weights) = try Self.train(loop)
@@ -109,7 +109,7 @@ struct TrainingLoopTests {
         for (losses, weights, measured) in together {
             #expect(losses == alone.losses && weights == alone.weights && measured == heldOut)
         }
-        let loose = try Self.train(Self.loop(SingleProcess(), tpSize: 1))
+        let loose = try Self.train(Self.loop(AbsentRanks(), tpSize: 1))
         expectClose(alone.losses, loose.losses, tolerance: 1e-5, "losses of a run that isn't deterministic")
     }
 
@@ -133,7 +133,7 @@ struct TrainingLoopTests {
     @Test(arguments: [(1, 3), (3, 1), (2, 4)])
     func aRunGoesOnOnAnotherNumberOfRanks(before: Int, after: Int) throws {
         let settings = Self.deterministic
-        let whole = try Self.train(Self.loop(SingleProcess(), tpSize: 1, settings: settings))
+        let whole = try Self.train(Self.loop(AbsentRanks(), tpSize: 1, settings: settings))
         try withTemporaryDirectory { directory in
             let checkpoints = Checkpoints(directory: directory)
             let moments = try ThreadCommunicator.run(before) { world in
@@ -142,7 +142,7 @@ struct TrainingLoopTests {
                 try checkpoints.save(checkpointContents(loop), name: "step_2", isBest: false, world: world)
                 return loop.optimizer.momentCount
             }
-            let alone = try Self.loop(SingleProcess(), tpSize: 1).optimizer.momentCount
+            let alone = try Self.loop(AbsentRanks(), tpSize: 1).optimizer.momentCount
             #expect(moments.reduce(0, +) == alone, "each rank holds moments of its own")
             #expect(moments.allSatisfy { $0 < alone } || before == 1)
             let rest = try ThreadCommunicator.run(after) { world in
@@ -160,20 +160,20 @@ struct TrainingLoopTests {
     @Test func trainingMovesTheLossDown() throws {
         var settings = Self.settings
         settings.numEpochs = 40
-        let losses = try Self.train(Self.loop(SingleProcess(), tpSize: 1, settings: settings)).losses
+        let losses = try Self.train(Self.loop(AbsentRanks(), tpSize: 1, settings: settings)).losses
         let (first, last) = (losses[0], losses[losses.count - 7])
         #expect(last < first - 0.3, "from \(first) to \(last)")
     }
 
     @Test(arguments: [1, 2, 5])
     func aResumedRunEqualsAnUninterruptedOneBitByBit(stop: Int) throws {
-        let whole = try Self.train(Self.loop(SingleProcess(), tpSize: 1))
+        let whole = try Self.train(Self.loop(AbsentRanks(), tpSize: 1))
         try withTemporaryDirectory { directory in
             let checkpoints = Checkpoints(directory: directory)
-            let first = try Self.loop(SingleProcess(), tpSize: 1)
+            let first = try Self.loop(AbsentRanks(), tpSize: 1)
             let begun = try Self.train(first, steps: stop)
-            try checkpoints.save(checkpointContents(first), name: "step_\(stop)", isBest: false, world: SingleProcess())
-            let second = try Self.loop(SingleProcess(), tpSize: 1)
+            try checkpoints.save(checkpointContents(first), name: "step_\(stop)", isBest: false, world: AbsentRanks())
+            let second = try Self.loop(AbsentRanks(), tpSize: 1)
             let (path, state) = try #require(try checkpoints.newest())
             try Checkpoints.restore(path, into: second.model.draft.parameters, second.optimizer)
             second.optimizer.updates = state.updates
@@ -187,11 +187,11 @@ struct TrainingLoopTests {
     @Test func aDamagedCheckpointIsPassedOverForTheOneBefore() throws {
         try withTemporaryDirectory { directory in
             let checkpoints = Checkpoints(directory: directory)
-            let loop = try Self.loop(SingleProcess(), tpSize: 1)
+            let loop = try Self.loop(AbsentRanks(), tpSize: 1)
             for step in 1...3 {
                 _ = try loop.run()
                 try checkpoints.save(
-                    checkpointContents(loop), name: "step_\(step)", isBest: step == 1, world: SingleProcess())
+                    checkpointContents(loop), name: "step_\(step)", isBest: step == 1, world: AbsentRanks())
             }
             for name in ["model.safetensors", "training_state.safetensors"] {
                 let file = "\(directory)/step_\(name.hasPrefix("m") ? 3 : 2)/\(name)"
@@ -211,11 +211,11 @@ struct TrainingLoopTests {
     @Test func onlyTheNewestAndTheBestCheckpointsAreKept() throws {
         try withTemporaryDirectory { directory in
             let checkpoints = Checkpoints(directory: directory, keepLast: 2, type: .float32)
-            let loop = try Self.loop(SingleProcess(), tpSize: 1)
+            let loop = try Self.loop(AbsentRanks(), tpSize: 1)
             for step in 1...5 {
                 _ = try loop.run()
                 try checkpoints.save(
-                    checkpointContents(loop), name: "step_\(step)", isBest: step == 2, world: SingleProcess())
+                    checkpointContents(loop), name: "step_\(step)", isBest: step == 2, world: AbsentRanks())
             }
             #expect(try listDirectory(directory) == ["best", "latest", "step_2", "step_4", "step_5"])
         }
@@ -223,10 +223,10 @@ struct TrainingLoopTests {
 
     @Test func aCheckpointHasTheNamesThatEnginesLoad() throws {
         try withTemporaryDirectory { directory in
-            let loop = try Self.loop(SingleProcess(), tpSize: 1)
+            let loop = try Self.loop(AbsentRanks(), tpSize: 1)
             _ = try loop.run()
             try Checkpoints(directory: directory).save(
-                checkpointContents(loop), name: "step_1", isBest: false, world: SingleProcess())
+                checkpointContents(loop), name: "step_1", isBest: false, world: AbsentRanks())
             let file = try SafetensorsFile("\(directory)/latest/model.safetensors")
             let golden = try SafetensorsFile(GoldenRun("llama").path("step_1"))
             #expect(Set(file.tensors.keys) == Set(golden.tensors.keys).union(["d2t", "t2d"]))

@@ -5,41 +5,34 @@ import Testing
 
 /// Training and inference prove each other: row t of step k is what the decoder with its cache makes of the same tokens.
 struct TrainingTimeTestOracleTests {
-    @Test(arguments: [1, 2], DraftVariant.allCases)
-    func everyRowEqualsTheIncrementalDecoders(tpSize: Int, variant: DraftVariant) throws {
-        try expectRowsEqualTheDecoders(tpSize: tpSize, variant: variant, tolerance: 2e-5)
-    }
-
-    // The precision of products is the process's own, so this one has a process to itself.
-    @Test func soItIsInBFloat16() async {
-        await #expect(processExitsWith: .success) {
-            _ = MatrixPrecision.set(.bfloat16)
-            for tpSize in [1, 2] {
-                for variant in DraftVariant.allCases {
-                    // A sum in another order may round to the next bfloat16, which is 2⁻⁸ away.
-                    try expectRowsEqualTheDecoders(tpSize: tpSize, variant: variant, tolerance: 2e-2)
-                }
-            }
+    @Test(arguments: Compute.Way.supported, [1, 2])
+    func everyRowEqualsTheIncrementalDecoders(way: Compute.Way, tpSize: Int) throws {
+        for variant in DraftVariant.allCases {
+            // In bfloat16 a sum in another order may round to the next number, which is 2⁻⁸ away.
+            try expectRowsEqualTheDecoders(
+                way.compute, tpSize: tpSize, variant: variant, tolerance: way == .bfloat16 ? 2e-2 : 2e-5)
         }
     }
 }
 
-private func expectRowsEqualTheDecoders(tpSize: Int, variant: DraftVariant, tolerance: Float) throws {
+private func expectRowsEqualTheDecoders(
+    _ compute: Compute, tpSize: Int, variant: DraftVariant, tolerance: Float
+) throws {
     let run = try GoldenRun("llama")
     let ids = run.samples[0].inputIDs
     let (length, tttLength) = (ids.count, 5)
     let sample = Sample(inputIDs: ids, lossMask: ids.map { _ in true })
     _ = try ThreadCommunicator.run(tpSize) { communicator in
-        let workspace = Workspace()
-        let trainer = try run.trainer(communicator, variant: variant)
+        let workspace = Workspace(compute)
+        let trainer = try run.trainer(communicator, variant: variant, compute)
         let plan = TrainingTimeTestPlan(Batch([sample]), tttLength: tttLength, alignment: .label)
         let target = try #require(trainer.target as? DecoderTargetModel)
         let decoder = TargetDecoder(
             target, auxiliaryLayers: trainer.auxiliaryLayers, capacity: length, workspace: workspace)
-        let auxiliary = try decoder.run(ids).auxiliary
+        let auxiliary = decoder.run(ids).auxiliary
         let extended = TrainingTimeTestPlan.extendedIDs(Batch([sample]))
         let embedding = workspace.matrix(rows: extended.count, columns: target.configuration.hiddenSize)
-        try target.embed(extended, into: embedding)
+        target.embed(extended, into: embedding)
         let model = try #require(trainer.draft as? Eagle3DraftModel)
         model.parameters.round()
         let record = model.forward(
@@ -51,9 +44,9 @@ private func expectRowsEqualTheDecoders(tpSize: Int, variant: DraftVariant, tole
             // The verified tokens up to t, then the true tokens behind it in place of drafted ones.
             draft.restart()
             let t = Int(t)
-            try draft.advance(features: auxiliary[rows: 0..<t + 1], next: Array(ids[1...t + 1]))
+            draft.advance(features: auxiliary[rows: 0..<t + 1], next: Array(ids[1...t + 1]))
             for k in 0..<tttLength {
-                if k > 0 { try draft.continueDraft(with: ids[t + 1 + k]) }
+                if k > 0 { draft.continueDraft(with: ids[t + 1 + k]) }
                 expectClose(
                     draft.newestHidden, record.hidden[k][rows: row..<row + 1].elements, tolerance: tolerance,
                     "row \(t) of step \(k), \(variant)")

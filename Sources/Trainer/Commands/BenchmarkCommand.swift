@@ -29,7 +29,7 @@ enum BenchmarkCommand {
         try Ranks.expectAlone(grid.world)
         let benchmark = try TrainingBenchmark(options, grid)
         let result = try benchmark.run(steps: options.steps)
-        try grid.logProfile(options.target)
+        grid.logProfile(options.target)
         print(options.json ? result.json.compact : result.text)
     }
 }

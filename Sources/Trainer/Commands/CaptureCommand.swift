@@ -31,9 +31,8 @@ enum CaptureCommand {
         guard let cache = try options.cache.open(options.target, layers, grid) else { return }
         let target = try TargetModelRegistry.load(
             options.target.targetModelPath, communicator: grid.tensorParallel,
-            positions: stores.map(\.longest).max() ?? 1, expertParallel: options.target.expertParallel,
-            layersWait: true,
-            beforeReading: { try grid.expectMemory(for: $0) })
+            positions: stores.map(\.longest).max() ?? 1, grid.compute, expertParallel: options.target.expertParallel,
+            layersWait: true, beforeReading: { try grid.expectMemory(for: $0) })
         let features = TargetFeatures(target: target, auxiliaryLayers: layers, cache: cache)
         let progress = Progress(
             "capturing", total: Double(stores.reduce(0) { $0 + $1.count }), unit: "samples")
@@ -45,8 +44,8 @@ enum CaptureCommand {
             }
         }
         progress.finish()
-        Log.line(try cache.summary(grid.world))
-        try grid.logProfile(options.target)
+        Log.line(cache.summary(grid.world))
+        grid.logProfile(options.target)
     }
 
     /// Keeps the features of all samples of a store.
@@ -65,13 +64,13 @@ enum CaptureCommand {
         ) { step in
             Array(step * stepSize..<min(count, (step + 1) * stepSize))
         }
-        let workspace = Workspace()
+        let workspace = Workspace(grid.compute)
         for step in steps {
             let batch = try Profile.measure(.data) { try reader.batch(step) }
             for micro in batch.micro {
-                _ = try workspace.scope { try features.run(micro, in: workspace) }
+                _ = workspace.scope { features.run(micro.samples, in: workspace) }
                 try grid.world.stopIfInterrupted()
-                guard try !grid.world.any(cache.end != nil) else { throw CacheEnd(reason: cache.end) }
+                guard !grid.world.any(cache.end != nil) else { throw CacheEnd(reason: cache.end) }
             }
             progress(batch.samples.count + batch.bad.count)
         }

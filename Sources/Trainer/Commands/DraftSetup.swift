@@ -29,9 +29,10 @@ struct DraftSetup {
             ?? vocabulary.vocabularyMapping(draftVocabSize: configuration.shape.draftVocabSize)
         let positions = positions + draftOptions.tttLength
         self.positions = positions
-        let draft = try configuration.makeDraft(positions: positions, freezesHead: draftOptions.freezeLmHead)
+        let draft = try configuration.makeDraft(
+            positions: positions, freezesHead: draftOptions.freezeLmHead, grid.compute)
         target = try TargetModelRegistry.load(
-            options.targetModelPath, communicator: grid.tensorParallel, positions: positions,
+            options.targetModelPath, communicator: grid.tensorParallel, positions: positions, grid.compute,
             expertParallel: options.expertParallel, layersWait: cacheOptions.isUsed,
             beforeReading: {
                 try grid.expectMemory(for: $0, besides: draft.parameters.trainingByteCount(ranks: grid.world.size))
@@ -41,7 +42,7 @@ struct DraftSetup {
         } else {
             draft.initialize(seed: UInt64(bitPattern: Int64(seed)))
             if draftOptions.lmHeadInit == .target {
-                try draft.initializeHead(target, draftToTarget: mapping.draftToTarget)
+                draft.initializeHead(target, draftToTarget: mapping.draftToTarget)
             }
         }
         model = OnlineEagle3(
@@ -59,17 +60,17 @@ struct DraftSetup {
     ) -> HeldOutDecoding {
         HeldOutDecoding(
             draft: model.draft, auxiliaryLayers: model.auxiliaryLayers, draftToTarget: mapping.draftToTarget, target,
-            samples, limits, positions: positions, grid, in: Workspace())
+            samples, limits, positions: positions, grid, in: Workspace(grid.compute))
     }
 
     /// Every rank must begin with the same draft; a rank whose files differ is found here and not in the loss.
     private static func checkRanksAgree(_ parameters: ParameterStore, _ world: any Communicator) throws {
         let digest = parameters.digest
         let own = [Double(digest.high >> 32), Double(digest.high & 0xFFFF_FFFF)]
-        let largest = try world.max(own)
-        let smallest = try world.max(own.map { -$0 }).map { -$0 }
+        let largest = world.max(own)
+        let smallest = world.max(own.map { -$0 }).map { -$0 }
         guard largest == smallest else {
-            throw CommunicationError(operation: "the draft's first weights", message: "differ between ranks")
+            throw RanksDiffer(description: "the draft's first weights differ between ranks")
         }
     }
 }
@@ -83,9 +84,4 @@ extension Eagle3Configuration {
             try self.init(target: target, draftVocabSize: options.draftVocabSize ?? Self.defaultDraftVocabSize)
         }
     }
-}
-
-extension ParameterStore {
-    /// A digest of all weights, to tell whether two drafts are the same bit by bit.
-    var digest: Digest { Digest(of: UnsafeRawBufferPointer(UnsafeBufferPointer(weights))) }
 }

@@ -26,7 +26,7 @@ enum EvaluateCommand {
         let grid = try Ranks.start(options.target)
         let evaluation = try Evaluation(options, grid)
         let report = try evaluation.run()
-        try grid.logProfile(options.target)
+        grid.logProfile(options.target)
         guard grid.world.rank == 0 else { return }
         print(options.json ? report.json.compact : report.text)
         if let path = options.samplesOutput {

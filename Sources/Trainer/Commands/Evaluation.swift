@@ -11,11 +11,12 @@ final class Evaluation {
     private let target: DecoderTargetModel
     private let draftToTarget: [Int32]
     private let positions: Int
-    private let workspace = Workspace()
+    private let workspace: Workspace
 
     init(_ options: EvaluateCommand.Options, _ grid: ProcessGrid) throws {
         self.options = options
         self.grid = grid
+        workspace = Workspace(grid.compute)
         samples = try options.store.open(options.evalDataPath, options.target, limit: options.maxSamples)
         let configuration = try ModelConfiguration(directory: options.target.targetModelPath)
         positions = samples.longest + options.maxNewTokens + options.draftLength + options.tttLength + 2
@@ -24,18 +25,18 @@ final class Evaluation {
         if let path = options.draftModelPath {
             let saved = try SavedDraft(path, target: configuration)
             (draftConfiguration, draftToTarget) = (saved.configuration, saved.draftToTarget)
-            draft = try draftConfiguration.makeDraft(positions: positions)
+            draft = try draftConfiguration.makeDraft(positions: positions, grid.compute)
             try draft.parameters.load(saved.weights)
         } else {
             draftConfiguration = try Eagle3Configuration(
                 target: configuration, draftVocabSize: options.draftVocabSize)
             let size = draftConfiguration.shape.draftVocabSize
             draftToTarget = try samples.vocabularyMapping(draftVocabSize: size).draftToTarget
-            draft = try draftConfiguration.makeDraft(positions: positions)
+            draft = try draftConfiguration.makeDraft(positions: positions, grid.compute)
             draft.initialize(seed: 0)
         }
         target = try TargetModelRegistry.load(
-            options.target.targetModelPath, communicator: grid.tensorParallel, positions: positions,
+            options.target.targetModelPath, communicator: grid.tensorParallel, positions: positions, grid.compute,
             expertParallel: options.target.expertParallel,
             beforeReading: { try grid.expectMemory(for: $0, besides: 4 * draft.parameters.weights.count) })
         model = OnlineEagle3(

@@ -17,13 +17,13 @@ enum MeasureCommand {
         let grid = try Ranks.start(options.target)
         let start = ContinuousClock.now
         let target = try TargetModelRegistry.load(
-            options.target.targetModelPath, communicator: grid.tensorParallel, positions: options.lengths.max() ?? 1,
-            expertParallel: options.target.expertParallel,
+            options.target.targetModelPath, communicator: grid.tensorParallel,
+            positions: options.lengths.max() ?? 1, grid.compute, expertParallel: options.target.expertParallel,
             beforeReading: { try grid.expectMemory(for: $0) })
-        let loading = try grid.world.max([(ContinuousClock.now - start).seconds])[0]
+        let loading = grid.world.max([(ContinuousClock.now - start).seconds])[0]
         let passes = try options.lengths.map { try Pass(target, length: $0, options, grid) }
-        let peak = try grid.world.max([Double(Machine.peakResidentBytes)])[0]
-        try grid.logProfile(options.target)
+        let peak = grid.world.max([Double(Machine.peakResidentBytes)])[0]
+        grid.logProfile(options.target)
         guard grid.world.rank == 0 else { return }
         guard options.json else {
             for pass in passes { print(pass.text) }
@@ -48,7 +48,7 @@ enum MeasureCommand {
         let activationBytes: Int
 
         init(_ target: DecoderTargetModel, length: Int, _ options: Options, _ grid: ProcessGrid) throws {
-            let workspace = Workspace()
+            let workspace = Workspace(grid.compute)
             var random = SplitMix64(seed: UInt64(length))
             let ids = (0..<length).map { _ in Int32(random.below(target.configuration.vocabSize)) }
             let rows = DecoderRows(Batch([Sample(inputIDs: ids, lossMask: ids.map { _ in false })]))
@@ -56,13 +56,13 @@ enum MeasureCommand {
             for pass in 0...options.repeats {
                 try grid.world.stopIfInterrupted()
                 let start = ContinuousClock.now
-                try workspace.scope {
+                workspace.scope {
                     let x = workspace.matrix(rows: length, columns: target.configuration.hiddenSize)
-                    try target.embed(ids, into: x)
-                    try target.forward(x, rows, in: workspace) { _, _ in }
+                    target.embed(ids, into: x)
+                    target.forward(x, rows, in: workspace) { _, _ in }
                     if options.logits { target.allLogits(x, in: workspace) }
                 }
-                let seconds = try grid.world.max([(ContinuousClock.now - start).seconds])[0]
+                let seconds = grid.world.max([(ContinuousClock.now - start).seconds])[0]
                 if pass > 0 { fastest = min(fastest, seconds) }
             }
             self.length = length

@@ -7,10 +7,10 @@ extension ProcessGrid {
     /// - Parameter bytes: What this rank needs besides the target's weights.
     /// - Throws: `NotEnoughMemory`, before anything is read.
     func expectMemory(for target: DecoderTargetModel, besides bytes: Int = 0) throws {
-        let here = try world.splitByMachine()
-        let needed = Int(try here.sum([Double(target.memory.byteCount + bytes)])[0])
+        let here = world.splitByMachine()
+        let needed = Int(here.sum([Double(target.memory.byteCount + bytes)])[0])
         let what =
-            "\(bytes > 0 ? "target and draft" : "the target") in \(MatrixPrecision.current)"
+            "\(bytes > 0 ? "target and draft" : "the target") in \(compute.precision)"
             + (here.size > 1 ? ", by \(here.size) ranks of this machine," : "")
         try AvailableMemory.read()?.expect(needed, for: what)
     }

@@ -25,8 +25,7 @@ enum PlanCommand {
     }
 
     static let command = Command("plan", Options.self) { options in
-        try Ranks.startAlone(options.target)
-        let plan = try TrainingPlan(options)
+        let plan = try TrainingPlan(options, Ranks.startAlone(options.target))
         print(options.json ? plan.json.compact : plan.text)
     }
 }

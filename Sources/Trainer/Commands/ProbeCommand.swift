@@ -17,15 +17,15 @@ enum ProbeCommand {
         let ids = try file.root.elements.map { try $0.asInt() }
         guard !ids.isEmpty else { throw JSONError("should be an array of at least one token id", at: options.inputIds) }
         let target = try TargetModelRegistry.load(
-            options.target.targetModelPath, communicator: grid.tensorParallel, positions: ids.count,
+            options.target.targetModelPath, communicator: grid.tensorParallel, positions: ids.count, grid.compute,
             expertParallel: options.target.expertParallel,
             beforeReading: { try grid.expectMemory(for: $0) })
         let vocabSize = target.configuration.vocabSize
         for id in ids where !(0..<vocabSize ~= id) {
             throw JSONError("token id \(id) is not below the target's vocab_size, \(vocabSize)", at: options.inputIds)
         }
-        let (states, logits) = try run(target, ids.map { Int32($0) })
-        try grid.logProfile(options.target)
+        let (states, logits) = run(target, ids.map { Int32($0) })
+        grid.logProfile(options.target)
         guard grid.world.rank == 0 else { return }
         let shape = target.configuration
         var writer = try SafetensorsWriter(
@@ -43,14 +43,14 @@ enum ProbeCommand {
     }
 
     /// Hidden states, the last after the final norm, and all logits, which this one command puts together.
-    private static func run(_ target: DecoderTargetModel, _ ids: [Int32]) throws -> (states: [Float], logits: [Float]) {
-        let workspace = Workspace()
+    private static func run(_ target: DecoderTargetModel, _ ids: [Int32]) -> (states: [Float], logits: [Float]) {
+        let workspace = Workspace(target.memory.compute)
         let batch = Batch([Sample(inputIDs: ids, lossMask: ids.map { _ in false })])
         let (shape, size, rank) = (target.configuration, target.communicator.size, target.communicator.rank)
         let x = workspace.matrix(rows: ids.count, columns: shape.hiddenSize)
-        try target.embed(ids, into: x)
+        target.embed(ids, into: x)
         var states: [Float] = []
-        try target.forward(x, DecoderRows(batch), in: workspace) { layer, input in
+        target.forward(x, DecoderRows(batch), in: workspace) { layer, input in
             if layer < shape.numHiddenLayers { states += UnsafeBufferPointer(start: input.start, count: input.count) }
         }
         states += UnsafeBufferPointer(start: x.start, count: x.count)
@@ -61,13 +61,13 @@ enum ProbeCommand {
         for other in 0..<size { send.row(other).update(from: part.start, count: part.count) }
         let receive = workspace.matrix(rows: ids.count, columns: shape.vocabSize)
         let logits = workspace.matrix(rows: ids.count, columns: shape.vocabSize)
-        try target.communicator.allToAll(
+        target.communicator.allToAll(
             send.start, [Int](repeating: counts[rank], count: size), into: receive.start, counts)
         var offset = 0
         for other in 0..<size {
             let columns = shard(shape.vocabSize, rank: other, of: size)
             logits[columns: columns].copy(
-                from: Matrix(start: receive.start + offset, rows: ids.count, columns: columns.count))
+                from: Matrix(start: receive.start + offset, rows: ids.count, columns: columns.count, receive.compute))
             offset += counts[other]
         }
         return (states, Array(UnsafeBufferPointer(start: logits.start, count: logits.count)))

@@ -33,11 +33,11 @@ struct RankLayout: Equatable {
 
 extension RankLayout {
     /// The layout of this rank among those of its machine, all of which come here.
-    init(among neighbours: any Communicator) throws(CommunicationError) {
+    init(among neighbours: any Communicator) {
         let own = Digest(of: Self.allowedCPUs).high >> 12
         var all = [Double](repeating: 0, count: neighbours.size)
         all[neighbours.rank] = Double(own)
-        all = try neighbours.sum(all)
+        all = neighbours.sum(all)
         cpus = Machine.availableCPUs
         sharers = all.filter { $0 == Double(own) }.count
     }

@@ -7,57 +7,93 @@ enum Ranks {
     /// Ranks that MPI has started; 0 before it has.
     private static let started = Atomic<Int>(0)
 
-    /// Starts MPI, names the rank in the log and sets the number of threads.
-    static func start(_ options: TargetOptions) throws -> ProcessGrid {
-        let grid = try ProcessGrid(world: startWorld(options), tpSize: options.tpSize)
+    /// Starts MPI, names the rank in the log and agrees upon what computes.
+    ///
+    /// - Parameter hasFixedCuts: Whether products are to be the same bit by bit for any number of threads.
+    static func start(_ options: TargetOptions, hasFixedCuts: Bool = false) throws -> ProcessGrid {
+        let world = startWorld(options)
+        let compute = try compute(options, world, hasFixedCuts: hasFixedCuts)
+        let grid = try ProcessGrid(world: world, tpSize: options.tpSize, compute)
         Log.line(
             "\(grid.world.size) rank\(grid.world.size == 1 ? "" : "s") = \(grid.dpSize) data parallel x "
-                + "\(grid.tpSize) tensor parallel, \(Parallel.threads) thread\(Parallel.threads == 1 ? "" : "s") each, "
-                + "\(MatrixPrecision.current) by \(BLAS.name), compiled for \(Machine.compiledFeatures)")
+                + "\(grid.tpSize) tensor parallel, \(compute.threads) thread\(compute.threads == 1 ? "" : "s") each, "
+                + "\(compute.description), compiled for \(Machine.compiledFeatures)")
         return grid
     }
 
     /// The same for a command that isn't run by several ranks.
-    static func startAlone(_ options: TargetOptions) throws { try expectAlone(startWorld(options)) }
-
-    /// - Throws: `CommunicationError` if there are several ranks, for a command that has a use for one.
-    static func expectAlone(_ world: any Communicator) throws(CommunicationError) {
-        guard world.size == 1 else {
-            throw CommunicationError(
-                operation: "mpirun", message: "this command runs by itself; start it without mpirun")
-        }
+    static func startAlone(_ options: TargetOptions) throws -> Compute {
+        let world = startWorld(options)
+        try expectAlone(world)
+        return try compute(options, world, hasFixedCuts: false)
     }
 
-    private static func startWorld(_ options: TargetOptions) throws -> MPICommunicator {
+    /// - Throws: `OptionsError` if there are several ranks, for a command that has a use for one.
+    static func expectAlone(_ world: any Communicator) throws(OptionsError) {
+        guard world.size == 1 else { throw .rule("this command runs by itself; start it without mpirun") }
+    }
+
+    private static func startWorld(_ options: TargetOptions) -> MPICommunicator {
         Watchdog.start(minutes: options.distTimeout)
-        let world = try MPICommunicator.start()
+        let world = MPICommunicator.start()
         started.store(world.size, ordering: .relaxed)
         if world.size > 1 {
             Log.setPrefix("[rank \(world.rank)] ")
             Log.setQuiet(world.rank > 0)
         }
         BLAS.prepare()
-        try setThreads(options.numThreads, world.splitByMachine())
-        GEMMLibrary.set(options.gemmLibrary)
         if let setting = BLAS.narrowingSetting {
             Log.line("note: \(setting) in the environment holds matrix products to AVX2; unset it to use AVX-512")
-        }
-        if !MatrixPrecision.set(options.dtype) {
-            Log.line("note: this CPU has no bfloat16 products; they are computed in float32")
         }
         return world
     }
 
-    /// Sets the number of threads, and says so if ranks would take turns on their CPUs or leave most of them idle.
-    private static func setThreads(_ wanted: Int?, _ neighbours: any Communicator) throws(CommunicationError) {
-        let layout = try RankLayout(among: neighbours)
-        Parallel.setThreads(wanted ?? layout.threads, cpus: layout.cpus / layout.sharers)
-        let all = try Int(neighbours.sum([Double(Parallel.threads)])[0])
-        guard neighbours.rank == 0 else { return }
-        if let warning = layout.warning(threads: Parallel.threads) { Log.warning(warning) }
-        if wanted == nil, let note = RankLayout.idleNote(threads: all, machine: RankLayout.machineCPUs) {
-            Log.line("note: \(note)")
+    /// What every rank computes with: the same precision and library everywhere, as many threads as each has CPUs.
+    private static func compute(
+        _ options: TargetOptions, _ world: any Communicator, hasFixedCuts: Bool
+    ) throws(OptionsError) -> Compute {
+        let precision = try precision(options.dtype, isSupported: options.dtype.isSupported, world)
+        if precision != options.dtype {
+            Log.line("note: this CPU has no \(options.dtype) products; they are computed in float32")
         }
+        let isOneDNN = !world.any(!options.gemmLibrary.isOneDNN)
+        let (threads, cpus) = threads(options.numThreads, world.splitByMachine())
+        return Compute(
+            precision: precision, library: isOneDNN ? .onednn : .openblas, threads: threads, cpus: cpus,
+            hasFixedCuts: hasFixedCuts)
+    }
+
+    /// The precision of all ranks: that which is wanted, or float32, which is no less exact, if no CPU has it.
+    ///
+    /// Collective: call on all ranks.
+    /// - Throws: `OptionsError` on all ranks, if only some of their CPUs have it: they would compute different numbers
+    ///   from the same weights.
+    static func precision(
+        _ wanted: MatrixPrecision, isSupported: Bool, _ world: any Communicator
+    ) throws(OptionsError) -> MatrixPrecision {
+        let supporting = Int(world.sum([isSupported ? 1 : 0])[0])
+        guard supporting == 0 || supporting == world.size else {
+            throw .rule(
+                "--dtype \(wanted): only \(supporting) of \(world.size) ranks run on CPUs that have it; "
+                    + "leave out the others' hosts, or use --dtype float32")
+        }
+        return supporting == 0 ? .float32 : wanted
+    }
+
+    /// The number of threads, and of CPUs that are this rank's own.
+    ///
+    /// Logs if ranks would oversubscribe their CPUs or leave most of them idle.
+    private static func threads(_ wanted: Int?, _ neighbours: any Communicator) -> (threads: Int, cpus: Int) {
+        let layout = RankLayout(among: neighbours)
+        let threads = wanted ?? layout.threads
+        let all = Int(neighbours.sum([Double(threads)])[0])
+        if neighbours.rank == 0 {
+            if let warning = layout.warning(threads: threads) { Log.warning(warning) }
+            if wanted == nil, let note = RankLayout.idleNote(threads: all, machine: RankLayout.machineCPUs) {
+                Log.line("note: \(note)")
+            }
+        }
+        return (threads, layout.cpus / layout.sharers)
     }
 
     /// Ends this process: in order when all ranks end, at once for all of them when this one failed or was
@@ -75,10 +111,8 @@ enum Ranks {
 }
 
 extension ProcessGrid {
-    /// Logs where the time went, if that was asked for; all ranks come here.
-    func logProfile(_ options: TargetOptions) throws(CommunicationError) {
-        guard options.profile else { return }
-        let report = try ProfileReport(Profile.times, over: world)
-        Log.line("profile:\n\(report.text)")
+    /// Collective: logs where the time went, if that was asked for.
+    func logProfile(_ options: TargetOptions) {
+        if options.profile { logProfile() }
     }
 }

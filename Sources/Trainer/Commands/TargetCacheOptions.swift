@@ -29,10 +29,11 @@ struct TargetCacheOptions: Options {
         var words: [UInt64] = [0, 0, 0, 0]
         try grid.world.onFirstRank {
             let digest = try TargetCache.identity(
-                targetModelPath: options.targetModelPath, auxiliaryLayers: auxiliaryLayers, type: targetCacheDtype)
+                targetModelPath: options.targetModelPath, auxiliaryLayers: auxiliaryLayers, type: targetCacheDtype,
+                grid.compute)
             words = [digest.high >> 32, digest.high & 0xFFFF_FFFF, digest.low >> 32, digest.low & 0xFFFF_FFFF]
         }
-        let sums = try grid.world.sum(words.map { Double($0) }).map { UInt64($0) }
+        let sums = grid.world.sum(words.map { Double($0) }).map { UInt64($0) }
         let cache = try TargetCache(
             directory: targetCache, identity: Digest(high: sums[0] << 32 | sums[1], low: sums[2] << 32 | sums[3]),
             type: targetCacheDtype, limit: limit)

@@ -197,6 +197,20 @@ struct TrainOptions: Options {
                 beta1: optimizer.adamBeta1, beta2: optimizer.adamBeta2, weightDecay: optimizer.weightDecay))
     }
 
+    var checkpoints: Checkpoints {
+        Checkpoints(directory: output.outputDir, keepLast: output.keepLast, type: output.saveDtype.type)
+    }
+
+    /// - Parameters:
+    ///   - fixed: What must not change between a run and its continuation.
+    ///   - spent: How long the program took before the run.
+    func runSettings(fixed: [String: String], spent: Duration) -> TrainingRun.Settings {
+        TrainingRun.Settings(
+            logSteps: output.logSteps, saveInterval: output.saveInterval, evalInterval: evaluation.evalInterval,
+            patience: evaluation.patience, resumes: output.resume, logsProfile: target.profile, fixed: fixed,
+            spent: spent)
+    }
+
     var metrics: RunMetrics.Settings {
         RunMetrics.Settings(
             directory: output.outputDir, writesEvents: output.reportTo == .tensorboard, tttLength: draft.tttLength,
@@ -206,8 +220,12 @@ struct TrainOptions: Options {
 
     /// What must not change between a run and its continuation.
     ///
-    /// - Parameter data: What tells the samples from others, by name.
-    func fixedSettings(data: [String: String], draft configuration: Eagle3Configuration) -> [String: String] {
+    /// - Parameters:
+    ///   - data: What tells the samples from others, by name.
+    ///   - compute: What computes, whatever was asked for.
+    func fixedSettings(
+        data: [String: String], draft configuration: Eagle3Configuration, _ compute: Compute
+    ) -> [String: String] {
         var settings = [
             "draft configuration": Digest(of: configuration.json.compact).hex,
             "--total-steps": optimizer.totalSteps?.shown ?? "\(optimizer.numEpochs) epochs",
@@ -218,7 +236,7 @@ struct TrainOptions: Options {
             "--loss-mask-alignment": draft.lossMaskAlignment.shown,
             "--loss-normalization": draft.lossNormalization.shown, "--adam-beta1": optimizer.adamBeta1.shown,
             "--adam-beta2": optimizer.adamBeta2.shown, "--weight-decay": optimizer.weightDecay.shown,
-            "--dtype": target.dtype.shown, "--gemm-library": GEMMLibrary.current.shown,
+            "--dtype": compute.precision.shown, "--gemm-library": compute.library.shown,
             "the target's features": cache.fixedSetting,
             "--lm-head-init": draft.lmHeadInit.shown,
             "--freeze-lm-head": "\(draft.freezeLmHead)", "--ckpt-dir": draft.ckptDir ?? "none",

@@ -20,7 +20,7 @@ struct TrainingBenchmark {
 
     /// Runs a step that isn't counted, and then `steps` that are.
     func run(steps: Int) throws -> BenchmarkResult {
-        var product = ProductRate(largestProduct(of: try samples(of: loop.run())))
+        var product = ProductRate(largestProduct(of: try samples(of: loop.run())), loop.grid.compute)
         var (seconds, tokens, needed) = (0.0, 0.0, 0.0)
         for _ in 0..<steps {
             try Interrupt.check()

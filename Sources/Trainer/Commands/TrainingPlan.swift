@@ -12,42 +12,45 @@ struct TrainingPlan {
     private let title: String
 
     /// Reads `config.json` and the headers of the weights, and nothing else.
-    init(_ options: PlanCommand.Options) throws {
+    ///
+    /// - Parameter compute: What computes here.
+    init(_ options: PlanCommand.Options, _ compute: Compute) throws {
         let process = Machine.peakResidentBytes
         let (tpSize, ranks) = (options.target.tpSize, options.ranks ?? options.target.tpSize)
         let threads = options.target.numThreads ?? max(1, Machine.availableCPUs / ranks)
+        let rank = compute.with(threads: threads)
+        let all = compute.with(threads: min(Machine.availableCPUs, ranks * threads))
         let targetConfiguration = try ModelConfiguration(directory: options.target.targetModelPath)
         let configuration = try Eagle3Configuration(options.draft, target: targetConfiguration)
         let positions = options.maxLength + options.draft.tttLength
-        let parts = try (0..<tpSize).map { rank in
+        let parts = try (0..<tpSize).map { member in
             try TargetModelRegistry.layOut(
-                options.target.targetModelPath, communicator: AbsentRanks(rank: rank, size: tpSize),
-                positions: positions, expertParallel: options.target.expertParallel)
+                options.target.targetModelPath, communicator: AbsentRanks(rank: member, size: tpSize),
+                positions: positions, all, expertParallel: options.target.expertParallel)
         }
         // The rank that has the most.
         let target = parts.dropFirst().reduce(parts[0]) { $1.memory.byteCount > $0.memory.byteCount ? $1 : $0 }
         let draft = try configuration.makeDraft(
-            positions: positions, freezesHead: options.draft.freezeLmHead)
+            positions: positions, freezesHead: options.draft.freezeLmHead, all)
         let sizes = StepSizes(
             sequences: options.batchSize, length: options.maxLength, supervised: Double(options.supervisedShare),
             options.draft.lessons, tpSize: tpSize)
         sequences = options.draftGlobalBatchSize
         length = options.maxLength
-        Parallel.setThreads(threads)
         memory = MemoryPlan(
-            process: process, target, configuration.shape, draft.parameters, sizes, ranks: ranks)
+            process: process, target, configuration.shape, draft.parameters, sizes, ranks: ranks, rank)
         let own = (sequences + ranks - 1) / ranks
-        time = try TimePlan(
+        time = TimePlan(
             TimePlan.Job(
                 target: target, configuration: configuration, draft: draft, sizes: sizes,
                 lessons: options.draft.lessons,
-                ranks: ranks, threads: threads, microBatches: Double(own) / Double(options.batchSize)))
+                compute: all, ranks: ranks, threads: threads, microBatches: Double(own) / Double(options.batchSize)))
         cache =
             options.cache.isUsed
             ? CachePlan(options.cache.targetCacheDtype, limit: options.cache.limit, configuration) : nil
         title =
             "\(ranks) rank\(ranks == 1 ? "" : "s"), \(threads) thread\(threads == 1 ? "" : "s") each, tensor parallel "
-            + "\(tpSize), \(MatrixPrecision.current)"
+            + "\(tpSize), \(compute.precision)"
     }
 
     private func tokensPerSecond(_ seconds: Double) -> Double { Double(sequences * length) / seconds }

@@ -22,6 +22,6 @@ extension Communicator {
     ///
     /// - Throws: `Interrupted`, on all ranks.
     func stopIfInterrupted() throws {
-        if try any(Interrupt.isRequested) { throw AgreedInterruption.error() }
+        if any(Interrupt.isRequested) { throw AgreedInterruption.error() }
     }
 }

@@ -11,9 +11,9 @@ struct Exchange {
 /// An exchange that is under way; until it has ended, its buffers belong to it.
 protocol PendingExchange {
     /// Moves it on, and tells whether it has ended.
-    func hasEnded() throws(CommunicationError) -> Bool
+    func hasEnded() -> Bool
     /// Waits until it has ended.
-    func wait() throws(CommunicationError)
+    func wait()
 }
 
 /// An exchange that ended as it began.

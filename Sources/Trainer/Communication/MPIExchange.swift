@@ -8,7 +8,7 @@ final class MPIExchange: PendingExchange {
     /// Counts and offsets, which MPI reads until the end.
     private let numbers: UnsafeMutablePointer<Int32>
 
-    init(_ exchange: Exchange, _ communicator: MPI_Comm) throws(CommunicationError) {
+    init(_ exchange: Exchange, _ communicator: MPI_Comm) {
         let ranks = exchange.sendBlocks.count
         numbers = .allocate(capacity: 4 * ranks)
         let (send, receive) = (Self.first(exchange.sendBlocks), Self.first(exchange.receiveBlocks))
@@ -21,7 +21,7 @@ final class MPIExchange: PendingExchange {
         }
         // Open MPI takes two equal addresses for an exchange in place, which this never is.
         let nothing = UnsafeMutableRawPointer(numbers)
-        try MPICommunicator.call("MPI_Ialltoallv") {
+        MPICommunicator.call("MPI_Ialltoallv") {
             MPI_Ialltoallv(
                 send.map { UnsafeRawPointer(exchange.send + $0) } ?? UnsafeRawPointer(nothing), numbers,
                 numbers + ranks, mpi_float(), receive.map { UnsafeMutableRawPointer(exchange.receive + $0) } ?? nothing,
@@ -36,13 +36,13 @@ final class MPIExchange: PendingExchange {
 
     deinit { numbers.deallocate() }
 
-    func hasEnded() throws(CommunicationError) -> Bool {
+    func hasEnded() -> Bool {
         var flag: Int32 = 0
-        try MPICommunicator.call("MPI_Test") { MPI_Test(&request, &flag, mpi_status_ignore()) }
+        MPICommunicator.call("MPI_Test") { MPI_Test(&request, &flag, mpi_status_ignore()) }
         return flag != 0
     }
 
-    func wait() throws(CommunicationError) {
-        try MPICommunicator.call("MPI_Wait for MPI_Ialltoallv") { MPI_Wait(&request, mpi_status_ignore()) }
+    func wait() {
+        MPICommunicator.call("MPI_Wait for MPI_Ialltoallv") { MPI_Wait(&request, mpi_status_ignore()) }
     }
 }

@@ -1,3 +1,5 @@
+import Shared
+
 /// The world's ranks as data parallel x tensor parallel.
 ///
 /// Ranks of a tensor-parallel group are neighbours: they talk most, and neighbours share a machine. They hold one
@@ -8,18 +10,19 @@ struct ProcessGrid {
     let world: any Communicator
     /// The ranks that share one copy of the target with this one.
     let tensorParallel: any Communicator
+    /// What this rank computes with: as precisely as all others.
+    let compute: Compute
 
-    /// - Throws: `CommunicationError` if `tpSize` doesn't divide the number of ranks.
-    init(world: any Communicator, tpSize: Int) throws(CommunicationError) {
+    /// - Throws: `OptionsError` if `tpSize` doesn't divide the number of ranks.
+    init(world: any Communicator, tpSize: Int, _ compute: Compute) throws(OptionsError) {
         guard tpSize > 0, world.size.isMultiple(of: tpSize) else {
-            throw CommunicationError(
-                operation: "--tp-size \(tpSize)",
-                message:
-                    "does not divide the world of \(world.size) rank\(world.size == 1 ? "" : "s"); start a multiple "
-                    + "of \(tpSize) ranks, as mpirun -n \(tpSize)")
+            throw .rule(
+                "--tp-size \(tpSize) does not divide the world of \(world.size) rank\(world.size == 1 ? "" : "s"); "
+                    + "start a multiple of \(tpSize) ranks, as mpirun -n \(tpSize)")
         }
         self.world = world
-        tensorParallel = try world.split(color: world.rank / tpSize)
+        self.compute = compute
+        tensorParallel = world.split(color: world.rank / tpSize)
     }
 
     var tpSize: Int { tensorParallel.size }

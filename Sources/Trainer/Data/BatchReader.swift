@@ -14,10 +14,21 @@ struct StepBatch {
     let samples: [Int]
     /// Those that couldn't, and were left out by every rank.
     let bad: [Int]
-    /// For each micro batch, for each rank of the group, its samples.
-    let micro: [[[Sample]]]
-    /// The numbers of all ranks' samples.
-    let parts: [MicroBatch]
+    /// As many for every rank.
+    let micro: [MicroBatch]
+}
+
+/// What all ranks work on at a time.
+struct MicroBatch {
+    /// For each rank of the tensor-parallel group, its samples.
+    let samples: [[Sample]]
+    /// For each rank of the world, the numbers of its samples.
+    let numbers: [[Int]]
+    /// The ranks of the world, in the order in which samples were dealt to them.
+    let order: [Int]
+
+    /// The ranks that have samples, in that order.
+    var busyRanks: [Int] { order.filter { !numbers[$0].isEmpty } }
 }
 
 /// Reads the samples of global batches, each ahead of the step that needs it.
@@ -67,12 +78,15 @@ final class BatchReader {
         let bad = try badSamples(batch)
         let read = try batch.read.filter { !bad.contains($0.key) }.mapValues { try $0.get() }
         let samples = batch.samples.filter { read[$0] != nil }
-        let parts = BatchSampler.microBatches(samples, ranks: grid.world.size, batchSize: batchSize) {
+        let deals = BatchSampler.microBatches(samples, ranks: grid.world.size, batchSize: batchSize) {
             read[$0]?.cost ?? 0
         }
-        return StepBatch(
-            samples: samples, bad: bad.sorted(),
-            micro: parts.map { $0.samples[grid.groupRanks].map { $0.compactMap { read[$0]?.sample } } }, parts: parts)
+        let micro = deals.map { deal in
+            MicroBatch(
+                samples: deal.numbers[grid.groupRanks].map { $0.compactMap { read[$0]?.sample } },
+                numbers: deal.numbers, order: deal.order)
+        }
+        return StepBatch(samples: samples, bad: bad.sorted(), micro: micro)
     }
 
     /// The samples that some rank couldn't read.
@@ -80,7 +94,7 @@ final class BatchReader {
         let failures = batch.read.compactMapValues { result -> (any Error)? in
             if case .failure(let error) = result { error } else { nil }
         }
-        let flags = try grid.world.max(batch.samples.map { failures[$0] == nil ? 0 : 1 })
+        let flags = grid.world.max(batch.samples.map { failures[$0] == nil ? 0 : 1 })
         let bad = Set(zip(batch.samples, flags).filter { $0.1 > 0 }.map(\.0))
         for sample in bad.sorted() {
             let reason = failures[sample].map { "\($0)" } ?? "another rank can't read it"

@@ -40,19 +40,19 @@ struct BatchSampler: Sendable {
     /// - Returns: All ranks have as many micro batches, the last of which may be empty for some.
     static func microBatches(
         _ batch: [Int], ranks: Int, batchSize: Int, cost: (Int) -> Double
-    ) -> [MicroBatch] {
+    ) -> [Deal] {
         let sorted = batch.map { (cost: cost($0), sample: $0) }.sorted {
             ($1.cost, $0.sample) < ($0.cost, $1.sample)
         }
-        var micro: [MicroBatch] = []
+        var micro: [Deal] = []
         var work = [Double](repeating: 0, count: ranks)
         for (round, first) in stride(from: 0, to: sorted.count, by: ranks).enumerated() {
             let order = work.indices.sorted { (work[$0], $0) < (work[$1], $1) }
             if round.isMultiple(of: batchSize) {
-                micro.append(MicroBatch(samples: Array(repeating: [], count: ranks), order: order))
+                micro.append(Deal(numbers: Array(repeating: [], count: ranks), order: order))
             }
             for (entry, rank) in zip(sorted[first...], order) {
-                micro[micro.count - 1].samples[rank].append(entry.sample)
+                micro[micro.count - 1].numbers[rank].append(entry.sample)
                 work[rank] += entry.cost
             }
         }
@@ -60,16 +60,15 @@ struct BatchSampler: Sendable {
     }
 }
 
-/// What all ranks work on at a time.
-struct MicroBatch {
-    /// For each rank, the numbers of its samples.
-    fileprivate(set) var samples: [[Int]]
-    /// The ranks, from who has the most expensive sample to who has the least expensive one, or none: so samples of a
-    /// batch stand in the same order for any number of ranks, where each has one at a time.
-    let order: [Int]
-
-    /// The ranks that have samples, in that order.
-    var busyRanks: [Int] { order.filter { !samples[$0].isEmpty } }
+extension BatchSampler {
+    /// Which samples the ranks work on at a time.
+    struct Deal {
+        /// For each rank, the numbers of its samples.
+        fileprivate(set) var numbers: [[Int]]
+        /// The ranks, from the one with the most expensive sample to the one with the least expensive, or none: so
+        /// samples of a batch are in the same order for any number of ranks, where each has one at a time.
+        let order: [Int]
+    }
 }
 
 /// A sampler that remembers the order of the epoch at hand, for one thread.

@@ -65,10 +65,10 @@ struct DecodingResult {
     }
 
     /// The sums over data-parallel groups, each counted by its first rank.
-    func reduced(over grid: ProcessGrid) throws(CommunicationError) -> DecodingResult {
+    func reduced(over grid: ProcessGrid) -> DecodingResult {
         let share = grid.tensorParallel.rank == 0 ? 1.0 : 0
         let own = statistics.numbers + prompts.flatMap { [Double($0.sample)] + $0.numbers }
-        let sums = try grid.world.sum(own.map { $0 * share })
+        let sums = grid.world.sum(own.map { $0 * share })
         var result = self
         let first = statistics.numbers.count
         result.statistics.numbers = Array(sums[..<first])

@@ -20,28 +20,28 @@ struct DraftingCosts: Equatable {
     ///   - longest: The most tokens to draft.
     static func measure(
         _ target: TargetDecoder, _ draft: any Drafting, prompt: [Int32], longest: Int, repetitions: Int = 5
-    ) throws -> DraftingCosts {
+    ) -> DraftingCosts {
         target.truncate(to: 0)
-        let first = try target.run(prompt, onlyLast: true)
-        let memory = FrozenWeights()
+        let first = target.run(prompt, onlyLast: true)
+        let memory = FrozenWeights(first.auxiliary.compute)
         let features = memory.matrix(rows: first.auxiliary.rows, columns: first.auxiliary.columns)
         features.copy(from: first.auxiliary)
-        func least(_ body: () throws -> Void) throws -> Double {
-            try (0..<repetitions).reduce(Double.infinity) { least, _ in
+        func least(_ body: () -> Void) -> Double {
+            (0..<repetitions).reduce(Double.infinity) { least, _ in
                 target.truncate(to: prompt.count)
                 draft.restart()
-                try draft.advance(features: features, next: Array(prompt.dropFirst()) + first.next)
+                draft.advance(features: features, next: Array(prompt.dropFirst()) + first.next)
                 let clock = ContinuousClock.now
-                try body()
+                body()
                 return min(least, (ContinuousClock.now - clock).seconds)
             }
         }
         return DraftingCosts(
-            plain: try least { _ = try target.run(first.next) },
-            verifications: try (1...longest).map { length in
-                try least {
-                    let verified = try target.run(first.next + draft.draft(length))
-                    try draft.advance(features: verified.auxiliary[rows: 0..<1], next: [verified.next[0]])
+            plain: least { _ = target.run(first.next) },
+            verifications: (1...longest).map { length in
+                least {
+                    let verified = target.run(first.next + draft.draft(length))
+                    draft.advance(features: verified.auxiliary[rows: 0..<1], next: [verified.next[0]])
                 }
             })
     }

@@ -66,7 +66,7 @@ final class HeldOutDecoding {
             }
             progress(min(numbers.count, first + grid.dpSize), own.statistics)
         }
-        return try own.reduced(over: grid)
+        return own.reduced(over: grid)
     }
 
     /// What drafting costs on this machine, behind the first prompt; nil if no sample has one.
@@ -76,7 +76,7 @@ final class HeldOutDecoding {
         for number in numbers {
             let sample = try samples.sample(at: number)
             guard let first = sample.lossMask.firstIndex(of: true), first > 0 else { continue }
-            return try DraftingCosts.measure(
+            return DraftingCosts.measure(
                 target, makeDraft(), prompt: Array(sample.inputIDs[..<first]), longest: limits.draftLength)
         }
         return nil
@@ -93,7 +93,7 @@ final class HeldOutDecoding {
         let limit = min(limits.newTokens, positions - first - limits.draftLength - 2)
         guard first > 0, limit > 1 else { return result }
         let prompt = Array(sample.inputIDs[..<first])
-        let drafted = try SpeculativeDecoding.speculative(
+        let drafted = SpeculativeDecoding.speculative(
             target, draft, prompt: prompt, limit: limit, draftLength: limits.draftLength,
             endTokens: samples.endTokens)
         statistics.add(drafted.statistics)
@@ -103,7 +103,7 @@ final class HeldOutDecoding {
         result.accepted = drafted.statistics.accepted
         result.seconds = drafted.statistics.seconds
         guard comparesPlain else { return result }
-        let plain = try SpeculativeDecoding.plain(target, prompt: prompt, limit: limit, endTokens: samples.endTokens)
+        let plain = SpeculativeDecoding.plain(target, prompt: prompt, limit: limit, endTokens: samples.endTokens)
         result.plainSeconds = plain.seconds
         result.differs = plain.tokens != drafted.tokens
         return result

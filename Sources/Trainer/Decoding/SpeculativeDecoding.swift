@@ -11,12 +11,12 @@ enum SpeculativeDecoding {
     /// What the target says by itself after a prompt: up to `limit` tokens, the one that ends the text included.
     static func plain(
         _ target: TargetDecoder, prompt: [Int32], limit: Int, endTokens: Set<Int32>
-    ) throws -> (tokens: [Int32], seconds: Double) {
+    ) -> (tokens: [Int32], seconds: Double) {
         target.truncate(to: 0)
-        var tokens = try target.run(prompt, onlyLast: true).next
+        var tokens = target.run(prompt, onlyLast: true).next
         let clock = ContinuousClock.now
         while let last = tokens.last, tokens.count < limit, !endTokens.contains(last) {
-            tokens += try target.run([last]).next
+            tokens += target.run([last]).next
         }
         return (tokens, (ContinuousClock.now - clock).seconds)
     }
@@ -25,25 +25,25 @@ enum SpeculativeDecoding {
     static func speculative(
         _ target: TargetDecoder, _ draft: any Drafting, prompt: [Int32], limit: Int, draftLength: Int,
         endTokens: Set<Int32>
-    ) throws -> (tokens: [Int32], statistics: Statistics) {
+    ) -> (tokens: [Int32], statistics: Statistics) {
         var statistics = Statistics(draftLength: draftLength)
         target.truncate(to: 0)
         draft.restart()
-        let first = try target.run(prompt, onlyLast: true)
+        let first = target.run(prompt, onlyLast: true)
         var tokens = first.next
-        try draft.advance(features: first.auxiliary, next: Array(prompt.dropFirst()) + tokens)
+        draft.advance(features: first.auxiliary, next: Array(prompt.dropFirst()) + tokens)
         let clock = ContinuousClock.now
         while let last = tokens.last, tokens.count < limit, !endTokens.contains(last) {
             let drafting = ContinuousClock.now
-            let drafted = try draft.draft(draftLength)
+            let drafted = draft.draft(draftLength)
             let before = target.count
             let verifying = ContinuousClock.now
-            let verified = try target.run([last] + drafted)
+            let verified = target.run([last] + drafted)
             let accepted = zip(drafted, verified.next).prefix { $0 == $1 }.count
             target.truncate(to: before + 1 + accepted)
             let new = Array(verified.next[0...accepted])
             let advancing = ContinuousClock.now
-            try draft.advance(features: verified.auxiliary[rows: 0..<accepted + 1], next: new)
+            draft.advance(features: verified.auxiliary[rows: 0..<accepted + 1], next: new)
             statistics.draftSeconds += (verifying - drafting + (ContinuousClock.now - advancing)).seconds
             let end = new.firstIndex(where: endTokens.contains).map { $0 + 1 } ?? new.count
             let kept = new[..<min(end, limit - tokens.count)]

@@ -4,7 +4,7 @@ final class TargetDecoder {
     private let auxiliaryLayers: [Int]
     private let cache: KeyValueCache
     private let workspace: Workspace
-    private let memory = FrozenWeights()
+    private let memory: FrozenWeights
     private let auxiliaryBuffer: Matrix
 
     /// - Parameters:
@@ -14,6 +14,7 @@ final class TargetDecoder {
         self.target = target
         self.auxiliaryLayers = auxiliaryLayers
         self.workspace = workspace
+        memory = FrozenWeights(workspace.compute)
         cache = target.makeCache(capacity: capacity)
         auxiliaryBuffer = memory.matrix(
             rows: capacity, columns: auxiliaryLayers.count * target.configuration.hiddenSize)
@@ -33,32 +34,32 @@ final class TargetDecoder {
     /// Runs the target over tokens that continue the sequence.
     ///
     /// - Parameter onlyLast: Whether the likeliest next token is wanted after the last one alone, as of a prompt.
-    func run(_ tokens: [Int32], onlyLast: Bool = false) throws(CommunicationError) -> Output {
+    func run(_ tokens: [Int32], onlyLast: Bool = false) -> Output {
         let h = target.configuration.hiddenSize
         let auxiliary = auxiliaryBuffer[rows: 0..<tokens.count]
-        return try workspace.scope { () throws(CommunicationError) in
+        return workspace.scope {
             let x = workspace.matrix(rows: tokens.count, columns: h)
-            try target.embed(tokens, into: x)
-            try target.forward(x, DecoderRows(continuing: cache, count: tokens.count), in: workspace) { layer, input in
+            target.embed(tokens, into: x)
+            target.forward(x, DecoderRows(continuing: cache, count: tokens.count), in: workspace) { layer, input in
                 for (i, wanted) in auxiliaryLayers.enumerated() where wanted + 1 == layer {
                     auxiliary[columns: i * h..<(i + 1) * h].copy(from: input)
                 }
             }
             let wanted = onlyLast ? x[rows: tokens.count - 1..<tokens.count] : x
-            return Output(next: try likeliest(wanted), auxiliary: auxiliary)
+            return Output(next: likeliest(wanted), auxiliary: auxiliary)
         }
     }
 
     /// Forgets tokens from `count` on: those that were drafted and not accepted.
     func truncate(to count: Int) { cache.truncate(to: count) }
 
-    func embed(_ ids: [Int32], into embedding: Matrix) throws(CommunicationError) {
-        try target.embed(ids, into: embedding)
+    func embed(_ ids: [Int32], into embedding: Matrix) {
+        target.embed(ids, into: embedding)
     }
 
     /// The likeliest token of each row over the whole vocabulary: each rank's best, and the best of those.
-    private func likeliest(_ hidden: Matrix) throws(CommunicationError) -> [Int32] {
-        try workspace.scope { () throws(CommunicationError) in
+    private func likeliest(_ hidden: Matrix) -> [Int32] {
+        workspace.scope {
             let (rows, size) = (hidden.rows, target.communicator.size)
             let logits = workspace.matrix(rows: rows, columns: target.vocabulary.count)
             target.logits(hidden, into: logits)
@@ -69,7 +70,7 @@ final class TargetDecoder {
                 best[row, 0] = logits[row, index]
                 best[row, 1] = Float(index + target.vocabulary.lowerBound)
             }
-            try target.communicator.allGather(
+            target.communicator.allGather(
                 UnsafeBufferPointer(start: best.start, count: best.count),
                 into: UnsafeMutableBufferPointer(start: all.start, count: all.count))
             return (0..<rows).map { row in

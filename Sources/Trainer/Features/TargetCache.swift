@@ -73,7 +73,7 @@ final class TargetCache: Sendable {
         guard state.withLock(\.isReadable) else { return false }
         do {
             let isThere = try store.read(sample.featuresKey, type, into: [auxiliary.part, last.part]) { count, body in
-                Parallel.forEach(count) { index, _ in body(index) }
+                last.compute.forEach(count) { index, _ in body(index) }
             }
             guard isThere else { return false }
             state.withLock { $0.counts.found += 1 }
@@ -119,7 +119,7 @@ final class TargetCache: Sendable {
     /// Rounds features to what is kept of them.
     func round(_ matrix: Matrix) {
         guard type == .bfloat16 else { return }
-        Parallel.ranges(matrix.rows, atLeast: 16) { range in
+        matrix.compute.ranges(matrix.rows, atLeast: 16) { range in
             for row in range {
                 let numbers = matrix.row(row)
                 for i in 0..<matrix.columns { numbers[i] = BFloat16.float(BFloat16.bits(numbers[i])) }
@@ -128,9 +128,9 @@ final class TargetCache: Sendable {
     }
 
     /// What the cache was good for, over all ranks, in a line; every rank comes here.
-    func summary(_ world: any Communicator) throws(CommunicationError) -> String {
+    func summary(_ world: any Communicator) -> String {
         let counts = counts
-        let sums = try world.sum(
+        let sums = world.sum(
             [counts.found, counts.computed, counts.damaged, counts.kept, counts.keptTokens, counts.keptBytes].map {
                 Double($0)
             }
@@ -149,12 +149,12 @@ extension TargetCache {
     /// Tells targets and what is computed of them apart: by the bytes of the weights and the configuration, the layers,
     /// who multiplies in which precision, as their last bits differ, and what features are rounded to.
     static func identity(
-        targetModelPath: String, auxiliaryLayers: [Int], type: FeatureRecord.NumberType
+        targetModelPath: String, auxiliaryLayers: [Int], type: FeatureRecord.NumberType, _ compute: Compute
     ) throws -> Digest {
         let weights = try WeightDirectory(targetModelPath).files
         let files = Set(weights + [try ModelConfiguration(directory: targetModelPath).path]).sorted()
         let digests = try files.map { try Digest(ofFile: $0, check: Interrupt.check).hex }
-        let rest = ["\(version)", "\(auxiliaryLayers)", "\(MatrixPrecision.current) by \(BLAS.name)", type.rawValue]
+        let rest = ["\(version)", "\(auxiliaryLayers)", compute.description, type.rawValue]
         return Digest(of: (digests + rest).joined(separator: "\n"))
     }
 }

@@ -13,18 +13,18 @@ struct TargetFeatures {
 
     /// - Parameter samples: For each rank of the tensor-parallel group, its sequences.
     /// - Returns: This rank's features, and the last hidden state of the group's rows, after the final norm.
-    func run(_ samples: [[Sample]], in workspace: Workspace) throws -> (DraftFeatures, hidden: Matrix) {
+    func run(_ samples: [[Sample]], in workspace: Workspace) -> (DraftFeatures, hidden: Matrix) {
         let group = Group(samples, rank: target.communicator.rank)
         let h = target.configuration.hiddenSize
         let extended = TrainingTimeTestPlan.extendedIDs(group.batch)
         let embedding = workspace.matrix(rows: extended.count, columns: h)
-        try target.embed(extended, into: embedding)
+        target.embed(extended, into: embedding)
         let places = Places(
             group: group, hidden: workspace.matrix(rows: group.batch.rows, columns: h),
             auxiliary: workspace.matrix(rows: group.ownRows.count, columns: auxiliaryLayers.count * h))
         if let cache {
-            for sequence in try missing(places, in: cache) {
-                try workspace.scope { try compute(sequence..<sequence + 1, places, embedding, in: workspace) }
+            for sequence in missing(places, in: cache) {
+                workspace.scope { compute(sequence..<sequence + 1, places, embedding, in: workspace) }
                 cache.round(places.last(sequence))
                 guard group.own.contains(sequence) else { continue }
                 cache.round(places.auxiliary(sequence))
@@ -34,7 +34,7 @@ struct TargetFeatures {
                 }
             }
         } else {
-            try workspace.scope { try compute(group.samples.indices, places, embedding, in: workspace) }
+            workspace.scope { compute(group.samples.indices, places, embedding, in: workspace) }
         }
         // The extended embedding has a row more behind each sequence.
         let firstExtended = group.ownRows.lowerBound + group.own.lowerBound
@@ -45,7 +45,7 @@ struct TargetFeatures {
     /// Reads what the cache has of this rank's sequences, and gets the last hidden state of the others' from them.
     ///
     /// - Returns: The sequences of the group that aren't there, the same on all ranks.
-    private func missing(_ places: Places, in cache: TargetCache) throws(CommunicationError) -> [Int] {
+    private func missing(_ places: Places, in cache: TargetCache) -> [Int] {
         let (group, communicator) = (places.group, target.communicator)
         let found = Profile.measure(.data) {
             group.samples.indices.map { sequence in
@@ -54,10 +54,10 @@ struct TargetFeatures {
                         group.samples[sequence], auxiliary: places.auxiliary(sequence), last: places.last(sequence))
             }
         }
-        let isThere = try communicator.sum(found.map { $0 ? 1 : 0 })
+        let isThere = communicator.sum(found.map { $0 ? 1 : 0 })
         if isThere.contains(1) {
             for sequence in found.indices where !found[sequence] { places.last(sequence).fill(0) }
-            try communicator.allReduceSum(places.hidden)
+            communicator.allReduceSum(places.hidden)
         }
         return isThere.indices.filter { isThere[$0] == 0 }
     }
@@ -65,7 +65,7 @@ struct TargetFeatures {
     /// Runs the target over neighbouring sequences of the group.
     private func compute(
         _ sequences: Range<Int>, _ places: Places, _ embedding: Matrix, in workspace: Workspace
-    ) throws(CommunicationError) {
+    ) {
         let (group, h) = (places.group, places.hidden.columns)
         let rows = group.batch.starts[sequences.lowerBound]..<group.batch.starts[sequences.upperBound]
         let own = rows.clamped(to: group.ownRows)
@@ -73,7 +73,7 @@ struct TargetFeatures {
         x.gather(
             sequences.flatMap { sequence in group.batch.rows(of: sequence).map { Int32($0 + sequence) } },
             from: embedding)
-        try target.forward(x, DecoderRows(Batch(Array(group.samples[sequences]))), in: workspace) { layer, input in
+        target.forward(x, DecoderRows(Batch(Array(group.samples[sequences]))), in: workspace) { layer, input in
             guard !own.isEmpty else { return }
             for (i, wanted) in auxiliaryLayers.enumerated() where wanted + 1 == layer {
                 places.auxiliary[rows: own.moved(by: -group.ownRows.lowerBound)][columns: i * h..<(i + 1) * h]

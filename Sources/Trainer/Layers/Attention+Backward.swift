@@ -23,7 +23,7 @@ extension Attention {
                 workspace.zeros(rows: hasSeconds ? $0.rows : 0, columns: $0.columns)
             }
             let halves = [dPrefix, KeyValue(keys: seconds[0], values: seconds[1])]
-            Parallel.forEach(segments.count * groups.count * 2) { index, worker in
+            workspace.compute.forEach(segments.count * groups.count * 2) { index, worker in
                 let (half, group, segment) = (index % 2, index / 2 % groups.count, index / 2 / groups.count)
                 let blocks = blocks(of: [segments[segment]], visible)
                 for number in stride(from: half, to: blocks.count, by: 2) {

@@ -58,7 +58,7 @@ struct Attention {
                 logSumExp: logSumExp)
             let tiles = AttentionTile.forThreads(segments, ownCount: own.count, precision, in: workspace)
             // The last blocks see the most keys: they come first, so that threads end together.
-            Parallel.forEach(blocks.count * numHeads) { index, worker in
+            workspace.compute.forEach(blocks.count * numHeads) { index, worker in
                 let (block, head) = (blocks[blocks.count - 1 - index / numHeads], index % numHeads)
                 forward(block, head, pass, tiles[worker])
             }

@@ -24,7 +24,7 @@ struct AttentionTile {
     ) -> [AttentionTile] {
         let (queries, keys) = (segments.map(\.queries.count).max() ?? 0, segments.map(\.keys.count).max() ?? 0)
         let (rows, width) = (min(queries, Self.rows), (min(keys, Self.keys) + 15) & ~15)
-        return (0..<Parallel.threads).map { _ in
+        return (0..<workspace.compute.threads).map { _ in
             let p = workspace.matrix(rows: rows, columns: width)
             let dP = workspace.matrix(rows: isBackward ? rows : 0, columns: width)
             return AttentionTile(
@@ -36,9 +36,9 @@ struct AttentionTile {
     }
 
     /// Floats of all threads' tiles on the way back.
-    static func floats(rows: Int, keys: Int, ownCount: Int, _ precision: MatrixPrecision) -> Int {
+    static func floats(rows: Int, keys: Int, ownCount: Int, _ compute: Compute) -> Int {
         let (rows, width) = (min(rows, Self.rows), (min(keys, Self.keys) + 15) & ~15)
-        let rounded = 2 * Operand.floats(rows: rows, columns: width, precision)
-        return Parallel.threads * (rows * (2 * width + (ownCount + 15) & ~15 + 2) + rounded)
+        let rounded = 2 * Operand.floats(rows: rows, columns: width, compute.precision)
+        return compute.threads * (rows * (2 * width + (ownCount + 15) & ~15 + 2) + rounded)
     }
 }

@@ -30,9 +30,7 @@ enum FrozenWeight {
         switch self {
         case .float32(let weight) where x.rows <= FewRows.most:
             FewRows.multiply(x, byInputs: weight, into: y, accumulate: accumulate)
-        case .float32(let weight):
-            multiply(
-                x, transposed: false, weight, transposed: false, into: y, accumulate: accumulate, precision: .float32)
+        case .float32(let weight): multiply(x, weight, into: y, accumulate: accumulate)
         case .bfloat16(let weight): multiply(x, transposed: weight, into: y, accumulate: accumulate)
         }
     }

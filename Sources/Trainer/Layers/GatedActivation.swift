@@ -36,7 +36,7 @@ enum GatedActivation {
     ) {
         let n = a.columns
         precondition(gateUp.columns == 2 * n && gateUp.rows == a.rows)
-        Parallel.ranges(a.rows, atLeast: 8) { range in
+        a.compute.ranges(a.rows, atLeast: 8) { range in
             for row in range {
                 let (gate, output) = (gateUp.row(row), a.row(row))
                 let up = gate + n
@@ -51,7 +51,7 @@ enum GatedActivation {
     static func backward(_ da: Matrix, gateUp: Matrix, into dGateUp: Matrix) {
         let n = da.columns
         precondition(gateUp.columns == 2 * n && dGateUp.columns == 2 * n)
-        Parallel.ranges(da.rows, atLeast: 8) { range in
+        da.compute.ranges(da.rows, atLeast: 8) { range in
             for row in range {
                 let (gate, gradient, dGate) = (gateUp.row(row), da.row(row), dGateUp.row(row))
                 let (up, dUp) = (gate + n, dGate + n)

@@ -20,7 +20,7 @@ struct Linear {
     /// Adds to the weight's gradient and writes the gradient of x into `dx`, or adds it; nil if nobody needs it.
     func backward(_ dy: Matrix, x: Matrix, into dx: Matrix?, accumulate: Bool = false) {
         guard weight.rounded == nil || dy.count == 0 else {
-            return RoundedOperands.with(dy, x) { backward($0, x: $1, into: dx, accumulate: accumulate) }
+            return dy.compute.withRounded(dy, x) { backward($0, x: $1, into: dx, accumulate: accumulate) }
         }
         if weight.gradient.rows > 0 { multiply(transposed: dy, x, into: weight.gradient, accumulate: true) }
         if let dx { multiply(dy, weight.weight, into: dx, accumulate: accumulate) }

@@ -51,7 +51,7 @@ struct MixtureOfExperts {
             }
             let output = workspace.zeros(rows: assignments.count, columns: y.columns)
             expert.addPart(input, to: output, in: workspace)
-            Parallel.ranges(assignments.count, atLeast: 1 + 65_536 / max(1, y.columns)) { range in
+            y.compute.rows(assignments.count, of: y.columns) { range in
                 for i in range {
                     let weight = scalesInput ? 1 : assignments[i].weight
                     add(weight, output.row(i), to: y.row(Int(assignments[i].row)), y.columns)

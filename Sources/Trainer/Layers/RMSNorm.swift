@@ -18,7 +18,7 @@ struct RMSNorm {
     func forward(_ x: Matrix, into y: Matrix) {
         precondition(x.rows == y.rows && x.columns == weight.weight.columns && y.columns == x.columns)
         let w = weight.weight.start
-        Parallel.ranges(x.rows, atLeast: 16) { range in
+        x.compute.ranges(x.rows, atLeast: 16) { range in
             for row in range {
                 let (input, output) = (x.row(row), y.row(row))
                 let r = Vector(repeating: reciprocal(input, x.columns))
@@ -40,13 +40,13 @@ struct RMSNorm {
         let (w, n) = (weight.weight.start, x.columns)
         workspace.scope {
             let r = workspace.matrix(rows: 1, columns: x.rows)
-            Parallel.ranges(x.rows, atLeast: 16) { range in
+            x.compute.ranges(x.rows, atLeast: 16) { range in
                 for row in range { r[0, row] = reciprocal(x.row(row), n) }
             }
             addWeightGradient(dy, x, r)
             guard let dx else { return }
             precondition(dx.rows == x.rows && dx.columns == x.columns)
-            Parallel.ranges(x.rows, atLeast: 16) { range in
+            x.compute.ranges(x.rows, atLeast: 16) { range in
                 for row in range {
                     let (input, gradient, output) = (x.row(row), dy.row(row), dx.row(row))
                     let scale = Vector(repeating: r[0, row])
@@ -69,7 +69,7 @@ struct RMSNorm {
     private func addWeightGradient(_ dy: Matrix, _ x: Matrix, _ r: Matrix) {
         guard weight.gradient.rows == 1 else { return }
         let (dw, n) = (weight.gradient.start, x.columns)
-        Parallel.ranges((n + 15) / 16, atLeast: 4) { blocks in
+        x.compute.ranges((n + 15) / 16, atLeast: 4) { blocks in
             for i in stride(from: blocks.lowerBound * 16, to: blocks.upperBound * 16, by: 16) {
                 var sum = Vector.zero
                 for row in 0..<x.rows {

@@ -53,7 +53,7 @@ struct RotaryEmbedding {
                 nonisolated(unsafe) let (c0, s0) = (
                     UnsafeMutablePointer(mutating: cosines), UnsafeMutablePointer(mutating: sines)
                 )
-                Parallel.ranges(x.rows, atLeast: 16) { range in
+                x.compute.ranges(x.rows, atLeast: 16) { range in
                     for row in range {
                         let position = Int(positionOf[row]) + offset
                         precondition(position >= 0 && position < positions)

@@ -65,14 +65,14 @@ struct StreamingAttention {
         workspace.scope {
             let operands = AttentionOperands(keyValue, precision, in: workspace)
             let largest = tasks.map { $0.rows.count * $0.heads.count }.max() ?? 0
-            let scratch = (0..<Parallel.threads).map { _ in
+            let scratch = (0..<workspace.compute.threads).map { _ in
                 AttentionScratch(rows: largest, headDim: headDim, keys: Self.keyBlock, precision, in: workspace)
             }
             // The last blocks see the most keys: they come first, so that threads end together.
             let order = tasks.sorted {
                 $0.rows.lowerBound - $0.keys.lowerBound > $1.rows.lowerBound - $1.keys.lowerBound
             }
-            Parallel.forEach(order.count) { index, worker in
+            workspace.compute.forEach(order.count) { index, worker in
                 run(order[index], q, operands, visible, o, scratch[worker])
             }
         }
@@ -82,11 +82,11 @@ struct StreamingAttention {
     private static func blockRows(_ heads: Int) -> Int { max(16, queryBlock / heads) }
 
     /// Floats that `forward` takes of its workspace, for a sequence of so many tokens among `rows`.
-    func scratchCount(longest: Int, rows: Int, keyValueWidth: Int) -> Int {
+    func scratchCount(longest: Int, rows: Int, keyValueWidth: Int, threads: Int) -> Int {
         let block = groups.map { min(longest, Self.blockRows($0.count)) * $0.count }.max() ?? 0
-        let floats = Parallel.threads * block * (Self.keyBlock + 2 * headDim + 2)
+        let floats = threads * block * (Self.keyBlock + 2 * headDim + 2)
         guard precision == .bfloat16 else { return floats }
-        return floats + Parallel.threads * block * (Self.keyBlock + headDim) / 2 + rows * keyValueWidth
+        return floats + threads * block * (Self.keyBlock + headDim) / 2 + rows * keyValueWidth
     }
 
     /// Neighbouring query heads that share a key/value head.
@@ -160,9 +160,9 @@ struct StreamingAttention {
     ) {
         let rows = segments.flatMap { segment in segment.queries.map { (row: $0, keys: segment.keys) } }
         workspace.scope {
-            let scratch = workspace.matrix(rows: Parallel.threads, columns: Self.keyBlock)
-            let softmax = StreamingSoftmax(rows: Parallel.threads, in: workspace)
-            Parallel.forEach(rows.count * numHeads) { index, worker in
+            let scratch = workspace.matrix(rows: workspace.compute.threads, columns: Self.keyBlock)
+            let softmax = StreamingSoftmax(rows: workspace.compute.threads, in: workspace)
+            workspace.compute.forEach(rows.count * numHeads) { index, worker in
                 let ((row, keys), head) = (rows[index / numHeads], index % numHeads)
                 let columns = keyValueHead[head] * headDim..<(keyValueHead[head] + 1) * headDim
                 attend(

@@ -18,12 +18,12 @@ struct ProfileReport {
     let elapsed: Double
 
     /// Puts together what all ranks have measured; all of them come here.
-    init(_ times: PhaseTimes, over world: any Communicator) throws(CommunicationError) {
+    init(_ times: PhaseTimes, over world: any Communicator) {
         let phases = Profile.Phase.allCases
         let own = phases.map { times[$0].seconds } + [times.other, times.elapsed]
-        let mean = try world.sum(own).map { $0 / Double(world.size) }
-        let most = try world.max(own)
-        let least = try world.max(own.map { -$0 }).map { -$0 }
+        let mean = world.sum(own).map { $0 / Double(world.size) }
+        let most = world.max(own)
+        let least = world.max(own.map { -$0 }).map { -$0 }
         let names = phases.map(\.name) + ["other"]
         let calls = phases.map { times[$0].calls }
         lines = names.enumerated().map { index, name in
@@ -52,5 +52,13 @@ struct ProfileReport {
             }
             return ("  " + cells.joined(separator: "  ")).trimmingSuffix { $0 == " " }
         }.joined(separator: "\n")
+    }
+}
+
+extension ProcessGrid {
+    /// Collective: logs where the time went.
+    func logProfile() {
+        let report = ProfileReport(Profile.times, over: world)
+        Log.line("profile:\n\(report.text)")
     }
 }

@@ -46,10 +46,9 @@ final class AdamW {
     /// Moves the weights along their gradients times `gradientFactor`.
     ///
     /// - Parameter updated: Called when a range, by its number, is done.
-    func update<E: Error>(
-        _ parameters: ParameterStore, learningRate: Float, gradientFactor: Float,
-        updated: (Int) throws(E) -> Void
-    ) throws(E) {
+    func update(
+        _ parameters: ParameterStore, learningRate: Float, gradientFactor: Float, updated: (Int) -> Void
+    ) {
         updates += 1
         guard let w = parameters.weights.baseAddress, let g = parameters.gradients.baseAddress,
             let m = m.baseAddress, let v = v.baseAddress
@@ -57,8 +56,8 @@ final class AdamW {
         let factors = Factors(settings, updates: updates, learningRate: learningRate, gradientFactor: gradientFactor)
         for (index, range) in ranges.enumerated() {
             let (start, place) = (range.lowerBound, places[index].lowerBound)
-            factors.update(w + start, g + start, m + place, v + place, range.count)
-            try updated(index)
+            factors.update(w + start, g + start, m + place, v + place, range.count, parameters.compute)
+            updated(index)
         }
     }
 
@@ -79,10 +78,10 @@ final class AdamW {
 
         func update(
             _ w: UnsafeMutablePointer<Float>, _ g: UnsafeMutablePointer<Float>, _ m: UnsafeMutablePointer<Float>,
-            _ v: UnsafeMutablePointer<Float>, _ count: Int
+            _ v: UnsafeMutablePointer<Float>, _ count: Int, _ compute: Compute
         ) {
             nonisolated(unsafe) let (w, g, m, v) = (w, g, m, v)
-            Parallel.ranges((count + 15) / 16, atLeast: 4096) { range in
+            compute.ranges((count + 15) / 16, atLeast: 4096) { range in
                 for i in stride(from: range.lowerBound * 16, to: range.upperBound * 16, by: 16) {
                     let gradient = g.load(i, of: count) * gradient
                     let first = b1 * m.load(i, of: count) + c1 * gradient

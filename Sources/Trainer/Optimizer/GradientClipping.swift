@@ -5,12 +5,12 @@ enum GradientClipping {
     /// Σ g² of each piece of a range, in double precision.
     ///
     /// The cut into pieces is fixed, so that sums depend neither on the number of threads nor on that of ranks.
-    static func squares(_ gradients: UnsafeMutableBufferPointer<Float>, _ range: Range<Int>) -> [Double] {
-        guard let start = gradients.baseAddress else { return [] }
+    static func squares(_ parameters: ParameterStore, _ range: Range<Int>) -> [Double] {
+        guard let start = parameters.gradients.baseAddress else { return [] }
         let pieces = (range.count + Sharding.pieceCount - 1) / Sharding.pieceCount
         return [Double](unsafeUninitializedCapacity: pieces) { sums, count in
             nonisolated(unsafe) let (sums, start) = (sums, start)
-            Parallel.forEach(pieces) { piece, _ in
+            parameters.compute.forEach(pieces) { piece, _ in
                 let first = range.lowerBound + piece * Sharding.pieceCount
                 sums[piece] = squares(start + first, min(Sharding.pieceCount, range.upperBound - first))
             }
@@ -39,6 +39,6 @@ enum GradientClipping {
 extension ParameterStore {
     /// Whether no gradient is a NaN or an infinity.
     var hasFiniteGradients: Bool {
-        GradientClipping.squares(gradients, 0..<gradients.count).allSatisfy(\.isFinite)
+        GradientClipping.squares(self, 0..<gradients.count).allSatisfy(\.isFinite)
     }
 }

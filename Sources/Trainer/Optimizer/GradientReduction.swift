@@ -11,6 +11,7 @@ final class GradientReduction: GradientObserver {
     /// Of this reduction alone, as buckets set out between other calls.
     private let communicator: any Communicator
     private let gradients: UnsafeMutablePointer<Float>
+    private let compute: Compute
     /// The ranks whose gradients count, in the order in which they are added.
     private var order: [Int] = []
     /// Everything from here on is final.
@@ -44,11 +45,12 @@ final class GradientReduction: GradientObserver {
     /// - Parameter hasRounds: Whether a step adds up gradients of several rounds.
     init(
         _ parameters: ParameterStore, _ sharding: Sharding, _ world: any Communicator, hasRounds: Bool
-    ) throws(CommunicationError) {
+    ) {
         guard let gradients = parameters.gradients.baseAddress else { preconditionFailure("a draft without weights") }
         self.sharding = sharding
         self.gradients = gradients
-        communicator = try world.split(color: 0)
+        compute = parameters.compute
+        communicator = world.split(color: 0)
         final = sharding.count
         let parts = sharding.parts(of: world.rank)
         offsets = parts.indices.map { parts[..<$0].reduce(0) { $0 + $1.count } }
@@ -72,25 +74,25 @@ final class GradientReduction: GradientObserver {
         next = sharding.buckets - 1
     }
 
-    func areFinal(from parameter: Parameter) throws(CommunicationError) {
+    func areFinal(from parameter: Parameter) {
         guard parameter.gradient.rows > 0 else { return }
         final = min(final, parameter.gradient.start - gradients)
-        try poll()
+        poll()
     }
 
-    func poll() throws(CommunicationError) {
-        while let first = pending.first, try first.exchange.hasEnded() { add(pending.removeFirst()) }
-        try start()
+    func poll() {
+        while let first = pending.first, first.exchange.hasEnded() { add(pending.removeFirst()) }
+        start()
     }
 
     /// Ends a round: all gradients are final, and are summed when this returns.
-    func finish() throws(CommunicationError) {
+    func finish() {
         final = 0
-        try start()
+        start()
         while let first = pending.first {
-            try first.exchange.wait()
+            first.exchange.wait()
             add(pending.removeFirst())
-            try start()
+            start()
         }
         isFirstRound = false
     }
@@ -103,7 +105,7 @@ final class GradientReduction: GradientObserver {
         }
     }
 
-    private func start() throws(CommunicationError) {
+    private func start() {
         while next >= 0, sharding.bucket(next).lowerBound >= final, pending.count < Self.mostPending {
             let own = sharding.part(ofBucket: next, rank: communicator.rank)
             let received = free.popLast() ?? allocateFloats(receivedCount)
@@ -119,7 +121,7 @@ final class GradientReduction: GradientObserver {
                 })
             pending.append(
                 Pending(
-                    bucket: next, exchange: try communicator.startExchange(exchange), received: received))
+                    bucket: next, exchange: communicator.startExchange(exchange), received: received))
             next -= 1
         }
     }
@@ -140,7 +142,7 @@ final class GradientReduction: GradientObserver {
         guard sources != [sum] else { return }
         guard let first = sources.first else { return sum.update(repeating: 0, count: own.count) }
         nonisolated(unsafe) let (start, rest) = (first, Array(sources.dropFirst()))
-        Parallel.ranges((own.count + 15) / 16, atLeast: 4096) { range in
+        compute.ranges((own.count + 15) / 16, atLeast: 4096) { range in
             for i in stride(from: range.lowerBound * 16, to: range.upperBound * 16, by: 16) {
                 var value = start.load(i, of: own.count)
                 for source in rest { value += source.load(i, of: own.count) }

@@ -18,11 +18,11 @@ final class ShardedOptimizer {
     init(
         _ parameters: ParameterStore, _ settings: AdamW.Settings, _ world: any Communicator, hasRounds: Bool = false,
         bucketCount: Int = Sharding.bucketCount
-    ) throws(CommunicationError) {
+    ) {
         self.parameters = parameters
         sharding = Sharding(count: parameters.gradients.count, ranks: world.size, bucketCount: bucketCount)
-        communicator = try world.split(color: 0)
-        reduction = try GradientReduction(parameters, sharding, world, hasRounds: hasRounds)
+        communicator = world.split(color: 0)
+        reduction = GradientReduction(parameters, sharding, world, hasRounds: hasRounds)
         adam = AdamW(sharding.parts(of: world.rank), settings)
     }
 
@@ -38,30 +38,29 @@ final class ShardedOptimizer {
     /// The norm of the summed gradients, the same on every rank and for any number of ranks.
     ///
     /// Each piece is summed by the rank that has it, and the pieces by all ranks in their order.
-    func gradientNorm() throws(CommunicationError) -> Double {
+    func gradientNorm() -> Double {
         var sums = [Double](repeating: 0, count: sharding.pieces)
         for part in sharding.parts(of: communicator.rank) {
             let first = part.lowerBound / Sharding.pieceCount
-            for (i, sum) in GradientClipping.squares(parameters.gradients, part).enumerated() { sums[first + i] = sum }
+            for (i, sum) in GradientClipping.squares(parameters, part).enumerated() { sums[first + i] = sum }
         }
-        return try communicator.sum(sums).reduce(0, +).squareRoot()
+        return communicator.sum(sums).reduce(0, +).squareRoot()
     }
 
     /// Moves every weight along the summed gradient times `gradientFactor`; all ranks hold the same weights again.
-    func update(learningRate: Float, gradientFactor: Float) throws(CommunicationError) {
+    func update(learningRate: Float, gradientFactor: Float) {
         guard let weights = parameters.weights.baseAddress else { return }
         var pending: [any PendingExchange] = []
-        try adam.update(parameters, learningRate: learningRate, gradientFactor: gradientFactor) {
-            (bucket) throws(CommunicationError) in
+        adam.update(parameters, learningRate: learningRate, gradientFactor: gradientFactor) { bucket in
             let parts = (0..<sharding.ranks).map { sharding.part(ofBucket: bucket, rank: $0) }
             let own = communicator.rank
             let exchange = Exchange(
                 send: weights, sendBlocks: parts.indices.map { $0 == own ? 0..<0 : parts[own] },
                 receive: weights, receiveBlocks: parts.indices.map { $0 == own ? 0..<0 : parts[$0] })
-            pending.append(try communicator.startExchange(exchange))
-            while let first = pending.first, try first.hasEnded() { pending.removeFirst() }
+            pending.append(communicator.startExchange(exchange))
+            while let first = pending.first, first.hasEnded() { pending.removeFirst() }
         }
-        for exchange in pending { try exchange.wait() }
+        for exchange in pending { exchange.wait() }
     }
 
     // MARK: - Checkpoints
@@ -92,7 +91,7 @@ final class ShardedOptimizer {
             let (place, isFirst) = (sharding.bucket(bucket), communicator.rank == 0)
             guard let start = buffer(moment).baseAddress else { continue }
             let parts = (0..<sharding.ranks).map { sharding.part(ofBucket: bucket, rank: $0) }
-            try communicator.startExchange(
+            communicator.startExchange(
                 Exchange(
                     send: start, sendBlocks: parts.indices.map { $0 == 0 ? own : 0..<0 }, receive: whole,
                     receiveBlocks: parts.map {

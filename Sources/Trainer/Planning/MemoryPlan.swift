@@ -12,12 +12,13 @@ struct MemoryPlan {
     ///   - target: This rank's part, laid out.
     ///   - parameters: The draft's.
     ///   - ranks: Those that divide the moments.
+    ///   - compute: What a rank computes with.
     init(
         process: Int, _ target: DecoderTargetModel, _ shape: Eagle3DraftModel.Shape, _ parameters: ParameterStore,
-        _ sizes: StepSizes, ranks: Int
+        _ sizes: StepSizes, ranks: Int, _ compute: Compute
     ) {
         let (count, trainedCount) = (parameters.weights.count, parameters.gradients.count)
-        let activations = ActivationPlan(target, shape, sizes)
+        let activations = ActivationPlan(target, shape, sizes, compute)
         var parts = [
             ("the program", process), ("the target's weights", target.memory.byteCount),
             ("the draft's weights", 4 * count), ("its gradients", 4 * trainedCount),
@@ -26,7 +27,7 @@ struct MemoryPlan {
         if ranks > 1 {
             parts.append(("gradients on their way", GradientReduction.pendingBytes(trainedCount, ranks: ranks)))
         }
-        if MatrixPrecision.current == .bfloat16 {
+        if compute.precision == .bfloat16 {
             parts.append(("rounded weights of the draft", parameters.roundedByteCount))
             parts.append(("other rounded operands", 2 * activations.roundedNumbers))
         }
@@ -39,9 +40,10 @@ struct ActivationPlan {
     private let target: DecoderTargetModel
     private let shape: Eagle3DraftModel.Shape
     private let sizes: StepSizes
+    private let compute: Compute
 
-    init(_ target: DecoderTargetModel, _ shape: Eagle3DraftModel.Shape, _ sizes: StepSizes) {
-        (self.target, self.shape, self.sizes) = (target, shape, sizes)
+    init(_ target: DecoderTargetModel, _ shape: Eagle3DraftModel.Shape, _ sizes: StepSizes, _ compute: Compute) {
+        (self.target, self.shape, self.sizes, self.compute) = (target, shape, sizes, compute)
     }
 
     var floats: Int { features + max(targetLayers, record + dHidden + max(head, backward)) }
@@ -64,7 +66,7 @@ struct ActivationPlan {
             let norms = (layer.attentionNorms.output == nil ? 1 : 2) * target.configuration.hiddenSize
             let attended = rows * (attention.qkv.weight.rows + attention.output.weight.columns)
             let scratch = attention.attention.scratchCount(
-                longest: length, rows: rows, keyValueWidth: attention.keyValueWidth)
+                longest: length, rows: rows, keyValueWidth: attention.keyValueWidth, threads: compute.threads)
             return rows * norms + max(attended + scratch, floats(layer.feedForward, rows: rows))
         }.max() ?? 0
     }
@@ -119,11 +121,10 @@ struct ActivationPlan {
         let keyValues = 2 * kv * (sizes.rows + (tttLength - 1) * active) * shape.numHiddenLayers
         // Every second block adds to gradients of keys and values of its own.
         let halves = active > AttentionTile.rows ? 2 * kv * sizes.rows : 0
-        let precision = MatrixPrecision.current
         let operands = [(active, q), (active, q), (sizes.rows, kv), (sizes.rows, kv)]
-        let rounded = operands.map { Operand.floats(rows: $0.0, columns: $0.1, precision) }.reduce(0, +)
+        let rounded = operands.map { Operand.floats(rows: $0.0, columns: $0.1, compute.precision) }.reduce(0, +)
         let scores =
-            AttentionTile.floats(rows: active, keys: length, ownCount: tttLength - 1, precision) + halves + rounded
+            AttentionTile.floats(rows: active, keys: length, ownCount: tttLength - 1, compute) + halves + rounded
         func layer(computed: Int, given: Int, inputs: Int) -> Int {
             let gathered = computed < given ? 2 * inputs * computed : 0
             // The input, in the first layer with the embedding in it, and its gradient.

@@ -17,7 +17,7 @@ struct ProductRate {
     private let operands: (x: Operand, weight: Operand, dy: Operand)
     private let results: (y: Matrix, dWeight: Matrix, dx: Matrix)
     /// Owns the matrices.
-    private let workspace = Workspace()
+    private let workspace: Workspace
     /// Seconds of each of the three, all runs together.
     private var seconds = [0.0, 0.0, 0.0]
     private var runs = 0.0
@@ -31,14 +31,15 @@ struct ProductRate {
             for row in 0..<rows {
                 for column in 0..<columns { matrix[row, column] = Float((row * 31 + column * 17) % 61 - 30) / 64 }
             }
-            rounded = MatrixPrecision.current == .bfloat16 ? workspace.bfloat16(rows: rows, columns: columns) : nil
+            rounded = workspace.compute.precision == .bfloat16 ? workspace.bfloat16(rows: rows, columns: columns) : nil
             rounded?.round(matrix)
         }
     }
 
     /// Runs each of the three once without counting it.
-    init(_ size: Size) {
+    init(_ size: Size, _ compute: Compute) {
         self.size = size
+        workspace = Workspace(compute)
         operands = (
             Operand(rows: size.rows, columns: size.inputs, in: workspace),
             Operand(rows: size.outputs, columns: size.inputs, in: workspace),

@@ -5,35 +5,36 @@ struct StepSampler {
     private let operations: Double
     /// The most weights of experts that are written, about: more than a cache holds.
     private static let writtenNumbers = 6e7
-    private let workspace = Workspace()
+    private let workspace: Workspace
 
     init(_ job: TimePlan.Job, operations: Double) {
         (self.job, self.operations) = (job, operations)
+        workspace = Workspace(job.compute)
     }
 
     /// The target's layers over a micro batch.
-    func targetSeconds() throws -> Double {
+    func targetSeconds() -> Double {
         let kinds = Dictionary(grouping: job.target.layers.indices) { Kind(job.target.layers[$0]) }
         var seconds = 0.0
         for layers in kinds.values {
             guard let index = layers.first else { continue }
             let layer = job.target.layers[index]
             let budget = operations / Double(kinds.count)
-            seconds += Double(layers.count) * (try layerSeconds(layer.withoutExperts, index, budget: budget))
+            seconds += Double(layers.count) * (layerSeconds(layer.withoutExperts, index, budget: budget))
             guard case .experts(let mixture) = layer.feedForward else { continue }
             seconds += Double(layers.count) * expertSeconds(mixture, budget: budget)
         }
         return seconds
     }
 
-    private func layerSeconds(_ layer: DecoderLayer, _ index: Int, budget: Double) throws -> Double {
+    private func layerSeconds(_ layer: DecoderLayer, _ index: Int, budget: Double) -> Double {
         let whole = job.sizes.operations(layer)
         let sample = sizes(whole: whole, budget: budget)
         let rows = DecoderRows(Batch(sample.samples))
         let rotations = job.target.rotations.map { tables in rows.lengths.map { tables.embedding(length: $0) } }
-        let time = try workspace.scope {
+        let time = workspace.scope {
             let x = noise(rows: sample.rows, columns: job.target.configuration.hiddenSize)
-            return try Self.time { try layer.forward(x, rows, rotations, layer: index, in: workspace) }
+            return Self.time { layer.forward(x, rows, rotations, layer: index, in: workspace) }
         }
         return time * whole / sample.operations(layer)
     }
@@ -68,14 +69,14 @@ struct StepSampler {
     /// The draft, forward and backward, and the distributions that it learns.
     ///
     /// What the first step of training-time test takes with the distributions, and what later ones take each.
-    func draftSeconds() throws -> Double {
+    func draftSeconds() -> Double {
         let steps = job.lessons.tttLength
         let few = min(3, steps)
         let whole = operations(job.sizes)
         let sample = sizes(whole: whole * Double(few) / Double(steps), budget: operations, tttLength: few)
-        let first = try draftSeconds(sample.with(tttLength: 1))
+        let first = draftSeconds(sample.with(tttLength: 1))
         let seconds = Self.extrapolated(
-            first: first, together: few > 1 ? try draftSeconds(sample) : first, of: few, to: steps)
+            first: first, together: few > 1 ? draftSeconds(sample) : first, of: few, to: steps)
         return seconds * whole / operations(sample.with(tttLength: steps))
     }
 
@@ -90,10 +91,10 @@ struct StepSampler {
         sizes.operations(job.configuration.shape) + sizes.teacherOperations(job.target)
     }
 
-    private func draftSeconds(_ sample: StepSizes) throws -> Double {
+    private func draftSeconds(_ sample: StepSizes) -> Double {
         let shape = job.configuration.shape
         let teacher = CompactTeacher(job.target, draftToTarget: (0..<Int32(shape.draftVocabSize)).map { $0 })
-        return try workspace.scope {
+        return workspace.scope {
             let features = DraftFeatures(
                 auxiliary: noise(rows: sample.rows, columns: 3 * shape.targetHiddenSize),
                 embedding: noise(rows: sample.rows + 1, columns: shape.hiddenSize))
@@ -102,8 +103,8 @@ struct StepSampler {
                 teacher: teacher, targetHidden: hidden,
                 plans: [TrainingTimeTestPlan](repeating: sample.plan, count: sample.tpSize),
                 firstRow: (0..<sample.tpSize).map { $0 * sample.rows })
-            return try Self.time {
-                _ = try job.draft.learn(
+            return Self.time {
+                _ = job.draft.learn(
                     features, lesson, weights: LossWeights(decay: 1, sequences: [1e-6]), in: workspace)
             }
         }
@@ -167,13 +168,13 @@ extension DecoderLayer {
 extension StepSampler {
     /// The median of as many runs as take a third of a second, three at least, after a first one that finds memory cold:
     /// one in which the system gave the cores to somebody else counts no more than another.
-    private static func time(_ body: () throws -> Void) rethrows -> Double {
-        try body()
+    private static func time(_ body: () -> Void) -> Double {
+        body()
         let start = ContinuousClock.now
         var last = start
         var seconds: [Double] = []
         while seconds.count < 3 || (last - start).seconds < 0.3 {
-            try body()
+            body()
             let now = ContinuousClock.now
             seconds.append((now - last).seconds)
             last = now
@@ -182,33 +183,42 @@ extension StepSampler {
     }
 
     /// FLOP a second of a product of ordinary shape.
-    static func productRate() -> Double {
-        let workspace = Workspace()
+    static func productRate(_ compute: Compute) -> Double {
+        let workspace = Workspace(compute)
         let (rows, size) = (256, 1024)
         let x = workspace.zeros(rows: rows, columns: size)
         let weight = workspace.zeros(rows: size, columns: size)
         let y = workspace.matrix(rows: rows, columns: size)
-        let seconds = time { for _ in 0..<8 { multiply(x, transposed: weight, into: y) } }
+        let rounded = workspace.bfloat16(rows: size, columns: size)
+        rounded.round(weight)
+        let seconds = time {
+            for _ in 0..<8 {
+                switch compute.precision {
+                case .float32: multiply(x, transposed: weight, into: y)
+                case .bfloat16: multiply(x, transposed: rounded, into: y)
+                }
+            }
+        }
         return Double(8 * 2 * rows * size * size) / seconds
     }
 
     /// The update of `count` weights, with the gradient's norm and its setting to zero.
-    static func optimizerSeconds(_ count: Int) -> Double {
+    static func optimizerSeconds(_ count: Int, _ compute: Compute) -> Double {
         let sample = min(count, 1 << 23)
-        let store = ParameterStore([.matrix([("sample", sample / 1024)], columns: 1024)])
+        let store = ParameterStore([.matrix([("sample", sample / 1024)], columns: 1024)], compute)
         let all = 0..<store.weights.count
         let optimizer = AdamW([all])
         let seconds = time {
             store.zeroGradients()
-            _ = GradientClipping.squares(store.gradients, all)
+            _ = GradientClipping.squares(store, all)
             optimizer.update(store, learningRate: 0, gradientFactor: 1) { _ in }
         }
         return seconds * Double(count) / Double(max(1024, sample / 1024 * 1024))
     }
 
     /// Bytes a second of an all-reduce among ranks of this machine: each byte is copied about three times.
-    static func allReduceRate() -> Double {
-        let workspace = Workspace()
+    static func allReduceRate(_ compute: Compute) -> Double {
+        let workspace = Workspace(compute)
         let (from, to) = (workspace.zeros(rows: 4096, columns: 4096), workspace.zeros(rows: 4096, columns: 4096))
         let seconds = time { to.copy(from: from) }
         return Double(4 * from.count) / seconds / 3

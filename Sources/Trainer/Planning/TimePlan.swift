@@ -21,6 +21,8 @@ struct TimePlan {
         let draft: any DraftModel
         let sizes: StepSizes
         let lessons: StepSizes.Lessons
+        /// What computes here: as many threads as all ranks of this machine have.
+        let compute: Compute
         /// Ranks of the world, and threads of each.
         let ranks: Int
         let threads: Int
@@ -31,22 +33,22 @@ struct TimePlan {
     /// How long each sample may take, about.
     private static let sampleSeconds = 0.7
 
-    init(_ job: Job) throws {
+    init(_ job: Job) {
         // Ranks of one machine compute at the same time: so do as many threads here as all of them have.
-        let threads = min(Machine.availableCPUs, job.ranks * job.threads)
+        let threads = job.compute.threads
         let slowness = Double(threads) / Double(min(threads, job.threads))
-        Parallel.setThreads(threads)
-        defer { Parallel.setThreads(job.threads) }
-        let sampler = StepSampler(job, operations: Self.sampleSeconds * StepSampler.productRate())
-        let target = try sampler.targetSeconds() * slowness * job.microBatches
-        let draft = try sampler.draftSeconds() * slowness * job.microBatches
+        let sampler = StepSampler(job, operations: Self.sampleSeconds * StepSampler.productRate(job.compute))
+        let target = sampler.targetSeconds() * slowness * job.microBatches
+        let draft = sampler.draftSeconds() * slowness * job.microBatches
         let count = job.draft.parameters.gradients.count
-        let rest = [("draft", draft), ("optimizer", StepSampler.optimizerSeconds(count / job.ranks) * slowness)]
+        let rest = [
+            ("draft", draft), ("optimizer", StepSampler.optimizerSeconds(count / job.ranks, job.compute) * slowness),
+        ]
         guard job.ranks > 1 else {
             (parts, partsFromCache) = ([("target", target)] + rest, rest)
             return
         }
-        let bytesPerSecond = StepSampler.allReduceRate()
+        let bytesPerSecond = StepSampler.allReduceRate(job.compute)
         /// - Parameter sums: How many times ranks that share a target add up their rows' hidden states.
         func communication(sums: Int) -> (String, Double) {
             let hidden = job.target.configuration.hiddenSize * job.sizes.groupRows

@@ -33,7 +33,7 @@ struct BFloat16Matrix: @unchecked Sendable {
     /// Rounds a matrix of the same shape into this one: to nearest, ties to even.
     func round(_ matrix: Matrix) {
         precondition(rows == matrix.rows && columns == matrix.columns)
-        Parallel.ranges(rows, atLeast: 1 + 65_536 / max(1, columns)) { range in
+        matrix.compute.rows(rows, of: columns) { range in
             for row in range { BFloat16.round(matrix.row(row), into: self.row(row), count: columns) }
         }
     }
@@ -53,16 +53,16 @@ extension Matrix {
 }
 
 /// Memory for the rounded operands of one product at a time, which grows to the largest.
-enum RoundedOperands {
-    private static let memory = Mutex((first: RoundedOperand(), second: RoundedOperand()))
+final class RoundedOperands: Sendable {
+    private let memory = Mutex((first: RoundedOperand(), second: RoundedOperand()))
 
     /// Runs `body` with both operands rounded.
-    static func with(_ a: Matrix, _ b: Matrix, _ body: (BFloat16Matrix, BFloat16Matrix) -> Void) {
+    func with(_ a: Matrix, _ b: Matrix, _ body: (BFloat16Matrix, BFloat16Matrix) -> Void) {
         memory.withLock { body($0.first.round(a), $0.second.round(b)) }
     }
 
     /// Runs `body` with one operand rounded.
-    static func with(_ a: Matrix, _ body: (BFloat16Matrix) -> Void) {
+    func with(_ a: Matrix, _ body: (BFloat16Matrix) -> Void) {
         memory.withLock { body($0.first.round(a)) }
     }
 }

@@ -1,8 +1,6 @@
-import COneDNN
 import COpenBLAS
 import Glibc
 import Shared
-import Synchronization
 
 /// Matrix products: by OpenBLAS or oneDNN in float32 (`GEMMLibrary`), by oneDNN in bfloat16.
 ///
@@ -12,21 +10,8 @@ enum BLAS {
     /// Turns OpenBLAS's own threads off: once, before the first product.
     static func prepare() { openblas_set_num_threads(1) }
 
-    /// Whether products are cut into the same pieces for any number of threads.
-    fileprivate static let hasFixedCuts = Atomic<Bool>(false)
-
-    /// Makes products the same bit by bit for any number of threads: a library may add up in another order at the edge
-    /// of a piece.
-    static func fixCuts() { hasFixedCuts.store(true, ordering: .relaxed) }
-
     /// The kernels that OpenBLAS chose for this CPU.
     static var coreName: String { String(cString: openblas_get_corename()) }
-
-    /// The library of the products in the current precision.
-    static var name: String {
-        MatrixPrecision.current == .float32 && GEMMLibrary.current == .openblas
-            ? "OpenBLAS \(coreName)" : "oneDNN \(DNNL_VERSION_MAJOR).\(DNNL_VERSION_MINOR)"
-    }
 
     /// The setting of the environment that holds OpenBLAS to AVX2 on a CPU that has AVX-512, if there is one.
     ///
@@ -41,12 +26,12 @@ enum BLAS {
     /// c = scale op(a) op(b), or c += scale op(a) op(b), in float32 on the calling thread.
     static func product(
         _ a: Matrix, transposed isATransposed: Bool, _ b: Matrix, transposed isBTransposed: Bool, into c: Matrix,
-        scale: Float = 1, accumulate: Bool, by library: GEMMLibrary = .current
+        scale: Float = 1, accumulate: Bool
     ) {
         guard c.count > 0 else { return }
         let k = isATransposed ? a.rows : a.columns
         guard k > 0 else { return accumulate ? () : c.fill(0) }
-        if library.isOneDNN {
+        if c.compute.library == .onednn {
             return oneDNNProduct(a, isATransposed, b, isBTransposed, c, scale: scale, accumulate: accumulate)
         }
         cblas_sgemm(
@@ -73,7 +58,7 @@ func multiply(_ a: Matrix, transposed b: BFloat16Matrix, into c: Matrix, accumul
     guard c.rows > FewRows.most else { return FewRows.multiply(a, b, into: c, accumulate: accumulate) }
     guard c.count > 0 else { return }
     guard a.count > 0 else { return accumulate ? () : c.fill(0) }
-    RoundedOperands.with(a) { multiply($0, transposed: false, b, transposed: true, into: c, accumulate: accumulate) }
+    c.compute.withRounded(a) { multiply($0, transposed: false, b, transposed: true, into: c, accumulate: accumulate) }
 }
 
 /// c = op(a) op(b), or c += op(a) op(b), of operands that are bfloat16 already.
@@ -111,23 +96,15 @@ func multiply(transposed a: Matrix, _ b: Matrix, into c: Matrix, accumulate: Boo
 /// c = op(a) op(b), or c += op(a) op(b).
 func multiply(
     _ a: Matrix, transposed isATransposed: Bool, _ b: Matrix, transposed isBTransposed: Bool, into c: Matrix,
-    accumulate: Bool, precision: MatrixPrecision = .current, by library: GEMMLibrary = .current
+    accumulate: Bool
 ) {
     guard c.count > 0 else { return }
     guard a.count > 0 else { return accumulate ? () : c.fill(0) }
-    switch precision {
-    case .float32:
-        split(c) { rows, columns in
-            BLAS.product(
-                isATransposed ? a[columns: rows] : a[rows: rows], transposed: isATransposed,
-                isBTransposed ? b[rows: columns] : b[columns: columns], transposed: isBTransposed,
-                into: c[rows: rows][columns: columns], accumulate: accumulate, by: library)
-        }
-    case .bfloat16:
-        RoundedOperands.with(a, b) { a, b in
-            multiply(
-                a, transposed: isATransposed, b, transposed: isBTransposed, into: c, accumulate: accumulate)
-        }
+    split(c) { rows, columns in
+        BLAS.product(
+            isATransposed ? a[columns: rows] : a[rows: rows], transposed: isATransposed,
+            isBTransposed ? b[rows: columns] : b[columns: columns], transposed: isBTransposed,
+            into: c[rows: rows][columns: columns], accumulate: accumulate)
     }
 }
 
@@ -138,14 +115,14 @@ func multiply(
 /// anew. As many for each thread: a piece more is a piece that the others wait for.
 private func split(_ c: Matrix, _ body: (_ rows: Range<Int>, _ columns: Range<Int>) -> Void) {
     let side = max(c.rows, c.columns)
-    let threads = Parallel.threads
+    let threads = c.compute.threads
     let parts =
-        if BLAS.hasFixedCuts.load(ordering: .relaxed) {
+        if c.compute.hasFixedCuts {
             max(1, min(16, side / 256))
         } else {
             threads == 1 ? 1 : max(min(threads, side / 32), min(4, side / 2048 / threads) * threads, 1)
         }
-    Parallel.forEach(parts) { part, _ in
+    c.compute.forEach(parts) { part, _ in
         let range = side * part / parts..<side * (part + 1) / parts
         if c.rows >= c.columns { body(range, 0..<c.columns) } else { body(0..<c.rows, range) }
     }

@@ -10,7 +10,7 @@ enum FewRows {
 
     /// y = x Wᵀ, or y += x Wᵀ.
     static func multiply(_ x: Matrix, _ weight: Matrix, into y: Matrix, accumulate: Bool) {
-        pieces(weight.rows, weight.columns) { piece in
+        pieces(weight.rows, weight.columns, y.compute) { piece in
             for row in stride(from: 0, to: y.rows, by: 4) {
                 let inputs = Inputs(row: { x.row(row + min($0, x.rows - row - 1)) }, count: weight.columns)
                 pairs(piece) { first, second in
@@ -28,9 +28,10 @@ enum FewRows {
         precondition(weight.stride >= width)
         withUnsafeTemporaryAllocation(byteCount: 4 * x.rows * width, alignment: 64) { memory in
             let split = Matrix(
-                start: memory.bindMemory(to: Float.self).baseAddress ?? x.start, rows: x.rows, columns: width)
+                start: memory.bindMemory(to: Float.self).baseAddress ?? x.start, rows: x.rows, columns: width, y.compute
+            )
             for row in 0..<x.rows { splitPairs(x.row(row), x.columns, into: split.row(row), width) }
-            pieces(weight.rows, width / 2) { piece in
+            pieces(weight.rows, width / 2, y.compute) { piece in
                 for row in stride(from: 0, to: y.rows, by: 4) {
                     let inputs = Inputs(row: { split.row(row + min($0, x.rows - row - 1)) }, count: width)
                     pairs(piece) { first, second in
@@ -50,8 +51,8 @@ enum FewRows {
         if !accumulate { for row in 0..<y.rows { y.row(row).update(repeating: 0, count: y.columns) } }
         // Columns of a piece stay in the cache while all inputs are added to them.
         let width = 2048
-        let pieces = max((weight.columns + width - 1) / width, weight.count < 65_536 ? 1 : Parallel.threads)
-        Parallel.forEach(pieces) { piece, _ in
+        let pieces = max((weight.columns + width - 1) / width, weight.count < 65_536 ? 1 : y.compute.threads)
+        y.compute.forEach(pieces) { piece, _ in
             let bounds = (piece..<piece + 2).map { min(weight.columns, (weight.columns * $0 / pieces + 15) & ~15) }
             let (part, sums) = (weight[columns: bounds[0]..<bounds[1]], y[columns: bounds[0]..<bounds[1]])
             for input in stride(from: 0, to: part.rows & ~7, by: 8) {
@@ -93,9 +94,9 @@ enum FewRows {
 
     /// Spreads a weight's rows over threads, in pieces that stay in the second-level cache until all groups of x have
     /// seen them.
-    private static func pieces(_ rows: Int, _ floats: Int, _ body: (Range<Int>) -> Void) {
+    private static func pieces(_ rows: Int, _ floats: Int, _ compute: Compute, _ body: (Range<Int>) -> Void) {
         let pieceRows = max(2, 65_536 / max(1, floats) & ~1)
-        Parallel.ranges(rows, atLeast: 1 + 65_536 / max(1, floats)) { range in
+        compute.rows(rows, of: floats) { range in
             for first in stride(from: range.lowerBound, to: range.upperBound, by: pieceRows) {
                 body(first..<min(first + pieceRows, range.upperBound))
             }

@@ -8,9 +8,12 @@ struct Matrix: @unchecked Sendable {
     let columns: Int
     /// Elements between the starts of two rows: more than `columns` in a slice of columns.
     let stride: Int
+    /// What computes with it.
+    let compute: Compute
 
-    init(start: UnsafeMutablePointer<Float>, rows: Int, columns: Int, stride: Int? = nil) {
+    init(start: UnsafeMutablePointer<Float>, rows: Int, columns: Int, stride: Int? = nil, _ compute: Compute) {
         self.start = start
+        self.compute = compute
         self.rows = rows
         self.columns = columns
         self.stride = stride ?? columns
@@ -27,13 +30,14 @@ struct Matrix: @unchecked Sendable {
     /// The rows in `range`: one sequence of a batch, say.
     subscript(rows range: Range<Int>) -> Matrix {
         precondition(range.lowerBound >= 0 && range.upperBound <= rows)
-        return Matrix(start: start + range.lowerBound * stride, rows: range.count, columns: columns, stride: stride)
+        return Matrix(
+            start: start + range.lowerBound * stride, rows: range.count, columns: columns, stride: stride, compute)
     }
 
     /// The columns in `range`: one attention head of a projection, say.
     subscript(columns range: Range<Int>) -> Matrix {
         precondition(range.lowerBound >= 0 && range.upperBound <= columns)
-        return Matrix(start: start + range.lowerBound, rows: rows, columns: range.count, stride: stride)
+        return Matrix(start: start + range.lowerBound, rows: rows, columns: range.count, stride: stride, compute)
     }
 
     /// Whether the rows follow each other without gaps.
@@ -42,7 +46,7 @@ struct Matrix: @unchecked Sendable {
     var count: Int { rows * columns }
 
     func fill(_ value: Float) {
-        Parallel.ranges(rows, atLeast: 1 + 65_536 / max(1, columns)) { range in
+        compute.rows(rows, of: columns) { range in
             for row in range { self.row(row).update(repeating: value, count: columns) }
         }
     }
@@ -50,7 +54,7 @@ struct Matrix: @unchecked Sendable {
     /// Copies all elements of a matrix of the same shape.
     func copy(from other: Matrix) {
         precondition(rows == other.rows && columns == other.columns)
-        Parallel.ranges(rows, atLeast: 1 + 65_536 / max(1, columns)) { range in
+        compute.rows(rows, of: columns) { range in
             for row in range { self.row(row).update(from: other.row(row), count: columns) }
         }
     }
@@ -58,7 +62,7 @@ struct Matrix: @unchecked Sendable {
     /// Adds all elements of a matrix of the same shape.
     func add(_ other: Matrix) {
         precondition(rows == other.rows && columns == other.columns)
-        Parallel.ranges(rows, atLeast: 1 + 65_536 / max(1, columns)) { range in
+        compute.rows(rows, of: columns) { range in
             for row in range { Trainer.add(1, other.row(row), to: self.row(row), columns) }
         }
     }
@@ -66,7 +70,7 @@ struct Matrix: @unchecked Sendable {
     /// Copies rows `indices` of `other`, in that order, into this matrix.
     func gather(_ indices: [Int32], from other: Matrix) {
         precondition(rows == indices.count && columns == other.columns)
-        Parallel.ranges(rows, atLeast: 1 + 65_536 / max(1, columns)) { range in
+        compute.rows(rows, of: columns) { range in
             for row in range { self.row(row).update(from: other.row(Int(indices[row])), count: columns) }
         }
     }
@@ -74,7 +78,7 @@ struct Matrix: @unchecked Sendable {
     /// Copies this matrix's rows onto rows `indices` of `other`, which must all differ.
     func scatter(_ indices: [Int32], into other: Matrix) {
         precondition(rows == indices.count && columns == other.columns)
-        Parallel.ranges(rows, atLeast: 1 + 65_536 / max(1, columns)) { range in
+        compute.rows(rows, of: columns) { range in
             for row in range { other.row(Int(indices[row])).update(from: self.row(row), count: columns) }
         }
     }

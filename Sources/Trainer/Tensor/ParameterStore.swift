@@ -1,4 +1,5 @@
 import Glibc
+import Shared
 
 /// A weight, the gradient that backward passes add to, and the checkpoint tensors that it is made of.
 struct Parameter {
@@ -23,7 +24,7 @@ struct Parameter {
     init(frozen weight: Matrix) {
         parts = []
         self.weight = weight
-        gradient = Matrix(start: weight.start, rows: 0, columns: weight.columns)
+        gradient = Matrix(start: weight.start, rows: 0, columns: weight.columns, weight.compute)
         rounded = nil
     }
 
@@ -86,14 +87,18 @@ final class ParameterStore {
         fileprivate var roundedCapacity: Int { isVector ? 0 : rows * BFloat16Matrix.stride(columns: columns) }
     }
 
+    /// What computes with them.
+    let compute: Compute
+
     /// Makes all parameters at once, zero; those that aren't trained come last.
-    init(_ declarations: [Declaration]) {
+    init(_ declarations: [Declaration], _ compute: Compute) {
+        self.compute = compute
         let trained = declarations.prefix { !$0.isFrozen }
         precondition(declarations[trained.count...].allSatisfy(\.isFrozen), "a trained parameter behind a frozen one")
         let count = declarations.reduce(0) { $0 + $1.capacity }
         weights = memory.weights.elements(count)
         gradients = memory.gradients.elements(trained.reduce(0) { $0 + $1.capacity })
-        let isRounded = MatrixPrecision.current == .bfloat16
+        let isRounded = compute.precision == .bfloat16
         rounded = memory.rounded.elements(isRounded ? declarations.reduce(0) { $0 + $1.roundedCapacity } : 0)
         parameters = declarations.map(place)
     }
@@ -109,9 +114,12 @@ final class ParameterStore {
         4 * weights.count + roundedByteCount + 4 * gradients.count + 8 * gradients.count / ranks
     }
 
+    /// A digest of all weights, to tell whether two drafts are the same bit by bit.
+    var digest: Digest { Digest(of: UnsafeRawBufferPointer(UnsafeBufferPointer(weights))) }
+
     func zeroGradients() {
         guard let start = gradients.baseAddress else { return }
-        Matrix(start: start, rows: gradients.count / 16, columns: 16).fill(0)
+        Matrix(start: start, rows: gradients.count / 16, columns: 16, compute).fill(0)
     }
 
     /// Rounds all matrices for products in bfloat16, if they are.
@@ -163,10 +171,10 @@ final class ParameterStore {
         }
         return Parameter(
             parts: parts,
-            weight: Matrix(start: weight + used, rows: declaration.rows, columns: declaration.columns),
+            weight: Matrix(start: weight + used, rows: declaration.rows, columns: declaration.columns, compute),
             gradient: declaration.isFrozen
-                ? Matrix(start: gradient, rows: 0, columns: declaration.columns)
-                : Matrix(start: gradient + used, rows: declaration.rows, columns: declaration.columns),
+                ? Matrix(start: gradient, rows: 0, columns: declaration.columns, compute)
+                : Matrix(start: gradient + used, rows: declaration.rows, columns: declaration.columns, compute),
             rounded: rounded(declaration))
     }
 

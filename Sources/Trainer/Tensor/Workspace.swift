@@ -4,14 +4,18 @@ import Glibc
 ///
 /// Nothing ever moves, and the largest batch alone decides how much memory it is: `highWater` says it.
 final class Workspace {
+    /// What computes in it.
+    let compute: Compute
     private let memory = ReservedMemory()
     private var used = 0
     /// The most floats that were in use at a time.
     private(set) var highWater = 0
 
+    init(_ compute: Compute) { self.compute = compute }
+
     /// A matrix whose elements are whatever was there before.
     func matrix(rows: Int, columns: Int) -> Matrix {
-        Matrix(start: take(rows * columns), rows: rows, columns: columns)
+        Matrix(start: take(rows * columns), rows: rows, columns: columns, compute)
     }
 
     /// A matrix of zeros.
@@ -56,9 +60,4 @@ func allocateFloats(_ count: Int) -> UnsafeMutablePointer<Float> {
     }
     if alignment > 64 { madvise(memory, bytes, MADV_HUGEPAGE) }
     return memory.bindMemory(to: Float.self, capacity: max(16, count))
-}
-
-/// As `allocateFloats`, numbers of 16 bits.
-func allocateBFloat16(_ count: Int) -> UnsafeMutablePointer<UInt16> {
-    UnsafeMutableRawPointer(allocateFloats((count + 1) / 2)).bindMemory(to: UInt16.self, capacity: max(32, count))
 }

@@ -141,8 +141,6 @@ struct Checkpoints {
                     try writer?.append(UnsafeBufferPointer(start: start, count: common.count))
                 }
             }
-        } catch let error as CommunicationError {
-            throw error
         } catch {
             failure = error
         }

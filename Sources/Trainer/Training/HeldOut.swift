@@ -24,12 +24,12 @@ enum HeldOut {
             var statistics: [TrainingStatistics] = []
             let batch = try Profile.measure(.data) { try reader.batch(step) }
             for micro in batch.micro {
-                statistics.append(try model.run(micro, weights: nil, in: workspace))
+                statistics.append(model.run(micro.samples, weights: nil, in: workspace))
                 try grid.world.stopIfInterrupted()
             }
             sum.add(
-                try TrainingStatistics.sum(
-                    statistics, tttLength: model.tttLength, orders: batch.parts.map(\.order), over: grid.world))
+                TrainingStatistics.sum(
+                    statistics, tttLength: model.tttLength, orders: batch.micro.map(\.order), over: grid.world))
             progress(min(count, (step + 1) * stepSize))
         }
         return sum

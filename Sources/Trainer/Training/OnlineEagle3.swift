@@ -27,17 +27,17 @@ struct OnlineEagle3 {
     ///   - weights: How much this rank's sequences count; nil to measure only.
     func run(
         _ samples: [[Sample]], weights: LossWeights?, in workspace: Workspace
-    ) throws -> TrainingStatistics {
-        try workspace.scope {
+    ) -> TrainingStatistics {
+        workspace.scope {
             let batches = samples.map { Batch($0) }
             let plans = batches.map { TrainingTimeTestPlan($0, tttLength: tttLength, alignment: alignment) }
             let firstRow = batches.indices.map { batches[..<$0].reduce(0) { $0 + $1.rows } }
-            let (features, hidden) = try TargetFeatures(
+            let (features, hidden) = TargetFeatures(
                 target: target, auxiliaryLayers: auxiliaryLayers, cache: cache
             ).run(samples, in: workspace)
             let lesson = Lesson(teacher: teacher, targetHidden: hidden, plans: plans, firstRow: firstRow)
-            return try Profile.measure(.draft) { () throws(CommunicationError) in
-                try draft.learn(features, lesson, weights: weights, in: workspace)
+            return Profile.measure(.draft) {
+                draft.learn(features, lesson, weights: weights, in: workspace)
             }
         }
     }

@@ -56,13 +56,13 @@ final class RunMetrics {
     /// Every rank comes here.
     func write(_ report: TrainingLoop.StepReport) throws {
         guard interval.steps > 0 else { return }
-        let memory = try grid.world.max([Double(Machine.peakResidentBytes)])[0]
-        let cached = try grid.world.sum([interval.targetCache.hits, interval.targetCache.misses].map { Double($0) })
+        let memory = grid.world.max([Double(Machine.peakResidentBytes)])[0]
+        let cached = grid.world.sum([interval.targetCache.hits, interval.targetCache.misses].map { Double($0) })
         let values = interval.values(
             report, epoch: Double(report.step) / Double(stepsPerEpoch),
             targetCache: settings.hasTargetCache ? (Int(cached[0]), Int(cached[1])) : nil,
             decay: Double(settings.tttLossDecay), peakMemory: memory,
-            profile: try ProfileReport(interval.times(until: Profile.times), over: grid.world))
+            profile: ProfileReport(interval.times(until: Profile.times), over: grid.world))
         let number = { (name: String) in values.first { $0.0 == name }?.1.double ?? 0 }
         let (rate, waited) = (number("tokens_per_second"), number("data_wait_share"))
         Log.line(

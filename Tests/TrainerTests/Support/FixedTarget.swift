@@ -3,7 +3,7 @@
 /// A target that is only an embedding and a head of random numbers: what the draft's tests need of one.
 struct FixedTarget: DistributedTargetModel {
     let configuration: TargetShape
-    let communicator: any Communicator = SingleProcess()
+    let communicator: any Communicator = AbsentRanks()
     let table: Matrix
     let head: Matrix
 

@@ -35,21 +35,21 @@ struct TargetGolden {
     }
 
     func load(
-        _ communicator: any Communicator, precision: MatrixPrecision = .float32, expertParallel: Bool = false,
+        _ communicator: any Communicator, _ compute: Compute = .test, expertParallel: Bool = false,
         positions: Int? = nil
     ) throws -> DecoderTargetModel {
         try TargetModelRegistry.load(
-            directory, communicator: communicator, positions: positions ?? ids.count, precision: precision,
+            directory, communicator: communicator, positions: positions ?? ids.count, compute,
             expertParallel: expertParallel)
     }
 
     /// Runs a target over the whole sequence and compares every hidden state and this rank's logits.
     func expectEqual(_ target: DecoderTargetModel, tolerance: Float = 1e-4) throws {
-        let workspace = Workspace()
+        let workspace = Workspace(target.memory.compute)
         let batch = Batch([Sample(inputIDs: ids, lossMask: ids.map { _ in true })])
         let x = workspace.matrix(rows: ids.count, columns: target.configuration.hiddenSize)
-        try target.embed(ids, into: x)
-        try target.forward(x, DecoderRows(batch), in: workspace) { layer, input in
+        target.embed(ids, into: x)
+        target.forward(x, DecoderRows(batch), in: workspace) { layer, input in
             guard layer < target.configuration.numHiddenLayers else { return }
             expectClose(input.elements, state(layer), tolerance: tolerance, "hidden state \(layer)")
         }

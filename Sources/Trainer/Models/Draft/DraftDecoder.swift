@@ -7,24 +7,25 @@
 final class DraftDecoder: Drafting {
     private let draft: Eagle3DraftModel
     private let draftToTarget: [Int32]
-    private let embed: ([Int32], Matrix) throws -> Void
+    private let embed: ([Int32], Matrix) -> Void
     private let cache: KeyValueCache
     private let workspace: Workspace
     /// h of the newest row: [1, hidden].
     private let hidden: Matrix
-    private let memory = FrozenWeights()
+    private let memory: FrozenWeights
 
     /// - Parameter embed: Writes the target's embedding of ids.
     init(
         _ draft: Eagle3DraftModel, draftToTarget: [Int32], capacity: Int, workspace: Workspace,
-        embed: @escaping ([Int32], Matrix) throws -> Void
+        embed: @escaping ([Int32], Matrix) -> Void
     ) {
         self.draft = draft
         self.draftToTarget = draftToTarget
         self.embed = embed
         self.workspace = workspace
+        memory = FrozenWeights(workspace.compute)
         cache = KeyValueCache(
-            layers: draft.layers.count, width: draft.configuration.keyValueWidth, capacity: capacity)
+            layers: draft.layers.count, width: draft.configuration.keyValueWidth, capacity: capacity, workspace.compute)
         hidden = memory.matrix(rows: 1, columns: draft.configuration.hiddenSize)
     }
 
@@ -42,13 +43,13 @@ final class DraftDecoder: Drafting {
     /// - Parameters:
     ///   - features: The target's features of some tokens, [rows, 3 targetHidden].
     ///   - next: The token behind each of them.
-    func advance(features: Matrix, next: [Int32]) throws {
+    func advance(features: Matrix, next: [Int32]) {
         precondition(features.rows == next.count && features.rows > 0)
         cache.truncate(to: verifiedRows)
-        try workspace.scope {
+        workspace.scope {
             let projected = workspace.matrix(rows: features.rows, columns: draft.configuration.hiddenSize)
             draft.fusion.forward(features, into: projected, in: workspace)
-            let output = try step(projected, next)
+            let output = step(projected, next)
             hidden.copy(from: output[rows: output.rows - 1..<output.rows])
         }
         verifiedRows = cache.count
@@ -57,19 +58,19 @@ final class DraftDecoder: Drafting {
     /// Drafts tokens greedily from the newest verified row.
     ///
     /// - Returns: Target ids, the likeliest of each step.
-    func draft(_ count: Int) throws -> [Int32] {
+    func draft(_ count: Int) -> [Int32] {
         var tokens: [Int32] = []
         while tokens.count < count {
-            if let last = tokens.last { try continueDraft(with: last) }
+            if let last = tokens.last { continueDraft(with: last) }
             tokens.append(likeliest())
         }
         return tokens
     }
 
     /// Adds a row for a token behind those drafted.
-    func continueDraft(with token: Int32) throws {
-        try workspace.scope {
-            let output = try step(draft.output(hidden, in: workspace), [token])
+    func continueDraft(with token: Int32) {
+        workspace.scope {
+            let output = step(draft.output(hidden, in: workspace), [token])
             hidden.copy(from: output)
         }
     }
@@ -88,10 +89,10 @@ final class DraftDecoder: Drafting {
     }
 
     /// Runs the layers over rows that continue the cache, and returns their h.
-    private func step(_ hidden: Matrix, _ next: [Int32]) throws -> Matrix {
+    private func step(_ hidden: Matrix, _ next: [Int32]) -> Matrix {
         let (shape, rows) = (draft.configuration, DecoderRows(continuing: cache, count: hidden.rows))
         let embedding = workspace.matrix(rows: hidden.rows, columns: shape.hiddenSize)
-        try embed(next, embedding)
+        embed(next, embedding)
         var hidden = hidden
         for (index, layer) in draft.layers.enumerated() {
             let x = workspace.matrix(rows: hidden.rows, columns: layer.inputWidth)

@@ -14,7 +14,7 @@ protocol DraftModel {
     ///   - weights: How much the sequences count; nil to measure only.
     func learn(
         _ features: DraftFeatures, _ lesson: Lesson, weights: LossWeights?, in workspace: Workspace
-    ) throws(CommunicationError) -> TrainingStatistics
+    ) -> TrainingStatistics
 
     /// Writes first weights: by a seed, the same on every rank.
     func initialize(seed: UInt64)
@@ -22,7 +22,7 @@ protocol DraftModel {
     /// Takes the head from the target's: as it is if it isn't trained, or with numbers as large as `initialize` gives.
     func initializeHead(
         _ target: any DistributedTargetModel, draftToTarget: [Int32]
-    ) throws(CommunicationError)
+    )
 
     /// Drafts token by token, as an inference engine does.
     ///
@@ -30,7 +30,7 @@ protocol DraftModel {
     ///   - capacity: The longest sequence, drafted tokens included.
     ///   - embed: Writes the target's embedding of ids.
     func makeDecoder(
-        draftToTarget: [Int32], capacity: Int, workspace: Workspace, embed: @escaping ([Int32], Matrix) throws -> Void
+        draftToTarget: [Int32], capacity: Int, workspace: Workspace, embed: @escaping ([Int32], Matrix) -> Void
     ) -> any Drafting
 }
 
@@ -39,9 +39,9 @@ protocol Drafting: AnyObject {
     /// Forgets everything, for another sequence.
     func restart()
     /// Takes in verified tokens' features, [rows, 3 targetHidden], and the token behind each of them.
-    func advance(features: Matrix, next: [Int32]) throws
+    func advance(features: Matrix, next: [Int32])
     /// Drafts tokens greedily from the newest verified one; returns target ids.
-    func draft(_ count: Int) throws -> [Int32]
+    func draft(_ count: Int) -> [Int32]
 }
 
 /// What the target gave for a batch.

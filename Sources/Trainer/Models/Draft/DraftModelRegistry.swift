@@ -7,23 +7,24 @@ enum DraftModelRegistry {
     /// Makes a draft of zeros for sequences of so many positions, whose head is trained or not.
     typealias Make =
         @Sendable (
-            Eagle3Configuration, _ positions: Int, _ freezesHead: Bool
+            Eagle3Configuration, _ positions: Int, _ freezesHead: Bool, Compute
         ) throws(JSONError) -> any DraftModel
 
     static let architectures: [String: Make] = [
-        "LlamaForCausalLMEagle3": { (configuration, positions, freezesHead) throws(JSONError) in
+        "LlamaForCausalLMEagle3": { (configuration, positions, freezesHead, compute) throws(JSONError) in
             Eagle3DraftModel(
-                configuration.shape, rotary: try configuration.rotary(positions: positions), freezesHead: freezesHead)
+                configuration.shape, rotary: try configuration.rotary(positions: positions), freezesHead: freezesHead,
+                compute)
         }
     ]
 }
 
 extension Eagle3Configuration {
     /// The draft that the configuration describes, all zeros.
-    func makeDraft(positions: Int, freezesHead: Bool = false) throws(JSONError) -> any DraftModel {
+    func makeDraft(positions: Int, freezesHead: Bool = false, _ compute: Compute) throws(JSONError) -> any DraftModel {
         guard let make = DraftModelRegistry.architectures[architecture] else {
             preconditionFailure("a configuration of an architecture that isn't registered")
         }
-        return try make(self, positions, freezesHead)
+        return try make(self, positions, freezesHead, compute)
     }
 }

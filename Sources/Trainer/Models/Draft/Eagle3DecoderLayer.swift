@@ -164,29 +164,29 @@ struct Eagle3DecoderLayer {
     /// - Returns: The gradient of the attention's output.
     func backwardToAttention(
         _ dHidden: Matrix, _ step: Step, _ observer: (any GradientObserver)?, in workspace: Workspace
-    ) throws(CommunicationError) -> Matrix {
+    ) -> Matrix {
         let (rows, h) = (dHidden.rows, shape.hiddenSize)
         let dAttention = workspace.matrix(rows: rows, columns: shape.queryWidth)
-        try workspace.scope { () throws(CommunicationError) in
+        workspace.scope {
             let gateUp = step.gateUp ?? workspace.matrix(rows: rows, columns: 2 * shape.intermediateSize)
             if step.gateUp == nil { makeGateUp(step.afterAttention, into: gateUp, in: workspace) }
             let activation = workspace.matrix(rows: rows, columns: shape.intermediateSize)
             let dActivation = workspace.matrix(rows: rows, columns: shape.intermediateSize)
             GatedActivation.forward(gateUp, into: activation)
             downProjection.backward(dHidden, x: activation, into: dActivation)
-            try observer?.areFinal(from: downProjection.weight)
+            observer?.areFinal(from: downProjection.weight)
             // The gradient takes the place of the gate's and up's outputs, which nobody reads again.
             GatedActivation.backward(dActivation, gateUp: gateUp, into: gateUp)
             let normalized = workspace.matrix(rows: rows, columns: h)
             let dNormalized = workspace.matrix(rows: rows, columns: h)
             postAttentionLayerNorm.forward(step.afterAttention, into: normalized)
             gateUpProjection.backward(gateUp, x: normalized, into: dNormalized)
-            try observer?.areFinal(from: gateUpProjection.weight)
+            observer?.areFinal(from: gateUpProjection.weight)
             postAttentionLayerNorm.backward(
                 dNormalized, x: step.afterAttention, into: dHidden, accumulate: true, in: workspace)
         }
         outputProjection.backward(dHidden, x: step.attentionOutput, into: dAttention)
-        try observer?.areFinal(from: outputProjection.weight)
+        observer?.areFinal(from: outputProjection.weight)
         return dAttention
     }
 }

@@ -48,14 +48,14 @@ extension Eagle3DraftModel {
     /// - Returns: What was measured, and the gradient of each step's h_k, in `workspace`.
     func head(
         _ record: Record, _ lesson: Lesson, weights: LossWeights?, in workspace: Workspace
-    ) throws(CommunicationError) -> (statistics: TrainingStatistics, dHidden: [Matrix]) {
+    ) -> (statistics: TrainingStatistics, dHidden: [Matrix]) {
         let (plan, h) = (lesson.plan, configuration.hiddenSize)
         let active = plan.activeRows.count
         // The gradient of each row's norm(h_k), and then in its place that of h_k.
         let gradient = workspace.zeros(rows: weights == nil ? 0 : plan.tttLength * active, columns: h)
         var outcomes = LabelOutcomes(plan)
-        let objectives = try weights?.rowObjectives(sums(record, lesson, weights, in: workspace))
-        try forEachPiece(lesson, in: workspace) { piece, target in
+        let objectives = weights?.rowObjectives(sums(record, lesson, weights, in: workspace))
+        forEachPiece(lesson, in: workspace) { piece, target in
             let learnt = learntRows(piece, target, record, plan, in: workspace)
             self.piece(learnt, target, plan, weights, objectives, gradient: gradient, &outcomes, in: workspace)
         }
@@ -70,15 +70,15 @@ extension Eagle3DraftModel {
     /// Calls `body` with each piece of this rank and what it learns from; the ranks of the group come here together.
     private func forEachPiece(
         _ lesson: Lesson, in workspace: Workspace, _ body: (Piece, CompactTeacher.Distributions) -> Void
-    ) throws(CommunicationError) {
+    ) {
         let pieces = lesson.plans.map { Self.pieces($0) }
         for index in 0..<(pieces.map(\.count).max() ?? 0) {
-            try workspace.scope { () throws(CommunicationError) in
+            workspace.scope {
                 let rows = pieces.enumerated().map { rank, pieces in
                     index < pieces.count
                         ? pieces[index].targetRows.map { $0 < 0 ? $0 : $0 + Int32(lesson.firstRow[rank]) } : []
                 }
-                let target = try lesson.teacher.distributions(lesson.targetHidden, rows: rows, in: workspace)
+                let target = lesson.teacher.distributions(lesson.targetHidden, rows: rows, in: workspace)
                 let own = pieces[lesson.teacher.target.communicator.rank]
                 if index < own.count { body(own[index], target) }
             }
@@ -88,10 +88,10 @@ extension Eagle3DraftModel {
     /// What would have been accepted, by a pass over all pieces of its own if the objective depends on it.
     private func sums(
         _ record: Record, _ lesson: Lesson, _ weights: LossWeights?, in workspace: Workspace
-    ) throws(CommunicationError) -> AcceptanceSums {
+    ) -> AcceptanceSums {
         var sums = AcceptanceSums(lesson.plan)
         guard let weights, weights.objective.needsSums(rows: weights.acceptanceRows) else { return sums }
-        try forEachPiece(lesson, in: workspace) { piece, target in
+        forEachPiece(lesson, in: workspace) { piece, target in
             let rows = learntRows(piece, target, record, lesson.plan, in: workspace)
             let results = results(rows, target, lesson.plan, nil, nil)
             for (label, result) in zip(rows.labels, results) { sums.add(lesson.plan.labels[label], result) }
@@ -147,7 +147,7 @@ extension Eagle3DraftModel {
         if lmHead.weight.rounded == nil {
             lmHead.backward(learnt.z, x: learnt.y, into: dY)
         } else {
-            RoundedOperands.with(learnt.y) { lmHead.backward(learnt.z.rounded, x: $0, into: dY) }
+            learnt.y.compute.withRounded(learnt.y) { lmHead.backward(learnt.z.rounded, x: $0, into: dY) }
         }
         dY.scatter(learnt.rows, into: gradient)
     }
@@ -169,7 +169,7 @@ extension Eagle3DraftModel {
         for _ in 1..<max(2, plan.tttLength) { stepWeights.append((stepWeights.last ?? 1) * (weights?.decay ?? 1)) }
         return [DistillationLoss.Row](unsafeUninitializedCapacity: learnt.labels.count) { results, count in
             nonisolated(unsafe) let results = results
-            Parallel.forEach(learnt.labels.count) { i, _ in
+            learnt.z.compute.forEach(learnt.labels.count) { i, _ in
                 let (label, row) = (plan.labels[learnt.labels[i]], learnt.targetIndex[i])
                 results[i] = DistillationLoss.forwardBackward(
                     learnt.z.row(i), learnt.z.columns,

@@ -32,9 +32,9 @@ extension Eagle3DraftModel {
     /// isn't trained keeps that scale, or it could never be as decided as the target.
     func initializeHead(
         _ target: any DistributedTargetModel, draftToTarget: [Int32]
-    ) throws(CommunicationError) {
+    ) {
         let head = lmHead.weight.weight
-        try target.headRows(draftToTarget, into: head)
+        target.headRows(draftToTarget, into: head)
         if lmHead.weight.isFrozen { return }
         var squares = 0.0
         for row in 0..<head.rows { squares += Double(dot(head.row(row), head.row(row), head.columns)) }
@@ -47,7 +47,7 @@ extension Eagle3DraftModel {
     }
 
     func makeDecoder(
-        draftToTarget: [Int32], capacity: Int, workspace: Workspace, embed: @escaping ([Int32], Matrix) throws -> Void
+        draftToTarget: [Int32], capacity: Int, workspace: Workspace, embed: @escaping ([Int32], Matrix) -> Void
     ) -> any Drafting {
         parameters.round()
         return DraftDecoder(self, draftToTarget: draftToTarget, capacity: capacity, workspace: workspace, embed: embed)

@@ -5,15 +5,15 @@
 extension Eagle3DraftModel {
     func learn(
         _ features: DraftFeatures, _ lesson: Lesson, weights: LossWeights?, in workspace: Workspace
-    ) throws(CommunicationError) -> TrainingStatistics {
+    ) -> TrainingStatistics {
         parameters.round()
-        return try workspace.scope { () throws(CommunicationError) in
+        return workspace.scope {
             let record = forward(features, lesson.plan, in: workspace)
-            let (statistics, dHidden) = try head(record, lesson, weights: weights, in: workspace)
+            let (statistics, dHidden) = head(record, lesson, weights: weights, in: workspace)
             if let weights {
                 // With `norm_output` the walk back adds to `norm` too.
-                try weights.observer?.areFinal(from: configuration.normOutput ? lmHead.weight : norm.weight)
-                try backward(dHidden, record, lesson.plan, weights.observer, in: workspace)
+                weights.observer?.areFinal(from: configuration.normOutput ? lmHead.weight : norm.weight)
+                backward(dHidden, record, lesson.plan, weights.observer, in: workspace)
             }
             return statistics
         }
@@ -62,17 +62,17 @@ extension Eagle3DraftModel {
     func backward(
         _ dHidden: [Matrix], _ record: Record, _ plan: TrainingTimeTestPlan, _ observer: (any GradientObserver)? = nil,
         in workspace: Workspace
-    ) throws(CommunicationError) {
-        try workspace.scope { () throws(CommunicationError) in
+    ) {
+        workspace.scope {
             let dKeyValue = record.steps.map { layers in
                 layers.map { workspace.zeros(rows: $0.input.rows, columns: 2 * configuration.keyValueWidth) }
             }
             for k in record.steps.indices.reversed() {
-                try observer?.poll()
-                try workspace.scope { () throws(CommunicationError) in
+                observer?.poll()
+                workspace.scope {
                     var gradient = dHidden[k]
                     for layer in layers.indices.reversed() {
-                        gradient = try backward(
+                        gradient = backward(
                             k, layer, gradient, record, dKeyValue, plan, k == 0 ? observer : nil, in: workspace)
                     }
                     if k == 0 {
@@ -151,16 +151,16 @@ extension Eagle3DraftModel {
     private func backward(
         _ k: Int, _ index: Int, _ dHidden: Matrix, _ record: Record, _ dKeyValue: [[Matrix]],
         _ plan: TrainingTimeTestPlan, _ observer: (any GradientObserver)?, in workspace: Workspace
-    ) throws(CommunicationError) -> Matrix {
+    ) -> Matrix {
         let (layer, step) = (layers[index], record.steps[k][index])
         let isPartial = isPartial(k, index)
         let dInput = isPartial ? workspace.zeros(rows: step.input.rows, columns: dHidden.columns) : dHidden
-        try workspace.scope { () throws(CommunicationError) in
-            let dAttention = try layer.backwardToAttention(dHidden, step, observer, in: workspace)
+        workspace.scope {
+            let dAttention = layer.backwardToAttention(dHidden, step, observer, in: workspace)
             let (embedding, x) = input(k, index, step.input, record.features, plan, in: workspace)
             let dX = workspace.matrix(rows: x.rows, columns: x.columns)
             attentionBackward(k, index, dAttention, x, record, dKeyValue, plan, into: dX, in: workspace)
-            try observer?.areFinal(from: layer.qkvProjection.weight)
+            observer?.areFinal(from: layer.qkvProjection.weight)
             if isPartial { dHidden.scatter(plan.activeRows, into: dInput) }
             layer.inputBackward(dX, embedding: embedding, hidden: step.input, into: dInput, in: workspace)
         }

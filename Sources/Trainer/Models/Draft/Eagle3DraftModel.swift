@@ -55,14 +55,14 @@ struct Eagle3DraftModel: DraftModel {
     /// - Parameters:
     ///   - rotary: Prepared for all positions that will occur: the longest sequence and the steps behind it.
     ///   - freezesHead: Whether `lm_head` isn't trained.
-    init(_ shape: Shape, rotary: RotaryEmbedding, freezesHead: Bool = false) {
+    init(_ shape: Shape, rotary: RotaryEmbedding, freezesHead: Bool = false, _ compute: Compute) {
         configuration = shape
         let layerDeclarations = (0..<shape.numHiddenLayers).map { Eagle3DecoderLayer.declarations(shape, layer: $0) }
         parameters = ParameterStore(
             FeatureFusion.declarations(shape) + layerDeclarations.flatMap { $0 } + [
                 .vector("norm.weight", count: shape.hiddenSize),
                 .matrix([("lm_head.weight", shape.draftVocabSize)], columns: shape.hiddenSize, isFrozen: freezesHead),
-            ])
+            ], compute)
         var rest = parameters.parameters[...]
         func take(_ count: Int) -> [Parameter] {
             defer { rest = rest.dropFirst(count) }
@@ -78,7 +78,7 @@ struct Eagle3DraftModel: DraftModel {
         attention = Attention(
             numHeads: shape.numAttentionHeads, headDim: shape.headDim,
             keyValueHead: (0..<shape.numAttentionHeads).map { $0 / groups },
-            scale: 1 / Float(shape.headDim).squareRoot(), precision: .current)
+            scale: 1 / Float(shape.headDim).squareRoot(), precision: compute.precision)
     }
 
     /// Splits [rows, 2 keyValueWidth] into keys and values.

@@ -1,7 +1,7 @@
 /// Hears from a backward pass how far it is.
 protocol GradientObserver: AnyObject {
     /// No more is added to the gradients of this parameter and of all that were declared behind it.
-    func areFinal(from parameter: Parameter) throws(CommunicationError)
+    func areFinal(from parameter: Parameter)
     /// Lets what is under way move on.
-    func poll() throws(CommunicationError)
+    func poll()
 }

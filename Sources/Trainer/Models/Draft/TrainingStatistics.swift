@@ -38,7 +38,7 @@ struct TrainingStatistics {
     ///   - orders: For each micro batch, the ranks as its samples were dealt to them.
     static func sum(
         _ own: [TrainingStatistics], tttLength: Int, orders: [[Int]], over communicator: any Communicator
-    ) throws(CommunicationError) -> TrainingStatistics {
+    ) -> TrainingStatistics {
         var sum = TrainingStatistics(tttLength: tttLength)
         let (ranks, width) = (communicator.size, sum.numbers.count)
         var all = [Double](repeating: 0, count: own.count * ranks * width)
@@ -46,7 +46,7 @@ struct TrainingStatistics {
             let place = (micro * ranks + communicator.rank) * width
             all.replaceSubrange(place..<place + width, with: statistics.numbers)
         }
-        all = try communicator.sum(all)
+        all = communicator.sum(all)
         for micro in own.indices {
             for rank in orders[micro] {
                 let place = (micro * ranks + rank) * width

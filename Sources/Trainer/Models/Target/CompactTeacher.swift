@@ -51,26 +51,26 @@ struct CompactTeacher {
     ///   - rows: For each rank of the group, the rows of `hidden` that it learns from; -1 stands for logits of zero.
     func distributions(
         _ hidden: Matrix, rows: [[Int32]], in workspace: Workspace
-    ) throws(CommunicationError) -> Distributions {
-        try Profile.measure(.target) { () throws(CommunicationError) in
-            try makeDistributions(hidden, rows: rows, in: workspace)
+    ) -> Distributions {
+        Profile.measure(.target) {
+            makeDistributions(hidden, rows: rows, in: workspace)
         }
     }
 
     private func makeDistributions(
         _ hidden: Matrix, rows: [[Int32]], in workspace: Workspace
-    ) throws(CommunicationError) -> Distributions {
+    ) -> Distributions {
         let (rank, joined) = (target.communicator.rank, rows.flatMap { $0 })
         let own = rows[rank].count
         let before = rows[..<rank].reduce(0) { $0 + $1.count }
         let probabilities = workspace.matrix(rows: own, columns: draftVocabSize)
         var (coverage, argmax): ([Float], [Int32]) = ([], [])
-        try workspace.scope { () throws(CommunicationError) in
+        workspace.scope {
             let logits = logits(hidden, joined, in: workspace)
-            let whole = try statistics(logits, before..<before + own, in: workspace)
-            try exchange(logits, rows.map(\.count), into: probabilities, in: workspace)
+            let whole = statistics(logits, before..<before + own, in: workspace)
+            exchange(logits, rows.map(\.count), into: probabilities, in: workspace)
             let draft = workspace.matrix(rows: 1, columns: own)
-            Parallel.forEach(own) { row, _ in
+            workspace.compute.forEach(own) { row, _ in
                 draft[0, row] = DistillationLoss.softmax(probabilities.row(row), draftVocabSize)
             }
             coverage = (0..<own).map { min(1, expf(draft[0, $0] - whole[$0].logSumExp)) }
@@ -94,17 +94,17 @@ struct CompactTeacher {
     /// Log-sum-exp and argmax over the whole vocabulary, of this rank's rows.
     private func statistics(
         _ logits: Matrix, _ own: Range<Int>, in workspace: Workspace
-    ) throws(CommunicationError) -> [(logSumExp: Float, argmax: Int)] {
+    ) -> [(logSumExp: Float, argmax: Int)] {
         let (size, count) = (target.communicator.size, logits.rows * 3)
         let part = workspace.matrix(rows: logits.rows, columns: 3)
         let all = workspace.matrix(rows: size * logits.rows, columns: 3)
-        Parallel.forEach(logits.rows) { row, _ in
+        logits.compute.forEach(logits.rows) { row, _ in
             let index = indexOfMaximum(logits.row(row), logits.columns)
             part[row, 0] = logits[row, index]
             part[row, 1] = Float(index + target.vocabulary.lowerBound)
             part[row, 2] = DistillationLoss.logSumExp(logits.row(row), logits.columns).sum
         }
-        try target.communicator.allGather(
+        target.communicator.allGather(
             UnsafeBufferPointer(start: part.start, count: count),
             into: UnsafeMutableBufferPointer(start: all.start, count: size * count))
         return own.map { row in
@@ -119,18 +119,18 @@ struct CompactTeacher {
     /// Sends each rank the draft columns of its rows, and puts together this rank's own.
     private func exchange(
         _ logits: Matrix, _ rowCounts: [Int], into own: Matrix, in workspace: Workspace
-    ) throws(CommunicationError) {
+    ) {
         let send = workspace.matrix(rows: logits.rows, columns: columns.count)
         let receive = workspace.matrix(rows: own.rows, columns: draftVocabSize)
-        Parallel.forEach(logits.rows) { row, _ in
+        logits.compute.forEach(logits.rows) { row, _ in
             let (from, to) = (logits.row(row), send.row(row))
             for (i, column) in columns.enumerated() { to[i] = from[Int(column)] }
         }
-        try target.communicator.allToAll(
+        target.communicator.allToAll(
             send.start, rowCounts.map { $0 * columns.count }, into: receive.start, columnCounts.map { $0 * own.rows })
         var (offset, firstColumn) = (0, 0)
         for count in columnCounts {
-            let part = Matrix(start: receive.start + offset, rows: own.rows, columns: count)
+            let part = Matrix(start: receive.start + offset, rows: own.rows, columns: count, receive.compute)
             own[columns: firstColumn..<firstColumn + count].copy(from: part)
             offset += own.rows * count
             firstColumn += count

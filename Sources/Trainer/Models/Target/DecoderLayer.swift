@@ -20,11 +20,11 @@ struct DecoderLayer {
     /// x becomes the layer's output.
     func forward(
         _ x: Matrix, _ rows: DecoderRows, _ rotations: [[RotaryEmbedding]], layer: Int, in workspace: Workspace
-    ) throws(CommunicationError) {
-        try add(attentionNorms, to: x, in: workspace) { normalized, y in
+    ) {
+        add(attentionNorms, to: x, in: workspace) { normalized, y in
             attention.addPart(normalized, to: y, rows, rotations, layer: layer, in: workspace)
         }
-        try add(feedForwardNorms, to: x, in: workspace) { normalized, y in
+        add(feedForwardNorms, to: x, in: workspace) { normalized, y in
             switch feedForward {
             case .dense(let mlp): mlp.addPart(normalized, to: y, in: workspace)
             case .experts(let mixture): mixture.addPart(normalized, to: y, in: workspace)
@@ -37,19 +37,19 @@ struct DecoderLayer {
     /// - Parameter part: Adds this rank's part of the result for its first argument to its second.
     private func add(
         _ norms: Norms, to x: Matrix, in workspace: Workspace, _ part: (_ normalized: Matrix, _ y: Matrix) -> Void
-    ) throws(CommunicationError) {
-        try workspace.scope { () throws(CommunicationError) in
+    ) {
+        workspace.scope {
             let normalized = workspace.matrix(rows: x.rows, columns: x.columns)
             norms.input.forward(x, into: normalized)
             guard let outputNorm = norms.output else {
                 // Rank 0's part begins with x itself, so that it counts once.
                 if communicator.rank > 0 { x.fill(0) }
                 part(normalized, x)
-                return try communicator.allReduceSum(x)
+                return communicator.allReduceSum(x)
             }
             let y = workspace.zeros(rows: x.rows, columns: x.columns)
             part(normalized, y)
-            try communicator.allReduceSum(y)
+            communicator.allReduceSum(y)
             outputNorm.forward(y, into: y)
             x.add(y)
         }

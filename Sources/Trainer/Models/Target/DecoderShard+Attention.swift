@@ -10,7 +10,7 @@ extension DecoderShard {
         var attention = StreamingAttention(
             numHeads: heads.count, headDim: d.headDim,
             keyValueHead: heads.map { $0 / headsPerGroup - keyValueHeads.lowerBound }, scale: d.attentionScale,
-            span: layer.span, precision: plan.precision)
+            span: layer.span, precision: plan.compute.precision)
         if d.hasSinks { attention.sinks = try sinks("\(name).sinks") }
         let features = heads.lowerBound * d.headDim..<heads.upperBound * d.headDim
         return DecoderAttention(

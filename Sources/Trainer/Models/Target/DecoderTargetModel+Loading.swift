@@ -12,9 +12,9 @@ extension DecoderTargetModel {
         expertParallel: Bool = false
     ) throws {
         guard communicator.size <= description.numAttentionHeads else {
-            throw CommunicationError(
-                operation: "--tp-size \(communicator.size)",
-                message: "is more than the target's \(description.numAttentionHeads) attention heads")
+            throw OptionsError.rule(
+                "--tp-size \(communicator.size) is more than the target's \(description.numAttentionHeads) attention heads"
+            )
         }
         let shard = DecoderShard(description, plan, communicator, expertParallel: expertParallel)
         self.description = description

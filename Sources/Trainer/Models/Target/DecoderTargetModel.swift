@@ -25,23 +25,23 @@ struct DecoderTargetModel: DistributedTargetModel {
 
     var vocabulary: Range<Int> { embedding.vocabulary }
 
-    func embed(_ ids: [Int32], into embedding: Matrix) throws(CommunicationError) {
-        try Profile.measure(.target) { () throws(CommunicationError) in
-            try self.embedding.forward(ids, into: embedding)
+    func embed(_ ids: [Int32], into embedding: Matrix) {
+        Profile.measure(.target) {
+            self.embedding.forward(ids, into: embedding)
         }
     }
 
     func forward(
         _ x: Matrix, _ rows: DecoderRows, in workspace: Workspace, capture: (_ layer: Int, _ input: Matrix) -> Void
-    ) throws(CommunicationError) {
-        try Profile.measure(.target) { () throws(CommunicationError) in
-            try run(x, rows, in: workspace, capture: capture)
+    ) {
+        Profile.measure(.target) {
+            run(x, rows, in: workspace, capture: capture)
         }
     }
 
     private func run(
         _ x: Matrix, _ rows: DecoderRows, in workspace: Workspace, capture: (_ layer: Int, _ input: Matrix) -> Void
-    ) throws(CommunicationError) {
+    ) {
         layerLoading.finish()
         if description.embeddingScale != 1 {
             for row in 0..<x.rows { x.scale(row: row, by: description.embeddingScale) }
@@ -49,7 +49,7 @@ struct DecoderTargetModel: DistributedTargetModel {
         let rotations = rotations.map { tables in rows.lengths.map { tables.embedding(length: $0) } }
         for (index, layer) in layers.enumerated() {
             capture(index, x)
-            try layer.forward(x, rows, rotations, layer: index, in: workspace)
+            layer.forward(x, rows, rotations, layer: index, in: workspace)
         }
         capture(layers.count, x)
         norm.forward(x, into: x)
@@ -60,8 +60,8 @@ struct DecoderTargetModel: DistributedTargetModel {
         Profile.measure(.target) { head.forward(hidden, into: logits) }
     }
 
-    func headRows(_ ids: [Int32], into rows: Matrix) throws(CommunicationError) {
-        try VocabParallelEmbedding(vocabulary: vocabulary, weight: head.weight, communicator: communicator)
+    func headRows(_ ids: [Int32], into rows: Matrix) {
+        VocabParallelEmbedding(vocabulary: vocabulary, weight: head.weight, communicator: communicator)
             .forward(ids, into: rows)
         for row in 0..<rows.rows {
             for column in 0..<rows.columns { rows[row, column] *= norm.weight.weight[0, column] }
@@ -70,6 +70,7 @@ struct DecoderTargetModel: DistributedTargetModel {
 
     func makeCache(capacity: Int) -> KeyValueCache {
         KeyValueCache(
-            layers: layers.count, width: layers.first.map(\.attention.keyValueWidth) ?? 0, capacity: capacity)
+            layers: layers.count, width: layers.first.map(\.attention.keyValueWidth) ?? 0, capacity: capacity,
+            memory.compute)
     }
 }

@@ -9,7 +9,7 @@ protocol DistributedTargetModel {
     var communicator: any Communicator { get }
 
     /// Writes the embedding of each id, as it is stored: [ids, hidden].
-    func embed(_ ids: [Int32], into embedding: Matrix) throws(CommunicationError)
+    func embed(_ ids: [Int32], into embedding: Matrix)
 
     /// Runs all layers over the embedding `x` of a batch, in place.
     ///
@@ -20,13 +20,13 @@ protocol DistributedTargetModel {
     ///     number of layers and their output before the final norm at the end.
     func forward(
         _ x: Matrix, _ rows: DecoderRows, in workspace: Workspace, capture: (_ layer: Int, _ input: Matrix) -> Void
-    ) throws(CommunicationError)
+    )
 
     /// Writes this rank's part of the logits of `hidden`, which is after the final norm: [rows, vocabulary.count].
     func logits(_ hidden: Matrix, into logits: Matrix)
 
     /// Writes the head's rows of `ids`, with the weight of the norm before it multiplied in: [ids, hidden].
-    func headRows(_ ids: [Int32], into rows: Matrix) throws(CommunicationError)
+    func headRows(_ ids: [Int32], into rows: Matrix)
 }
 
 /// The sizes of a target that others ask for.

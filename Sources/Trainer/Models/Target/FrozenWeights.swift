@@ -3,24 +3,31 @@
 /// It is zero, and takes none of the machine's, until it is written: so a model can be laid out for its size alone,
 /// however much larger than the machine's memory it is.
 final class FrozenWeights: @unchecked Sendable {
+    /// What computes with them.
+    let compute: Compute
     private let memory: ReservedMemory
     /// Bytes of all matrices.
     private(set) var byteCount = 0
 
     /// - Parameter isLaidOut: Whether it is only laid out and can't be written before `makeWritable`.
-    init(isLaidOut: Bool = false) { memory = ReservedMemory(isWritable: !isLaidOut) }
+    init(_ compute: Compute, isLaidOut: Bool = false) {
+        self.compute = compute
+        memory = ReservedMemory(isWritable: !isLaidOut)
+    }
 
     func makeWritable() { memory.makeWritable() }
 
     func matrix(rows: Int, columns: Int) -> Matrix {
         let start = take(4 * rows * columns).bindMemory(to: Float.self, capacity: rows * columns)
-        return Matrix(start: start, rows: rows, columns: columns)
+        return Matrix(start: start, rows: rows, columns: columns, compute)
     }
 
     /// A weight of linear maps or an embedding, [rows, columns], in the precision of products; bfloat16 rows end in
     /// zeros.
-    func weight(rows: Int, columns: Int, _ precision: MatrixPrecision) -> FrozenWeight {
-        guard precision == .bfloat16 else { return .float32(matrix(rows: columns, columns: rows)) }
+    ///
+    /// - Parameter precision: Nil for that of products.
+    func weight(rows: Int, columns: Int, _ precision: MatrixPrecision? = nil) -> FrozenWeight {
+        guard precision ?? compute.precision == .bfloat16 else { return .float32(matrix(rows: columns, columns: rows)) }
         let stride = BFloat16Matrix.stride(columns: columns)
         let start = take(2 * rows * stride).bindMemory(to: UInt16.self, capacity: rows * stride)
         return .bfloat16(BFloat16Matrix(start: start, rows: rows, columns: columns, stride: stride))

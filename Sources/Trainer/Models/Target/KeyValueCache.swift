@@ -12,15 +12,15 @@ final class KeyValueCache {
     ///   - layers: How many layers there are.
     ///   - width: numKeyValueHeads · headDim of this rank.
     ///   - capacity: The longest sequence, in rows.
-    init(layers: Int, width: Int, capacity: Int) {
+    init(layers: Int, width: Int, capacity: Int, _ compute: Compute) {
         self.capacity = capacity
         let memory = allocateFloats(2 * layers * capacity * width)
         self.memory = memory
         self.layers = (0..<layers).map { layer in
             let start = memory + 2 * layer * capacity * width
             return Attention.KeyValue(
-                keys: Matrix(start: start, rows: capacity, columns: width),
-                values: Matrix(start: start + capacity * width, rows: capacity, columns: width))
+                keys: Matrix(start: start, rows: capacity, columns: width, compute),
+                values: Matrix(start: start + capacity * width, rows: capacity, columns: width, compute))
         }
     }
 

@@ -26,19 +26,19 @@ enum TargetModelRegistry {
     /// - Parameters:
     ///   - directory: A Hugging Face directory, config.json and safetensors; or a GGUF file.
     ///   - positions: The longest sequence that will be asked for, in rows.
-    ///   - precision: What linear maps and the embedding are held and multiplied in.
+    ///   - compute: What computes; linear maps and the embedding are held in its precision.
     ///   - expertParallel: Whether ranks have whole experts, instead of a part of each.
     ///   - layersWait: Whether the layers' weights are read when they first run, and not at once.
     ///   - beforeReading: Sees the model that is laid out, whose size is known and whose weights are still zero.
     /// - Throws: An error that names the key, or the tensor, that is missing or not supported.
     static func load(
-        _ directory: String, communicator: any Communicator, positions: Int, precision: MatrixPrecision = .current,
+        _ directory: String, communicator: any Communicator, positions: Int, _ compute: Compute,
         expertParallel: Bool = false, layersWait: Bool = false, architectures: [String: Describe] = architectures,
         beforeReading: (DecoderTargetModel) throws -> Void = { _ in }
     ) throws -> DecoderTargetModel {
         try Profile.measure(.loading) {
             let (model, plan) = try lay(
-                directory, communicator, positions, precision, expertParallel, architectures)
+                directory, communicator, positions, compute, expertParallel, architectures)
             try beforeReading(model)
             plan.fill(layersWait ? [.ends] : [.ends, .layers])
             if layersWait { model.layerLoading.wait(for: plan) }
@@ -49,14 +49,14 @@ enum TargetModelRegistry {
     /// This rank's part of a target as `load` would make it, all of whose weights are zero: its tensors are checked,
     /// and no number is read.
     static func layOut(
-        _ directory: String, communicator: any Communicator, positions: Int, precision: MatrixPrecision = .current,
+        _ directory: String, communicator: any Communicator, positions: Int, _ compute: Compute,
         expertParallel: Bool = false
     ) throws -> DecoderTargetModel {
-        try lay(directory, communicator, positions, precision, expertParallel, architectures).model
+        try lay(directory, communicator, positions, compute, expertParallel, architectures).model
     }
 
     private static func lay(
-        _ directory: String, _ communicator: any Communicator, _ positions: Int, _ precision: MatrixPrecision,
+        _ directory: String, _ communicator: any Communicator, _ positions: Int, _ compute: Compute,
         _ expertParallel: Bool, _ architectures: [String: Describe]
     ) throws -> (model: DecoderTargetModel, plan: WeightPlan) {
         let configuration = try ModelConfiguration(directory: directory)
@@ -69,7 +69,7 @@ enum TargetModelRegistry {
                 "key 'architectures' is '\(name)', which isn't supported; supported: \(known)", at: configuration.path)
         }
         try refuseQuantization(configuration)
-        let plan = WeightPlan(try WeightDirectory(directory), precision: precision)
+        let plan = WeightPlan(try WeightDirectory(directory), compute)
         let model = try DecoderTargetModel(
             describe(configuration), plan, communicator: communicator, positions: positions,
             expertParallel: expertParallel)

@@ -11,9 +11,7 @@ final class WeightPlan {
         case layers
     }
 
-    let memory = FrozenWeights(isLaidOut: true)
-    /// What linear maps and the embedding are held in.
-    let precision: MatrixPrecision
+    let memory: FrozenWeights
     private let weights: WeightDirectory
     private var named: Set<String> = []
     private var pieces: [Portion: [Piece]] = [:]
@@ -42,14 +40,17 @@ final class WeightPlan {
         let target: FrozenWeight
     }
 
-    init(_ weights: WeightDirectory, precision: MatrixPrecision) {
+    init(_ weights: WeightDirectory, _ compute: Compute) {
         self.weights = weights
-        self.precision = precision
+        memory = FrozenWeights(compute, isLaidOut: true)
     }
+
+    /// What will compute with the weights.
+    var compute: Compute { memory.compute }
 
     /// Memory for a linear map's or an embedding's weight.
     func weight(rows: Int, columns: Int) -> FrozenWeight {
-        memory.weight(rows: rows, columns: columns, precision)
+        memory.weight(rows: rows, columns: columns)
     }
 
     /// Memory for a vector.
@@ -123,7 +124,7 @@ final class WeightPlan {
         memory.makeWritable()
         let start = ContinuousClock.now
         let pieces = portions.flatMap { self.pieces[$0] ?? [] }.sorted { $0.tensor.precedes($1.tensor) }
-        Parallel.forEach(pieces.count) { index, _ in
+        compute.forEach(pieces.count) { index, _ in
             pieces[index].fill()
             pieces[index].release()
         }

@@ -1,9 +1,9 @@
 /// A rank among others that aren't there: for laying out its part of a model, and running it without them.
 ///
-/// What the others would give stays as it is.
+/// What the others would give stays as it is, or is zero. Of one rank, it is a process by itself.
 struct AbsentRanks: Communicator {
-    let rank: Int
-    let size: Int
+    var rank = 0
+    var size = 1
 
     func allReduceSum(_ values: UnsafeMutableBufferPointer<Float>) {}
     func allReduceSum(_ values: UnsafeMutableBufferPointer<Double>) {}
@@ -18,8 +18,14 @@ struct AbsentRanks: Communicator {
         _ receiveCounts: [Int]
     ) {
         receive.update(repeating: 0, count: receiveCounts.reduce(0, +))
+        let offset = { (counts: [Int]) in counts[..<rank].reduce(0, +) }
+        (receive + offset(receiveCounts)).update(from: send + offset(sendCounts), count: sendCounts[rank])
     }
-    func startExchange(_ exchange: Exchange) -> any PendingExchange { EndedExchange() }
+    func startExchange(_ exchange: Exchange) -> any PendingExchange {
+        let (from, to) = (exchange.sendBlocks[rank], exchange.receiveBlocks[rank])
+        (exchange.receive + to.lowerBound).update(from: exchange.send + from.lowerBound, count: from.count)
+        return EndedExchange()
+    }
     func barrier() {}
     func split(color: Int) -> any Communicator { self }
     func splitByMachine() -> any Communicator { self }

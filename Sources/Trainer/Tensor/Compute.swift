@@ -1,0 +1,83 @@
+import COneDNN
+import COpenBLAS
+import Shared
+
+/// What computes: the precision of products, the library that multiplies, the threads, and how products are cut.
+///
+/// Made once at a program's start and handed down: memory is made with it (`Workspace`, `ParameterStore`,
+/// `FrozenWeights`), and a matrix knows it from the memory that it is in. So a process can compute in several ways side
+/// by side, as tests do. It is one word, which copies of a matrix carry at no cost: what it stands for lives as long as
+/// the process.
+struct Compute: @unchecked Sendable {
+    private let settings: UnsafePointer<Settings>
+
+    private struct Settings {
+        let precision: MatrixPrecision
+        let library: GEMMLibrary
+        let hasFixedCuts: Bool
+        let threads: Int
+        let staysAwake: Bool
+        let team: ThreadTeam
+        let roundedOperands: RoundedOperands
+    }
+
+    /// - Parameters:
+    ///   - precision: What matrix products round their operands to: one that this CPU supports.
+    ///   - threads: Threads of loops and products, the calling one among them.
+    ///   - cpus: This process's own, which it shares with no other rank.
+    ///   - hasFixedCuts: Whether products are cut into the same pieces for any number of threads, and so are the same
+    ///     bit by bit: a library may add up in another order at the edge of a piece.
+    init(
+        precision: MatrixPrecision = .float32, library: GEMMLibrary = .auto, threads: Int = 1,
+        cpus: Int = Machine.availableCPUs, hasFixedCuts: Bool = false
+    ) {
+        precondition(threads > 0)
+        self.init(
+            Settings(
+                precision: precision, library: library.isOneDNN ? .onednn : .openblas, hasFixedCuts: hasFixedCuts,
+                threads: threads, staysAwake: threads <= cpus, team: ThreadTeam(), roundedOperands: RoundedOperands()))
+    }
+
+    private init(_ settings: Settings) {
+        let memory = UnsafeMutablePointer<Settings>.allocate(capacity: 1)
+        memory.initialize(to: settings)
+        self.settings = UnsafePointer(memory)
+    }
+
+    /// The same with another number of threads.
+    func with(threads: Int) -> Compute {
+        Compute(precision: precision, library: library, threads: threads, hasFixedCuts: hasFixedCuts)
+    }
+
+    /// What matrix products round their operands to.
+    var precision: MatrixPrecision { settings.pointee.precision }
+    /// The library of float32 products: never `auto`.
+    var library: GEMMLibrary { settings.pointee.library }
+    /// Whether products are cut into the same pieces for any number of threads.
+    var hasFixedCuts: Bool { settings.pointee.hasFixedCuts }
+    /// Threads that loops and matrix products use.
+    var threads: Int { settings.pointee.threads }
+
+    /// "float32 by OpenBLAS SkylakeX", for the log.
+    var description: String {
+        let library =
+            precision == .float32 && library == .openblas
+            ? "OpenBLAS \(BLAS.coreName)" : "oneDNN \(DNNL_VERSION_MAJOR).\(DNNL_VERSION_MINOR)"
+        return "\(precision) by \(library)"
+    }
+
+    /// Runs `body` once on each of `workers` threads.
+    func run(_ workers: Int, _ body: (_ worker: Int) -> Void) {
+        settings.pointee.team.run(workers, staysAwake: settings.pointee.staysAwake, body)
+    }
+
+    /// Runs `body` with both operands rounded to bfloat16; one product at a time.
+    func withRounded(_ a: Matrix, _ b: Matrix, _ body: (BFloat16Matrix, BFloat16Matrix) -> Void) {
+        settings.pointee.roundedOperands.with(a, b, body)
+    }
+
+    /// Runs `body` with one operand rounded to bfloat16.
+    func withRounded(_ a: Matrix, _ body: (BFloat16Matrix) -> Void) {
+        settings.pointee.roundedOperands.with(a, body)
+    }
+}

@@ -1,0 +1,78 @@
+import Foundation
+import Shared
+import Testing
+
+@testable import Trainer
+
+extension Compute {
+    /// What tests compute with unless they say: float32, by `EYRIE_TEST_THREADS` threads, one if that isn't set.
+    static let test = Compute(
+        threads: ProcessInfo.processInfo.environment["EYRIE_TEST_THREADS"].flatMap { Int($0) } ?? 1)
+
+    /// The ways to compute that reference numbers are compared in.
+    enum Way: String, CaseIterable, Sendable, CustomTestStringConvertible {
+        case float32, eightThreads, bfloat16
+
+        /// Those that this CPU has: what is left out is not reported as passed.
+        static var supported: [Way] { allCases.filter { $0.compute.precision.isSupported } }
+
+        /// Threads of its own, whatever the machine has.
+        var compute: Compute {
+            switch self {
+            case .float32: Compute()
+            case .eightThreads: Self.eight
+            case .bfloat16: Self.rounded
+            }
+        }
+
+        private static let eight = Compute(threads: 8)
+        private static let rounded = Compute(precision: .bfloat16)
+
+        var testDescription: String { rawValue }
+    }
+}
+
+extension Workspace {
+    convenience init() { self.init(.test) }
+}
+
+extension FrozenWeights {
+    convenience init(isLaidOut: Bool = false) { self.init(.test, isLaidOut: isLaidOut) }
+}
+
+extension ParameterStore {
+    convenience init(_ declarations: [Declaration]) { self.init(declarations, .test) }
+}
+
+extension ProcessGrid {
+    init(world: any Communicator, tpSize: Int) throws { try self.init(world: world, tpSize: tpSize, .test) }
+}
+
+extension Eagle3Configuration {
+    func makeDraft(positions: Int, freezesHead: Bool = false) throws -> any DraftModel {
+        try makeDraft(positions: positions, freezesHead: freezesHead, .test)
+    }
+}
+
+extension Eagle3DraftModel {
+    init(_ shape: Shape, rotary: RotaryEmbedding, freezesHead: Bool = false) {
+        self.init(shape, rotary: rotary, freezesHead: freezesHead, .test)
+    }
+}
+
+extension TargetModelRegistry {
+    static func load(
+        _ directory: String, communicator: any Communicator, positions: Int, expertParallel: Bool = false,
+        layersWait: Bool = false
+    ) throws -> DecoderTargetModel {
+        try load(
+            directory, communicator: communicator, positions: positions, .test, expertParallel: expertParallel,
+            layersWait: layersWait)
+    }
+
+    static func layOut(
+        _ directory: String, communicator: any Communicator, positions: Int, expertParallel: Bool = false
+    ) throws -> DecoderTargetModel {
+        try layOut(directory, communicator: communicator, positions: positions, .test, expertParallel: expertParallel)
+    }
+}
