@@ -6,13 +6,13 @@ import Testing
 struct ShardedOptimizerTests {
     @Test(arguments: [1, 2, 3, 7, 16], [16, 4096, 4097, 100_000, 250_000])
     func partsOfAllRanksAreTheWholeBuffer(ranks: Int, count: Int) {
-        let sharding = Sharding(count: count, ranks: ranks, bucketCount: 8 * Sharding.pieceCount)
+        let sharding = Sharding(count: count, ranks: ranks, bucketSize: 8 * Sharding.pieceSize)
         var place = 0
         for bucket in 0..<sharding.buckets {
             #expect(sharding.bucket(bucket).lowerBound == place)
             for rank in 0..<ranks {
                 let part = sharding.part(ofBucket: bucket, rank: rank)
-                #expect(part.lowerBound == place && (part.isEmpty || place.isMultiple(of: Sharding.pieceCount)))
+                #expect(part.lowerBound == place && (part.isEmpty || place.isMultiple(of: Sharding.pieceSize)))
                 place = part.upperBound
             }
         }
@@ -42,7 +42,7 @@ struct ShardedOptimizerTests {
             }
             _ = try ThreadCommunicator.run(ranks) { world in
                 let store = Self.store(count, seed: world.rank + 1)
-                let optimizer = ShardedOptimizer(store, .init(), world, bucketCount: 2 * Sharding.pieceCount)
+                let optimizer = ShardedOptimizer(store, .init(), world, bucketSize: 2 * Sharding.pieceSize)
                 optimizer.reduction.beginStep()
                 optimizer.reduction.begin(order: order)
                 optimizer.reduction.areFinal(from: store.parameters[1])
@@ -64,7 +64,7 @@ struct ShardedOptimizerTests {
             let store = Self.store(9000, seed: 4)
             let first = store.gradientValues
             let optimizer = ShardedOptimizer(
-                store, .init(), world, hasRounds: true, bucketCount: Sharding.pieceCount)
+                store, .init(), world, hasRounds: true, bucketSize: Sharding.pieceSize)
             for _ in 0..<2 {
                 optimizer.reduction.beginStep()
                 for _ in 0..<3 {
@@ -88,7 +88,7 @@ struct ShardedOptimizerTests {
         let together = try ThreadCommunicator.run(ranks) { world in
             let store = Self.store(40_000, seed: 9)
             let sharded = ShardedOptimizer(
-                store, .init(weightDecay: 0.1), world, bucketCount: 4 * Sharding.pieceCount)
+                store, .init(weightDecay: 0.1), world, bucketSize: 4 * Sharding.pieceSize)
             for _ in 0..<2 { sharded.update(learningRate: 1e-2, gradientFactor: 0.5) }
             return store.weightValues
         }

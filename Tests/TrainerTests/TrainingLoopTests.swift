@@ -126,7 +126,7 @@ struct TrainingLoopTests {
         var settings = settings
         settings.batchSize = 1
         settings.isDeterministic = true
-        settings.bucketCount = 2 * Sharding.pieceCount
+        settings.bucketSize = 2 * Sharding.pieceSize
         return settings
     }
 

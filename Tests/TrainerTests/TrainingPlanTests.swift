@@ -145,12 +145,19 @@ struct PlanCommandTests {
         #expect(abs(all - sum) < 1e-9 * sum)
     }
 
+    /// Ranks that don't divide, and more of them than the target has heads: options that don't fit, exit code 64.
+    @Test(arguments: [["measure", "--lengths", "8", "--tp-size", "3"], ["plan", "--tp-size", "9"]])
+    func ranksThatDoNotFitAreErrorsOfOptions(arguments: [String]) throws {
+        let run = try ProgramRun("Trainer", arguments + ["--target-model-path", target]).finish()
+        #expect(run.code == 64 && run.errors.contains("--tp-size"), "\(run.code): \(run.errors)")
+    }
+
     @Test(arguments: [
         (["--target-cache-size", "0"], "--target-cache-size must be at least 0.001"),
         (["--ranks", "3", "--tp-size", "2"], "--ranks 3 must be a multiple of --tp-size 2"),
         (["--supervised-share", "2"], "--supervised-share must be between 0 and 1"),
         (["--ckpt-dir", "nowhere"], "nowhere/config.json"),
-        (["--tp-size", "9"], "--tp-size 9: is more than the target's 4 attention heads"),
+        (["--tp-size", "9"], "--tp-size 9 is more than the target's 4 attention heads"),
     ])
     func whatCanNotBeIsRefused(arguments: [String], message: String) throws {
         let run = try ProgramRun("Trainer", ["plan", "--target-model-path", target] + arguments).finish()

@@ -50,7 +50,7 @@ enum CaptureCommand {
 
     /// Keeps the features of all samples of a store.
     ///
-    /// - Parameter progress: Hears how many more of the samples are done.
+    /// - Parameter progress: Called with how many more of the samples are done.
     /// - Throws: `Interrupted`, or `StoreError` if there is no room, on all ranks.
     private static func capture(
         _ samples: StoreSamples, _ features: TargetFeatures, _ cache: TargetCache, _ policy: BadSamplePolicy,

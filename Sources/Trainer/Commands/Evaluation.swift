@@ -2,7 +2,7 @@ import Shared
 
 /// The measuring of a draft: held-out statistics and speculative decoding of the samples' prompts.
 ///
-/// Data-parallel groups take turns at the samples; the ranks of a tensor-parallel group decode each one together.
+/// Samples are divided among data-parallel groups; the ranks of a tensor-parallel group decode each one together.
 final class Evaluation {
     private let options: EvaluateCommand.Options
     private let grid: ProcessGrid

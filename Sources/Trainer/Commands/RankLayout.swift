@@ -11,7 +11,7 @@ struct RankLayout: Equatable {
     /// Threads that leave every rank CPUs of its own.
     var threads: Int { max(1, cpus / max(1, sharers)) }
 
-    /// What to say of so many threads, if they take turns on the rank's CPUs.
+    /// What to say of that many threads, if they oversubscribe the rank's CPUs.
     func warning(threads: Int) -> String? {
         guard threads * sharers > cpus else { return nil }
         let own = "\(threads) thread\(threads == 1 ? "" : "s")"
@@ -32,7 +32,9 @@ struct RankLayout: Equatable {
 }
 
 extension RankLayout {
-    /// The layout of this rank among those of its machine, all of which come here.
+    /// The layout of this rank among those of its machine.
+    ///
+    /// Collective: call on all of these.
     init(among neighbours: any Communicator) {
         let own = Digest(of: Self.allowedCPUs).high >> 12
         var all = [Double](repeating: 0, count: neighbours.size)

@@ -22,7 +22,11 @@ struct TargetCacheOptions: Options {
         return type == .float32 ? "float32" : "\(type.shown) (--target-cache-dtype)"
     }
 
-    /// The cache that is asked for; every rank comes here.
+    /// The cache that is asked for.
+
+    ///
+
+    /// Collective: call on all ranks.
     func open(_ options: TargetOptions, _ auxiliaryLayers: [Int], _ grid: ProcessGrid) throws -> TargetCache? {
         guard let targetCache else { return nil }
         // One rank reads the weights for their digest, the others get it.

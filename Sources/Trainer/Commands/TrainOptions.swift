@@ -10,7 +10,7 @@ extension BadSamplePolicy: OptionValue {}
 struct DataOptions: Options {
     @Option("Datasets to train on, whose store Preprocess built.", value: "FILE...") var trainDataPath: [String]
     @Option("Datasets to evaluate on, whose store Preprocess built.", value: "FILE...") var evalDataPath: [String] = []
-    @Option("What a sample that can't be read does: stop the run, or be left out, said and counted.")
+    @Option("What a sample that can't be read does: stop the run, or be left out, logged and counted.")
     var onBadSample: BadSamplePolicy = .stop
     var store = StoreOptions()
 }

@@ -15,7 +15,7 @@ protocol Communicator: Sendable {
     func allReduceSum(_ values: UnsafeMutableBufferPointer<Double>)
     /// Replaces each rank's values by the largest of the ranks'.
     func allReduceMax(_ values: UnsafeMutableBufferPointer<Double>)
-    /// Puts every rank's values, which are equally many, one rank's behind the other's, into `all`.
+    /// Concatenates every rank's values, which are equally many, into `all`.
     func allGather(
         _ values: UnsafeBufferPointer<Float>, into all: UnsafeMutableBufferPointer<Float>
     )

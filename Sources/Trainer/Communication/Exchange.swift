@@ -1,10 +1,10 @@
 /// What this rank sends to each rank and receives from it, all at once.
 struct Exchange {
     let send: UnsafeMutablePointer<Float>
-    /// For each rank, its values' places behind `send`.
+    /// For each rank, the range of its values from `send` on.
     let sendBlocks: [Range<Int>]
     let receive: UnsafeMutablePointer<Float>
-    /// For each rank, the places behind `receive` of what comes from it.
+    /// For each rank, the range from `receive` on of what comes from it.
     let receiveBlocks: [Range<Int>]
 }
 

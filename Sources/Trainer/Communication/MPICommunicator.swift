@@ -8,8 +8,8 @@ struct MPICommunicator: Communicator, @unchecked Sendable {
     let rank: Int
     let size: Int
 
-    /// Numbers a call reduces at a time: one long buffer runs at less than half the speed of 4 MB pieces.
-    private static let pieceCount = 1 << 20
+    /// Elements that a call reduces at a time: one long buffer runs at less than half the speed of 4 MB pieces.
+    private static let pieceSize = 1 << 20
 
     /// Starts MPI for this process and gives all its ranks.
     ///
@@ -21,7 +21,11 @@ struct MPICommunicator: Communicator, @unchecked Sendable {
         return MPICommunicator(mpi_comm_world())
     }
 
-    /// Ends MPI in order: every rank must come here.
+    /// Ends MPI in order.
+
+    ///
+
+    /// Collective: call on all ranks.
     static func finish() { _ = Watchdog.watch("MPI_Finalize") { MPI_Finalize() } }
 
     /// Ends all ranks at once: what a rank does that can't go on, so that the others don't wait for it.
@@ -97,8 +101,8 @@ struct MPICommunicator: Communicator, @unchecked Sendable {
         _ values: UnsafeMutableBufferPointer<Number>, _ type: MPI_Datatype?, _ operation: MPI_Op?
     ) {
         guard size > 1, let start = values.baseAddress else { return }
-        for offset in stride(from: 0, to: values.count, by: Self.pieceCount) {
-            let count = Int32(min(Self.pieceCount, values.count - offset))
+        for offset in stride(from: 0, to: values.count, by: Self.pieceSize) {
+            let count = Int32(min(Self.pieceSize, values.count - offset))
             Self.call("MPI_Allreduce") {
                 MPI_Allreduce(mpi_in_place(), start + offset, count, type, operation, handle)
             }

@@ -4,7 +4,7 @@ import Shared
 enum BadSamplePolicy: String, CaseIterable, Sendable {
     /// The run stops, so that the store can be mended.
     case stop
-    /// It is left out, said and counted.
+    /// It is left out, logged and counted.
     case skip
 }
 
@@ -72,7 +72,11 @@ final class BatchReader {
     /// How long steps have waited for samples so far.
     var waited: Duration { ahead.waited }
 
-    /// A step's samples: every rank comes here, and all leave out the same.
+    /// A step's samples.
+
+    ///
+
+    /// Collective: call on all ranks, which leave out the same ones.
     func batch(_ step: Int) throws -> StepBatch {
         let batch = ahead.value(step)
         let bad = try badSamples(batch)

@@ -6,14 +6,14 @@ struct DecodingResult {
     struct Prompt: Equatable {
         let sample: Int
         var promptTokens = 0
-        /// Tokens said, the first of which the prompt alone gave.
+        /// Tokens of the output, the first of which follows from the prompt alone.
         var tokens = 0
         var verifications = 0
         var accepted = 0
         /// With the draft, and without it; the prompt left out.
         var seconds = 0.0
         var plainSeconds = 0.0
-        /// Whether plain decoding said something else.
+        /// Whether plain decoding gave other tokens.
         var differs = false
 
         var isDecoded: Bool { tokens > 0 }
@@ -49,7 +49,7 @@ struct DecodingResult {
 
     var decoded: [Prompt] { prompts.filter(\.isDecoded) }
 
-    /// Samples for which plain decoding said something else.
+    /// Samples for which plain decoding gave other tokens.
     var differing: [Int] { prompts.filter(\.differs).map(\.sample) }
 
     var acceptanceLength: Double { 1 + statistics.acceptedPerVerification }

@@ -12,9 +12,9 @@ struct DraftingCosts: Equatable {
         self.verifications = verifications
     }
 
-    /// Measures them behind a prompt, each the least of some runs: others on the machine only add.
+    /// Measures them after a prompt, each the least of some runs: other work on the machine only adds.
     ///
-    /// The ranks of a tensor-parallel group come here together.
+    /// Collective: call on all ranks of a tensor-parallel group.
     /// - Parameters:
     ///   - prompt: At least one token.
     ///   - longest: The most tokens to draft.
@@ -58,7 +58,7 @@ struct DraftingCosts: Equatable {
     }
 
     /// An estimate for each draft length that was measured.
-    /// - Parameter acceptedAt: Share of verifications that accepted the tokens of each place and of all before it.
+    /// - Parameter acceptedAt: Share of verifications that accepted the tokens at each position and at all before it.
     func estimates(acceptedAt: [Double]) -> [Estimate] {
         zip(verifications, acceptedAt.indices).map { seconds, place in
             Estimate(

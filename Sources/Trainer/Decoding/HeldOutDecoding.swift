@@ -2,7 +2,7 @@ import Shared
 
 /// Speculative decoding of held-out samples' prompts: what a draft is for, measured.
 ///
-/// Data-parallel groups take turns at the prompts; the ranks of a tensor-parallel group decode each one together.
+/// Prompts are divided among data-parallel groups; the ranks of a tensor-parallel group decode each one together.
 final class HeldOutDecoding {
     /// How much is decoded.
     struct Limits {
@@ -47,11 +47,15 @@ final class HeldOutDecoding {
         }
     }
 
-    /// Decodes all prompts; every rank comes here, and gets what all of them measured.
+    /// Decodes all prompts.
+
+    ///
+
+    /// Collective: call on all ranks, which get what all of them measured.
     ///
     /// - Parameters:
     ///   - comparesPlain: Whether each prompt is decoded without the draft too.
-    ///   - progress: Hears how many of the prompts are done, and what this rank measured so far.
+    ///   - progress: Called with how many of the prompts are done and what this rank measured so far.
     /// - Throws: `Interrupted` on all ranks, if any of them was asked to stop.
     func run(
         comparesPlain: Bool, progress: (Int, SpeculativeDecoding.Statistics) -> Void = { _, _ in }
@@ -69,9 +73,9 @@ final class HeldOutDecoding {
         return own.reduced(over: grid)
     }
 
-    /// What drafting costs on this machine, behind the first prompt; nil if no sample has one.
+    /// What drafting costs on this machine, after the first prompt; nil if no sample has one.
     ///
-    /// Every rank comes here: those of a tensor-parallel group measure together, the groups beside each other.
+    /// Collective: call on all ranks. Those of a tensor-parallel group measure together, the groups beside each other.
     func costs() throws -> DraftingCosts? {
         for number in numbers {
             let sample = try samples.sample(at: number)
@@ -82,7 +86,7 @@ final class HeldOutDecoding {
         return nil
     }
 
-    /// Decodes one sample's prompt; what it has to say is empty if there is none, or no place behind it.
+    /// Decodes one sample's prompt; the result is empty if there is none, or no room after it.
     private func decode(
         _ number: Int, _ draft: any Drafting, _ comparesPlain: Bool,
         _ statistics: inout SpeculativeDecoding.Statistics

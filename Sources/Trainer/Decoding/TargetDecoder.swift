@@ -20,7 +20,7 @@ final class TargetDecoder {
             rows: capacity, columns: auxiliaryLayers.count * target.configuration.hiddenSize)
     }
 
-    /// What the target makes of some tokens behind those it has seen.
+    /// What the target computes for tokens that follow those it has seen.
     struct Output {
         /// The likeliest token after each.
         let next: [Int32]

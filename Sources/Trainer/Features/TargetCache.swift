@@ -68,7 +68,7 @@ final class TargetCache: Sendable {
     /// - Parameters:
     ///   - auxiliary: The outputs of the layers that the draft sees, [tokens, 3 hidden].
     ///   - last: The last hidden state, after the norm: [tokens, hidden].
-    /// - Returns: Whether they are there; a damaged record is said, and counts as absent.
+    /// - Returns: Whether they are there; a damaged record is logged, and counts as absent.
     func read(_ sample: Sample, auxiliary: Matrix, last: Matrix) -> Bool {
         guard state.withLock(\.isReadable) else { return false }
         do {
@@ -127,7 +127,11 @@ final class TargetCache: Sendable {
         }
     }
 
-    /// What the cache was good for, over all ranks, in a line; every rank comes here.
+    /// What the cache was good for, over all ranks, in a line.
+
+    ///
+
+    /// Collective: call on all ranks.
     func summary(_ world: any Communicator) -> String {
         let counts = counts
         let sums = world.sum(

@@ -36,7 +36,7 @@ struct TargetFeatures {
         } else {
             workspace.scope { compute(group.samples.indices, places, embedding, in: workspace) }
         }
-        // The extended embedding has a row more behind each sequence.
+        // The extended embedding has one more row after each sequence.
         let firstExtended = group.ownRows.lowerBound + group.own.lowerBound
         let own = embedding[rows: firstExtended..<firstExtended + group.ownRows.count + group.own.count]
         return (DraftFeatures(auxiliary: places.auxiliary, embedding: own), places.hidden)
@@ -84,7 +84,7 @@ struct TargetFeatures {
 }
 
 extension TargetFeatures {
-    /// The sequences of a tensor-parallel group, one rank's behind the other's.
+    /// The sequences of a tensor-parallel group, concatenated by rank.
     private struct Group {
         let samples: [Sample]
         let batch: Batch

@@ -1,4 +1,4 @@
-/// The way back through attention.
+/// The backward pass of attention.
 extension Attention {
     /// Writes the gradient of q, and adds to the gradients of all keys and values.
     ///

@@ -11,18 +11,18 @@
 ///     ds = p (do·v − D)      dv += p do
 ///     dq = scale Σ ds key    dkey += scale ds q
 ///
-/// Scores are made a tile at a time, which stays in the cache: some rows of queries by some keys. On the way back they
-/// are computed anew and the probabilities come from the stored log-sum-exp, so memory is linear in the rows. Keys and
-/// values of one step are read by every later one, so their gradients add up and are complete when the walk back reaches
-/// the step that made them.
+/// Scores are made a tile at a time, which stays in the cache: some rows of queries by some keys. In the backward pass
+/// they are computed anew and the probabilities come from the stored log-sum-exp, so memory is linear in the rows. Keys
+/// and values of one step are read by every later one, so their gradients add up and are complete when the backward
+/// pass reaches the step that made them.
 struct Attention {
     let numHeads: Int
     let headDim: Int
     /// The key/value head that each query head reads, counted within this rank's.
     let keyValueHead: [Int]
     let scale: Float
-    /// What the operands of products with step 0's keys and values are rounded to; sums are float32, and so is all of the
-    /// rows' own keys and values.
+    /// What the operands of products with step 0's keys and values are rounded to; sums are float32, and so is all of
+    /// the rows' own keys and values.
     var precision = MatrixPrecision.float32
 
     /// A sequence's place in a batch: its rows among the queries and among the keys.

@@ -6,7 +6,7 @@ struct AttentionTile {
     /// Keys that are worked on at a time.
     static let keys = 512
 
-    /// Scores and what becomes of them, [rows, keys]; and their gradient, on the way back.
+    /// Scores and what becomes of them, [rows, keys]; and their gradient, in the backward pass.
     let p: Matrix
     let dP: Matrix
     /// Probabilities and the gradient of scores as operands.
@@ -35,10 +35,76 @@ struct AttentionTile {
         }
     }
 
-    /// Floats of all threads' tiles on the way back.
+    /// Floats of all threads' tiles in the backward pass.
     static func floats(rows: Int, keys: Int, ownCount: Int, _ compute: Compute) -> Int {
         let (rows, width) = (min(rows, Self.rows), (min(keys, Self.keys) + 15) & ~15)
         let rounded = 2 * Operand.floats(rows: rows, columns: width, compute.precision)
         return compute.threads * (rows * (2 * width + (ownCount + 15) & ~15 + 2) + rounded)
+    }
+}
+
+/// Keys and values of attention, in float32 as they are or rounded to bfloat16 once for all blocks that read them.
+struct AttentionOperands {
+    let keys: Operand
+    let values: Operand
+
+    init(_ keyValue: Attention.KeyValue, _ precision: MatrixPrecision, in workspace: Workspace) {
+        keys = Operand(keyValue.keys, precision, in: workspace)
+        values = Operand(keyValue.values, precision, in: workspace)
+    }
+
+    /// Of some rows and one head.
+    subscript(rows: Range<Int>, columns: Range<Int>) -> (keys: Operand, values: Operand) {
+        (keys[rows: rows][columns: columns], values[rows: rows][columns: columns])
+    }
+}
+
+/// A thread's memory for a block of the target's attention.
+struct AttentionScratch {
+    /// Scaled queries and what they give, [rows, headDim].
+    let queries: Matrix
+    let output: Matrix
+    /// [rows, keys of a block].
+    let scores: Matrix
+    /// Queries and exponentials of scores as operands.
+    let rounded: (queries: Operand, scores: Operand)
+    let softmax: StreamingSoftmax
+
+    init(rows: Int, headDim: Int, keys: Int, _ precision: MatrixPrecision, in workspace: Workspace) {
+        softmax = StreamingSoftmax(rows: rows, in: workspace)
+        queries = workspace.matrix(rows: rows, columns: headDim)
+        output = workspace.matrix(rows: rows, columns: headDim)
+        scores = workspace.matrix(rows: rows, columns: keys)
+        rounded = (
+            Operand(of: queries, precision, in: workspace), Operand(of: scores, precision, in: workspace)
+        )
+    }
+
+    private init(_ other: AttentionScratch, rows: Range<Int>) {
+        (queries, output, scores) = (other.queries[rows: rows], other.output[rows: rows], other.scores[rows: rows])
+        rounded = (other.rounded.queries[rows: rows], other.rounded.scores[rows: rows])
+        softmax = other.softmax
+    }
+
+    /// The first rows.
+    subscript(rows count: Int) -> AttentionScratch { AttentionScratch(self, rows: 0..<count) }
+}
+
+/// The keys of the past that a row may see.
+enum AttentionSpan: Hashable, Sendable {
+    /// All of them.
+    case full
+    /// The newest ones, the row's own among them (Mistral).
+    case sliding(Int)
+    /// Those of the row's own chunk; chunks follow each other from the sequence's beginning (Llama 4).
+    case chunked(Int)
+
+    /// The first key that a row sees, if it would see `visible` of them in full.
+    @inline(__always) func first(of visible: Int) -> Int {
+        switch self {
+        case .full: 0
+        case .sliding(let size): max(0, visible - size)
+        case .chunked(let size): (visible - 1) / size * size
+        }
     }
 }

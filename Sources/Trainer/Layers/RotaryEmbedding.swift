@@ -23,7 +23,7 @@ struct RotaryEmbedding {
     /// - Parameters:
     ///   - frequencies: ω of each pair that is turned.
     ///   - positions: How many positions to prepare: one more than the largest that will be asked for.
-    ///   - headDim: The size of a head, of which numbers behind the pairs stay; two for each pair if nil.
+    ///   - headDim: The size of a head, of which elements after the pairs stay; two for each pair if nil.
     ///   - magnitude: What the result is multiplied by.
     init(frequencies: [Double], positions: Int, headDim: Int? = nil, magnitude: Double = 1) {
         half = frequencies.count

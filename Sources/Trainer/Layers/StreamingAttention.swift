@@ -78,10 +78,10 @@ struct StreamingAttention {
         }
     }
 
-    /// Rows of a block of so many heads.
+    /// Rows of a block of that many heads.
     private static func blockRows(_ heads: Int) -> Int { max(16, queryBlock / heads) }
 
-    /// Floats that `forward` takes of its workspace, for a sequence of so many tokens among `rows`.
+    /// Floats that `forward` takes of its workspace, for a sequence of that many tokens among `rows`.
     func scratchCount(longest: Int, rows: Int, keyValueWidth: Int, threads: Int) -> Int {
         let block = groups.map { min(longest, Self.blockRows($0.count)) * $0.count }.max() ?? 0
         let floats = threads * block * (Self.keyBlock + 2 * headDim + 2)

@@ -6,7 +6,7 @@ struct MetricsFile: MetricsWriter {
     static let name = "metrics.jsonl"
     private let path: String
 
-    /// Opens the file of a run that goes on behind `step`: lines of later steps, of a run that was lost, are removed.
+    /// Opens the file of a run that continues after `step`: lines of later steps, of a run that was lost, are removed.
     init(directory: String, after step: Int) throws {
         path = "\(directory)/\(Self.name)"
         try makeDirectory(directory)

@@ -13,7 +13,7 @@ struct MetricsRecord {
         case train
         /// The held-out samples, with the draft of this step.
         case heldOut = "held_out"
-        /// How the run was started, or resumed, behind this step.
+        /// How the run was started, or resumed, after this step.
         case run
     }
 

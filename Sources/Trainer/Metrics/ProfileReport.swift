@@ -17,7 +17,11 @@ struct ProfileReport {
     /// Seconds that passed, the mean over the ranks.
     let elapsed: Double
 
-    /// Puts together what all ranks have measured; all of them come here.
+    /// Puts together what all ranks have measured.
+
+    ///
+
+    /// Collective: call on all ranks.
     init(_ times: PhaseTimes, over world: any Communicator) {
         let phases = Profile.Phase.allCases
         let own = phases.map { times[$0].seconds } + [times.other, times.elapsed]

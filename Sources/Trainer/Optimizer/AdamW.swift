@@ -15,11 +15,11 @@ final class AdamW {
     }
 
     let settings: Settings
-    /// The places in a store of the weights that are updated.
+    /// The ranges in a store of the weights that are updated.
     private let ranges: [Range<Int>]
     /// Where each range's moments stand in `m` and `v`.
     let places: [Range<Int>]
-    /// First and second moments of these weights, one range's behind the other's.
+    /// First and second moments of these weights, concatenated by range.
     let m: UnsafeMutableBufferPointer<Float>
     let v: UnsafeMutableBufferPointer<Float>
     /// Updates so far.

@@ -7,12 +7,12 @@ enum GradientClipping {
     /// The cut into pieces is fixed, so that sums depend neither on the number of threads nor on that of ranks.
     static func squares(_ parameters: ParameterStore, _ range: Range<Int>) -> [Double] {
         guard let start = parameters.gradients.baseAddress else { return [] }
-        let pieces = (range.count + Sharding.pieceCount - 1) / Sharding.pieceCount
+        let pieces = (range.count + Sharding.pieceSize - 1) / Sharding.pieceSize
         return [Double](unsafeUninitializedCapacity: pieces) { sums, count in
             nonisolated(unsafe) let (sums, start) = (sums, start)
             parameters.compute.forEach(pieces) { piece, _ in
-                let first = range.lowerBound + piece * Sharding.pieceCount
-                sums[piece] = squares(start + first, min(Sharding.pieceCount, range.upperBound - first))
+                let first = range.lowerBound + piece * Sharding.pieceSize
+                sums[piece] = squares(start + first, min(Sharding.pieceSize, range.upperBound - first))
             }
             count = pieces
         }

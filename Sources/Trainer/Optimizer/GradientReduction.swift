@@ -3,9 +3,9 @@ import Glibc
 /// Sums gradients over ranks: each rank gets the sum of its own parts of the buckets.
 ///
 /// A bucket sets out as soon as a backward pass is done with it, while the pass goes on with others: the last bucket
-/// first, as the head, whose weights stand last, is walked back first. A rank sends each other one its part, and adds
-/// what it gets in the order of ranks that it is told. So sums are the same whenever a bucket is on its way, and a
-/// rank sends and receives less than one buffer in all, as with any reduce-scatter.
+/// first, as the head, whose weights come last, is first in the backward pass. A rank sends each other one its part,
+/// and adds what it gets in the order of ranks that it is told. So sums are the same whenever a bucket is on its way,
+/// and a rank sends and receives less than one buffer in all, as with any reduce-scatter.
 final class GradientReduction: GradientObserver {
     private let sharding: Sharding
     /// Of this reduction alone, as buckets set out between other calls.
@@ -20,17 +20,17 @@ final class GradientReduction: GradientObserver {
     private var next = -1
     private var pending: [Pending] = []
     private var free: [UnsafeMutablePointer<Float>] = []
-    /// The sums over several rounds of this rank's parts, behind each other, if there are several.
+    /// The sums over several rounds of this rank's parts, concatenated, if there are several.
     private let sums: UnsafeMutablePointer<Float>?
     private var isFirstRound = true
     private let offsets: [Int]
-    /// Numbers that the other ranks send for a bucket, at most.
+    /// Elements that the other ranks send for a bucket, at most.
     private let receivedCount: Int
 
     private struct Pending {
         let bucket: Int
         let exchange: any PendingExchange
-        /// What other ranks sent, one behind the other.
+        /// What other ranks sent, concatenated.
         let received: UnsafeMutablePointer<Float>
     }
 
@@ -39,7 +39,7 @@ final class GradientReduction: GradientObserver {
 
     /// What buckets under way take at most, in bytes: room for what the other ranks send.
     static func pendingBytes(_ count: Int, ranks: Int) -> Int {
-        mostPending * 4 * min(count, Sharding.bucketCount) / ranks * (ranks - 1)
+        mostPending * 4 * min(count, Sharding.bucketSize) / ranks * (ranks - 1)
     }
 
     /// - Parameter hasRounds: Whether a step adds up gradients of several rounds.

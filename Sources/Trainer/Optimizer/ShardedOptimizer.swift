@@ -17,10 +17,10 @@ final class ShardedOptimizer {
     /// - Parameter hasRounds: Whether a step adds up gradients of several rounds; see `GradientReduction`.
     init(
         _ parameters: ParameterStore, _ settings: AdamW.Settings, _ world: any Communicator, hasRounds: Bool = false,
-        bucketCount: Int = Sharding.bucketCount
+        bucketSize: Int = Sharding.bucketSize
     ) {
         self.parameters = parameters
-        sharding = Sharding(count: parameters.gradients.count, ranks: world.size, bucketCount: bucketCount)
+        sharding = Sharding(count: parameters.gradients.count, ranks: world.size, bucketSize: bucketSize)
         communicator = world.split(color: 0)
         reduction = GradientReduction(parameters, sharding, world, hasRounds: hasRounds)
         adam = AdamW(sharding.parts(of: world.rank), settings)
@@ -41,7 +41,7 @@ final class ShardedOptimizer {
     func gradientNorm() -> Double {
         var sums = [Double](repeating: 0, count: sharding.pieces)
         for part in sharding.parts(of: communicator.rank) {
-            let first = part.lowerBound / Sharding.pieceCount
+            let first = part.lowerBound / Sharding.pieceSize
             for (i, sum) in GradientClipping.squares(parameters, part).enumerated() { sums[first + i] = sum }
         }
         return communicator.sum(sums).reduce(0, +).squareRoot()
@@ -77,14 +77,14 @@ final class ShardedOptimizer {
 
     /// Gathers a moment on rank 0, a bucket at a time, in the order of the flat buffer.
     ///
-    /// Every rank comes here.
+    /// Collective: call on all ranks.
     ///
     /// - Parameter body: Called on rank 0 with each bucket's place and numbers. If it throws, the other ranks are
     ///   heard to the end, and then it is thrown on.
     func gather(
         _ moment: Moment, _ body: (Range<Int>, UnsafePointer<Float>) throws -> Void
     ) throws {
-        let whole = UnsafeMutablePointer<Float>.allocate(capacity: sharding.bucketCount)
+        let whole = UnsafeMutablePointer<Float>.allocate(capacity: sharding.bucketSize)
         defer { whole.deallocate() }
         var failure: (any Error)?
         for (bucket, own) in adam.places.enumerated() {

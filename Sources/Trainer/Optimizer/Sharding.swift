@@ -4,37 +4,37 @@
 /// A bucket is what is sent in one go: 4 MB, measured at more than twice the speed of one long buffer. Parts are whole
 /// pieces, and what is summed piece by piece doesn't depend on how many ranks share the pieces.
 struct Sharding: Equatable, Sendable {
-    /// Numbers of a piece.
-    static let pieceCount = 4096
-    /// Numbers of a bucket, where nothing else is asked for.
-    static let bucketCount = 1 << 20
+    /// Elements of a piece.
+    static let pieceSize = 4096
+    /// Elements of a bucket by default.
+    static let bucketSize = 1 << 20
 
-    /// Numbers of the whole buffer.
+    /// Elements of the whole buffer.
     let count: Int
     let ranks: Int
-    /// Numbers of a bucket, a multiple of a piece's.
-    let bucketCount: Int
+    /// Elements of a bucket, a multiple of a piece's.
+    let bucketSize: Int
 
-    init(count: Int, ranks: Int, bucketCount: Int = Self.bucketCount) {
-        precondition(bucketCount.isMultiple(of: Self.pieceCount))
+    init(count: Int, ranks: Int, bucketSize: Int = Self.bucketSize) {
+        precondition(bucketSize.isMultiple(of: Self.pieceSize))
         self.count = count
         self.ranks = ranks
-        self.bucketCount = bucketCount
+        self.bucketSize = bucketSize
     }
 
-    var buckets: Int { (count + bucketCount - 1) / bucketCount }
-    var pieces: Int { (count + Self.pieceCount - 1) / Self.pieceCount }
+    var buckets: Int { (count + bucketSize - 1) / bucketSize }
+    var pieces: Int { (count + Self.pieceSize - 1) / Self.pieceSize }
 
-    /// The places of a bucket in the buffer.
+    /// The range of a bucket in the buffer.
     func bucket(_ index: Int) -> Range<Int> {
-        index * bucketCount..<min(count, (index + 1) * bucketCount)
+        index * bucketSize..<min(count, (index + 1) * bucketSize)
     }
 
-    /// The places of a rank's part of a bucket in the buffer; empty where there are fewer pieces than ranks.
+    /// The range of a rank's part of a bucket in the buffer; empty where there are fewer pieces than ranks.
     func part(ofBucket index: Int, rank: Int) -> Range<Int> {
         let bucket = bucket(index)
-        let pieces = shard((bucket.count + Self.pieceCount - 1) / Self.pieceCount, rank: rank, of: ranks)
-        let place = { (piece: Int) in min(bucket.upperBound, bucket.lowerBound + piece * Self.pieceCount) }
+        let pieces = shard((bucket.count + Self.pieceSize - 1) / Self.pieceSize, rank: rank, of: ranks)
+        let place = { (piece: Int) in min(bucket.upperBound, bucket.lowerBound + piece * Self.pieceSize) }
         return place(pieces.lowerBound)..<place(pieces.upperBound)
     }
 

@@ -83,7 +83,7 @@ struct ActivationPlan {
         }
     }
 
-    /// What the steps keep for the way back.
+    /// What the steps keep for the backward pass.
     private var record: Int {
         let (q, kv) = (shape.queryWidth, shape.keyValueWidth)
         let each = 2 * q + shape.numAttentionHeads + 2 * h
@@ -91,7 +91,7 @@ struct ActivationPlan {
         let layers = (0..<shape.numHiddenLayers).map { layer in
             // Every layer but the last computes all rows in step 0.
             let computed = layer == shape.numHiddenLayers - 1 ? active : sizes.rows
-            // A step's input is made anew on the way back: one at a time.
+            // A step's input is recomputed in the backward pass: one at a time.
             let first = sizes.rows * 2 * kv + computed * each
             let gateUp = kept > 0 ? computed + (kept - 1) * active : 0
             return first + (tttLength - 1) * active * (2 * kv + each) + gateUp * 2 * shape.intermediateSize

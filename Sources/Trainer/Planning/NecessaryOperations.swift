@@ -1,8 +1,8 @@
 /// The FLOP that the mathematics of a training step needs: products of `NeededRows` alone, each counted once.
 ///
-/// Two for each weight and row on the way forward, two for the weight's gradient and two for the input's, where there
-/// are any. Attention takes four for each number of a query and key that it sees on the way forward, and eight on the
-/// way back; what a row doesn't see isn't counted. Nor is what is computed again, nor anything but products: norms,
+/// Two for each weight and row in the forward pass, two for the weight's gradient and two for the input's, where there
+/// are any. Attention takes four for each element of a query and key that it sees in the forward pass, and eight in the
+/// backward pass; what a row doesn't see isn't counted. Nor is what is recomputed, nor anything but products: norms,
 /// softmax, the optimizer.
 struct NecessaryOperations {
     let target: DecoderTargetModel

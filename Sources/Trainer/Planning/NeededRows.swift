@@ -2,7 +2,8 @@
 /// out.
 ///
 /// Row t of step k counts if step k or a later one has a label in it, as h_k leads to h_{k+1} of the same row. Step 0's
-/// keys and values count up to the last such row, as later rows see them, and so do the target's features behind them.
+/// keys and values count up to the last such row, as later rows see them, and so do the target's features that they are
+/// of.
 struct NeededRows {
     /// Rows of the target's features, and of step 0's keys and values.
     let features: Int

@@ -110,7 +110,7 @@ struct StepSampler {
         }
     }
 
-    /// One sequence of so many tokens that its arithmetic is within the budget.
+    /// One sequence, of as many tokens as the budget of arithmetic allows.
     private func sizes(whole: Double, budget: Double, tttLength: Int = 1) -> StepSizes {
         let longest = job.sizes.samples.map(\.inputIDs.count).max() ?? 1
         let rows = Int(budget / whole * Double(job.sizes.rows))
@@ -139,11 +139,11 @@ struct StepSampler {
 
     /// Layers that take the same time.
     private struct Kind: Hashable {
-        let span: String
+        let span: AttentionSpan
         let experts: Int
 
         init(_ layer: DecoderLayer) {
-            span = "\(layer.attention.attention.span)"
+            span = layer.attention.attention.span
             switch layer.feedForward {
             case .dense: experts = 0
             case .experts(let mixture): experts = mixture.router.weight.rows

@@ -51,7 +51,7 @@ struct RunLog {
         Dictionary(value.scalars(), uniquingKeysWith: { first, _ in first })
     }
 
-    /// Names and values, those of an object within behind the others.
+    /// Names and values, those of an inner object after the others.
     private static func texts(_ value: JSONText) -> [(name: String, value: String)] {
         guard case .object(let members) = value else { return [] }
         return members.flatMap { name, value in

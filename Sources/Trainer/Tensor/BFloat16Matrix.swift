@@ -40,7 +40,7 @@ struct BFloat16Matrix: @unchecked Sendable {
 }
 
 extension Matrix {
-    /// Rounds one row in place: its numbers move together into the first half of its memory.
+    /// Rounds one row in place: its elements move together into the first half of its memory.
     ///
     /// For what is an operand of products and nothing else afterwards, like the gradient of logits.
     func roundInPlace(_ row: Int) { BFloat16.roundInPlace(UnsafeMutableRawPointer(self.row(row)), count: columns) }

@@ -20,7 +20,7 @@ enum Operand {
         if case .bfloat16(let rounded) = self { rounded.round(matrix) }
     }
 
-    /// Floats of the workspace that the operand of so many rows takes, beside the matrix.
+    /// Floats of the workspace that the operand of that many rows takes, beside the matrix.
     static func floats(rows: Int, columns: Int, _ precision: MatrixPrecision) -> Int {
         precision == .float32 ? 0 : rows * BFloat16Matrix.stride(columns: columns) / 2
     }

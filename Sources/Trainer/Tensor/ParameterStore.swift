@@ -49,7 +49,7 @@ struct Parameter {
 /// All weights in one flat buffer and the gradients of those that are trained in another, with named views into both.
 ///
 /// So the optimizer is one loop, the gradients' all-reduce one call over one buffer, and zeroing one fill. Weights that
-/// aren't trained stand behind those that are, so that a weight and its gradient have the same place.
+/// aren't trained come after those that are, so that a weight and its gradient have the same offset.
 final class ParameterStore {
     private(set) var parameters: [Parameter] = []
     /// [count]: every weight, each parameter from a multiple of 16 on; what lies between is zero.
@@ -94,7 +94,7 @@ final class ParameterStore {
     init(_ declarations: [Declaration], _ compute: Compute) {
         self.compute = compute
         let trained = declarations.prefix { !$0.isFrozen }
-        precondition(declarations[trained.count...].allSatisfy(\.isFrozen), "a trained parameter behind a frozen one")
+        precondition(declarations[trained.count...].allSatisfy(\.isFrozen), "a trained parameter after a frozen one")
         let count = declarations.reduce(0) { $0 + $1.capacity }
         weights = memory.weights.elements(count)
         gradients = memory.gradients.elements(trained.reduce(0) { $0 + $1.capacity })

@@ -12,7 +12,8 @@ final class ThreadTeam: @unchecked Sendable {
     private let isBusy = Atomic<Bool>(false)
     private let working = Atomic<Int>(0)
     private let isDone = Gate()
-    /// Theirs who set `isBusy`; what a member holds is its own between its gate and `working`.
+    /// Used only by the thread that has set `isBusy`; a member's fields belong to the member while it is counted in
+    /// `working`.
     private var members: [Member] = []
 
     private final class Member: @unchecked Sendable {
@@ -21,13 +22,13 @@ final class ThreadTeam: @unchecked Sendable {
         var patience = ThreadTeam.patience
     }
 
-    /// Runs `body` once on each of so many threads, the calling one among them, and returns when all are done.
+    /// Runs `body` once on each of that many threads, the calling one among them, and returns when all are done.
     ///
     /// `body` gets the thread's number; the calling one's is 0. If the team is at work already, the calling thread runs
     /// it alone: `body` must do all there is to do on any number of threads.
     ///
-    /// - Parameter staysAwake: Whether all threads have CPUs of their own; where they take turns, those that wait must
-    ///   not keep the others from working.
+    /// - Parameter staysAwake: Whether all threads have CPUs of their own; where they are oversubscribed, those that
+    ///   wait must not keep the others from working.
     func run(_ threads: Int, staysAwake: Bool = true, _ body: (_ thread: Int) -> Void) {
         guard threads > 1, isBusy.compareExchange(expected: false, desired: true, ordering: .acquiring).exchanged else {
             return body(0)

@@ -25,7 +25,7 @@ struct Checkpoints {
 
     /// Writes a checkpoint and points `latest` to it, and `best` if it is.
     ///
-    /// Every rank comes here, and the first writes.
+    /// Collective: call on all ranks, of which the first writes.
     func save(_ contents: Contents, name: String, isBest: Bool, world: any Communicator) throws {
         let aside = "\(directory)/.\(name).partial"
         do {

@@ -1,6 +1,6 @@
 import Shared
 
-/// What went wrong in a run and was lived with: counted, said, and kept in its checkpoints.
+/// What went wrong in a run that went on: counted, logged, and kept in its checkpoints.
 struct Faults: Equatable {
     /// Steps whose loss or gradient wasn't finite, and which left the weights as they were.
     var skippedSteps = 0

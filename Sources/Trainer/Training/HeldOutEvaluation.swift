@@ -55,14 +55,18 @@ final class HeldOutEvaluation {
         }
     }
 
-    /// Measures the draft as it is; every rank comes here and gets the same.
+    /// Measures the draft as it is.
+
+    ///
+
+    /// Collective: call on all ranks, which get the same.
     ///
     /// - Throws: `Interrupted` on all ranks, if any of them was asked to stop.
     func run() throws -> Report {
         let clock = ContinuousClock.now
         let statistics = try loop.evaluate(samples)
         let middle = ContinuousClock.now
-        // Nothing was verified where no sample has a prompt that leaves place behind it.
+        // Nothing was verified where no sample has a prompt that leaves room after it.
         let result = try decoding?.run(comparesPlain: false)
         let decoded = (result?.statistics.verifications ?? 0) > 0 ? result : nil
         return Report(

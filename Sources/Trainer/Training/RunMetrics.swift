@@ -30,7 +30,7 @@ final class RunMetrics {
         interval = MetricsInterval(tttLength: settings.tttLength, start: Profile.times)
     }
 
-    /// Opens the files of a run that goes on behind `step`, on the first rank, and notes how it was started.
+    /// Opens the files of a run that continues after `step`, on the first rank, and notes how it was started.
     func start(after step: Int, _ description: [(String, JSONText)]) throws {
         if grid.world.rank == 0 {
             writers.append(try MetricsFile(directory: settings.directory, after: step))
@@ -53,7 +53,7 @@ final class RunMetrics {
 
     /// Writes a record of the steps since the last one, if there are any.
     ///
-    /// Every rank comes here.
+    /// Collective: call on all ranks.
     func write(_ report: TrainingLoop.StepReport) throws {
         guard interval.steps > 0 else { return }
         let memory = grid.world.max([Double(Machine.peakResidentBytes)])[0]
@@ -72,7 +72,7 @@ final class RunMetrics {
         interval = MetricsInterval(tttLength: settings.tttLength, start: Profile.times)
     }
 
-    /// Adds a record; one that can't be written, because the disk is full say, is left out and said.
+    /// Adds a record; one that can't be written, because the disk is full say, is left out and logged.
     func append(_ kind: MetricsRecord.Kind, step: Int, _ values: [(String, JSONText)]) throws {
         for writer in writers {
             do {

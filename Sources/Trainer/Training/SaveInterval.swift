@@ -1,6 +1,6 @@
 import Shared
 
-/// How often a checkpoint is written: every so many steps, or so much time.
+/// How often a checkpoint is written: by a number of steps, or by time.
 enum SaveInterval: Equatable, Sendable {
     case steps(Int)
     case time(Duration)

@@ -155,7 +155,11 @@ final class TrainingRun {
                 + "\(shortNumber(Double(4 * loop.workspaceHighWater)))B")
     }
 
-    /// Says what the run's parts were good for; every rank comes here.
+    /// Logs what the cache was good for and where the time went.
+
+    ///
+
+    /// Collective: call on all ranks.
     private func logEnd() {
         if let cache = loop.model.cache { Log.line(cache.summary(loop.grid.world)) }
         if settings.logsProfile { loop.grid.logProfile() }
@@ -163,7 +167,7 @@ final class TrainingRun {
 
     /// Writes a checkpoint of the step at hand, unless it is there already.
     ///
-    /// One that can't be written, because the disk is full say, is said and tried again when the next one is due.
+    /// One that can't be written, because the disk is full say, is logged and tried again when the next one is due.
     ///
     /// - Parameter isLast: Whether the run ends here, and fails if it can't be saved.
     /// - Returns: Whether it was written, the same on every rank.

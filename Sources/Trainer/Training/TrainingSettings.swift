@@ -26,6 +26,6 @@ struct TrainingSettings: Equatable {
     var isDeterministic = false
     var badSamples = BadSamplePolicy.stop
     /// Gradients that ranks exchange in one go.
-    var bucketCount = Sharding.bucketCount
+    var bucketSize = Sharding.bucketSize
     var adam = AdamW.Settings()
 }

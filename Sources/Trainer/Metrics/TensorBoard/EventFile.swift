@@ -3,7 +3,7 @@ import Shared
 
 /// TensorBoard's event files: a record an event, as its `SummaryWriter` makes them.
 ///
-/// A run that goes on writes a file of its own, which begins by telling TensorBoard to forget the steps behind the one
+/// A run that is resumed writes a file of its own, which begins by telling TensorBoard to forget the steps after the one
 /// that it goes on from: a run that was lost may have written some.
 final class EventFile: MetricsWriter {
     /// The folder beside `metrics.jsonl`.
@@ -13,7 +13,7 @@ final class EventFile: MetricsWriter {
     /// Tags of which the file says what they mean.
     private var explained: Set<String> = []
 
-    /// Begins a file for the steps behind `step`.
+    /// Begins a file for the steps after `step`.
     init(directory: String, after step: Int) throws {
         try makeDirectory(directory)
         // TensorBoard reads a directory's files in the order of their names.
@@ -63,7 +63,7 @@ private struct Event {
     static let (wallTime, step, fileVersion, summary, sessionLog) = (
         UInt64(1), UInt64(2), UInt64(3), UInt64(5), UInt64(7)
     )
-    /// `SessionLog.START`, behind which no step of earlier files counts.
+    /// `SessionLog.START`, after which no step of earlier files counts.
     static let start = 1
 
     private(set) var message = ProtobufMessage()

@@ -1,7 +1,7 @@
 /// Drafting token by token: what an inference engine does with the trained draft, with a key/value cache.
 ///
 /// Row i of the cache holds the target's features of token i and the embedding of token i + 1, as row i of step 0 in
-/// training. Drafting goes on from the last of them with the draft's own hidden state in place of features, at
+/// training. Drafting continues from the last of them with the draft's own hidden state in place of features, at
 /// positions of its own, as later steps do; when the target has verified, those rows are replaced by true ones. The
 /// layers, the attention and the rotation are the training's.
 final class DraftDecoder: Drafting {
@@ -38,11 +38,11 @@ final class DraftDecoder: Drafting {
         verifiedRows = 0
     }
 
-    /// Takes in verified tokens and drops what was drafted behind those before.
+    /// Takes in verified tokens and drops what was drafted after those before.
     ///
     /// - Parameters:
     ///   - features: The target's features of some tokens, [rows, 3 targetHidden].
-    ///   - next: The token behind each of them.
+    ///   - next: The token after each of them.
     func advance(features: Matrix, next: [Int32]) {
         precondition(features.rows == next.count && features.rows > 0)
         cache.truncate(to: verifiedRows)
@@ -67,7 +67,7 @@ final class DraftDecoder: Drafting {
         return tokens
     }
 
-    /// Adds a row for a token behind those drafted.
+    /// Adds a row for a token after those drafted.
     func continueDraft(with token: Int32) {
         workspace.scope {
             let output = step(draft.output(hidden, in: workspace), [token])

@@ -10,7 +10,7 @@ protocol DraftModel {
     /// Runs all steps over a batch and, if `weights` are given, adds to every gradient.
     ///
     /// - Parameters:
-    ///   - lesson: What there is to learn; the ranks of its teacher's group come here together.
+    ///   - lesson: What there is to learn; collective in its teacher's group.
     ///   - weights: How much the sequences count; nil to measure only.
     func learn(
         _ features: DraftFeatures, _ lesson: Lesson, weights: LossWeights?, in workspace: Workspace
@@ -34,11 +34,11 @@ protocol DraftModel {
     ) -> any Drafting
 }
 
-/// Drafting token by token behind verified ones.
+/// Drafting token by token after verified ones.
 protocol Drafting: AnyObject {
     /// Forgets everything, for another sequence.
     func restart()
-    /// Takes in verified tokens' features, [rows, 3 targetHidden], and the token behind each of them.
+    /// Takes in verified tokens' features, [rows, 3 targetHidden], and the token after each of them.
     func advance(features: Matrix, next: [Int32])
     /// Drafts tokens greedily from the newest verified one; returns target ids.
     func draft(_ count: Int) -> [Int32]
@@ -77,7 +77,7 @@ struct LossWeights {
     /// Of each sequence, how many rows its mean acceptance stands for in the loss: all, if the loss is a mean over
     /// rows as SpecForge's; nil if each learnt row stands for itself.
     var acceptanceRows: [Float]?
-    /// Hears how far the backward pass is; nil where more will be added to all gradients.
+    /// Is told how far the backward pass is; nil where more will be added to all gradients.
     var observer: (any GradientObserver)?
 
     /// What each step of each sequence minimises.

@@ -4,7 +4,7 @@ import Shared
 ///
 /// To add one: a file that conforms to `DraftModel`, and a line here.
 enum DraftModelRegistry {
-    /// Makes a draft of zeros for sequences of so many positions, whose head is trained or not.
+    /// Makes a draft of zeros for sequences of that many positions, whose head is trained or not.
     typealias Make =
         @Sendable (
             Eagle3Configuration, _ positions: Int, _ freezesHead: Bool, Compute

@@ -70,8 +70,8 @@ struct Eagle3DecoderLayer {
     /// What a step keeps for its backward pass: rows are those that the layer computes in this step, unless said
     /// otherwise.
     ///
-    /// What norms and activations make of it is made anew on the way back, x among it; so are gate and up of what is
-    /// too long to keep them.
+    /// The outputs of norms and activations, x among them, are recomputed in the backward pass; so are gate and up of
+    /// what is too long to keep them.
     struct Step {
         /// h of all rows that make keys and values, [rows, hidden].
         let input: Matrix
@@ -83,7 +83,7 @@ struct Eagle3DecoderLayer {
         let logSumExp: Matrix
         /// r, what the MLP's norm was given.
         let afterAttention: Matrix
-        /// [rows, 2 intermediate]; nil if it is made anew on the way back.
+        /// [rows, 2 intermediate]; nil if it is recomputed in the backward pass.
         let gateUp: Matrix?
         /// h': [rows, hidden].
         let hidden: Matrix
@@ -100,7 +100,7 @@ struct Eagle3DecoderLayer {
         hiddenNorm.forward(hidden, into: x[columns: hiddenColumns])
     }
 
-    /// The way back from x to h.
+    /// The backward pass from x to h.
     ///
     /// - Parameters:
     ///   - dX: The gradient of x; overwritten.
@@ -128,7 +128,7 @@ struct Eagle3DecoderLayer {
     ///
     /// - Parameters:
     ///   - afterAttention: The residual; on return r.
-    ///   - keepsGateUp: Whether gate and up are returned for the way back.
+    ///   - keepsGateUp: Whether gate and up are returned for the backward pass.
     func finish(
         _ attentionOutput: Matrix, afterAttention: Matrix, keepsGateUp: Bool, in workspace: Workspace
     ) -> (gateUp: Matrix?, hidden: Matrix) {
@@ -156,11 +156,11 @@ struct Eagle3DecoderLayer {
         }
     }
 
-    /// The way back from h' to the attention's output.
+    /// The backward pass from h' to the attention's output.
     ///
     /// - Parameters:
     ///   - dHidden: The gradient of h'; on return that of r, and so of the residual.
-    ///   - observer: Hears of each weight when no more is added to its gradient; nil where a step follows that adds.
+    ///   - observer: Told of each weight when no more is added to its gradient; nil where a step follows that adds.
     /// - Returns: The gradient of the attention's output.
     func backwardToAttention(
         _ dHidden: Matrix, _ step: Step, _ observer: (any GradientObserver)?, in workspace: Workspace

@@ -16,7 +16,7 @@ extension Eagle3DraftModel {
     struct Piece {
         let labels: Range<Int>
         let targetRows: [Int32]
-        /// For each label, its place in `targetRows`.
+        /// For each label, its index in `targetRows`.
         let targetIndex: [Int]
     }
 
@@ -67,7 +67,7 @@ extension Eagle3DraftModel {
         return (outcomes.statistics, dHidden)
     }
 
-    /// Calls `body` with each piece of this rank and what it learns from; the ranks of the group come here together.
+    /// Calls `body` with each piece of this rank and what it learns from; collective in the group.
     private func forEachPiece(
         _ lesson: Lesson, in workspace: Workspace, _ body: (Piece, CompactTeacher.Distributions) -> Void
     ) {
@@ -101,11 +101,11 @@ extension Eagle3DraftModel {
 
     /// A piece's rows that learn.
     private struct LearntRows {
-        /// Their labels' places in the plan.
+        /// Their labels' indices in the plan.
         let labels: [Int]
-        /// Their places among the active rows of all steps, one step behind the other.
+        /// Their indices among the active rows of all steps, concatenated.
         let rows: [Int32]
-        /// Their places among the piece's target rows.
+        /// Their indices among the piece's target rows.
         let targetIndex: [Int]
         /// What the head was given, norm(h_k): [rows, hidden].
         let y: Matrix

@@ -11,7 +11,7 @@ extension Eagle3DraftModel {
             let record = forward(features, lesson.plan, in: workspace)
             let (statistics, dHidden) = head(record, lesson, weights: weights, in: workspace)
             if let weights {
-                // With `norm_output` the walk back adds to `norm` too.
+                // With `norm_output` the backward pass through the steps adds to `norm` too.
                 weights.observer?.areFinal(from: configuration.normOutput ? lmHead.weight : norm.weight)
                 backward(dHidden, record, lesson.plan, weights.observer, in: workspace)
             }
@@ -53,10 +53,11 @@ extension Eagle3DraftModel {
         return record
     }
 
-    /// Walks all steps back, the last one first, and adds to every gradient but those of the head, whose `norm` gets
-    /// its share here with `norm_output`.
+    /// The backward pass through all steps, the last one first: adds to every gradient but those of the head, whose
+    /// `norm` gets its share here with `norm_output`.
     ///
-    /// All steps add to the gradients of the layers: they become final weight by weight in step 0, the last of the walk.
+    /// All steps add to the gradients of the layers: they become final weight by weight in step 0, the last of the
+    /// pass.
     ///
     /// - Parameter dHidden: The gradient of each step's h_k from its loss; overwritten.
     func backward(
@@ -93,9 +94,9 @@ extension Eagle3DraftModel {
     /// Whether a layer makes keys and values of more rows than it computes.
     private func isPartial(_ k: Int, _ layer: Int) -> Bool { k == 0 && layer == layers.count - 1 }
 
-    /// Whether gate and up of a step are kept for the way back.
+    /// Whether gate and up of a step are kept for the backward pass.
     ///
-    /// They are a large part of what a step keeps, and cheap beside it to make anew: so the first steps' are kept as
+    /// They are a large part of what a step keeps, and cheap to recompute beside it: so the first steps' are kept as
     /// long as they are few, and the memory of long sequences is that of their other activations.
     private func keepsGateUp(_ k: Int, _ plan: TrainingTimeTestPlan) -> Bool {
         (k + 1) * plan.activeRows.count <= keptGateUpRows
@@ -145,8 +146,8 @@ extension Eagle3DraftModel {
 
     /// - Parameters:
     ///   - dHidden: The gradient of the layer's output; overwritten.
-    ///   - dKeyValue: The gradients of all keys and values, [step][layer], each complete when the walk reaches it.
-    ///   - observer: Hears of weights whose gradients become final in this step; nil if another follows.
+    ///   - dKeyValue: The gradients of all keys and values, [step][layer], each complete when the pass reaches it.
+    ///   - observer: Told of weights whose gradients become final in this step; nil if another follows.
     /// - Returns: The gradient of the layer's input, in `workspace` or in place of `dHidden`.
     private func backward(
         _ k: Int, _ index: Int, _ dHidden: Matrix, _ record: Record, _ dKeyValue: [[Matrix]],

@@ -7,7 +7,7 @@ import Shared
 ///     h_k = layers(e_k, h_{k−1})           e_k: embedding of the token of step k (`Eagle3DecoderLayer`)
 ///     z_k = lm_head norm(h_k)              logits over the draft vocabulary
 ///
-/// The next step's input is h_k before `norm`, or with `norm_output` behind it (Li et al. 2025, EAGLE-3; SpecForge's
+/// The next step's input is h_k before `norm`, or with `norm_output` after it (Li et al. 2025, EAGLE-3; SpecForge's
 /// llama3_eagle.py; SGLang's and vLLM's llama_eagle3.py, whose names of options these are). Weights have SpecForge's
 /// names; the embedding is the target's and is neither trained nor saved.
 struct Eagle3DraftModel: DraftModel {
@@ -21,7 +21,7 @@ struct Eagle3DraftModel: DraftModel {
     let lmHead: Linear
     let rotary: RotaryEmbedding
     let attention: Attention
-    /// Rows, of all steps together, whose gate and up are kept for the way back; what is longer makes them anew.
+    /// Rows, of all steps together, whose gate and up are kept for the backward pass; for more they are recomputed.
     var keptGateUpRows = defaultKeptGateUpRows
     /// Those of seven steps over a sequence of 2,048.
     static let defaultKeptGateUpRows = 7 * 2048
@@ -41,9 +41,9 @@ struct Eagle3DraftModel: DraftModel {
         var fcNorm = false
         /// All three together have a norm before `fc`.
         var normBeforeFC = false
-        /// The first layer's residual is its hidden state behind `hidden_norm`.
+        /// The first layer's residual is its hidden state after `hidden_norm`.
         var normBeforeResidual = false
-        /// A step hands h_k to the next behind `norm`.
+        /// A step hands h_k to the next after `norm`.
         var normOutput = false
 
         var queryWidth: Int { numAttentionHeads * headDim }
@@ -53,7 +53,7 @@ struct Eagle3DraftModel: DraftModel {
     /// A model of zeros.
     ///
     /// - Parameters:
-    ///   - rotary: Prepared for all positions that will occur: the longest sequence and the steps behind it.
+    ///   - rotary: Prepared for all positions that will occur: the longest sequence and the steps after it.
     ///   - freezesHead: Whether `lm_head` isn't trained.
     init(_ shape: Shape, rotary: RotaryEmbedding, freezesHead: Bool = false, _ compute: Compute) {
         configuration = shape

@@ -18,7 +18,7 @@ struct TrainingTimeTestPlan {
     struct Label {
         /// The step.
         let step: Int
-        /// The row's place in `activeRows`.
+        /// The row's index in `activeRows`.
         let row: Int
         /// The row of the batch whose logits are learnt; nil past the sequence's end, where SpecForge pads with zeros.
         let targetRow: Int?
@@ -90,7 +90,7 @@ struct TrainingTimeTestPlan {
         activeRows = active
     }
 
-    /// The batch's tokens with a token 0 behind each sequence: what rows past its end hold, as SpecForge pads.
+    /// The batch's tokens with a token 0 after each sequence: what rows past its end hold, as SpecForge pads.
     static func extendedIDs(_ batch: Batch) -> [Int32] {
         (0..<batch.sequenceCount).flatMap { batch.inputIDs[batch.rows(of: $0)] + [0] }
     }

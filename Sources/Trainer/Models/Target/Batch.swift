@@ -1,6 +1,6 @@
 import Shared
 
-/// The rows of several sequences, one behind the other; there is no padding anywhere.
+/// The rows of several sequences, concatenated; there is no padding anywhere.
 struct Batch {
     /// [rows]: token ids.
     let inputIDs: [Int32]

@@ -59,7 +59,7 @@ struct DecoderDescription {
     }
 
     enum FeedForward {
-        /// A gated network of so many intermediate features.
+        /// A gated network of that many intermediate features.
         case dense(Int)
         case experts(Experts)
     }
@@ -81,7 +81,7 @@ struct DecoderDescription {
             /// gate_proj, up_proj and down_proj of each.
             case separate
             /// gate_up_proj [experts, hidden, 2 · intermediate] and down_proj [experts, intermediate, hidden], where
-            /// gate and up are the halves of the last axis, or take turns on it; or packed by MXFP4.
+            /// gate and up are the halves of the last axis, or alternate on it; or packed by MXFP4.
             case fused(isInterleaved: Bool)
         }
     }

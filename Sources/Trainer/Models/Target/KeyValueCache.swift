@@ -26,7 +26,7 @@ final class KeyValueCache {
 
     deinit { free(memory) }
 
-    /// Puts new rows behind those of a layer and returns all of them.
+    /// Appends rows to those of a layer and returns all of them.
     func append(_ keyValue: Attention.KeyValue, layer: Int) -> Attention.KeyValue {
         let rows = count..<count + keyValue.keys.rows
         precondition(rows.upperBound <= capacity)
