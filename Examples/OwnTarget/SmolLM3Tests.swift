@@ -13,8 +13,8 @@ struct SmolLM3Tests {
         let states = try expected.tensor("hidden_states").floats()
         let registered = TargetModelRegistry.architectures.merging(["SmolLM3ForCausalLM": SmolLM3.describe]) { $1 }
         let target = try TargetModelRegistry.load(
-            folder, communicator: AbsentRanks(), positions: ids.count, architectures: registered)
-        let workspace = Workspace()
+            folder, communicator: AbsentRanks(), positions: ids.count, Compute(), architectures: registered)
+        let workspace = Workspace(Compute())
         let x = workspace.matrix(rows: ids.count, columns: target.configuration.hiddenSize)
         let batch = Batch([Sample(inputIDs: ids, lossMask: ids.map { _ in true })])
         try target.embed(ids, into: x)
@@ -30,7 +30,7 @@ struct SmolLM3Tests {
     @Test func withoutItsLineTheFamilyIsRefused() throws {
         let folder = Fixtures.folder.appending(path: "examples/smollm3").path
         #expect(throws: JSONError.self) {
-            try TargetModelRegistry.load(folder, communicator: AbsentRanks(), positions: 8)
+            try TargetModelRegistry.load(folder, communicator: AbsentRanks(), positions: 8, Compute())
         }
     }
 }

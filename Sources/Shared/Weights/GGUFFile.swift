@@ -29,7 +29,9 @@ public struct GGUFFile: Sendable {
         self.metadata = metadata
         let infos = try (0..<tensorCount).map { _ in try TensorInfo(&reader) }
         let alignment = metadata["general.alignment"]?.int ?? Self.defaultAlignment
-        guard alignment > 0 else { throw WeightsError(path, "has an alignment of \(alignment)") }
+        guard 1...1 << 20 ~= alignment else {
+            throw WeightsError(path, "has an alignment of \(alignment), should be 1 to \(1 << 20)")
+        }
         let start = (reader.offset + alignment - 1) / alignment * alignment
         var tensors: [String: StoredTensor] = [:]
         for info in infos {
