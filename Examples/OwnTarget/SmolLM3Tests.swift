@@ -17,8 +17,8 @@ struct SmolLM3Tests {
         let workspace = Workspace(Compute())
         let x = workspace.matrix(rows: ids.count, columns: target.configuration.hiddenSize)
         let batch = Batch([Sample(inputIDs: ids, lossMask: ids.map { _ in true })])
-        try target.embed(ids, into: x)
-        try target.forward(x, DecoderRows(batch), in: workspace) { _, _ in }
+        target.embed(ids, into: x)
+        target.forward(x, DecoderRows(batch), in: workspace) { _, _ in }
         let last = states.suffix(x.count)
         let scale = last.reduce(0) { max($0, abs($1)) }
         let worst = zip(UnsafeBufferPointer(start: x.start, count: x.count), last).reduce(Float(0)) {
