@@ -153,9 +153,9 @@ struct PlanCommandTests {
     }
 
     @Test(arguments: [
-        (["--target-cache-size", "0"], "--target-cache-size must be at least 0.001"),
+        (["--target-cache-size", "0"], "--target-cache-size is 0, should be 0.001 to"),
         (["--ranks", "3", "--tp-size", "2"], "--ranks 3 must be a multiple of --tp-size 2"),
-        (["--supervised-share", "2"], "--supervised-share must be between 0 and 1"),
+        (["--supervised-share", "2"], "--supervised-share is 2, should be 0.0 to 1.0"),
         (["--ckpt-dir", "nowhere"], "nowhere/config.json"),
         (["--tp-size", "9"], "--tp-size 9 is more than the target's 4 attention heads"),
     ])

@@ -31,7 +31,7 @@ extension DecoderTargetModel {
                 ? embedding.weight : try shard.vocabularyRows(shard.names.head),
             bias: nil)
         let (names, isTied) = (shard.names, description.tiesWordEmbeddings)
-        try plan.expectNoOthers { names.isIgnored($0) || isTied && $0 == "\(names.head).weight" }
+        try plan.expectNoOthers { names.isIgnored($0) || isTied && DecoderTensorNames.heads.contains($0) }
     }
 }
 
@@ -43,12 +43,16 @@ struct DecoderTensorNames {
     let head: String
 
     init(_ plan: WeightPlan) {
-        let all = [
-            ("model", "lm_head"), ("language_model.model", "language_model.lm_head"),
-            ("model.language_model", "lm_head"),
-        ]
-        (model, head) = all.first { plan.contains("\($0.0).embed_tokens.weight") } ?? all[0]
+        (model, head) = Self.layouts.first { plan.contains("\($0.model).embed_tokens.weight") } ?? Self.layouts[0]
     }
+
+    private static let layouts = [
+        (model: "model", head: "lm_head"), ("language_model.model", "language_model.lm_head"),
+        ("model.language_model", "lm_head"),
+    ]
+
+    /// The tensors that may be a head, in whichever layout.
+    static let heads = Set(layouts.map { "\($0.head).weight" })
 
     var embedding: String { "\(model).embed_tokens" }
     var finalNorm: String { "\(model).norm" }
