@@ -133,7 +133,7 @@ rate = run["needed_operations"] / run["seconds"]
 assert abs(run["utilisation"] - rate / run["product_operations_per_second"]) < 1e-9, run
 END
     refuses "this command runs by itself" trainer 2 benchmark "${options[@]}"
-    refuses "--steps must be at least 1" trainer 1 benchmark "${options[@]}" --steps 0
+    refuses "--steps is 0, should be 1 to" trainer 1 benchmark "${options[@]}" --steps 0
 }
 check "benchmark says what it measured, of one rank alone" benchmarked
 
