@@ -46,8 +46,8 @@ struct DecoderTensorNames {
         (model, head) = Self.layouts.first { plan.contains("\($0.model).embed_tokens.weight") } ?? Self.layouts[0]
     }
 
-    private static let layouts = [
-        (model: "model", head: "lm_head"), ("language_model.model", "language_model.lm_head"),
+    private static let layouts: [(model: String, head: String)] = [
+        ("model", "lm_head"), ("language_model.model", "language_model.lm_head"),
         ("model.language_model", "lm_head"),
     ]
 
