@@ -71,8 +71,9 @@ public enum Value {
         }
     }
 
-    /// How deep what it holds is nested: 1 for a list of numbers. Namespaces count as nothing, as they are emptied
-    /// before they are released.
+    /// How deep what it holds is nested: 1 for a list of numbers.
+    ///
+    /// Namespaces count as nothing, as they are emptied before they are released.
     var depth: Int {
         switch self {
         case .list(let list), .tuple(let list): list.depth

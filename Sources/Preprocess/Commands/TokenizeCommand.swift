@@ -5,7 +5,9 @@ struct TokenizeOptions: Options {
     static let summary =
         "Reads a JSON string a line and writes its token ids, a JSON array a line; no special tokens are added."
 
-    @Option("The target model: a directory with tokenizer.json, tokenizer.model or tekken.json, or a GGUF file.", value: "DIR|GGUF")
+    @Option(
+        "The target model: a directory with tokenizer.json, tokenizer.model or tekken.json, or a GGUF file.",
+        value: "DIR|GGUF")
     var targetModelPath: String
     @Flag("Read arrays of ids and write strings.") var decode
     @Flag("Write how many texts, bytes and tokens there were and the CPU's seconds for encoding, instead of ids.")

@@ -63,7 +63,7 @@ final class OrderedWorkers<Input: Sendable, Output: Sendable> {
         threads = []
     }
 
-    /// The next item; nil when there will be no more. Waits for it.
+    /// Waits for the next item; nil when there will be no more.
     private static func next(in queue: Monitor<Queue>) -> (number: Int, input: Input)? {
         queue.take { queue -> (number: Int, input: Input)?? in
             if queue.isClosed { return .some(nil) }
