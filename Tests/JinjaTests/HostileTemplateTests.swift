@@ -21,7 +21,7 @@ struct HostileTemplateTests {
         }
     }
 
-    @Test(.timeLimit(.minutes(10)), arguments: HostileValues.operations)
+    @Test(.mayNotHang, arguments: HostileValues.operations)
     func everyOperationEndsForEveryValueAndArgument(operation: String) {
         for value in HostileValues.names {
             tries("{{ \(operation.applied(to: value)) }}")
@@ -39,7 +39,7 @@ struct HostileTemplateTests {
         }
     }
 
-    @Test(.timeLimit(.minutes(10)), arguments: HostileValues.functions)
+    @Test(.mayNotHang, arguments: HostileValues.functions)
     func everyFunctionEndsForAllArguments(function: String) {
         tries("{{ \(function.applied(to: "")) }}")
         for first in HostileValues.names {
@@ -55,7 +55,7 @@ struct HostileTemplateTests {
         }
     }
 
-    @Test(.timeLimit(.minutes(10)), arguments: HostileValues.operators)
+    @Test(.mayNotHang, arguments: HostileValues.operators)
     func everyOperatorEndsForAllPairs(symbol: String) {
         for left in HostileValues.names {
             for right in HostileValues.names { tries("{{ \(symbol.applied(to: left, [right])) }}") }
@@ -100,8 +100,8 @@ struct HostileTemplateTests {
         ),
         ("{{ ' a  b c '.split(none, 1) }}{{ ' a b  c '.rsplit(none, 1) }}", "['a', 'b c '][' a b', 'c']"),
         (
-            "{{ 'aXXXb'.rsplit('XX', 1) }}{{ 'aXXXb'.rfind('XX') }}{{ 'abcabc'.rpartition('ca') }}",
-            "['aX', 'b']2('ab', 'ca', 'bc')"
+            "{{ 'a---b'.rsplit('--', 1) }}{{ 'a---b'.rfind('--') }}{{ 'abcabc'.rpartition('ca') }}",
+            "['a-', 'b']2('ab', 'ca', 'bc')"
         ),
         ("{{ 'a\tb'.expandtabs(0) }}{{ 'ab\t\tc\n\td'.expandtabs(4) }}", "abab      c\n    d"),
     ])
@@ -111,7 +111,7 @@ struct HostileTemplateTests {
 
     /// Objects within objects, by every kind that holds others, in chains longer than any stack could release.
     @Test(
-        .timeLimit(.minutes(5)),
+        .mayNotHang,
         arguments: [
             "joiner(n.x)", "cycler(n.x)", "cycler(n.x).next", "namespace(x=n.x)", "[n.x]", "(n.x,)", "{'a': n.x}",
             "dict(a=n.x)", "[n.x]|batch(1)|list", "[n.x]|batch(1)", "[n.x]|slice(1)", "[n.x]|map('list')",
@@ -126,7 +126,7 @@ struct HostileTemplateTests {
     }
 
     @Test(
-        .timeLimit(.minutes(5)),
+        .mayNotHang,
         arguments: [
             // Callers and macros, each in a frame that holds the one before.
             """
@@ -154,7 +154,7 @@ struct HostileTemplateTests {
 
     /// Calls within calls, each from the bottom of an expression as high as the parser allows.
     @Test(
-        .timeLimit(.minutes(5)),
+        .mayNotHang,
         arguments: [
             "{% macro m(n) %}{{ m(n - 1)\(String(repeating: " + ''", count: 480)) }}{% endmacro %}{{ m(0) }}",
             "{% macro m() %}{{ \(String(repeating: "[", count: 190))m()\(String(repeating: "]", count: 190)) }}{% endmacro %}{{ m() }}",
@@ -170,7 +170,7 @@ struct HostileTemplateTests {
 
     /// Work and memory that no statement shows.
     @Test(
-        .timeLimit(.minutes(5)),
+        .mayNotHang,
         arguments: [
             "{% for c in 'a' * 200000000 %}{% endfor %}", "{{ ('a' * 200000000)|list|length }}",
             "{{ ('<' * 9999999)|forceescape }}", "{{ ('\"' * 9999999)|tojson }}", "{{ ('é' * 3999999)|tojson(true) }}",
@@ -201,7 +201,7 @@ struct HostileTemplateTests {
     }
 
     /// Time stays linear in the text, so that 64 KiB take no minutes.
-    @Test(.timeLimit(.minutes(5)), arguments: ["a", "a ", "ab", "\t", "é", "<", "a\n", "%", "{}"])
+    @Test(.mayNotHang, arguments: ["a", "a ", "ab", "\t", "é", "<", "a\n", "%", "{}"])
     func everyOperationIsLinearInItsText(unit: String) throws {
         let text = Text(String(repeating: unit, count: (64 << 10) / unit.utf8.count))
         for operation in HostileValues.operations where !operation.contains("|map") {

@@ -55,19 +55,19 @@ struct ModelFileTests {
 
     @Test func everyFileCountsForTheDigest() throws {
         let scratch = try ScratchDirectory()
-        func digest(_ files: [String: String]) throws -> Digest {
+        func digest(_ files: [String: String]) throws -> String {
             let folder = scratch.file("model-\(files.count)-\(files.keys.sorted().joined())")
             try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
             try writeFile("\(folder)/tokenizer.model", readFile(Self.folder("spm") + "/tokenizer.model"))
             for (name, content) in files { try writeFile("\(folder)/\(name)", Array(content.utf8)) }
-            return try Tokenizer(ModelFiles(folder)).digest
+            return try #require(try TokenizerIdentity(TargetFiles(folder))).digest
         }
         let digests = [
             try digest([:]), try digest(["added_tokens.json": #"{"<x>": 700}"#]),
             try digest(["added_tokens.json": #"{"<x>": 700}"#, "special_tokens_map.json": #"{"eos_token": "<x>"}"#]),
             try digest(["tokenizer_config.json": #"{"legacy": false}"#]),
         ]
-        #expect(Set(digests.map(\.hex)).count == 4)
+        #expect(Set(digests).count == 4)
         #expect(try digest([:]) == digests[0])
     }
 
@@ -77,7 +77,7 @@ struct ModelFileTests {
         try writeFile(scratch.file("tokenizer.model"), readFile(Self.folder("spm") + "/tokenizer.model"))
         #expect(try Tokenizer(ModelFiles(scratch.path)).vocabSize == 700)
         try writeFile(scratch.file("tokenizer.json"), readFile(Self.folder("qwen2") + "/tokenizer.json"))
-        #expect(try Tokenizer(ModelFiles(scratch.path)).digest != Tokenizer(ModelFiles(Self.folder("tekken"))).digest)
+        #expect(try TokenizerIdentity(TargetFiles(scratch.path))?.files.keys.sorted() == ["tokenizer.json"])
         #expect(try Tokenizer(ModelFiles(scratch.path)).vocabSize == fixtureTokenizer("qwen2").vocabSize)
     }
 

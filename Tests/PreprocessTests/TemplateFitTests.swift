@@ -93,7 +93,7 @@ struct TemplateFitTests {
         ),
     ]
 
-    /// What is to be done is tried before it is said.
+    /// Advice is tried before it is given.
     @Test(arguments: advices)
     func adviceIsTrue(name: String, traits: DataTraits, mode: TemplateFit.Mode, advice: String) throws {
         let path = Fixtures.folder.appending(path: "chat_templates/\(name).jinja").path(percentEncoded: false)

@@ -47,7 +47,7 @@ struct TokenizerFuzzTests {
 
     private static func load(_ text: [UInt8]) throws -> Tokenizer {
         try Tokenizer(
-            tokenizer: JSONFile(contents: text, path: "tokenizer.json").root, config: nil, digest: Digest(of: text))
+            tokenizer: JSONFile(contents: text, path: "tokenizer.json").root, config: nil)
     }
 
     @Test(arguments: documents.indices)
@@ -56,7 +56,7 @@ struct TokenizerFuzzTests {
         #expect(try tokenizer.makeEncoder().ids("ab a<s>, é").count > 3)
     }
 
-    @Test(.timeLimit(.minutes(20)))
+    @Test(.mayNotHang)
     func damagedTokenizersAreRefusedOrWork() throws {
         let mutator = Mutator(words: Self.words)
         try Fuzzing("tokenizer-loader", iterations: 600).run { generator in
@@ -66,7 +66,7 @@ struct TokenizerFuzzTests {
     }
 
     /// Documents that are whole, with values that no tokenizer has: ids, flags, patterns, lengths and numbers of steps.
-    @Test(.timeLimit(.minutes(20)))
+    @Test(.mayNotHang)
     func oddTokenizersAreRefusedOrWork() throws {
         let documents = try Self.documents.map { text in
             JSONText(try JSONFile(contents: Array(text.utf8), path: "tokenizer.json").root.value)
@@ -94,7 +94,7 @@ struct TokenizerFuzzTests {
     }
 
     /// Damaged files of SentencePiece and Mistral, likewise.
-    @Test(.timeLimit(.minutes(20)), arguments: ModelFileTests.kinds)
+    @Test(.mayNotHang, arguments: ModelFileTests.kinds)
     func damagedModelFilesAreRefusedOrWork(kind: String) throws {
         let name = kind.hasPrefix("tekken") ? "tekken.json" : "tokenizer.model"
         let sound = try readFile(ModelFileTests.folder(kind) + "/\(name)")
@@ -175,7 +175,7 @@ struct TokenizerFuzzTests {
         #expect(try tokenizer.makeEncoder().ids(" ") == [1])
     }
 
-    @Test(.timeLimit(.minutes(20)))
+    @Test(.mayNotHang)
     func anyTextIsEncoded() throws {
         let kinds = ["llama3", "o200k", "digits", "deepseek", "qwen2", "llama2", "gemma", "words", "unigram-bytes"]
         let tokenizers = try kinds.map(fixtureTokenizer)

@@ -3,17 +3,31 @@ import Shared
 
 /// Writes GGUF files of metadata, for tests of what reads them.
 public enum GGUFWriter {
-    /// A file of version 3 without tensors.
-    public static func write(_ path: String, _ metadata: [(String, GGUFValue)]) throws {
+    /// A file of version 3.
+    ///
+    /// - Parameter tensors: Names and shapes of tensors of float32, all zero; a multiple of 8 elements each.
+    public static func write(
+        _ path: String, _ metadata: [(String, GGUFValue)], tensors: [(name: String, shape: [Int])] = []
+    ) throws {
         var bytes = Array("GGUF".utf8)
         append(UInt32(3), to: &bytes)
-        append(UInt64(0), to: &bytes)
+        append(UInt64(tensors.count), to: &bytes)
         append(UInt64(metadata.count), to: &bytes)
         for (key, value) in metadata {
             append(key, to: &bytes)
             append(type(of: value), to: &bytes)
             append(value, to: &bytes)
         }
+        var size = 0
+        for (name, shape) in tensors {
+            append(name, to: &bytes)
+            append(UInt32(shape.count), to: &bytes)
+            for length in shape.reversed() { append(UInt64(length), to: &bytes) }
+            append(UInt32(0), to: &bytes)
+            append(UInt64(size), to: &bytes)
+            size += 4 * shape.reduce(1, *)
+        }
+        if size > 0 { bytes += [UInt8](repeating: 0, count: (32 - bytes.count % 32) % 32 + size) }
         try Data(bytes).write(to: URL(filePath: path))
     }
 

@@ -43,11 +43,11 @@ struct ComputeTests {
     @Test func matricesAreComputedWithByWhoMadeTheirMemory() throws {
         let (one, other) = (Compute(threads: 3), Compute(precision: .bfloat16, library: .openblas, hasFixedCuts: true))
         #expect(one.threads == 3 && one.precision == .float32 && !one.hasFixedCuts)
-        #expect(other.library == .openblas && other.hasFixedCuts && other.with(threads: 5).threads == 5)
+        #expect(other.gemmLibrary == .openblas && other.hasFixedCuts && other.with(threads: 5).threads == 5)
         let matrix = Workspace(one).matrix(rows: 4, columns: 6)
         #expect(matrix[rows: 1..<3][columns: 2..<4].compute.threads == 3)
         let store = ParameterStore([.matrix([("w", 4)], columns: 8)], other)
-        #expect(store.parameters[0].rounded != nil && store.parameters[0].weight.compute.library == .openblas)
+        #expect(store.parameters[0].rounded != nil && store.parameters[0].weight.compute.gemmLibrary == .openblas)
         let plain = ParameterStore([.matrix([("w", 4)], columns: 8)], one)
         #expect(plain.parameters[0].rounded == nil)
     }

@@ -11,7 +11,7 @@ enum Envelope {
         case array(first: Int)
     }
 
-    /// So many bytes are looked at.
+    /// The number of bytes that are looked at.
     static let longestHead = 1 << 16
 
     /// Looks at an object's first bytes.

@@ -2,7 +2,7 @@ import Shared
 
 /// A kind of file that isn't JSON, known by its first bytes, and the command that makes JSON lines of it.
 struct FileKind: Equatable {
-    /// So many bytes tell.
+    /// The number of bytes that tell.
     static let headSize = 4096
 
     var name: String

@@ -8,8 +8,6 @@ import Shared
 final class Tokenizer: Sendable {
     /// One more than the largest id.
     let vocabSize: Int
-    /// What tells two tokenizers apart: of the contents of their files.
-    let digest: Digest
     /// The ids that `tokenizer_config.json` names, if it does.
     let bosID: Int32?
     let eosID: Int32?
@@ -31,8 +29,7 @@ final class Tokenizer: Sendable {
     convenience init(_ model: ModelFiles) throws {
         let files = try TokenizerFiles(model)
         try self.init(
-            tokenizer: files.tokenizer.root, config: files.config?.root, specialTokens: files.specialTokens,
-            digest: files.digest)
+            tokenizer: files.tokenizer.root, config: files.config?.root, specialTokens: files.specialTokens)
     }
 
     /// - Parameters:
@@ -40,9 +37,8 @@ final class Tokenizer: Sendable {
     ///   - config: The root of tokenizer_config.json, if there is one.
     ///   - specialTokens: The texts of special tokens that `config` doesn't name, by their keys in it.
     init(
-        tokenizer root: JSONNode, config: JSONNode?, specialTokens: [(key: String, text: String)] = [], digest: Digest
+        tokenizer root: JSONNode, config: JSONNode?, specialTokens: [(key: String, text: String)] = []
     ) throws(JSONError) {
-        self.digest = digest
         normalizers = try root["normalizer"].map { node throws(JSONError) in try Normalizer.load(node) } ?? []
         splitter = try WordSplitter(root["pre_tokenizer"])
         model = try TokenModel(try root.required("model"), isByteLevel: splitter.isByteLevel)

@@ -2,7 +2,6 @@ import Shared
 
 /// What a target's tokenizer is read from: `tokenizer.json`, or what a directory has instead of it.
 struct TokenizerFiles {
-
     /// More than any tokenizer takes, and few enough to count its bytes in 32 bits.
     private static let largestFile = 1 << 30
 
@@ -10,8 +9,6 @@ struct TokenizerFiles {
     let config: JSONFile?
     /// The texts of special tokens that `config` doesn't name, by their keys in it.
     let specialTokens: [(key: String, text: String)]
-    /// Of the contents of all files that the tokenizer depends on.
-    let digest: Digest
 
     /// - Throws: `JSONError` or `FileError` that name the file, the key and what is wrong with it or not supported.
     init(_ model: ModelFiles) throws {
@@ -22,11 +19,8 @@ struct TokenizerFiles {
             throw JSONError("has \(contents.count) bytes, at most \(Self.largestFile) are supported", at: path)
         }
         config = try model.json("tokenizer_config.json")
-        var digests = [contents, try model.contents("tokenizer_config.json") ?? []]
         switch name {
         case "tokenizer.model":
-            let others = ["special_tokens_map.json", "added_tokens.json"]
-            digests += try others.map { try model.contents($0) ?? [] }
             let texts = try SentencePieceTexts(
                 contents, path: path, config: config?.root,
                 specialTokens: model.json("special_tokens_map.json")?.root,
@@ -41,7 +35,6 @@ struct TokenizerFiles {
             tokenizer = try JSONFile(contents: contents, path: path)
             specialTokens = []
         }
-        digest = Digest(of: digests.map { Digest(of: $0).hex }.joined())
     }
 
     private static func file(_ text: JSONText, _ path: String) throws(JSONError) -> JSONFile {

@@ -19,7 +19,8 @@ public final class JSONFile: Sendable {
     /// A text that stands for the file `path` in errors.
     public init(contents: [UInt8], path: String) throws(JSONError) {
         self.path = path
-        parser = JSONParser()
+        // As Python's json, which writes these files: NaN in a key that nobody reads costs nothing.
+        parser = JSONParser(takesNaN: true)
         let text = contents.starts(with: [0xEF, 0xBB, 0xBF]) ? contents.dropFirst(3) : contents[...]
         do {
             value = try parser.parse(text)
@@ -73,7 +74,12 @@ public struct JSONNode {
     }
 
     public func asInt() throws(JSONError) -> Int { try typed(value.int, "an integer") }
-    public func asDouble() throws(JSONError) -> Double { try typed(value.double, "a number") }
+    /// A number, which is finite.
+    public func asDouble() throws(JSONError) -> Double {
+        let number = try typed(value.double, "a number")
+        guard number.isFinite else { throw error("is not a finite number") }
+        return number
+    }
     public func asString() throws(JSONError) -> String { try typed(value.string, "a string") }
     public func asBool() throws(JSONError) -> Bool { try typed(value.bool, "true or false") }
     public func asArray() throws(JSONError) -> [JSONNode] {

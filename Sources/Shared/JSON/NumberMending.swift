@@ -81,7 +81,7 @@ enum SurrogateEscapes {
         return nil
     }
 
-    /// The number of an escape `\uXXXX` at a position.
+    /// The code unit of a Unicode escape of four hexadecimal digits at a position; nil if none begins there.
     private static func unit(_ text: UnsafeRawBufferPointer, _ i: Int) -> Int? {
         guard i + 6 <= text.count, text[i] == UInt8(ascii: "\\"), text[i + 1] == UInt8(ascii: "u") else { return nil }
         return Int(String(decoding: text[i + 2..<i + 6], as: UTF8.self), radix: 16)

@@ -70,8 +70,8 @@ public struct ModelConfiguration: Sendable {
         }
         numKeyValueHeads = kvHeads
         let headDim = try text.int("head_dim", default: defaults.headDim ?? hiddenSize / numAttentionHeads)
-        guard headDim > 0, headDim.isMultiple(of: 2) else {
-            throw JSONError("key 'head_dim' is \(headDim), should be even and above 0", at: file.path)
+        guard 2..<1 << 16 ~= headDim, headDim.isMultiple(of: 2) else {
+            throw JSONError("key 'head_dim' is \(headDim), should be even, above 0 and below \(1 << 16)", at: file.path)
         }
         self.headDim = headDim
         maxPositionEmbeddings = try text.int("max_position_embeddings", default: defaults.maxPositionEmbeddings)

@@ -74,7 +74,8 @@ public struct RopeConfiguration: Sendable {
             case .boolean: flags[key] = node.value.bool
             case .object: throw node.error("is an object: a rotation for each kind of layer isn't supported here")
             case .string where !["rope_type", "type"].contains(key): parameters[key] = try node.asDouble()
-            default: parameters[key] = node.value.double
+            case .integer, .number: parameters[key] = try node.asDouble()
+            default: break
             }
         }
         (self.parameters, self.lists, self.flags) = (parameters, lists, flags)

@@ -236,7 +236,7 @@ struct TrainOptions: Options {
             "--loss-mask-alignment": draft.lossMaskAlignment.shown,
             "--loss-normalization": draft.lossNormalization.shown, "--adam-beta1": optimizer.adamBeta1.shown,
             "--adam-beta2": optimizer.adamBeta2.shown, "--weight-decay": optimizer.weightDecay.shown,
-            "--dtype": compute.precision.shown, "--gemm-library": compute.library.shown,
+            "--dtype": compute.precision.shown, "--gemm-library": compute.gemmLibrary.shown,
             "the target's features": cache.fixedSetting,
             "--lm-head-init": draft.lmHeadInit.shown,
             "--freeze-lm-head": "\(draft.freezeLmHead)", "--ckpt-dir": draft.ckptDir ?? "none",

@@ -12,7 +12,7 @@
 ///     dq = scale Σ ds key    dkey += scale ds q
 ///
 /// Scores are made a tile at a time, which stays in the cache: some rows of queries by some keys. In the backward pass
-/// they are computed anew and the probabilities come from the stored log-sum-exp, so memory is linear in the rows. Keys
+/// they are recomputed and the probabilities come from the stored log-sum-exp, so memory is linear in the rows. Keys
 /// and values of one step are read by every later one, so their gradients add up and are complete when the backward
 /// pass reaches the step that made them.
 struct Attention {

@@ -31,7 +31,7 @@ enum BLAS {
         guard c.count > 0 else { return }
         let k = isATransposed ? a.rows : a.columns
         guard k > 0 else { return accumulate ? () : c.fill(0) }
-        if c.compute.library == .onednn {
+        if c.compute.gemmLibrary == .onednn {
             return oneDNNProduct(a, isATransposed, b, isBTransposed, c, scale: scale, accumulate: accumulate)
         }
         cblas_sgemm(

@@ -13,7 +13,7 @@ struct Compute: @unchecked Sendable {
 
     private struct Settings {
         let precision: MatrixPrecision
-        let library: GEMMLibrary
+        let gemmLibrary: GEMMLibrary
         let hasFixedCuts: Bool
         let threads: Int
         let staysAwake: Bool
@@ -34,7 +34,7 @@ struct Compute: @unchecked Sendable {
         precondition(threads > 0)
         self.init(
             Settings(
-                precision: precision, library: library.isOneDNN ? .onednn : .openblas, hasFixedCuts: hasFixedCuts,
+                precision: precision, gemmLibrary: library.isOneDNN ? .onednn : .openblas, hasFixedCuts: hasFixedCuts,
                 threads: threads, staysAwake: threads <= cpus, team: ThreadTeam(), roundedOperands: RoundedOperands()))
     }
 
@@ -46,13 +46,13 @@ struct Compute: @unchecked Sendable {
 
     /// The same with another number of threads.
     func with(threads: Int) -> Compute {
-        Compute(precision: precision, library: library, threads: threads, hasFixedCuts: hasFixedCuts)
+        Compute(precision: precision, library: gemmLibrary, threads: threads, hasFixedCuts: hasFixedCuts)
     }
 
     /// What matrix products round their operands to.
     var precision: MatrixPrecision { settings.pointee.precision }
     /// The library of float32 products: never `auto`.
-    var library: GEMMLibrary { settings.pointee.library }
+    var gemmLibrary: GEMMLibrary { settings.pointee.gemmLibrary }
     /// Whether products are cut into the same pieces for any number of threads.
     var hasFixedCuts: Bool { settings.pointee.hasFixedCuts }
     /// Threads that loops and matrix products use.
@@ -61,7 +61,7 @@ struct Compute: @unchecked Sendable {
     /// "float32 by OpenBLAS SkylakeX", for the log.
     var description: String {
         let library =
-            precision == .float32 && library == .openblas
+            precision == .float32 && gemmLibrary == .openblas
             ? "OpenBLAS \(BLAS.coreName)" : "oneDNN \(DNNL_VERSION_MAJOR).\(DNNL_VERSION_MINOR)"
         return "\(precision) by \(library)"
     }

@@ -2,7 +2,7 @@ import Dispatch
 import Shared
 import Synchronization
 
-/// A gate that one thread opens and another passes, in turns; it closes after each pass.
+/// A gate that one thread opens and another passes, alternately; it closes after each pass.
 ///
 /// What was written before it opened is seen by who passes. Waking a thread takes some 40 µs, as long as a short loop of
 /// a training step, so who finds the gate closed looks again for a while before it sleeps.
