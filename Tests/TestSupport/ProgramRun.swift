@@ -5,7 +5,7 @@ public final class ProgramRun {
     private let process = Process()
     private let scratch: ScratchDirectory
 
-    /// Starts the program, which lies beside the tests.
+    /// Starts the program, which lies beside the tests, in a directory of its own: a relative path leaves nothing behind.
     /// - Parameters:
     ///   - input: The file that its standard input comes from; nothing by default.
     ///   - output: The file that its standard output goes to, if the test doesn't read it.
@@ -14,6 +14,7 @@ public final class ProgramRun {
         let tests = URL(filePath: "/proc/self/exe").resolvingSymlinksInPath()
         process.executableURL = tests.deletingLastPathComponent().appending(path: program)
         process.arguments = arguments
+        process.currentDirectoryURL = URL(filePath: scratch.path)
         process.standardInput = try input.map { try FileHandle(forReadingFrom: URL(filePath: $0)) } ?? .nullDevice
         let ownOutput = try Self.file(scratch.file("out"))
         process.standardOutput = try output.map { try FileHandle(forWritingTo: URL(filePath: $0)) } ?? ownOutput
