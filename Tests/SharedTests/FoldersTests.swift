@@ -17,12 +17,17 @@ struct FoldersTests {
 
     /// A file's folder, and its text without comments and string literals.
     private struct Source {
+        let path: String
+        /// How many folders it is within.
+        let depth: Int
         let folder: String
         let file: String
         let text: String
 
         init(_ url: URL, below root: URL) throws {
-            let path = url.path.dropFirst(root.path.count + 1).split(separator: "/").map(String.init)
+            self.path = String(url.path.dropFirst(root.path.count + 1))
+            let path = self.path.split(separator: "/").map(String.init)
+            depth = path.count - 1
             folder = path.dropLast().prefix(2).joined(separator: "/")
             file = path.last ?? ""
             text = try String(contentsOf: url, encoding: .utf8)
@@ -71,6 +76,26 @@ struct FoldersTests {
                 else { continue }
                 #expect(
                     other <= own, "\(source.folder)/\(source.file) uses \(word) of \(used), which is after it")
+            }
+        }
+    }
+
+    /// A draft's architecture is named by its folder and by its line in the registry alone, unless another one builds on
+    /// it: training, evaluation and plans work for any.
+    @Test func anArchitectureOfDraftsIsNamedByTheRegistryAlone() throws {
+        let (sources, seam) = (try Self.sources(of: "Trainer"), "Models/Draft/")
+        let own = Dictionary(grouping: sources.filter { $0.path.hasPrefix(seam) && $0.depth > 2 }) {
+            $0.path.split(separator: "/")[2]
+        }
+        let others = sources.filter { !($0.path.hasPrefix(seam) && $0.depth > 2) }
+        #expect(own["Eagle3"] != nil)
+        for (folder, files) in own {
+            let names = files.reduce(into: Set<String>()) { $0.formUnion($1.declarations) }
+            #expect(names.count > 1)
+            for source in others {
+                let used = source.words.filter { names.contains(String($0)) || $0 == "tttLength" }
+                let wanted = source.path == "\(seam)DraftRegistry.swift" ? 1 : 0
+                #expect(used.count == wanted, "\(source.path) uses \(used.sorted()) of \(folder)")
             }
         }
     }

@@ -37,7 +37,23 @@ private struct Bounded: Options {
     @Option("A decay.", in: 0..<1) var decay: Float = 0
 }
 
+private struct Grouped: Options {
+    var groups: [any Options] = [Inner(), Bounded()]
+    @Option("A path.", value: "DIR") var cacheDir: String?
+    @Option("Names.", value: "NAME...") var names: [String] = []
+}
+
 struct OptionsTests {
+    @Test func groupsInAnArrayHaveTheirOptionsInTheCommand() throws {
+        let options = try Grouped.parse(["--count", "9", "--seed", "4", "--cache-dir", "d"])
+        #expect((options.groups[0] as? Inner)?.seed == 4 && (options.groups[1] as? Bounded)?.count == 9)
+        #expect(Grouped.names.prefix(2) == ["--seed", "--count"] && Grouped.help.contains("--share NUMBER"))
+        #expect(try Grouped.parse([]).groups.count == 2 && (Grouped.parse([]).groups[0] as? Inner)?.seed == 0)
+        #expect(throws: OptionsError.outOfRange("65", for: "--count", range: "1 to 64")) {
+            try Grouped.parse(["--count", "65"])
+        }
+    }
+
     @Test(arguments: [
         ("--count", ["0", "65", "-1", "9223372036854775807", "-9223372036854775808"], "1 to 64"),
         ("--sizes", ["0", "-9223372036854775808"], "at least 1"),

@@ -43,10 +43,38 @@ struct BatchReaderTests {
             #expect((same[0].samples + same[0].bad).sorted() == whole.batch(step).sorted())
             #expect(same[0].bad == whole.batch(step).filter { [2, 7, 11].contains($0) }.sorted())
             let read = stride(from: 0, to: ranks, by: tpSize).flatMap { rank in
-                same[rank].micro.flatMap { $0.samples.flatMap { $0.map { Int($0.inputIDs[0]) } } }
+                same[rank].micro.flatMap { $0.sequences.flatMap { $0.map { Int($0.sample.inputIDs[0]) } } }
             }
             #expect(read.sorted() == same[0].samples.sorted(), "each sample is of one group")
         }
+    }
+
+    /// A draft that chooses by chance chooses the same on any number of ranks and after the run was resumed.
+    @Test(arguments: [(1, 1), (3, 1), (4, 2)])
+    func aSequencesSeedFollowsFromRunEpochAndSample(ranks: Int, tpSize: Int) throws {
+        let sampler = BatchSampler(sampleCount: 20, globalBatchSize: 6, seed: 1)
+        let seeds = try ThreadCommunicator.run(ranks) { world in
+            let order = EpochOrder(sampler)
+            let reader = BatchReader(
+                Damaged(), try ProcessGrid(world: world, tpSize: tpSize), batchSize: 2, policy: .stop, steps: 5..<8,
+                cost: { Double($0.inputIDs.count) }, seed: sampler.sampleSeed
+            ) { order.batch($0) }
+            return try (5..<8).map { step in
+                try reader.batch(step).micro.flatMap { $0.sequences.joined() }.map { sequence in
+                    (sample: Int(sequence.sample.inputIDs[0]), seed: sequence.seed)
+                }
+            }
+        }
+        for steps in seeds {
+            for (step, sequences) in zip(5..<8, steps) {
+                for (sample, seed) in sequences { #expect(seed == sampler.sampleSeed(step: step, sample: sample)) }
+            }
+        }
+        // Steps 4 to 7 are of one epoch, and 8 is of the next; other runs and samples have others.
+        let all = [(1, 5, 3), (1, 8, 3), (1, 5, 4), (2, 5, 3)].map { seed, step, sample in
+            BatchSampler(sampleCount: 20, globalBatchSize: 6, seed: seed).sampleSeed(step: step, sample: sample)
+        }
+        #expect(Set(all).count == all.count && sampler.sampleSeed(step: 7, sample: 3) == all[0])
     }
 
     @Test func theRunStopsWhereASampleIsNeededThatCannotBeRead() throws {

@@ -11,7 +11,7 @@ struct ComputeTests {
         let workspace = Workspace(compute)
         let trainer = try run.trainer(AbsentRanks(), compute)
         for sample in run.samples.prefix(4) {
-            let weights = LossWeights(decay: 0.8, sequences: [1 / Float(sample.inputIDs.count)])
+            let weights = LossWeights(sequences: [1 / Float(sample.inputIDs.count)])
             _ = trainer.run([[sample]], weights: weights, in: workspace)
         }
         return trainer.draft.parameters.parameters.map { ($0.parts[0].name, $0.gradient.elements) }

@@ -31,12 +31,12 @@ struct Eagle3ConfigurationTests {
         // At the top level the key would mean the layers' inputs.
         #expect(root["eagle_aux_hidden_state_layer_ids"] == nil)
         let read = try Eagle3Configuration(file, target: target)
-        #expect(read.shape == generated.shape && read.auxiliaryLayers == generated.auxiliaryLayers)
+        #expect(read.shape == generated.shape && read.targetLayers == generated.targetLayers)
         #expect(read.json == generated.json)
     }
 
     @Test(arguments: [(30, [1, 14, 26]), (32, [1, 15, 28]), (6, [1, 2, 2]), (4, [1, 1, 0]), (1, [0, 0, 0])])
-    func auxiliaryLayersFollowTheNumberOfLayers(count: Int, layers: [Int]) {
+    func targetLayersFollowTheNumberOfLayers(count: Int, layers: [Int]) {
         #expect(Eagle3Configuration.defaultLayers(count) == layers)
     }
 
@@ -87,7 +87,7 @@ struct Eagle3ConfigurationTests {
         let rest = JSONText.object(members).compact.dropLast()
         let text = "\(rest), \"\(key)\": \(value)}"
         let file = try JSONFile(contents: Array(text.utf8), path: "draft.json")
-        let error = #expect(throws: JSONError.self) { try Eagle3Configuration(file, target: target) }
+        let error = #expect(throws: JSONError.self) { try DraftRegistry.standard.configuration(file, target: target) }
         let description = "\(try #require(error))"
         let named =
             key == "eagle_config" ? value.contains("norm") ? "norm_before_fc" : "eagle_aux_hidden_state_layer_ids" : key

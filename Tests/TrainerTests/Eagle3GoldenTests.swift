@@ -28,19 +28,18 @@ struct Eagle3GoldenTests {
             // SpecForge's loss is the mean over all rows, divided by the number of micro batches of a step; its
             // gradients of the first one are written down before that division.
             let weight = 1 / Float(sample.inputIDs.count) / Float(run.expected.accumulation)
-            let weights = LossWeights(
-                decay: 0.8, sequences: [weight], objective: run.objective,
-                acceptanceRows: [Float(sample.inputIDs.count)])
+            let weights = LossWeights(sequences: [weight], acceptanceRows: [Float(sample.inputIDs.count)])
             let statistics = trainer.run([[sample]], weights: weights, in: workspace)
             let rows = Double(sample.inputIDs.count)
             expectClose(
-                statistics.steps.map { Float($0.objective / rows) }, micro.losses.map { Float($0) }, tolerance: 1e-4,
+                statistics.positions.map { Float($0.objective / rows) }, micro.losses.map { Float($0) },
+                tolerance: 1e-4,
                 "losses of micro batch \(index)")
             expectClose(
-                statistics.steps.map { Float($0.acceptance / max(1, $0.learnt)) },
+                statistics.positions.map { Float($0.acceptance / max(1, $0.learnt)) },
                 micro.acceptanceRates.map { Float($0) },
                 tolerance: 1e-4, "acceptance rates of micro batch \(index)")
-            #expect(statistics.steps.map(\.correct) == micro.correct, "correct rows of micro batch \(index)")
+            #expect(statistics.positions.map(\.correct) == micro.correct, "correct rows of micro batch \(index)")
             if index == 0 { try compare(draft.parameters, run, "grads_0", Float(run.expected.accumulation)) }
             guard (index + 1).isMultiple(of: run.expected.accumulation) else { continue }
             let step = index / run.expected.accumulation
@@ -140,7 +139,7 @@ struct GoldenRun {
     func trainer(
         _ communicator: any Communicator, freezesHead: Bool = false, variant: DraftVariant = .plain,
         _ compute: Compute = .test
-    ) throws -> OnlineEagle3 {
+    ) throws -> OnlineDraft {
         let target = try TargetModelRegistry.load(
             targetDirectory, communicator: communicator, positions: 128, compute)
         let configuration = try ModelConfiguration(JSONFile("\(directory)/config.json"))
@@ -152,7 +151,8 @@ struct GoldenRun {
             draftVocabSize: mapping.count, rmsNormEpsilon: Float(configuration.rmsNormEpsilon))
         let rotary = try RotaryScaling(configuration.rope, headDim: configuration.headDim)
         let draft = Eagle3DraftModel(
-            variant.applied(to: shape), rotary: rotary.embedding(positions: 128, length: 128), freezesHead: freezesHead,
+            variant.applied(to: shape), Eagle3Training(tttLength: expected.tttLength, alignment: .eagle),
+            rotary: rotary.embedding(positions: 128, length: 128), freezesHead: freezesHead, objective: objective,
             compute)
         let initial = try SafetensorsFile(path("draft_init"))
         draft.parameters.fillRandomly(scale: 0.1)
@@ -160,9 +160,9 @@ struct GoldenRun {
             let values = try initial.golden(tensor.name).values
             for (i, value) in values.enumerated() { tensor.values.start[i] = value }
         }
-        return OnlineEagle3(
+        return OnlineDraft(
             target: target, draft: draft,
             teacher: CompactTeacher(target, draftToTarget: mapping.enumerated().map { Int32($0 + $1) }),
-            auxiliaryLayers: expected.auxLayers, tttLength: expected.tttLength, alignment: .eagle)
+            targetLayers: expected.auxLayers)
     }
 }

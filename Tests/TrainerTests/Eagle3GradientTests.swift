@@ -36,38 +36,30 @@ struct Eagle3GradientTests {
                 lossMask: (0..<length).map { $0 > 3 && $0 != 6 })
         }
         let batch = Batch(samples)
-        let plan = TrainingTimeTestPlan(batch, tttLength: 4, alignment: alignment)
+        let training = Eagle3Training(tttLength: 4, alignment: alignment)
         let target = FixedTarget(vocabSize: 40, hiddenSize: 20, in: workspace)
         let teacher = CompactTeacher(target, draftToTarget: (0..<30).map { Int32($0 + $0 / 3) })
         let frequencies = (0..<3).map { 1 / Double($0 + 1) }
-        let draft = Eagle3DraftModel(shape, rotary: RotaryEmbedding(frequencies: frequencies, positions: 20))
+        let draft = Eagle3DraftModel(
+            shape, training, rotary: RotaryEmbedding(frequencies: frequencies, positions: 20), objective: objective)
         draft.parameters.fillRandomly(scale: 0.25)
         let auxiliary = workspace.matrix(rows: batch.rows, columns: 36)
         let hidden = workspace.matrix(rows: batch.rows, columns: 20)
         let embedding = workspace.matrix(rows: batch.rows + 2, columns: 20)
         random.fill(auxiliary)
         random.fill(hidden)
-        target.embed(TrainingTimeTestPlan.extendedIDs(batch), into: embedding)
-        let features = DraftFeatures(auxiliary: auxiliary, embedding: embedding)
+        target.embed(samples.flatMap { $0.inputIDs + draft.appendedTokens }, into: embedding)
         let weights = LossWeights(
-            decay: 0.8, sequences: [0.25, 0.5], objective: objective,
-            acceptanceRows: alignment == .eagle ? [11, 7] : nil)
+            sequences: [0.25, 0.5], acceptanceRows: alignment == .eagle ? [11, 7] : nil)
 
-        func lesson(_ plan: TrainingTimeTestPlan) -> Lesson {
-            Lesson(teacher: teacher, targetHidden: hidden, plans: [plan], firstRow: [0])
+        func lesson(_ samples: [Sample]) -> Lesson {
+            Lesson(
+                teacher: teacher, sequences: [samples.map { TrainingSequence(sample: $0) }], features: auxiliary,
+                embedding: embedding, targetHidden: hidden)
         }
 
-        func run(_ weights: LossWeights?) throws -> TrainingStatistics {
-            workspace.scope {
-                let record = draft.forward(features, plan, in: workspace)
-                let (statistics, dHidden) = draft.head(
-                    record, lesson(plan), weights: weights, in: workspace)
-                if weights != nil { draft.backward(dHidden, record, plan, in: workspace) }
-                return statistics
-            }
-        }
-        let statistics = try run(weights)
-        #expect(statistics.steps[0].learnt > 3 && statistics.steps[0].learnt < statistics.steps[0].labels)
+        let first = draft.learn(lesson(samples), weights: weights, in: workspace).positions[0]
+        #expect(first.learnt > 3 && first.learnt < first.labels)
 
         // The loss with weights of its own for each sequence, by one sequence at a time being left out of the mask.
         func loss() throws -> Double {
@@ -78,15 +70,15 @@ struct Eagle3GradientTests {
                         inputIDs: sample.inputIDs,
                         lossMask: index == sequence ? sample.lossMask : sample.lossMask.map { _ in false })
                 }
-                let plan = TrainingTimeTestPlan(Batch(masked), tttLength: 4, alignment: alignment)
                 workspace.scope {
-                    let record = draft.forward(features, plan, in: workspace)
-                    let (statistics, _) = draft.head(
-                        record, lesson(plan), weights: weights, in: workspace)
-                    for (k, step) in statistics.steps.enumerated() {
+                    let (lesson, plan) = (lesson(masked), training.plan(masked.map { TrainingSequence(sample: $0) }))
+                    let record = draft.forward(lesson, plan, in: workspace)
+                    let (statistics, _) = draft.head.learn(
+                        record.hidden, [plan.draftLabels], lesson, weights: weights, in: workspace)
+                    for (k, position) in statistics.positions.enumerated() {
                         var weight = Double(weights.sequences[sequence])
                         for _ in 0..<k { weight *= 0.8 }
-                        total += weight * step.objective
+                        total += weight * position.objective
                     }
                 }
             }

@@ -10,7 +10,7 @@ struct EngineLoaderTests {
     func anEngineThatHasAllOptionsLoadsEveryTensor(variant: DraftVariant, engine: InferenceEngine) throws {
         try withCheckpoint(variant, draftVocabSize: 96) { file, root, configuration in
             let outcome = try EngineLoader(engine, root).load(file)
-            let lacking = engine.lackingOptions(of: configuration.shape)
+            let lacking = configuration.lackingOptions(of: engine)
             let isWhole = outcome.missing.isEmpty && outcome.refused.isEmpty
             #expect(isWhole == lacking.allSatisfy(Self.isComputedOnly), "\(outcome)")
         }

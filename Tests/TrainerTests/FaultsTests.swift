@@ -8,7 +8,7 @@ import Testing
 struct FaultsTests {
     private func report(_ step: Int, isSkipped: Bool) -> TrainingLoop.StepReport {
         TrainingLoop.StepReport(
-            step: step, statistics: TrainingStatistics(tttLength: 1), learningRate: 0, gradNorm: 1, tokens: 1,
+            step: step, statistics: TrainingStatistics(positions: 1), learningRate: 0, gradNorm: 1, tokens: 1,
             samples: [step], badSamples: [], waited: .zero, targetCache: nil, isSkipped: isSkipped,
             nonFiniteSamples: [], isInterrupted: false)
     }
@@ -31,7 +31,7 @@ struct FaultsTests {
         let golden = try GoldenRun("llama")
         let bad = 2
         let used = Set(golden.samples.flatMap(\.inputIDs))
-        // Token 0 stands behind each sequence.
+        // Token 0 follows each sequence.
         let token = try #require((1..<256).first { !used.contains($0) })
         var samples = golden.samples
         var ids = samples[bad].inputIDs

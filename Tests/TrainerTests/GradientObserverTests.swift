@@ -28,7 +28,7 @@ struct GradientObserverTests {
         let store = trainer.draft.parameters
         let notes = Notes(store)
         _ = trainer.run(
-            [run.samples], weights: LossWeights(decay: 0.8, sequences: run.samples.map { _ in 1 }, observer: notes),
+            [run.samples], weights: LossWeights(sequences: run.samples.map { _ in 1 }, observer: notes),
             in: Workspace())
         for (first, gradients) in notes.said { #expect(gradients == Array(store.gradients[first...])) }
         // From the head to the first projection of the first layer; `fc` and norms around it end with the pass itself.

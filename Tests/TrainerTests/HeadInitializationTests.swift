@@ -31,10 +31,10 @@ struct HeadInitializationTests {
                 workspace.matrix(rows: 1, columns: ids.count),
                 workspace.matrix(rows: 1, columns: target.vocabulary.count)
             )
-            multiply(input, transposed: draft.lmHead.weight.weight, into: logits)
+            multiply(input, transposed: draft.head.lmHead.weight.weight, into: logits)
             target.logits(scaled, into: whole)
             return (
-                head: draft.lmHead.weight.weight.elements, logits: logits.elements, whole: whole.elements,
+                head: draft.head.lmHead.weight.weight.elements, logits: logits.elements, whole: whole.elements,
                 vocabulary: target.vocabulary
             )
         }

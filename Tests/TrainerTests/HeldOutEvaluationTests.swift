@@ -42,7 +42,7 @@ struct BestDraftTests {
 struct DecodingStatisticsTests {
     private static func statistics(_ accepted: [Int], length: Int = 100) -> SpeculativeDecoding.Statistics {
         var statistics = SpeculativeDecoding.Statistics(draftLength: 3)
-        for count in accepted { statistics.add(kept: count + 1, length: length) }
+        for count in accepted { statistics.add(drafted: 3, kept: count + 1, length: length) }
         return statistics
     }
 

@@ -6,9 +6,9 @@ import Testing
 /// A run that learns nothing says so, and why, and fails.
 struct LearningWatchTests {
     private func report(labels: Double, learnt: Double) -> TrainingLoop.StepReport {
-        var statistics = TrainingStatistics(tttLength: 1)
-        statistics.steps[0].labels = labels
-        statistics.steps[0].learnt = learnt
+        var statistics = TrainingStatistics(positions: 1)
+        statistics.positions[0].labels = labels
+        statistics.positions[0].learnt = learnt
         return TrainingLoop.StepReport(
             step: 1, statistics: statistics, learningRate: 0, gradNorm: 1, tokens: 1, samples: [1], badSamples: [],
             waited: .zero, targetCache: nil, isSkipped: false, nonFiniteSamples: [], isInterrupted: false)

@@ -34,13 +34,14 @@ struct MetricsTests {
             #expect(page.contains("| `\(metric.name)` | \(unit)| \(metric.meaning) |"), "\(metric.name)")
         }
         let report = TrainingLoop.StepReport(
-            step: 1, statistics: TrainingStatistics(tttLength: 2), learningRate: 1, gradNorm: 1, tokens: 1,
+            step: 1, statistics: TrainingStatistics(positions: 2), learningRate: 1, gradNorm: 1, tokens: 1,
             samples: [], badSamples: [], waited: .zero, targetCache: nil, isSkipped: false, nonFiniteSamples: [],
             isInterrupted: false)
-        var interval = MetricsInterval(tttLength: 2, start: PhaseTimes())
+        var interval = MetricsInterval(positions: 2, start: PhaseTimes())
         interval.add(report, maxGradNorm: 0.5)
         let profile = ProfileReport(PhaseTimes(), over: AbsentRanks())
-        let values = interval.values(report, epoch: 0, targetCache: (0, 0), decay: 0.8, peakMemory: 0, profile: profile)
+        let values = interval.values(
+            report, epoch: 0, targetCache: (0, 0), loss: { $0.weightedLoss([1, 0.8]) }, peakMemory: 0, profile: profile)
         for (name, _) in values { #expect(Metric.byName[name] != nil, "\(name) has no definition") }
         let heldOut = HeldOutEvaluation.Report(
             statistics: report.statistics, decoding: DecodingResult(draftLength: 2, prompts: 1), samples: 1,
@@ -50,11 +51,11 @@ struct MetricsTests {
     }
 
     @Test func anIntervalCountsSkippedAndClippedSteps() throws {
-        var interval = MetricsInterval(tttLength: 1, start: PhaseTimes())
+        var interval = MetricsInterval(positions: 1, start: PhaseTimes())
         var last: TrainingLoop.StepReport?
         for (norm, isSkipped) in [(0.25, false), (2.0, false), (Double.infinity, true)] {
             let report = TrainingLoop.StepReport(
-                step: 1, statistics: TrainingStatistics(tttLength: 1), learningRate: 1, gradNorm: norm, tokens: 10,
+                step: 1, statistics: TrainingStatistics(positions: 1), learningRate: 1, gradNorm: norm, tokens: 10,
                 samples: [], badSamples: [], waited: .zero,
                 targetCache: TargetCache.Counts(found: 2, computed: isSkipped ? 1 : 0), isSkipped: isSkipped,
                 nonFiniteSamples: [], isInterrupted: false)
@@ -69,7 +70,8 @@ struct MetricsTests {
         let profile = ProfileReport(interval.times(until: now), over: AbsentRanks())
         let values = Dictionary(
             uniqueKeysWithValues: interval.values(
-                try #require(last), epoch: 0, targetCache: interval.targetCache, decay: 1, peakMemory: 0,
+                try #require(last), epoch: 0, targetCache: interval.targetCache,
+                loss: { $0.weightedLoss([1]) }, peakMemory: 0,
                 profile: profile
             ).map { ($0.0, $0.1.compact) })
         #expect(values["steps"] == "3" && values["skipped_steps"] == "1" && values["clipped_steps"] == "1")

@@ -64,29 +64,36 @@ struct NecessaryOperationsTests {
 
     @Test func arithmeticIsThatOfTheProducts() throws {
         let target = try TargetGolden("llama").load(AbsentRanks())
-        var draft = Eagle3DraftModel.Shape(
+        var shape = Eagle3DraftModel.Shape(
             hiddenSize: 32, targetHiddenSize: 32, intermediateSize: 48, numAttentionHeads: 4, numKeyValueHeads: 2,
             headDim: 8, draftVocabSize: 96, rmsNormEpsilon: 1e-5)
+        let rotary = RotaryEmbedding(frequencies: [1, 1, 1, 1], positions: 16)
         // Labels of steps 0, 1 and 2: the first 8, 7 and 6 rows. They learn from rows 1 to 8 of the target.
-        let rows = rows([Bool](repeating: true, count: 10))
-        #expect(rows.steps == [8, 7, 6] && rows.features == 8 && rows.target == 9)
+        let mask = [Bool](repeating: true, count: 10)
+        let (rows, sequence) = (rows(mask), TrainingSequence(sample: sample(mask)))
+        #expect(rows.steps == [8, 7, 6] && rows.features == 8)
+        func draft() -> Eagle3DraftModel {
+            Eagle3DraftModel(shape, Eagle3Training(tttLength: tttLength), rotary: rotary)
+        }
+        let work = draft().necessaryWork(sequence)
+        #expect(work.targetRows == 9 && work.logits == Array(1...8))
         let (keyValue, weights) = (32 * 2 * 16, 32 * (32 + 2 * 16) + 32 * 32 + 3 * 32 * 96)
         let full = 2 * 9 * weights + 4 * 32 * 45
         let last = 2 * 9 * keyValue + 2 * 8 * (weights - keyValue) + 4 * 32 * 44
-        let operations = NecessaryOperations(target: target, draft: draft, auxiliaryLayers: [0, 1, 2])
-        #expect(operations.targetCount(rows) == Double(5 * full + last + 2 * 8 * 32 * 256))
+        let operations = NecessaryOperations(target: target, draft: draft(), targetLayers: [0, 1, 2])
+        #expect(operations.targetCount(work) == Double(5 * full + last + 2 * 8 * 32 * 256))
         // If the draft sees the last layer, that needs all rows too.
-        let deep = NecessaryOperations(target: target, draft: draft, auxiliaryLayers: [0, 1, 5])
-        #expect(deep.targetCount(rows) == Double(6 * full + 2 * 8 * 32 * 256))
+        let deep = NecessaryOperations(target: target, draft: draft(), targetLayers: [0, 1, 5])
+        #expect(deep.targetCount(work) == Double(6 * full + 2 * 8 * 32 * 256))
 
         let fc = 4 * 8 * 96 * 32
         let (keys, others) = (64 * 2 * 16, 64 * 32 + 32 * 32 + 3 * 32 * 48)
         let attention = 12 * 32 * (36 + (28 + 7) + (21 + 6 * 2))
-        #expect(operations.draftLayers(rows) == Double(fc + 6 * (8 + 13) * (keys + others) + attention))
+        #expect(work.operations == Double(fc + 6 * (8 + 13) * (keys + others) + attention))
+        #expect(operations.count(sequence) == operations.targetCount(work) + work.operations)
         #expect(operations.head(learnt: 5) == Double(6 * 5 * 32 * 96))
-        draft.numHiddenLayers = 2
-        let two = NecessaryOperations(target: target, draft: draft, auxiliaryLayers: [0, 1, 2])
+        shape.numHiddenLayers = 2
         let second = 6 * 21 * (32 * 2 * 16 + others - 32 * 32) + attention
-        #expect(two.draftLayers(rows) == operations.draftLayers(rows) + Double(second))
+        #expect(draft().necessaryWork(sequence).operations == work.operations + Double(second))
     }
 }

@@ -28,7 +28,7 @@ struct SpeculativeDecodingTests {
     func countsTheTokensThatItGivesAndNoOthers(draftLength: Int, wrongEvery: Int) throws {
         let golden = try TargetGolden("llama")
         let model = try golden.load(AbsentRanks())
-        let target = TargetDecoder(model, auxiliaryLayers: [0], capacity: 80, workspace: Workspace())
+        let target = TargetDecoder(model, targetLayers: [0], capacity: 80, workspace: Workspace())
         let prompt = Array(golden.ids.prefix(8))
         let whole = SpeculativeDecoding.plain(target, prompt: prompt, limit: 24, endTokens: []).tokens
         for limit in [1, 2, 7, 24] {

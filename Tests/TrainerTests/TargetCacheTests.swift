@@ -92,10 +92,12 @@ struct TargetCacheTests {
         func features(_ cache: TargetCache?, _ counts: [Int]) throws -> [[Float]] {
             try ThreadCommunicator.run(2) { world in
                 let run = try GoldenRun("llama")
-                let parts = [run.samples[..<counts[0]], run.samples[2..<2 + counts[1]]].map(Array.init)
+                let parts = [run.samples[..<counts[0]], run.samples[2..<2 + counts[1]]].map { samples in
+                    samples.map { TrainingSequence(sample: $0) }
+                }
                 let workspace = Workspace()
-                let (own, hidden) = try Self.features(run, world, cache).run(parts, in: workspace)
-                return own.auxiliary.elements + hidden.elements
+                let features = try Self.features(run, world, cache).run(parts, in: workspace)
+                return features.auxiliary.elements + features.hidden.elements
             }
         }
         try withTemporaryDirectory { directory in
@@ -113,7 +115,7 @@ struct TargetCacheTests {
         _ run: GoldenRun, _ communicator: any Communicator, _ cache: TargetCache?
     ) throws -> TargetFeatures {
         let model = try run.trainer(communicator)
-        return TargetFeatures(target: model.target, auxiliaryLayers: model.auxiliaryLayers, cache: cache)
+        return TargetFeatures(target: model.target, targetLayers: model.targetLayers, cache: cache)
     }
 
     @Test func aHalfFilledOrFullCacheChangesNothing() throws {
@@ -123,11 +125,11 @@ struct TargetCacheTests {
             let small = try Self.cache("\(directory)/small", limit: 1 << 20)
             let run = try GoldenRun("llama")
             let features = try Self.features(run, AbsentRanks(), small)
-            _ = features.run([Array(run.samples.prefix(3))], in: Workspace())
+            _ = features.run([run.samples.prefix(3).map { TrainingSequence(sample: $0) }], in: Workspace())
             while small.end == nil {
                 let longer = run.samples[0].inputIDs.map { ($0 + Int32(small.counts.computed)) % 256 }
                 let sample = Sample(inputIDs: longer, lossMask: run.samples[0].lossMask)
-                _ = features.run([[sample]], in: Workspace())
+                _ = features.run([[TrainingSequence(sample: sample)]], in: Workspace())
             }
             #expect(small.end?.contains("has reached its limit of 1.05MB (--target-cache-size)") == true)
             let before = small.counts
@@ -164,10 +166,10 @@ struct TargetCacheTests {
     @Test func targetsAndPrecisionsHaveFilesOfTheirOwn() throws {
         let paths = ["llama", "qwen3"].map { Fixtures.folder.appending(path: "targets/\($0)").path }
         let identities = try [
-            TargetCache.identity(targetModelPath: paths[0], auxiliaryLayers: [0, 1, 2], type: .bfloat16, .test),
-            TargetCache.identity(targetModelPath: paths[1], auxiliaryLayers: [0, 1, 2], type: .bfloat16, .test),
-            TargetCache.identity(targetModelPath: paths[0], auxiliaryLayers: [0, 1, 3], type: .bfloat16, .test),
-            TargetCache.identity(targetModelPath: paths[0], auxiliaryLayers: [0, 1, 2], type: .float32, .test),
+            TargetCache.identity(targetModelPath: paths[0], targetLayers: [0, 1, 2], type: .bfloat16, .test),
+            TargetCache.identity(targetModelPath: paths[1], targetLayers: [0, 1, 2], type: .bfloat16, .test),
+            TargetCache.identity(targetModelPath: paths[0], targetLayers: [0, 1, 3], type: .bfloat16, .test),
+            TargetCache.identity(targetModelPath: paths[0], targetLayers: [0, 1, 2], type: .float32, .test),
         ]
         #expect(Set(identities).count == identities.count)
         try withTemporaryDirectory { directory in

@@ -6,9 +6,18 @@ import Testing
 
 /// What is planned is what is then taken.
 struct TrainingPlanTests {
-    private let draft: DraftOptions
-
-    init() throws { draft = try DraftOptions.parse(["--ttt-length", "5", "--draft-vocab-size", "96"]) }
+    /// A target's draft of 96 tokens that learns in five steps.
+    private func draft(_ target: TargetGolden, _ options: [String] = [], positions: Int) throws -> (
+        model: any DraftModel, targetLayers: [Int]
+    ) {
+        let options = try DraftOptions.parse(["--ttt-length", "5", "--draft-vocab-size", "96"] + options)
+        let configuration = try DraftRegistry.standard.configuration(
+            options, target: ModelConfiguration(directory: target.directory))
+        return (
+            try configuration.makeDraft(options.own, options.settings(positions: positions), .test),
+            configuration.targetLayers
+        )
+    }
 
     @Test(
         arguments: ["llama", "qwen3", "gemma3-text", "qwen3-moe", "gpt-oss", "llama4-text"],
@@ -17,24 +26,22 @@ struct TrainingPlanTests {
         family: String, run: (tpSize: Int, sequences: Int, length: Int, share: Double)
     ) throws {
         let golden = try TargetGolden(family)
-        let options = draft
         let sizes = StepSizes(
-            sequences: run.sequences, length: run.length, supervised: run.share, options.lessons, tpSize: run.tpSize)
+            sequences: run.sequences, length: run.length, supervised: run.share, tpSize: run.tpSize)
         let pairs = try ThreadCommunicator.run(run.tpSize) { communicator in
             let target = try golden.load(communicator, positions: run.length)
-            let configuration = try Eagle3Configuration(
-                options, target: ModelConfiguration(directory: golden.directory))
-            let draft = try configuration.makeDraft(positions: run.length + options.tttLength)
+            let (draft, targetLayers) = try draft(golden, positions: run.length)
             draft.initialize(seed: 1)
-            let model = OnlineEagle3(
+            let model = OnlineDraft(
                 target: target, draft: draft, teacher: CompactTeacher(target, draftToTarget: (0..<96).map { $0 }),
-                auxiliaryLayers: configuration.auxiliaryLayers, tttLength: options.tttLength,
-                alignment: options.lossMaskAlignment)
+                targetLayers: targetLayers)
             let workspace = Workspace()
             _ = model.run(
-                [[Sample]](repeating: sizes.samples, count: run.tpSize),
-                weights: LossWeights(decay: 0.8, sequences: sizes.samples.map { _ in 1 }), in: workspace)
-            let planned = ActivationPlan(target, configuration.shape, sizes, .test).floats
+                [[TrainingSequence]](repeating: sizes.sequences, count: run.tpSize),
+                weights: LossWeights(sequences: sizes.sequences.map { _ in 1 }), in: workspace)
+            let planned = ActivationPlan(
+                target, targetLayers: targetLayers.count, draft, sizes, .test
+            ).elements
             return Double(planned) / Double(workspace.highWater)
         }
         for ratio in pairs { #expect(0.87...1.15 ~= ratio, "planned \(ratio) of what was taken") }
@@ -56,7 +63,7 @@ struct TrainingPlanTests {
     @Test func arithmeticIsThatOfTheProducts() throws {
         let golden = try TargetGolden("llama")
         let target = try golden.load(AbsentRanks())
-        let sizes = StepSizes(sequences: 1, length: 10, supervised: 1, draft.lessons, tpSize: 1)
+        let sizes = StepSizes(sequences: 1, length: 10, supervised: 1, tpSize: 1)
         // hidden 32, intermediate 96, 4 heads and 2 key/value heads of 8; row i sees i + 1 keys.
         let weights = (32 + 2 * 16) * 32 + 32 * 32 + 3 * 32 * 96
         #expect(sizes.operations(target.layers[0]) == Double(2 * 10 * weights + 4 * 55 * 32))
@@ -67,7 +74,7 @@ struct TrainingPlanTests {
         func operations(_ family: String, _ communicator: any Communicator) throws -> Double {
             let target = try TargetModelRegistry.layOut(
                 TargetGolden(family).directory, communicator: communicator, positions: 10, expertParallel: true)
-            let sizes = StepSizes(sequences: 1, length: 10, supervised: 1, draft.lessons, tpSize: communicator.size)
+            let sizes = StepSizes(sequences: 1, length: 10, supervised: 1, tpSize: communicator.size)
             return sizes.operations(target.layers[0])
         }
         // hidden 32, 4 heads and 2 key/value heads of 16. Two of 8 experts of 48; one of 4 of 64, and a shared one.
@@ -84,14 +91,14 @@ struct TrainingPlanTests {
 
     /// A frozen head has no gradient of its weight: two products of it, and not three.
     @Test func aFrozenHeadTakesTwoProducts() throws {
-        let frozen = try DraftOptions.parse(["--ttt-length", "5", "--draft-vocab-size", "96", "--freeze-lm-head"])
-        let configuration = try Eagle3Configuration(
-            draft, target: ModelConfiguration(directory: TargetGolden("llama").directory))
-        let operations = [draft, frozen].map { draft in
-            let sizes = StepSizes(sequences: 1, length: 10, supervised: 1, draft.lessons, tpSize: 1)
-            return (sizes.operations(configuration.shape), Double(sizes.plan.labels.count))
+        let golden = try TargetGolden("llama")
+        let target = try golden.load(AbsentRanks())
+        let sizes = StepSizes(sequences: 1, length: 10, supervised: 1, tpSize: 1)
+        let operations = try [[], ["--freeze-lm-head"]].map { options in
+            sizes.operations(try draft(golden, options, positions: 10).model, target, .test)
         }
-        #expect(operations[0].0 - operations[1].0 == 2 * operations[0].1 * 32 * 96)
+        // Labels of five steps, each of whose rows ends one token before that of the step before.
+        #expect(operations[0] - operations[1] == Double(2 * (8 + 7 + 6 + 5 + 4) * 32 * 96))
     }
 }
 
@@ -114,9 +121,9 @@ struct PlanCommandTests {
     }
 
     @Test func laterStepsAreWhatTheFewTookMore() {
-        #expect(StepSampler.extrapolated(first: 2, together: 5, of: 3, to: 7) == 11)
-        #expect(StepSampler.extrapolated(first: 2, together: 2, of: 1, to: 1) == 2)
-        #expect(StepSampler.extrapolated(first: 2, together: 1, of: 3, to: 7) == 2, "on a busy machine")
+        #expect(Eagle3DraftModel.extrapolated(first: 2, together: 5, of: 3, to: 7) == 11)
+        #expect(Eagle3DraftModel.extrapolated(first: 2, together: 2, of: 1, to: 1) == 2)
+        #expect(Eagle3DraftModel.extrapolated(first: 2, together: 1, of: 3, to: 7) == 2, "on a busy machine")
     }
 
     /// Three layers of 32 features and the last one's, at two bytes or four each.

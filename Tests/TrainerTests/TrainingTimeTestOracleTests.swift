@@ -25,23 +25,26 @@ private func expectRowsEqualTheDecoders(
     _ = try ThreadCommunicator.run(tpSize) { communicator in
         let workspace = Workspace(compute)
         let trainer = try run.trainer(communicator, variant: variant, compute)
-        let plan = TrainingTimeTestPlan(Batch([sample]), tttLength: tttLength, alignment: .label)
         let target = try #require(trainer.target as? DecoderTargetModel)
         let decoder = TargetDecoder(
-            target, auxiliaryLayers: trainer.auxiliaryLayers, capacity: length, workspace: workspace)
+            target, targetLayers: trainer.targetLayers, capacity: length, workspace: workspace)
         let auxiliary = decoder.run(ids).auxiliary
-        let extended = TrainingTimeTestPlan.extendedIDs(Batch([sample]))
+        let extended = ids + TrainingTimeTestPlan.padding
         let embedding = workspace.matrix(rows: extended.count, columns: target.configuration.hiddenSize)
         target.embed(extended, into: embedding)
-        let model = try #require(trainer.draft as? Eagle3DraftModel)
+        let model = try #require(trainer.draft as? Eagle3DraftModel).with(
+            Eagle3Training(tttLength: tttLength, alignment: .label))
         model.parameters.round()
-        let record = model.forward(
-            DraftFeatures(auxiliary: auxiliary, embedding: embedding), plan, in: workspace)
+        let lesson = Lesson(
+            teacher: trainer.teacher, sequences: [[TrainingSequence(sample: sample)]], features: auxiliary,
+            embedding: embedding, targetHidden: auxiliary)
+        let plan = model.training.plan(lesson.sequences[0])
+        let record = model.forward(lesson, plan, in: workspace)
 
-        let draft = DraftDecoder(
+        let draft = Eagle3Decoder(
             model, draftToTarget: [], capacity: length + tttLength, workspace: workspace, embed: target.embed)
         for (row, t) in plan.activeRows.enumerated() where Int(t) + tttLength < length {
-            // The verified tokens up to t, then the true tokens behind it in place of drafted ones.
+            // The verified tokens up to t, then the true tokens after it in place of drafted ones.
             draft.restart()
             let t = Int(t)
             draft.advance(features: auxiliary[rows: 0..<t + 1], next: Array(ids[1...t + 1]))

@@ -12,7 +12,8 @@
 /// ```
 ///
 /// A property's name gives the option's name (`learningRate` is `--learning-rate`), its default is the default
-/// that `--help` shows, and a property without one is required. A property that is itself `Options` is a group.
+/// that `--help` shows, and a property without one is required. A property that is itself `Options` is a group, and an array of
+/// them several.
 public protocol Options: Sendable {
     /// What the command does, in a sentence.
     static var summary: String { get }
@@ -307,6 +308,7 @@ private func declarations(of options: Any) -> [(name: String, slot: any AnySlot)
         switch child.value {
         case let declaration as any Declaration: [(optionName(child.label ?? ""), declaration.anySlot)]
         case let group as any Options: declarations(of: group)
+        case let groups as [any Options]: groups.flatMap { declarations(of: $0) }
         default: []
         }
     }

@@ -20,7 +20,7 @@ enum BenchmarkCommand {
         var settings: TrainingSettings {
             TrainingSettings(
                 totalSteps: steps + 1, batchSize: batchSize, globalBatchSize: draftGlobalBatchSize,
-                tttLossDecay: draft.tttLossDecay, normalization: draft.lossNormalization, objective: draft.objective)
+                normalization: draft.lossNormalization)
         }
     }
 

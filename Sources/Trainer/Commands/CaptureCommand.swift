@@ -12,6 +12,7 @@ enum CaptureCommand {
             "The draft's config.json, for the layers that it sees; generated from the target if left out.",
             value: "FILE")
         var draftModelConfig: String?
+        @Option(DraftOptions.architectureHelp, value: "NAME") var draftArchitecture: String?
 
         func validate() throws(OptionsError) {
             if !cache.isUsed { throw .missingOption("--target-cache") }
@@ -24,16 +25,15 @@ enum CaptureCommand {
             try options.data.store.open(paths, options.target)
         }
         let targetConfiguration = try ModelConfiguration(directory: options.target.targetModelPath)
-        let layers =
-            try options.draftModelConfig.map {
-                try Eagle3Configuration(JSONFile($0), target: targetConfiguration).auxiliaryLayers
-            } ?? Eagle3Configuration(target: targetConfiguration).auxiliaryLayers
+        let layers = try DraftRegistry.standard.configuration(
+            path: options.draftModelConfig, options.draftArchitecture, target: targetConfiguration
+        ).targetLayers
         guard let cache = try options.cache.open(options.target, layers, grid) else { return }
         let target = try TargetModelRegistry.load(
             options.target.targetModelPath, communicator: grid.tensorParallel,
             positions: stores.map(\.longest).max() ?? 1, grid.compute, expertParallel: options.target.expertParallel,
             layersWait: true, beforeReading: { try grid.expectMemory(for: $0) })
-        let features = TargetFeatures(target: target, auxiliaryLayers: layers, cache: cache)
+        let features = TargetFeatures(target: target, targetLayers: layers, cache: cache)
         let progress = Progress(
             "capturing", total: Double(stores.reduce(0) { $0 + $1.count }), unit: "samples")
         var done = 0
@@ -68,7 +68,7 @@ enum CaptureCommand {
         for step in steps {
             let batch = try Profile.measure(.data) { try reader.batch(step) }
             for micro in batch.micro {
-                _ = workspace.scope { features.run(micro.samples, in: workspace) }
+                _ = workspace.scope { features.run(micro.sequences, in: workspace) }
                 try grid.world.stopIfInterrupted()
                 guard !grid.world.any(cache.end != nil) else { throw CacheEnd(reason: cache.end) }
             }

@@ -7,13 +7,17 @@ enum ConfigCommand {
 
         @Option("The target: a directory with config.json, or a GGUF file.", value: "DIR|GGUF")
         var targetModelPath: String
-        @Option("Tokens that the draft knows.", in: ModelConfiguration.vocabSizes)
-        var draftVocabSize: Int = Eagle3Configuration.defaultDraftVocabSize
+        @Option(DraftOptions.architectureHelp, value: "NAME") var draftArchitecture: String?
+        @Option(
+            "Tokens that the draft knows; the architecture's default, as 32000, if left out.",
+            in: ModelConfiguration.vocabSizes)
+        var draftVocabSize: Int?
     }
 
     static let command = Command("config", Options.self) { options in
         let target = try ModelConfiguration(directory: options.targetModelPath)
-        let draft = try Eagle3Configuration(target: target, draftVocabSize: options.draftVocabSize)
+        let draft = try DraftRegistry.standard.generated(
+            options.draftArchitecture, target: target, draftVocabSize: options.draftVocabSize)
         print(draft.json.pretty, terminator: "")
     }
 }

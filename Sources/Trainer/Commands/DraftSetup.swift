@@ -3,9 +3,9 @@ import Shared
 /// Target, draft and teacher of a run, loaded and checked against each other and the store.
 struct DraftSetup {
     let target: DecoderTargetModel
-    let configuration: Eagle3Configuration
+    let configuration: any DraftConfiguration
     let mapping: VocabularyMapping
-    let model: OnlineEagle3
+    let model: OnlineDraft
     /// The longest sequence that target and draft can take, drafted tokens included.
     let positions: Int
 
@@ -14,23 +14,24 @@ struct DraftSetup {
     ///   - vocabulary: Whose counts make the draft's vocabulary, if it has none of its own.
     init(
         _ options: TargetOptions, _ draftOptions: DraftOptions, _ cacheOptions: TargetCacheOptions, grid: ProcessGrid,
-        positions: Int, seed: Int, vocabulary: StoreSamples
+        positions: Int, seed: Int, vocabulary: StoreSamples, registry: DraftRegistry = .standard
     ) throws {
         let targetConfiguration = try ModelConfiguration(directory: options.targetModelPath)
-        let saved = try draftOptions.ckptDir.map { try SavedDraft($0, target: targetConfiguration) }
-        configuration = try Eagle3Configuration(draftOptions, target: targetConfiguration)
+        let saved = try draftOptions.ckptDir.map { try SavedDraft($0, target: targetConfiguration, registry) }
+        configuration = try registry.configuration(draftOptions, target: targetConfiguration)
+        try configuration.expectOwn(draftOptions.own)
         for engine in InferenceEngine.allCases {
-            let lacking = engine.lackingOptions(of: configuration.shape)
+            let lacking = configuration.lackingOptions(of: engine)
             guard !lacking.isEmpty else { continue }
             Log.warning("\(engine.rawValue) can't serve this draft: it doesn't know \(lacking.joined(separator: ", "))")
         }
         mapping =
             try saved.map { try vocabulary.vocabularyMapping($0.draftToTarget) }
-            ?? vocabulary.vocabularyMapping(draftVocabSize: configuration.shape.draftVocabSize)
-        let positions = positions + draftOptions.tttLength
-        self.positions = positions
+            ?? vocabulary.vocabularyMapping(draftVocabSize: configuration.draftVocabSize)
         let draft = try configuration.makeDraft(
-            positions: positions, freezesHead: draftOptions.freezeLmHead, grid.compute)
+            draftOptions.own, draftOptions.settings(positions: positions), grid.compute)
+        let positions = positions + draft.positionsAfterEnd
+        self.positions = positions
         target = try TargetModelRegistry.load(
             options.targetModelPath, communicator: grid.tensorParallel, positions: positions, grid.compute,
             expertParallel: options.expertParallel, layersWait: cacheOptions.isUsed,
@@ -45,21 +46,20 @@ struct DraftSetup {
                 draft.initializeHead(target, draftToTarget: mapping.draftToTarget)
             }
         }
-        model = OnlineEagle3(
+        model = OnlineDraft(
             target: target, draft: draft,
             teacher: CompactTeacher(target, draftToTarget: mapping.draftToTarget),
-            auxiliaryLayers: configuration.auxiliaryLayers, tttLength: draftOptions.tttLength,
-            alignment: draftOptions.lossMaskAlignment,
-            cache: try cacheOptions.open(options, configuration.auxiliaryLayers, grid))
+            targetLayers: configuration.targetLayers,
+            cache: try cacheOptions.open(options, configuration.targetLayers, grid))
         try Self.checkRanksAgree(draft.parameters, grid.world)
     }
 
     /// Speculative decoding of held-out prompts with the draft.
     func decoding(
         _ samples: StoreSamples, _ limits: HeldOutDecoding.Limits, _ grid: ProcessGrid
-    ) -> HeldOutDecoding {
-        HeldOutDecoding(
-            draft: model.draft, auxiliaryLayers: model.auxiliaryLayers, draftToTarget: mapping.draftToTarget, target,
+    ) throws(OptionsError) -> HeldOutDecoding {
+        try HeldOutDecoding(
+            draft: model.draft, targetLayers: model.targetLayers, draftToTarget: mapping.draftToTarget, target,
             samples, limits, positions: positions, grid, in: Workspace(grid.compute))
     }
 
@@ -75,13 +75,24 @@ struct DraftSetup {
     }
 }
 
-extension Eagle3Configuration {
+extension DraftRegistry {
     /// The draft's configuration that the options ask for.
-    init(_ options: DraftOptions, target: ModelConfiguration) throws {
-        if let path = options.ckptDir.map(SavedDraft.configurationPath) ?? options.draftModelConfig {
-            try self.init(JSONFile(path), target: target)
-        } else {
-            try self.init(target: target, draftVocabSize: options.draftVocabSize ?? Self.defaultDraftVocabSize)
+    func configuration(_ options: DraftOptions, target: ModelConfiguration) throws -> any DraftConfiguration {
+        try configuration(
+            path: options.ckptDir.map(SavedDraft.configurationPath) ?? options.draftModelConfig,
+            options.draftArchitecture, target: target, draftVocabSize: options.draftVocabSize)
+    }
+
+    /// The configuration in a file; generated if there is none.
+    ///
+    /// - Throws: `OptionsError` if both a file and an architecture are given, or `JSONError`.
+    func configuration(
+        path: String?, _ architecture: String?, target: ModelConfiguration, draftVocabSize: Int? = nil
+    ) throws -> any DraftConfiguration {
+        guard let path else { return try generated(architecture, target: target, draftVocabSize: draftVocabSize) }
+        if architecture != nil {
+            throw OptionsError.rule("--draft-architecture has no effect beside a config.json, which names its own")
         }
+        return try configuration(JSONFile(path), target: target)
     }
 }

@@ -15,11 +15,21 @@ enum EvaluateCommand {
         @Option("Tokens to decode of each sample.", in: 1...1 << 20) var maxNewTokens: Int = 96
         @Option("Tokens to draft for each verification.", in: 1...SpeculativeDecoding.longestDraft)
         var draftLength: Int = 5
-        @Option("Steps of training-time test to measure.", in: 1...64) var tttLength: Int = 7
-        @Option("Tokens that a draft of random weights knows.", in: ModelConfiguration.vocabSizes)
-        var draftVocabSize: Int = Eagle3Configuration.defaultDraftVocabSize
+        var own = DraftRegistry.standard.measuringOptions()
+        @Option("The architecture of a draft of random weights.", value: "NAME") var draftArchitecture: String?
+        @Option(
+            "Tokens that a draft of random weights knows; the architecture's default, as 32000, if left out.",
+            in: ModelConfiguration.vocabSizes)
+        var draftVocabSize: Int?
         @Flag("Print the report as one JSON object.") var json
         @Option("Where to write a line of JSON for each decoded prompt.", value: "FILE") var samplesOutput: String?
+
+        func validate() throws(OptionsError) {
+            for group in own { try group.validate() }
+            if draftArchitecture != nil || draftVocabSize != nil, draftModelPath != nil {
+                throw .rule("--draft-architecture and --draft-vocab-size have no effect beside --draft-model-path")
+            }
+        }
     }
 
     static let command = Command("evaluate", Options.self) { options in

@@ -7,41 +7,42 @@ final class Evaluation {
     private let options: EvaluateCommand.Options
     private let grid: ProcessGrid
     private let samples: StoreSamples
-    private let model: OnlineEagle3
+    private let model: OnlineDraft
     private let target: DecoderTargetModel
     private let draftToTarget: [Int32]
     private let positions: Int
     private let workspace: Workspace
 
-    init(_ options: EvaluateCommand.Options, _ grid: ProcessGrid) throws {
+    init(
+        _ options: EvaluateCommand.Options, _ grid: ProcessGrid, registry: DraftRegistry = .standard
+    ) throws {
         self.options = options
         self.grid = grid
         workspace = Workspace(grid.compute)
         samples = try options.store.open(options.evalDataPath, options.target, limit: options.maxSamples)
-        let configuration = try ModelConfiguration(directory: options.target.targetModelPath)
-        positions = samples.longest + options.maxNewTokens + options.draftLength + options.tttLength + 2
-        let draft: any DraftModel
-        let draftConfiguration: Eagle3Configuration
-        if let path = options.draftModelPath {
-            let saved = try SavedDraft(path, target: configuration)
-            (draftConfiguration, draftToTarget) = (saved.configuration, saved.draftToTarget)
-            draft = try draftConfiguration.makeDraft(positions: positions, grid.compute)
+        let target = try ModelConfiguration(directory: options.target.targetModelPath)
+        let saved = try options.draftModelPath.map { try SavedDraft($0, target: target, registry) }
+        let configuration =
+            try saved?.configuration
+            ?? registry.generated(options.draftArchitecture, target: target, draftVocabSize: options.draftVocabSize)
+        try configuration.expectOwn(options.own)
+        let longest = samples.longest + options.maxNewTokens + options.draftLength + 2
+        let draft = try configuration.makeDraft(options.own, DraftSettings(positions: longest), grid.compute)
+        positions = longest + draft.positionsAfterEnd
+        if let saved {
+            draftToTarget = saved.draftToTarget
             try draft.parameters.load(saved.weights)
         } else {
-            draftConfiguration = try Eagle3Configuration(
-                target: configuration, draftVocabSize: options.draftVocabSize)
-            let size = draftConfiguration.shape.draftVocabSize
-            draftToTarget = try samples.vocabularyMapping(draftVocabSize: size).draftToTarget
-            draft = try draftConfiguration.makeDraft(positions: positions, grid.compute)
+            draftToTarget = try samples.vocabularyMapping(draftVocabSize: configuration.draftVocabSize).draftToTarget
             draft.initialize(seed: 0)
         }
-        target = try TargetModelRegistry.load(
+        self.target = try TargetModelRegistry.load(
             options.target.targetModelPath, communicator: grid.tensorParallel, positions: positions, grid.compute,
             expertParallel: options.target.expertParallel,
             beforeReading: { try grid.expectMemory(for: $0, besides: 4 * draft.parameters.weights.count) })
-        model = OnlineEagle3(
-            target: target, draft: draft, teacher: CompactTeacher(target, draftToTarget: draftToTarget),
-            auxiliaryLayers: draftConfiguration.auxiliaryLayers, tttLength: options.tttLength, alignment: .label)
+        model = OnlineDraft(
+            target: self.target, draft: draft, teacher: CompactTeacher(self.target, draftToTarget: draftToTarget),
+            targetLayers: configuration.targetLayers)
     }
 
     func run() throws -> EvaluationReport {
@@ -56,8 +57,8 @@ final class Evaluation {
     }
 
     private func decode(_ heldOut: TrainingStatistics) throws -> EvaluationReport {
-        let decoding = HeldOutDecoding(
-            draft: model.draft, auxiliaryLayers: model.auxiliaryLayers, draftToTarget: draftToTarget, target, samples,
+        let decoding = try HeldOutDecoding(
+            draft: model.draft, targetLayers: model.targetLayers, draftToTarget: draftToTarget, target, samples,
             HeldOutDecoding.Limits(prompts: nil, newTokens: options.maxNewTokens, draftLength: options.draftLength),
             positions: positions, grid, in: workspace)
         let progress = Progress("decoding", total: Double(samples.count), unit: "samples")

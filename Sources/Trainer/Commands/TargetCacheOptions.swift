@@ -23,17 +23,15 @@ struct TargetCacheOptions: Options {
     }
 
     /// The cache that is asked for.
-
     ///
-
     /// Collective: call on all ranks.
-    func open(_ options: TargetOptions, _ auxiliaryLayers: [Int], _ grid: ProcessGrid) throws -> TargetCache? {
+    func open(_ options: TargetOptions, _ targetLayers: [Int], _ grid: ProcessGrid) throws -> TargetCache? {
         guard let targetCache else { return nil }
         // One rank reads the weights for their digest, the others get it.
         var words: [UInt64] = [0, 0, 0, 0]
         try grid.world.onFirstRank {
             let digest = try TargetCache.identity(
-                targetModelPath: options.targetModelPath, auxiliaryLayers: auxiliaryLayers, type: targetCacheDtype,
+                targetModelPath: options.targetModelPath, targetLayers: targetLayers, type: targetCacheDtype,
                 grid.compute)
             words = [digest.high >> 32, digest.high & 0xFFFF_FFFF, digest.low >> 32, digest.low & 0xFFFF_FFFF]
         }

@@ -4,25 +4,35 @@ import Shared
 enum TrainCommand {
     static let command = Command("train", TrainOptions.self) { options in
         let began = ContinuousClock.now
-        let grid = try Ranks.start(options.target, hasFixedCuts: options.optimizer.deterministic)
+        try run(options, Ranks.start(options.target, hasFixedCuts: options.optimizer.deterministic), began: began)
+    }
+
+    /// Collective: call on all ranks.
+    ///
+    /// - Parameter began: When the program did.
+    static func run(
+        _ options: TrainOptions, _ grid: ProcessGrid, began: ContinuousClock.Instant = .now,
+        registry: DraftRegistry = .standard
+    ) throws {
         let train = try options.data.store.open(options.data.trainDataPath, options.target)
         let heldOut =
             options.data.evalDataPath.isEmpty
             ? nil : try options.data.store.open(options.data.evalDataPath, options.target)
         let setup = try DraftSetup(
             options.target, options.draft, options.cache, grid: grid,
-            positions: max(train.longest, heldOut?.longest ?? 0), seed: options.optimizer.seed, vocabulary: train)
+            positions: max(train.longest, heldOut?.longest ?? 0), seed: options.optimizer.seed, vocabulary: train,
+            registry: registry)
         let loop = try TrainingLoop(grid: grid, model: setup.model, samples: train, settings: options.settings)
-        let evaluation = heldOut.map { samples in
+        let evaluation = try heldOut.map { samples in
             let limits = options.evaluation.limits
             return HeldOutEvaluation(
-                samples, loop, limits.prompts == 0 ? nil : setup.decoding(samples, limits, grid))
+                samples, loop, limits.prompts == 0 ? nil : try setup.decoding(samples, limits, grid))
         }
         if let heldOut { try grid.world.onFirstRank { try HeldOutOverlap.warn(heldOut, in: train) } }
         let fixed = options.fixedSettings(data: train.identity, draft: setup.configuration, grid.compute)
         let run = TrainingRun(
             loop, setup.configuration, setup.mapping, evaluation: evaluation, options.checkpoints,
-            RunMetrics(options.metrics, grid, stepsPerEpoch: loop.sampler.stepsPerEpoch),
+            RunMetrics(options.metrics, setup.model.draft, grid, stepsPerEpoch: loop.sampler.stepsPerEpoch),
             options.runSettings(fixed: fixed, spent: ContinuousClock.now - began))
         try run.run()
     }

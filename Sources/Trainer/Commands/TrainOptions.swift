@@ -1,6 +1,5 @@
 import Shared
 
-extension TrainingTimeTestPlan.LossMaskAlignment: OptionValue {}
 extension MatrixPrecision: OptionValue {}
 extension GEMMLibrary: OptionValue {}
 extension TrainingSettings.LossNormalization: OptionValue {}
@@ -58,20 +57,18 @@ struct TargetOptions: Options {
 struct DraftOptions: Options {
     @Option("The draft's config.json; generated from the target if left out.", value: "FILE")
     var draftModelConfig: String?
+    @Option(DraftOptions.architectureHelp, value: "NAME") var draftArchitecture: String?
     @Option("A draft to begin with instead of a new one, its vocabulary and configuration too.", value: "DIR")
     var ckptDir: String?
     @Option(
-        "Tokens that the draft knows; the configuration's, or at most 32000, if left out.",
+        "Tokens that the draft knows; the configuration's, or the architecture's default, as 32000, if left out.",
         in: ModelConfiguration.vocabSizes)
     var draftVocabSize: Int?
     @Option("What the draft's lm_head begins with: the target's rows, scaled, or random numbers.")
     var lmHeadInit: LMHeadInit = .target
     @Flag("Keep the target's head as the draft's, without training it.") var freezeLmHead
-    @Option("Steps of training-time test.", in: 1...64) var tttLength: Int = 7
-    @Option("Factor by which the loss of each further step of training-time test is multiplied.", in: 0...1)
-    var tttLossDecay: Float = 0.8
-    @Option("Which tokens are learnt: those a draft is asked for, or those that EAGLE and SpecForge learn.")
-    var lossMaskAlignment: TrainingTimeTestPlan.LossMaskAlignment = .label
+    /// The architectures' own, by which a draft learns.
+    var own = DraftRegistry.standard.trainingOptions()
     @Option("What the loss is a mean over: supervised tokens, or all rows as EAGLE and SpecForge do.")
     var lossNormalization: TrainingSettings.LossNormalization = .tokens
 
@@ -86,7 +83,12 @@ struct DraftOptions: Options {
 
     enum LMHeadInit: String, CaseIterable, OptionValue { case target, random }
 
+    static let architectureHelp =
+        "What is generated without --draft-model-config: \(DraftRegistry.standard.names); "
+        + "\(DraftRegistry.defaultArchitecture) if left out."
+
     func validate() throws(OptionsError) {
+        for group in own { try group.validate() }
         if draftVocabSize != nil, draftModelConfig != nil {
             throw .rule("--draft-vocab-size has no effect beside --draft-model-config, whose draft_vocab_size counts")
         }
@@ -103,12 +105,12 @@ struct DraftOptions: Options {
         }
     }
 
-    /// What a plan needs of them.
-    var lessons: StepSizes.Lessons {
-        StepSizes.Lessons(tttLength: tttLength, alignment: lossMaskAlignment, freezesHead: freezeLmHead)
+    /// - Parameter positions: The longest sequence, in tokens.
+    func settings(positions: Int) -> DraftSettings {
+        DraftSettings(positions: positions, freezesHead: freezeLmHead, objective: objective)
     }
 
-    var objective: DraftObjective {
+    private var objective: DraftObjective {
         switch lkLossType {
         case .none: .crossEntropy
         case .alpha: .alpha
@@ -166,7 +168,7 @@ struct OutputOptions: Options {
 }
 
 struct TrainOptions: Options {
-    static let summary = "Trains an EAGLE-3 draft online against a frozen target."
+    static let summary = "Trains a draft online against a frozen target."
 
     var target = TargetOptions()
     var data = DataOptions()
@@ -190,9 +192,8 @@ struct TrainOptions: Options {
             numEpochs: optimizer.numEpochs, totalSteps: optimizer.totalSteps, batchSize: optimizer.batchSize,
             globalBatchSize: optimizer.draftGlobalBatchSize, learningRate: optimizer.learningRate,
             warmupRatio: optimizer.warmupRatio, maxGradNorm: optimizer.maxGradNorm,
-            tttLossDecay: draft.tttLossDecay, normalization: draft.lossNormalization, objective: draft.objective,
-            seed: optimizer.seed,
-            isDeterministic: optimizer.deterministic, badSamples: data.onBadSample,
+            normalization: draft.lossNormalization, seed: optimizer.seed, isDeterministic: optimizer.deterministic,
+            badSamples: data.onBadSample,
             adam: AdamW.Settings(
                 beta1: optimizer.adamBeta1, beta2: optimizer.adamBeta2, weightDecay: optimizer.weightDecay))
     }
@@ -213,9 +214,8 @@ struct TrainOptions: Options {
 
     var metrics: RunMetrics.Settings {
         RunMetrics.Settings(
-            directory: output.outputDir, writesEvents: output.reportTo == .tensorboard, tttLength: draft.tttLength,
-            tttLossDecay: draft.tttLossDecay, maxGradNorm: optimizer.maxGradNorm, hasTargetCache: cache.isUsed,
-            options: described)
+            directory: output.outputDir, writesEvents: output.reportTo == .tensorboard,
+            maxGradNorm: optimizer.maxGradNorm, hasTargetCache: cache.isUsed, options: described)
     }
 
     /// What must not change between a run and its continuation.
@@ -224,7 +224,7 @@ struct TrainOptions: Options {
     ///   - data: What tells the samples from others, by name.
     ///   - compute: What computes, whatever was asked for.
     func fixedSettings(
-        data: [String: String], draft configuration: Eagle3Configuration, _ compute: Compute
+        data: [String: String], draft configuration: any DraftConfiguration, _ compute: Compute
     ) -> [String: String] {
         var settings = [
             "draft configuration": Digest(of: configuration.json.compact).hex,
@@ -232,8 +232,6 @@ struct TrainOptions: Options {
             "--draft-global-batch-size": optimizer.draftGlobalBatchSize.shown,
             "--learning-rate": optimizer.learningRate.shown, "--warmup-ratio": optimizer.warmupRatio.shown,
             "--max-grad-norm": optimizer.maxGradNorm.shown, "--seed": optimizer.seed.shown,
-            "--ttt-length": draft.tttLength.shown, "--ttt-loss-decay": draft.tttLossDecay.shown,
-            "--loss-mask-alignment": draft.lossMaskAlignment.shown,
             "--loss-normalization": draft.lossNormalization.shown, "--adam-beta1": optimizer.adamBeta1.shown,
             "--adam-beta2": optimizer.adamBeta2.shown, "--weight-decay": optimizer.weightDecay.shown,
             "--dtype": compute.precision.shown, "--gemm-library": compute.gemmLibrary.shown,
@@ -245,6 +243,7 @@ struct TrainOptions: Options {
             "--kl-decay": draft.klDecay.shown,
             "--deterministic": optimizer.deterministic ? "yes" : "no",
         ]
+        for (name, value) in configuration.own(draft.own)?.described ?? [] { settings[name] = value }
         for (name, value) in data { settings["the training data's \(name)"] = value }
         return settings
     }

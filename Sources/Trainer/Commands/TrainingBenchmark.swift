@@ -3,24 +3,22 @@ import Shared
 /// Steps of training, each followed by the largest of its products by itself: both see the machine as it is just then.
 struct TrainingBenchmark {
     private let loop: TrainingLoop
-    private let model: OnlineEagle3
+    private let setup: DraftSetup
     private let operations: NecessaryOperations
 
     init(_ options: BenchmarkCommand.Options, _ grid: ProcessGrid) throws {
         let samples = try options.store.open(options.trainDataPath, options.target)
-        let setup = try DraftSetup(
+        setup = try DraftSetup(
             options.target, options.draft, TargetCacheOptions(), grid: grid, positions: samples.longest, seed: 0,
             vocabulary: samples)
-        model = setup.model
         operations = NecessaryOperations(
-            target: setup.target, draft: setup.configuration.shape, auxiliaryLayers: setup.model.auxiliaryLayers,
-            isHeadFrozen: options.draft.freezeLmHead)
+            target: setup.target, draft: setup.model.draft, targetLayers: setup.model.targetLayers)
         loop = try TrainingLoop(grid: grid, model: setup.model, samples: samples, settings: options.settings)
     }
 
     /// Runs a step that isn't counted, and then `steps` that are.
     func run(steps: Int) throws -> BenchmarkResult {
-        var product = ProductRate(largestProduct(of: try samples(of: loop.run())), loop.grid.compute)
+        var product = ProductRate(largestProduct(of: try sequences(of: loop.run())), loop.grid.compute)
         var (seconds, tokens, needed) = (0.0, 0.0, 0.0)
         for _ in 0..<steps {
             try Interrupt.check()
@@ -31,41 +29,37 @@ struct TrainingBenchmark {
             Log.line("step \(report.step) | \(fixed(passed, 3)) s | \(shortNumber(report.tokens / passed)) tokens/s")
             seconds += passed
             tokens += report.tokens
-            let learnt = report.statistics.steps.reduce(0) { $0 + $1.learnt }
-            needed += operations.head(learnt: learnt)
-            for sample in try samples(of: report) { needed += operations.ofRows(NeededRows(plan([sample]))) }
+            needed += operations.head(learnt: report.statistics.learnt)
+            for sequence in try sequences(of: report) { needed += operations.count(sequence) }
         }
         return BenchmarkResult(
             steps: steps, seconds: seconds, tokens: tokens, operations: needed, product: product.size,
             productRate: product.rate)
     }
 
-    /// A step's samples, the longest first as they are dealt.
-    private func samples(of report: TrainingLoop.StepReport) throws -> [Sample] {
-        try report.samples.map(loop.samples.sample(at:)).sorted { $0.inputIDs.count > $1.inputIDs.count }
-    }
-
-    private func plan(_ samples: [Sample]) -> TrainingTimeTestPlan {
-        TrainingTimeTestPlan(Batch(samples), tttLength: model.tttLength, alignment: model.alignment)
+    /// A step's sequences, the longest first as they are dealt.
+    private func sequences(of report: TrainingLoop.StepReport) throws -> [TrainingSequence] {
+        try report.samples.map { index in
+            TrainingSequence(
+                sample: try loop.samples.sample(at: index),
+                seed: loop.sampler.sampleSeed(step: report.step - 1, sample: index))
+        }.sorted { $0.length > $1.length }
     }
 
     /// The product of the first micro batch that has the most to do.
-    private func largestProduct(of samples: [Sample]) -> ProductRate.Size {
-        let plan = plan(Array(samples.prefix(loop.settings.batchSize)))
-        let (target, draft) = (operations.target, operations.draft)
-        let (rows, active) = (plan.allPositions.count, plan.activeRows.count)
-        let pieces = Eagle3DraftModel.pieces(plan)
-        let (h, targetHidden) = (draft.hiddenSize, target.configuration.hiddenSize)
-        var sizes = [
-            (pieces.map(\.labels.count).max() ?? 0, h, draft.draftVocabSize),
-            (pieces.map(\.targetRows.count).max() ?? 0, targetHidden, target.configuration.vocabSize),
-            (active, h, 2 * draft.intermediateSize), (active, 2 * h, draft.queryWidth + 2 * draft.keyValueWidth),
-            (rows, FeatureFusion.featureCount * targetHidden, h),
-        ]
+    private func largestProduct(of sequences: [TrainingSequence]) -> ProductSize {
+        let target = setup.target
+        let batch = Array(sequences.prefix(loop.settings.batchSize))
+        let rank = PlannedRank(
+            tpSize: 1, targetHiddenSize: target.configuration.hiddenSize, vocabularyCount: target.vocabulary.count,
+            compute: loop.grid.compute)
+        var products = setup.model.draft.workload(batch, on: rank).products
         for case .dense(let mlp) in target.layers.prefix(1).map(\.feedForward) {
-            sizes.append((rows, targetHidden, mlp.gateUp.weight.rows))
+            products.append(
+                ProductSize(
+                    rows: batch.reduce(0) { $0 + $1.length }, inputs: target.configuration.hiddenSize,
+                    outputs: mlp.gateUp.weight.rows))
         }
-        let products = sizes.map { ProductRate.Size(rows: $0.0, inputs: $0.1, outputs: $0.2) }
         return products.dropFirst().reduce(products[0]) { $1.operations > $0.operations ? $1 : $0 }
     }
 }
@@ -77,7 +71,7 @@ struct BenchmarkResult {
     let tokens: Double
     /// FLOP that the mathematics needs.
     let operations: Double
-    let product: ProductRate.Size
+    let product: ProductSize
     /// FLOP a second.
     let productRate: Double
 

@@ -14,15 +14,20 @@ struct TrainingPlan {
     /// Reads `config.json` and the headers of the weights, and nothing else.
     ///
     /// - Parameter compute: What computes here.
-    init(_ options: PlanCommand.Options, _ compute: Compute) throws {
+    init(
+        _ options: PlanCommand.Options, _ compute: Compute, registry: DraftRegistry = .standard
+    ) throws {
         let process = Machine.peakResidentBytes
         let (tpSize, ranks) = (options.target.tpSize, options.ranks ?? options.target.tpSize)
         let threads = options.target.numThreads ?? max(1, Machine.availableCPUs / ranks)
         let rank = compute.with(threads: threads)
         let all = compute.with(threads: min(Machine.availableCPUs, ranks * threads))
         let targetConfiguration = try ModelConfiguration(directory: options.target.targetModelPath)
-        let configuration = try Eagle3Configuration(options.draft, target: targetConfiguration)
-        let positions = options.maxLength + options.draft.tttLength
+        let configuration = try registry.configuration(options.draft, target: targetConfiguration)
+        try configuration.expectOwn(options.draft.own)
+        let draft = try configuration.makeDraft(
+            options.draft.own, options.draft.settings(positions: options.maxLength), all)
+        let positions = options.maxLength + draft.positionsAfterEnd
         let parts = try (0..<tpSize).map { member in
             try TargetModelRegistry.layOut(
                 options.target.targetModelPath, communicator: AbsentRanks(rank: member, size: tpSize),
@@ -30,24 +35,25 @@ struct TrainingPlan {
         }
         // The rank that has the most.
         let target = parts.dropFirst().reduce(parts[0]) { $1.memory.byteCount > $0.memory.byteCount ? $1 : $0 }
-        let draft = try configuration.makeDraft(
-            positions: positions, freezesHead: options.draft.freezeLmHead, all)
         let sizes = StepSizes(
             sequences: options.batchSize, length: options.maxLength, supervised: Double(options.supervisedShare),
-            options.draft.lessons, tpSize: tpSize)
+            tpSize: tpSize)
         sequences = options.draftGlobalBatchSize
         length = options.maxLength
         memory = MemoryPlan(
-            process: process, target, configuration.shape, draft.parameters, sizes, ranks: ranks, rank)
+            process: process, target, targetLayers: configuration.targetLayers.count, draft, sizes, ranks: ranks, rank)
         let own = (sequences + ranks - 1) / ranks
         time = TimePlan(
             TimePlan.Job(
-                target: target, configuration: configuration, draft: draft, sizes: sizes,
-                lessons: options.draft.lessons,
-                compute: all, ranks: ranks, threads: threads, microBatches: Double(own) / Double(options.batchSize)))
+                target: target, draft: draft, targetLayers: configuration.targetLayers.count,
+                draftVocabSize: configuration.draftVocabSize, sizes: sizes, compute: all, ranks: ranks,
+                threads: threads, microBatches: Double(own) / Double(options.batchSize)))
         cache =
             options.cache.isUsed
-            ? CachePlan(options.cache.targetCacheDtype, limit: options.cache.limit, configuration) : nil
+            ? CachePlan(
+                options.cache.targetCacheDtype, limit: options.cache.limit,
+                targetLayers: configuration.targetLayers.count,
+                hiddenSize: targetConfiguration.hiddenSize) : nil
         title =
             "\(ranks) rank\(ranks == 1 ? "" : "s"), \(threads) thread\(threads == 1 ? "" : "s") each, tensor parallel "
             + "\(tpSize), \(compute.precision)"

@@ -20,8 +20,8 @@ struct StepBatch {
 
 /// What all ranks work on at a time.
 struct MicroBatch {
-    /// For each rank of the tensor-parallel group, its samples.
-    let samples: [[Sample]]
+    /// For each rank of the tensor-parallel group, its sequences.
+    let sequences: [[TrainingSequence]]
     /// For each rank of the world, the numbers of its samples.
     let numbers: [[Int]]
     /// The ranks of the world, in the order in which samples were dealt to them.
@@ -40,6 +40,7 @@ final class BatchReader {
     private let grid: ProcessGrid
     private let policy: BadSamplePolicy
     private let batchSize: Int
+    private let seed: (_ step: Int, _ sample: Int) -> UInt64
     private let ahead: ReadAhead<ReadBatch>
 
     private struct ReadBatch: Sendable {
@@ -50,13 +51,17 @@ final class BatchReader {
     /// - Parameters:
     ///   - steps: The steps that may be asked for.
     ///   - cost: How long a sample takes, relative to others; the same on all ranks.
+    ///   - seed: What a draft chooses by in a sample of a step; see `TrainingSequence`.
     ///   - batch: A step's global batch.
     init(
         _ samples: any TrainingSamples, _ grid: ProcessGrid, batchSize: Int, policy: BadSamplePolicy,
-        steps: Range<Int>, cost: @escaping @Sendable (Sample) -> Double, batch: @escaping @Sendable (Int) -> [Int]
+        steps: Range<Int>, cost: @escaping @Sendable (Sample) -> Double,
+        seed: @escaping (_ step: Int, _ sample: Int) -> UInt64 = { UInt64($1) },
+        batch: @escaping @Sendable (Int) -> [Int]
     ) {
         self.grid = grid
         self.policy = policy
+        self.seed = seed
         self.batchSize = batchSize
         // Used by the reading thread alone.
         nonisolated(unsafe) let samples = samples
@@ -73,9 +78,7 @@ final class BatchReader {
     var waited: Duration { ahead.waited }
 
     /// A step's samples.
-
     ///
-
     /// Collective: call on all ranks, which leave out the same ones.
     func batch(_ step: Int) throws -> StepBatch {
         let batch = ahead.value(step)
@@ -87,7 +90,11 @@ final class BatchReader {
         }
         let micro = deals.map { deal in
             MicroBatch(
-                samples: deal.numbers[grid.groupRanks].map { $0.compactMap { read[$0]?.sample } },
+                sequences: deal.numbers[grid.groupRanks].map { numbers in
+                    numbers.compactMap { number in
+                        read[number].map { TrainingSequence(sample: $0.sample, seed: seed(step, number)) }
+                    }
+                },
                 numbers: deal.numbers, order: deal.order)
         }
         return StepBatch(samples: samples, bad: bad.sorted(), micro: micro)

@@ -1,7 +1,7 @@
 /// The order in which samples are seen: a new permutation each epoch, a function of seed and epoch alone.
 ///
-/// A step's global batch is the same whatever the number of ranks; each rank takes its part. So is the position from
-/// which a run goes on: the number of a step says it all.
+/// A step's global batch is the same whatever the number of ranks; each rank has its part. So is the position from
+/// which a run resumes: the number of a step determines it.
 struct BatchSampler: Sendable {
     let sampleCount: Int
     /// Samples of a step, over all ranks; the last step of an epoch has what is left.
@@ -23,6 +23,13 @@ struct BatchSampler: Sendable {
         var random = SplitMix64(seed: seed &* 0x2545_F491_4F6C_DD1D &+ UInt64(epoch))
         for i in stride(from: sampleCount - 1, to: 0, by: -1) { order.swapAt(i, random.below(i + 1)) }
         return order
+    }
+
+    /// The seed of what a draft chooses by chance in a sample, in the epoch of a step.
+    func sampleSeed(step: Int, sample: Int) -> UInt64 {
+        var random = SplitMix64(
+            seed: seed &* 0x2545_F491_4F6C_DD1D &+ UInt64(step / stepsPerEpoch) &* 0x9FB2_1C65_1E98_DF25)
+        return random.next() &+ UInt64(sample) &* 0xD6E8_FEB8_6659_FD93
     }
 
     /// The global batch of a step within an epoch's order.

@@ -1,10 +1,10 @@
 import Shared
 
 /// What decoding held-out prompts came to.
-struct DecodingResult {
+struct DecodingResult: Summable {
     /// One prompt.
-    struct Prompt: Equatable {
-        let sample: Int
+    struct Prompt: Equatable, Summable {
+        var sample: Int
         var promptTokens = 0
         /// Tokens of the output, the first of which follows from the prompt alone.
         var tokens = 0
@@ -20,22 +20,16 @@ struct DecodingResult {
 
         var acceptanceLength: Double { 1 + Double(accepted) / Double(max(1, verifications)) }
 
-        fileprivate var numbers: [Double] {
-            get {
-                [
-                    Double(promptTokens), Double(tokens), Double(verifications), Double(accepted), seconds,
-                    plainSeconds, differs ? 1 : 0,
-                ]
-            }
-            set {
-                (promptTokens, tokens, verifications, accepted) = (
-                    Int(newValue[0]), Int(newValue[1]), Int(newValue[2]), Int(newValue[3])
-                )
-                (seconds, plainSeconds, differs) = (newValue[4], newValue[5], newValue[6] > 0)
-            }
+        mutating func visitNumbers(_ visit: NumberVisitor) {
+            visit(&sample)
+            visit(&promptTokens)
+            visit(&tokens)
+            visit(&verifications)
+            visit(&accepted)
+            visit(&seconds)
+            visit(&plainSeconds)
+            visit(&differs)
         }
-
-        fileprivate static let numberCount = 7
     }
 
     var statistics: SpeculativeDecoding.Statistics
@@ -64,19 +58,15 @@ struct DecodingResult {
         return Double(prompts.reduce(0) { $0 + max(0, $1.tokens - 1) }) / seconds
     }
 
+    mutating func visitNumbers(_ visit: NumberVisitor) {
+        statistics.visitNumbers(visit)
+        visit(&prompts)
+    }
+
     /// The sums over data-parallel groups, each counted by its first rank.
     func reduced(over grid: ProcessGrid) -> DecodingResult {
-        let share = grid.tensorParallel.rank == 0 ? 1.0 : 0
-        let own = statistics.numbers + prompts.flatMap { [Double($0.sample)] + $0.numbers }
-        let sums = grid.world.sum(own.map { $0 * share })
-        var result = self
-        let first = statistics.numbers.count
-        result.statistics.numbers = Array(sums[..<first])
-        for i in prompts.indices {
-            let start = first + i * (Prompt.numberCount + 1)
-            result.prompts[i] = Prompt(sample: Int(sums[start]))
-            result.prompts[i].numbers = Array(sums[start + 1...start + Prompt.numberCount])
-        }
-        return result
+        var own = self
+        if grid.tensorParallel.rank != 0 { own.numbers = own.numbers.map { _ in 0 } }
+        return own.summed(over: grid.world)
     }
 }

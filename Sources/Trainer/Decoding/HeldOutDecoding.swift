@@ -25,12 +25,16 @@ final class HeldOutDecoding {
     private let numbers: [Int]
 
     /// - Parameters:
-    ///   - auxiliaryLayers: The target's layers whose outputs the draft sees.
+    ///   - targetLayers: The target's layers whose outputs the draft sees.
     ///   - positions: The longest sequence that target and draft can take, drafted tokens included.
+    /// - Throws: `OptionsError` if the draft can't draft as many tokens as are asked for.
     init(
-        draft: any DraftModel, auxiliaryLayers: [Int], draftToTarget: [Int32], _ target: DecoderTargetModel,
+        draft: any DraftModel, targetLayers: [Int], draftToTarget: [Int32], _ target: DecoderTargetModel,
         _ samples: StoreSamples, _ limits: Limits, positions: Int, _ grid: ProcessGrid, in workspace: Workspace
-    ) {
+    ) throws(OptionsError) {
+        guard limits.draftLength <= draft.longestDraft else {
+            throw .rule("--draft-length \(limits.draftLength) is more than the draft's \(draft.longestDraft)")
+        }
         self.limits = limits
         self.grid = grid
         self.samples = samples
@@ -39,7 +43,7 @@ final class HeldOutDecoding {
         numbers = (0..<count).map { $0 * samples.count / max(1, count) }
         let capacity = min(positions, samples.longest + limits.newTokens + limits.draftLength + 2)
         let decoder = TargetDecoder(
-            target, auxiliaryLayers: auxiliaryLayers, capacity: capacity, workspace: workspace)
+            target, targetLayers: targetLayers, capacity: capacity, workspace: workspace)
         self.target = decoder
         makeDraft = {
             draft.makeDecoder(
@@ -48,9 +52,7 @@ final class HeldOutDecoding {
     }
 
     /// Decodes all prompts.
-
     ///
-
     /// Collective: call on all ranks, which get what all of them measured.
     ///
     /// - Parameters:

@@ -1,10 +1,10 @@
 extension SpeculativeDecoding {
     /// How much was drafted and accepted, as sums that can be added over prompts and ranks.
-    struct Statistics: Equatable {
+    struct Statistics: Equatable, Summable {
         var verifications = 0
         var drafted = 0
         var accepted = 0
-        /// Verifications in which the tokens of each place and of all before it were accepted.
+        /// Verifications in which the tokens at each position and at all before it were accepted.
         var acceptedAt: [Int]
         /// Verifications by the length of the sequence that they continue.
         var byLength = [Bucket](repeating: Bucket(), count: Bucket.count)
@@ -15,9 +15,14 @@ extension SpeculativeDecoding {
         var draftSeconds = 0.0
 
         /// Sequences of some lengths.
-        struct Bucket: Equatable {
+        struct Bucket: Equatable, Summable {
             var verifications = 0
             var accepted = 0
+
+            mutating func visitNumbers(_ visit: NumberVisitor) {
+                visit(&verifications)
+                visit(&accepted)
+            }
 
             static let count = 8
             /// Below this many tokens is the first bucket; each further one reaches twice as far, the last any length.
@@ -47,58 +52,45 @@ extension SpeculativeDecoding {
         /// accepted after it: so `tokens` is always `verifications + accepted`, and no token counts that isn't in the
         /// output.
         /// - Parameters:
+        ///   - drafted: Tokens that were drafted for it.
         ///   - kept: Tokens of it that the output holds, at least one.
         ///   - length: Of the sequence before it.
-        mutating func add(kept: Int, length: Int) {
+        mutating func add(drafted: Int, kept: Int, length: Int) {
             let accepted = kept - 1
             verifications += 1
-            drafted += acceptedAt.count
+            self.drafted += drafted
             self.accepted += accepted
             tokens += kept
-            for place in 0..<accepted { acceptedAt[place] += 1 }
+            for position in 0..<accepted { acceptedAt[position] += 1 }
             let bucket = Bucket.index(length)
             byLength[bucket].verifications += 1
             byLength[bucket].accepted += accepted
         }
 
-        mutating func add(_ other: Statistics) {
-            precondition(acceptedAt.count == other.acceptedAt.count)
-            numbers = zip(numbers, other.numbers).map(+)
+        mutating func visitNumbers(_ visit: NumberVisitor) {
+            visit(&verifications)
+            visit(&drafted)
+            visit(&accepted)
+            visit(&tokens)
+            visit(&seconds)
+            visit(&draftSeconds)
+            visit(&acceptedAt)
+            visit(&byLength)
         }
 
         /// Drafted tokens accepted in a verification; the acceptance length is one more.
         var acceptedPerVerification: Double { Double(accepted) / Double(Swift.max(1, verifications)) }
 
-        /// Share of verifications in which the tokens of each place and of all before it were accepted.
+        /// Share of verifications in which the tokens at each position and at all before it were accepted.
         ///
         /// Their sum is `acceptedPerVerification`.
         var acceptedAtShares: [Double] { acceptedAt.map { Double($0) / Double(Swift.max(1, verifications)) } }
 
-        /// Share of verifications that accepted each place among those that accepted all before it.
+        /// Share of verifications that accepted each position among those that accepted all before it.
         var conditionalShares: [Double] {
-            acceptedAt.indices.map { place in
-                let before = place == 0 ? verifications : acceptedAt[place - 1]
-                return Double(acceptedAt[place]) / Double(Swift.max(1, before))
-            }
-        }
-
-        /// Everything, to be added up over ranks.
-        var numbers: [Double] {
-            get {
-                [Double(verifications), Double(drafted), Double(accepted), Double(tokens), seconds, draftSeconds]
-                    + acceptedAt.map { Double($0) }
-                    + byLength.flatMap { [Double($0.verifications), Double($0.accepted)] }
-            }
-            set {
-                (verifications, drafted, accepted, tokens) = (
-                    Int(newValue[0]), Int(newValue[1]), Int(newValue[2]), Int(newValue[3])
-                )
-                (seconds, draftSeconds) = (newValue[4], newValue[5])
-                acceptedAt = newValue[6..<6 + acceptedAt.count].map { Int($0) }
-                let rest = Array(newValue[(6 + acceptedAt.count)...])
-                byLength = byLength.indices.map {
-                    Bucket(verifications: Int(rest[2 * $0]), accepted: Int(rest[2 * $0 + 1]))
-                }
+            acceptedAt.indices.map { position in
+                let before = position == 0 ? verifications : acceptedAt[position - 1]
+                return Double(acceptedAt[position]) / Double(Swift.max(1, before))
             }
         }
     }

@@ -47,7 +47,7 @@ enum SpeculativeDecoding {
             statistics.draftSeconds += (verifying - drafting + (ContinuousClock.now - advancing)).seconds
             let end = new.firstIndex(where: endTokens.contains).map { $0 + 1 } ?? new.count
             let kept = new[..<min(end, limit - tokens.count)]
-            statistics.add(kept: kept.count, length: before + 1)
+            statistics.add(drafted: drafted.count, kept: kept.count, length: before + 1)
             tokens += kept
         }
         statistics.seconds = (ContinuousClock.now - clock).seconds

@@ -1,7 +1,7 @@
 /// The target, decoding one sequence with a key/value cache.
 final class TargetDecoder {
     private let target: DecoderTargetModel
-    private let auxiliaryLayers: [Int]
+    private let targetLayers: [Int]
     private let cache: KeyValueCache
     private let workspace: Workspace
     private let memory: FrozenWeights
@@ -9,22 +9,22 @@ final class TargetDecoder {
 
     /// - Parameters:
     ///   - capacity: The longest sequence.
-    ///   - auxiliaryLayers: The layers whose outputs the draft sees.
-    init(_ target: DecoderTargetModel, auxiliaryLayers: [Int], capacity: Int, workspace: Workspace) {
+    ///   - targetLayers: The layers whose outputs the draft sees.
+    init(_ target: DecoderTargetModel, targetLayers: [Int], capacity: Int, workspace: Workspace) {
         self.target = target
-        self.auxiliaryLayers = auxiliaryLayers
+        self.targetLayers = targetLayers
         self.workspace = workspace
         memory = FrozenWeights(workspace.compute)
         cache = target.makeCache(capacity: capacity)
         auxiliaryBuffer = memory.matrix(
-            rows: capacity, columns: auxiliaryLayers.count * target.configuration.hiddenSize)
+            rows: capacity, columns: targetLayers.count * target.configuration.hiddenSize)
     }
 
     /// What the target computes for tokens that follow those it has seen.
     struct Output {
         /// The likeliest token after each.
         let next: [Int32]
-        /// [tokens, 3 hidden], valid until the next call.
+        /// [tokens, layers · hidden], valid until the next call.
         let auxiliary: Matrix
     }
 
@@ -41,7 +41,7 @@ final class TargetDecoder {
             let x = workspace.matrix(rows: tokens.count, columns: h)
             target.embed(tokens, into: x)
             target.forward(x, DecoderRows(continuing: cache, count: tokens.count), in: workspace) { layer, input in
-                for (i, wanted) in auxiliaryLayers.enumerated() where wanted + 1 == layer {
+                for (i, wanted) in targetLayers.enumerated() where wanted + 1 == layer {
                     auxiliary[columns: i * h..<(i + 1) * h].copy(from: input)
                 }
             }

@@ -23,7 +23,7 @@ final class TargetCache: Sendable {
     }
 
     /// What has become of this rank's sequences.
-    struct Counts: Equatable {
+    struct Counts: Equatable, Summable {
         /// Read from the cache.
         var found = 0
         var computed = 0
@@ -34,12 +34,20 @@ final class TargetCache: Sendable {
         var keptTokens = 0
         var keptBytes = 0
 
+        mutating func visitNumbers(_ visit: NumberVisitor) {
+            visit(&found)
+            visit(&computed)
+            visit(&damaged)
+            visit(&kept)
+            visit(&keptTokens)
+            visit(&keptBytes)
+        }
+
         /// What has been counted since `earlier`.
         func since(_ earlier: Counts) -> Counts {
-            Counts(
-                found: found - earlier.found, computed: computed - earlier.computed,
-                damaged: damaged - earlier.damaged, kept: kept - earlier.kept,
-                keptTokens: keptTokens - earlier.keptTokens, keptBytes: keptBytes - earlier.keptBytes)
+            var counts = self
+            counts.numbers = zip(numbers, earlier.numbers).map(-)
+            return counts
         }
     }
 
@@ -66,7 +74,7 @@ final class TargetCache: Sendable {
     /// Reads a sample's features.
     ///
     /// - Parameters:
-    ///   - auxiliary: The outputs of the layers that the draft sees, [tokens, 3 hidden].
+    ///   - auxiliary: The outputs of the layers that the draft sees, [tokens, layers · hidden].
     ///   - last: The last hidden state, after the norm: [tokens, hidden].
     /// - Returns: Whether they are there; a damaged record is logged, and counts as absent.
     func read(_ sample: Sample, auxiliary: Matrix, last: Matrix) -> Bool {
@@ -128,21 +136,16 @@ final class TargetCache: Sendable {
     }
 
     /// What the cache was good for, over all ranks, in a line.
-
     ///
-
     /// Collective: call on all ranks.
     func summary(_ world: any Communicator) -> String {
-        let counts = counts
-        let sums = world.sum(
-            [counts.found, counts.computed, counts.damaged, counts.kept, counts.keptTokens, counts.keptBytes].map {
-                Double($0)
-            }
-        ).map { Int($0) }
-        let kept = sums[3] > 0 ? ", \(sums[3]) kept in \(sums[5] / max(1, sums[4])) bytes a token" : ", none kept"
-        let damaged = sums[2] > 0 ? ", \(sums[2]) of them for a damaged record" : ""
-        return "target cache \(path): \(sums[0]) of \(sums[0] + sums[1]) sequences found, \(sums[1]) computed\(damaged)"
-            + (sums[1] > 0 ? kept : "")
+        let sums = counts.summed(over: world)
+        let kept =
+            sums.kept > 0
+            ? ", \(sums.kept) kept in \(sums.keptBytes / max(1, sums.keptTokens)) bytes a token" : ", none kept"
+        let damaged = sums.damaged > 0 ? ", \(sums.damaged) of them for a damaged record" : ""
+        return "target cache \(path): \(sums.found) of \(sums.found + sums.computed) sequences found, "
+            + "\(sums.computed) computed\(damaged)" + (sums.computed > 0 ? kept : "")
     }
 }
 
@@ -153,12 +156,12 @@ extension TargetCache {
     /// Tells targets and what is computed of them apart: by the bytes of the weights and the configuration, the layers,
     /// who multiplies in which precision, as their last bits differ, and what features are rounded to.
     static func identity(
-        targetModelPath: String, auxiliaryLayers: [Int], type: FeatureRecord.NumberType, _ compute: Compute
+        targetModelPath: String, targetLayers: [Int], type: FeatureRecord.NumberType, _ compute: Compute
     ) throws -> Digest {
         let weights = try WeightDirectory(targetModelPath).files
         let files = Set(weights + [try ModelConfiguration(directory: targetModelPath).path]).sorted()
         let digests = try files.map { try Digest(ofFile: $0, check: Interrupt.check).hex }
-        let rest = ["\(version)", "\(auxiliaryLayers)", compute.description, type.rawValue]
+        let rest = ["\(version)", "\(targetLayers)", compute.description, type.rawValue]
         return Digest(of: (digests + rest).joined(separator: "\n"))
     }
 }

@@ -7,21 +7,26 @@ import Shared
 struct TargetFeatures {
     let target: any DistributedTargetModel
     /// The layers whose outputs the draft sees.
-    let auxiliaryLayers: [Int]
+    let targetLayers: [Int]
+    /// Tokens whose embeddings are returned too, after each sequence.
+    var appendedTokens: [Int32] = []
     /// Where features are kept; nil to compute them each time.
     let cache: TargetCache?
 
-    /// - Parameter samples: For each rank of the tensor-parallel group, its sequences.
-    /// - Returns: This rank's features, and the last hidden state of the group's rows, after the final norm.
-    func run(_ samples: [[Sample]], in workspace: Workspace) -> (DraftFeatures, hidden: Matrix) {
-        let group = Group(samples, rank: target.communicator.rank)
+    /// - Parameter sequences: For each rank of the tensor-parallel group, its own.
+    /// - Returns: Of this rank's rows the features and the embedding, with that of `appendedTokens` after each sequence;
+    ///   and the last hidden state of the group's rows, after the final norm.
+    func run(
+        _ sequences: [[TrainingSequence]], in workspace: Workspace
+    ) -> (auxiliary: Matrix, embedding: Matrix, hidden: Matrix) {
+        let group = Group(sequences.map { $0.map(\.sample) }, rank: target.communicator.rank)
         let h = target.configuration.hiddenSize
-        let extended = TrainingTimeTestPlan.extendedIDs(group.batch)
+        let extended = group.samples.flatMap { $0.inputIDs + appendedTokens }
         let embedding = workspace.matrix(rows: extended.count, columns: h)
         target.embed(extended, into: embedding)
         let places = Places(
             group: group, hidden: workspace.matrix(rows: group.batch.rows, columns: h),
-            auxiliary: workspace.matrix(rows: group.ownRows.count, columns: auxiliaryLayers.count * h))
+            auxiliary: workspace.matrix(rows: group.ownRows.count, columns: targetLayers.count * h))
         if let cache {
             for sequence in missing(places, in: cache) {
                 workspace.scope { compute(sequence..<sequence + 1, places, embedding, in: workspace) }
@@ -36,10 +41,9 @@ struct TargetFeatures {
         } else {
             workspace.scope { compute(group.samples.indices, places, embedding, in: workspace) }
         }
-        // The extended embedding has one more row after each sequence.
-        let firstExtended = group.ownRows.lowerBound + group.own.lowerBound
-        let own = embedding[rows: firstExtended..<firstExtended + group.ownRows.count + group.own.count]
-        return (DraftFeatures(auxiliary: places.auxiliary, embedding: own), places.hidden)
+        let firstExtended = group.ownRows.lowerBound + group.own.lowerBound * appendedTokens.count
+        let ownCount = group.ownRows.count + group.own.count * appendedTokens.count
+        return (places.auxiliary, embedding[rows: firstExtended..<firstExtended + ownCount], places.hidden)
     }
 
     /// Reads what the cache has of this rank's sequences, and gets the last hidden state of the others' from them.
@@ -71,11 +75,13 @@ struct TargetFeatures {
         let own = rows.clamped(to: group.ownRows)
         let x = places.hidden[rows: rows]
         x.gather(
-            sequences.flatMap { sequence in group.batch.rows(of: sequence).map { Int32($0 + sequence) } },
+            sequences.flatMap { sequence in
+                group.batch.rows(of: sequence).map { Int32($0 + sequence * appendedTokens.count) }
+            },
             from: embedding)
         target.forward(x, DecoderRows(Batch(Array(group.samples[sequences]))), in: workspace) { layer, input in
             guard !own.isEmpty else { return }
-            for (i, wanted) in auxiliaryLayers.enumerated() where wanted + 1 == layer {
+            for (i, wanted) in targetLayers.enumerated() where wanted + 1 == layer {
                 places.auxiliary[rows: own.moved(by: -group.ownRows.lowerBound)][columns: i * h..<(i + 1) * h]
                     .copy(from: input[rows: own.moved(by: -rows.lowerBound)])
             }
@@ -106,7 +112,7 @@ extension TargetFeatures {
         let group: Group
         /// [the group's rows, hidden].
         let hidden: Matrix
-        /// [this rank's rows, 3 hidden].
+        /// [this rank's rows, layers · hidden].
         let auxiliary: Matrix
 
         func last(_ sequence: Int) -> Matrix { hidden[rows: group.batch.rows(of: sequence)] }

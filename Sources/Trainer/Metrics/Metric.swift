@@ -21,18 +21,18 @@ struct Metric {
 
     /// What both training and held-out samples say of the draft.
     ///
-    /// Lists have a number for each step of training-time test, that is, for each place ahead.
+    /// Lists have a number for each position ahead: of EAGLE-3, for each step of training-time test.
     private static let ofDraft = [
         Metric("losses", "nats a token", "Mean cross-entropy with the target's distribution, over the tokens learnt."),
         Metric("accuracies", "share", "Tokens whose likeliest draft token is the target's likeliest token."),
         Metric(
             "conditional_accuracies", "share",
-            "The same among rows where all places before were right: what a verification sees."),
+            "The same among rows where all positions before were right: what a verification sees."),
         Metric("acceptance_rates", "share", "Mean of Σ min(p, q): how often a token sampled from the draft is kept."),
         Metric(
             "simulated_acceptance_length", "tokens",
-            "1 + Σ of the shares of rows that are right up to each place: a verification's tokens along the text."),
-        Metric("supervised_tokens", "tokens", "Tokens that the first place was asked for."),
+            "1 + Σ of the shares of rows that are right up to each position: a verification's tokens along the text."),
+        Metric("supervised_tokens", "tokens", "Tokens that the first position was asked for."),
         Metric(
             "vocabulary_coverage", "share", "Those of them whose likeliest target token the draft's vocabulary has."),
     ]
@@ -66,7 +66,7 @@ struct Metric {
             "acceptance_length", "tokens", "Tokens that a verification gave, measured by decoding; if prompts were."),
         Metric(
             "accepted_at", "share",
-            "Verifications that accepted the tokens of each place and of all before it; measured."),
+            "Verifications that accepted the tokens at each position and at all before it; measured."),
         Metric("decoded_prompts", "prompts", "Held-out prompts that were decoded."),
         Metric("decoded_tokens", "tokens", "Tokens that the verifications gave."),
         Metric("decoding_tokens_per_second", "tokens/s", "The same in a second of one data-parallel group."),

@@ -11,8 +11,9 @@ struct CachePlan {
     /// - Parameters:
     ///   - type: What the features are rounded to.
     ///   - limit: The largest that the cache gets, in bytes.
-    init(_ type: FeatureRecord.NumberType, limit: Int, _ draft: Eagle3Configuration) {
-        bytesPerToken = (draft.auxiliaryLayers.count + 1) * draft.shape.targetHiddenSize * type.byteCount
+    ///   - targetLayers: How many of the target's layers the draft sees.
+    init(_ type: FeatureRecord.NumberType, limit: Int, targetLayers: Int, hiddenSize: Int) {
+        bytesPerToken = (targetLayers + 1) * hiddenSize * type.byteCount
         capacity = limit / bytesPerToken
     }
 }

@@ -3,17 +3,7 @@
 /// The three products of a linear map y = x Wᵀ: itself, the gradient of W and that of x. In bfloat16 their operands are
 /// rounded beforehand.
 struct ProductRate {
-    /// x is [rows, inputs] and W is [outputs, inputs].
-    struct Size: Equatable {
-        let rows: Int
-        let inputs: Int
-        let outputs: Int
-
-        /// FLOP of each of the three.
-        var operations: Double { 2 * Double(rows) * Double(inputs) * Double(outputs) }
-    }
-
-    let size: Size
+    let size: ProductSize
     private let operands: (x: Operand, weight: Operand, dy: Operand)
     private let results: (y: Matrix, dWeight: Matrix, dx: Matrix)
     /// Owns the matrices.
@@ -37,7 +27,7 @@ struct ProductRate {
     }
 
     /// Runs each of the three once without counting it.
-    init(_ size: Size, _ compute: Compute) {
+    init(_ size: ProductSize, _ compute: Compute) {
         self.size = size
         workspace = Workspace(compute)
         operands = (

@@ -30,7 +30,7 @@ struct StepSampler {
     private func layerSeconds(_ layer: DecoderLayer, _ index: Int, budget: Double) -> Double {
         let whole = job.sizes.operations(layer)
         let sample = sizes(whole: whole, budget: budget)
-        let rows = DecoderRows(Batch(sample.samples))
+        let rows = DecoderRows(Batch(sample.sequences))
         let rotations = job.target.rotations.map { tables in rows.lengths.map { tables.embedding(length: $0) } }
         let time = workspace.scope {
             let x = noise(rows: sample.rows, columns: job.target.configuration.hiddenSize)
@@ -66,56 +66,40 @@ struct StepSampler {
         }
     }
 
-    /// The draft, forward and backward, and the distributions that it learns.
-    ///
-    /// What the first step of training-time test takes with the distributions, and what later ones take each.
+    /// The draft, forward and backward, and the distributions that it learns: its `trial`, with fewer rows.
     func draftSeconds() -> Double {
-        let steps = job.lessons.tttLength
-        let few = min(3, steps)
-        let whole = operations(job.sizes)
-        let sample = sizes(whole: whole * Double(few) / Double(steps), budget: operations, tttLength: few)
-        let first = draftSeconds(sample.with(tttLength: 1))
-        let seconds = Self.extrapolated(
-            first: first, together: few > 1 ? draftSeconds(sample) : first, of: few, to: steps)
-        return seconds * whole / operations(sample.with(tttLength: steps))
+        let trial = job.draft.trial
+        guard let longest = trial.drafts.last else { return 0 }
+        let sample = sizes(whole: operations(longest, job.sizes), budget: operations)
+        let seconds = trial.seconds(trial.drafts.map { draftSeconds($0, sample) })
+        return seconds * operations(job.draft, job.sizes) / operations(job.draft, sample)
     }
 
-    /// How long `steps` steps take, of which the first and the first `few` together were measured.
-    ///
-    /// No less than the first: on a busy machine it may have taken longer than the few did.
-    static func extrapolated(first: Double, together: Double, of few: Int, to steps: Int) -> Double {
-        first + Double(steps - 1) * max(0, together - first) / Double(max(1, few - 1))
+    private func operations(_ draft: any DraftModel, _ sizes: StepSizes) -> Double {
+        sizes.operations(draft, job.target, job.compute)
     }
 
-    private func operations(_ sizes: StepSizes) -> Double {
-        sizes.operations(job.configuration.shape) + sizes.teacherOperations(job.target)
-    }
-
-    private func draftSeconds(_ sample: StepSizes) -> Double {
-        let shape = job.configuration.shape
-        let teacher = CompactTeacher(job.target, draftToTarget: (0..<Int32(shape.draftVocabSize)).map { $0 })
+    private func draftSeconds(_ draft: any DraftModel, _ sample: StepSizes) -> Double {
+        let hiddenSize = job.target.configuration.hiddenSize
+        let teacher = CompactTeacher(job.target, draftToTarget: (0..<Int32(job.draftVocabSize)).map { $0 })
         return workspace.scope {
-            let features = DraftFeatures(
-                auxiliary: noise(rows: sample.rows, columns: 3 * shape.targetHiddenSize),
-                embedding: noise(rows: sample.rows + 1, columns: shape.hiddenSize))
-            let hidden = noise(rows: sample.groupRows, columns: job.target.configuration.hiddenSize)
+            let appended = sample.sequences.count * draft.appendedTokens.count
             let lesson = Lesson(
-                teacher: teacher, targetHidden: hidden,
-                plans: [TrainingTimeTestPlan](repeating: sample.plan, count: sample.tpSize),
-                firstRow: (0..<sample.tpSize).map { $0 * sample.rows })
+                teacher: teacher, sequences: (0..<sample.tpSize).map { _ in sample.sequences },
+                features: noise(rows: sample.rows, columns: job.targetLayers * hiddenSize),
+                embedding: noise(rows: sample.rows + appended, columns: hiddenSize),
+                targetHidden: noise(rows: sample.groupRows, columns: hiddenSize))
             return Self.time {
-                _ = job.draft.learn(
-                    features, lesson, weights: LossWeights(decay: 1, sequences: [1e-6]), in: workspace)
+                _ = draft.learn(lesson, weights: LossWeights(sequences: [1e-6]), in: workspace)
             }
         }
     }
 
     /// One sequence, of as many tokens as the budget of arithmetic allows.
-    private func sizes(whole: Double, budget: Double, tttLength: Int = 1) -> StepSizes {
-        let longest = job.sizes.samples.map(\.inputIDs.count).max() ?? 1
+    private func sizes(whole: Double, budget: Double) -> StepSizes {
         let rows = Int(budget / whole * Double(job.sizes.rows))
         return StepSizes(
-            sequences: 1, length: min(longest, max(16, rows)), supervised: 1, job.lessons.with(tttLength: tttLength),
+            sequences: 1, length: min(max(1, job.sizes.length), max(16, rows)), supervised: 1,
             tpSize: job.sizes.tpSize)
     }
 

@@ -3,7 +3,7 @@ import Shared
 /// The time of a training step: parts of it are run on the spot, and stand for the whole by their arithmetic.
 ///
 /// What is run is the program's own code on a model of the right shapes whose weights were never read: a layer of each
-/// kind of the target's, and one and three steps of training-time test, with as many rows as take about a second. So
+/// kind of the target's, and the draft or its `trial`, with as many rows as take about a second. So
 /// the rate is that of this machine, this precision and these shapes, norms and softmax included.
 struct TimePlan {
     /// What takes time in a step of the whole world, and how many seconds.
@@ -17,10 +17,11 @@ struct TimePlan {
     /// What is planned for.
     struct Job {
         let target: DecoderTargetModel
-        let configuration: Eagle3Configuration
         let draft: any DraftModel
+        /// How many of the target's layers the draft sees.
+        let targetLayers: Int
+        let draftVocabSize: Int
         let sizes: StepSizes
-        let lessons: StepSizes.Lessons
         /// What computes here: as many threads as all ranks of this machine have.
         let compute: Compute
         /// Ranks of the world, and threads of each.

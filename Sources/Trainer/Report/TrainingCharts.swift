@@ -62,7 +62,7 @@ struct TrainingCharts {
     /// Each list of the metrics over the steps, and where all came to at the end.
     var byPlace: [String] {
         let lists: [(String, String, String)] = [
-            ("losses", "Loss by place", "Nats a token; each place ahead is a step of training-time test."),
+            ("losses", "Loss by place", "Nats a token, for each place ahead."),
             ("accuracies", "Accuracy by place", "Tokens whose likeliest draft token is the target's."),
             (
                 "conditional_accuracies", "Conditional accuracy by place",

@@ -16,7 +16,7 @@ struct Checkpoints {
 
     /// What is written.
     struct Contents {
-        let configuration: Eagle3Configuration
+        let configuration: any DraftConfiguration
         let parameters: ParameterStore
         let optimizer: ShardedOptimizer
         let mapping: VocabularyMapping

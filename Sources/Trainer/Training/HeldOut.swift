@@ -9,14 +9,14 @@ enum HeldOut {
     ///   - stepSize: Sequences that are divided among the ranks at a time.
     /// - Throws: `Interrupted` on all ranks, if any of them was asked to stop.
     static func measure(
-        _ samples: any TrainingSamples, _ model: OnlineEagle3, _ grid: ProcessGrid, batchSize: Int, stepSize: Int,
+        _ samples: any TrainingSamples, _ model: OnlineDraft, _ grid: ProcessGrid, batchSize: Int, stepSize: Int,
         policy: BadSamplePolicy = .stop, in workspace: Workspace, progress: (Int) -> Void = { _ in }
     ) throws -> TrainingStatistics {
-        var sum = TrainingStatistics(tttLength: model.tttLength)
+        var sum = TrainingStatistics(positions: model.draft.positionCount)
         let count = samples.count
         let steps = 0..<(count + stepSize - 1) / stepSize
         let reader = BatchReader(
-            samples, grid, batchSize: batchSize, policy: policy, steps: steps, cost: SequenceCost(model).callAsFunction
+            samples, grid, batchSize: batchSize, policy: policy, steps: steps, cost: model.cost
         ) { step in
             Array(step * stepSize..<min(count, (step + 1) * stepSize))
         }
@@ -24,12 +24,13 @@ enum HeldOut {
             var statistics: [TrainingStatistics] = []
             let batch = try Profile.measure(.data) { try reader.batch(step) }
             for micro in batch.micro {
-                statistics.append(model.run(micro.samples, weights: nil, in: workspace))
+                statistics.append(model.run(micro.sequences, weights: nil, in: workspace))
                 try grid.world.stopIfInterrupted()
             }
             sum.add(
                 TrainingStatistics.sum(
-                    statistics, tttLength: model.tttLength, orders: batch.micro.map(\.order), over: grid.world))
+                    statistics, positions: model.draft.positionCount, orders: batch.micro.map(\.order),
+                    over: grid.world))
             progress(min(count, (step + 1) * stepSize))
         }
         return sum

@@ -56,9 +56,7 @@ final class HeldOutEvaluation {
     }
 
     /// Measures the draft as it is.
-
     ///
-
     /// Collective: call on all ranks, which get the same.
     ///
     /// - Throws: `Interrupted` on all ranks, if any of them was asked to stop.

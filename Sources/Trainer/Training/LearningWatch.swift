@@ -9,8 +9,8 @@ struct LearningWatch {
     /// Adds a step, and warns after the first ones if nothing has been learnt in them.
     mutating func note(_ report: TrainingLoop.StepReport) {
         steps += 1
-        labels += report.statistics.steps.reduce(0) { $0 + $1.labels }
-        learnt += report.statistics.steps.reduce(0) { $0 + $1.learnt }
+        labels += report.statistics.labels
+        learnt += report.statistics.learnt
         if steps == Self.firstSteps, let reason { Log.warning("nothing is learnt so far: \(reason)") }
     }
 
@@ -20,9 +20,8 @@ struct LearningWatch {
     private var reason: String? {
         guard steps > 0, learnt == 0 else { return nil }
         if labels == 0 {
-            return "none of the samples of \(steps) steps has a token that a draft could be asked for. A row of the "
-                + "draft learns the supervised token two after its own: samples of one or two tokens, or supervised in "
-                + "their first two alone, have none"
+            return "none of the samples of \(steps) steps has a token that a draft could be asked for: samples of "
+                + "one or two tokens, or supervised in their first tokens alone, have none"
         }
         return "the target's likeliest token of all \(Int(labels)) rows is outside the draft vocabulary: use a larger "
             + "--draft-vocab-size, or a store of the same kind of text as the target's answers"

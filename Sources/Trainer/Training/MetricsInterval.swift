@@ -17,9 +17,11 @@ struct MetricsInterval {
     /// The profile at the start; what isn't a step moves it on.
     private var start: PhaseTimes
 
-    /// - Parameter start: The profile now.
-    init(tttLength: Int, start: PhaseTimes) {
-        statistics = TrainingStatistics(tttLength: tttLength)
+    /// - Parameters:
+    ///   - positions: How many the draft learns.
+    ///   - start: The profile now.
+    init(positions: Int, start: PhaseTimes) {
+        statistics = TrainingStatistics(positions: positions)
         self.start = start
     }
 
@@ -53,12 +55,12 @@ struct MetricsInterval {
     ///
     /// - Parameters:
     ///   - targetCache: Samples of all ranks, by whether the cache of the target's features had them; nil without one.
-    ///   - decay: How much less each step of training-time test counts than the one before.
+    ///   - loss: What the draft minimises.
     ///   - peakMemory: Of all ranks, in bytes.
     ///   - profile: Seconds of each phase, the mean over the ranks.
     func values(
-        _ report: TrainingLoop.StepReport, epoch: Double, targetCache: (hits: Int, misses: Int)?, decay: Double,
-        peakMemory: Double, profile: ProfileReport
+        _ report: TrainingLoop.StepReport, epoch: Double, targetCache: (hits: Int, misses: Int)?,
+        loss: (TrainingStatistics) -> Double, peakMemory: Double, profile: ProfileReport
     ) -> [(String, JSONText)] {
         let seconds = profile.elapsed
         let phases = profile.lines.filter { $0.most > 1e-6 }.map { ($0.name, JSONText.number($0.mean)) }
@@ -69,7 +71,7 @@ struct MetricsInterval {
             ("epoch", .number(epoch)), ("steps", .int(steps)),
             ("learning_rate", .number(Double(report.learningRate))), ("grad_norm", .number(report.gradNorm)),
             ("largest_grad_norm", .number(largestGradNorm)), ("clipped_steps", .int(clippedSteps)),
-            ("loss", .number(statistics.weightedLoss(decay: decay))),
+            ("loss", .number(loss(statistics))),
             ("seconds", .number(seconds)), ("tokens", .int(Int(tokens))),
             ("tokens_per_second", .number(tokens / max(seconds, 1e-9))), ("skipped_steps", .int(skippedSteps)),
             ("bad_samples", .int(badSamples)), ("data_wait_share", .number(waited.seconds / max(seconds, 1e-9))),
@@ -81,15 +83,15 @@ struct MetricsInterval {
 }
 
 extension TrainingStatistics {
-    /// What was measured of the draft; each array has an element a step of training-time test.
+    /// What was measured of the draft; each array has an element for each position.
     var values: [(String, JSONText)] {
         [
             ("losses", .numbers(losses)), ("accuracies", .numbers(accuracies)),
             ("conditional_accuracies", .numbers(conditionalAccuracies)),
             ("acceptance_rates", .numbers(acceptanceRates)),
             ("simulated_acceptance_length", .number(simulatedAcceptanceLength)),
-            ("supervised_tokens", .int(Int(steps[0].labels))),
-            ("vocabulary_coverage", .number(steps[0].learnt / max(1, steps[0].labels))),
+            ("supervised_tokens", .int(Int(positions[0].labels))),
+            ("vocabulary_coverage", .number(positions[0].learnt / max(1, positions[0].labels))),
         ]
     }
 

@@ -8,8 +8,6 @@ final class RunMetrics {
         var directory: String
         /// Whether TensorBoard's event files are written too.
         var writesEvents: Bool
-        var tttLength: Int
-        var tttLossDecay: Float
         var maxGradNorm: Float
         /// Whether the target's features are kept in a cache.
         var hasTargetCache: Bool
@@ -18,16 +16,18 @@ final class RunMetrics {
     }
 
     private let settings: Settings
+    private let draft: any DraftModel
     private let grid: ProcessGrid
     private let stepsPerEpoch: Int
     private var writers: [any MetricsWriter] = []
     private var interval: MetricsInterval
 
-    init(_ settings: Settings, _ grid: ProcessGrid, stepsPerEpoch: Int) {
+    init(_ settings: Settings, _ draft: any DraftModel, _ grid: ProcessGrid, stepsPerEpoch: Int) {
         self.settings = settings
+        self.draft = draft
         self.grid = grid
         self.stepsPerEpoch = stepsPerEpoch
-        interval = MetricsInterval(tttLength: settings.tttLength, start: Profile.times)
+        interval = MetricsInterval(positions: draft.positionCount, start: Profile.times)
     }
 
     /// Opens the files of a run that continues after `step`, on the first rank, and notes how it was started.
@@ -42,7 +42,7 @@ final class RunMetrics {
         }
         let given = settings.options.filter { !$0.value.isEmpty }.map { ($0.name, JSONText.string($0.value)) }
         try append(.run, step: step, description + [("options", .object(given))])
-        interval = MetricsInterval(tttLength: settings.tttLength, start: Profile.times)
+        interval = MetricsInterval(positions: draft.positionCount, start: Profile.times)
     }
 
     /// Takes in a step.
@@ -61,7 +61,7 @@ final class RunMetrics {
         let values = interval.values(
             report, epoch: Double(report.step) / Double(stepsPerEpoch),
             targetCache: settings.hasTargetCache ? (Int(cached[0]), Int(cached[1])) : nil,
-            decay: Double(settings.tttLossDecay), peakMemory: memory,
+            loss: draft.loss, peakMemory: memory,
             profile: ProfileReport(interval.times(until: Profile.times), over: grid.world))
         let number = { (name: String) in values.first { $0.0 == name }?.1.double ?? 0 }
         let (rate, waited) = (number("tokens_per_second"), number("data_wait_share"))
@@ -69,7 +69,7 @@ final class RunMetrics {
             "step \(report.step) | \(line) | lr \(report.learningRate) | |g| \(fixed(report.gradNorm, 3)) | "
                 + "\(shortNumber(rate)) tokens/s | waited for data \(fixed(100 * waited, 2))%")
         try append(.train, step: report.step, values)
-        interval = MetricsInterval(tttLength: settings.tttLength, start: Profile.times)
+        interval = MetricsInterval(positions: draft.positionCount, start: Profile.times)
     }
 
     /// Adds a record; one that can't be written, because the disk is full say, is left out and logged.

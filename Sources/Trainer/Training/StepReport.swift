@@ -3,7 +3,7 @@ extension TrainingLoop {
     struct StepReport {
         /// Steps done, this one included.
         let step: Int
-        /// The sum of all steps' losses with their decay: what was minimised, per label.
+        /// What was measured of the draft, over all ranks.
         let statistics: TrainingStatistics
         let learningRate: Float
         /// Before clipping.

@@ -46,22 +46,21 @@ final class TrainingLoop {
             }
             let isLast = index == batch.micro.count - 1 || settings.isDeterministic
             var weights = weights(
-                micro.samples[grid.tensorParallel.rank], labels: labels, sequences: batch.samples.count)
+                micro.sequences[grid.tensorParallel.rank], labels: labels, sequences: batch.samples.count)
             weights.observer = isLast ? reduction : nil
-            statistics.append(model.run(micro.samples, weights: weights, in: workspace))
+            statistics.append(model.run(micro.sequences, weights: weights, in: workspace))
             if isLast { Profile.measure(.communication) { reduction.finish() } }
         }
         reduction.endStep()
         return TrainingStatistics.sum(
-            statistics, tttLength: model.tttLength, orders: batch.micro.map(\.order), over: grid.world)
+            statistics, positions: model.draft.positionCount, orders: batch.micro.map(\.order), over: grid.world)
     }
 
-    /// Labels of the first step of training-time test and tokens of a global batch, over all ranks.
+    /// What the loss is a mean over, and the tokens, of a global batch, over all ranks.
     private func count(_ batch: StepBatch) -> (labels: Double, tokens: Double) {
-        let own = batch.micro.flatMap { $0.samples[grid.tensorParallel.rank] }
+        let own = batch.micro.flatMap { $0.sequences[grid.tensorParallel.rank] }
         let sums = grid.world.sum([
-            own.reduce(0) { $0 + Double(model.labelCount(Batch([$1]))) },
-            own.reduce(0) { $0 + Double($1.inputIDs.count) },
+            own.reduce(0) { $0 + model.draft.labelCount($1) }, own.reduce(0) { $0 + Double($1.length) },
         ])
         return (sums[0], sums[1])
     }
@@ -74,12 +73,12 @@ final class TrainingLoop {
         var found: Set<Int> = []
         for micro in batch.micro {
             let own = micro.numbers[grid.world.rank]
-            for index in 0..<(micro.samples.map(\.count).max() ?? 0) {
-                let samples = micro.samples.map { Array($0.dropFirst(index).prefix(1)) }
+            for index in 0..<(micro.sequences.map(\.count).max() ?? 0) {
+                let sequences = micro.sequences.map { Array($0.dropFirst(index).prefix(1)) }
                 let weights = weights(
-                    samples[grid.tensorParallel.rank], labels: labels, sequences: batch.samples.count)
+                    sequences[grid.tensorParallel.rank], labels: labels, sequences: batch.samples.count)
                 parameters.zeroGradients()
-                let isFinite = model.run(samples, weights: weights, in: workspace).isFinite
+                let isFinite = model.run(sequences, weights: weights, in: workspace).isFinite
                 if index < own.count, !(isFinite && parameters.hasFiniteGradients) { found.insert(own[index]) }
             }
         }
@@ -87,23 +86,21 @@ final class TrainingLoop {
         return zip(batch.samples, flags).filter { $0.1 > 0 }.map(\.0)
     }
 
-    private func weights(_ own: [Sample], labels: Double, sequences: Int) -> LossWeights {
+    private func weights(_ own: [TrainingSequence], labels: Double, sequences: Int) -> LossWeights {
         LossWeights(
-            decay: settings.tttLossDecay,
-            sequences: own.map { sample in
+            sequences: own.map { sequence in
                 switch settings.normalization {
                 case .tokens: Float(1 / max(1, labels))
-                case .rows: Float(1 / Double(sample.inputIDs.count) / Double(sequences))
+                case .rows: Float(1 / Double(sequence.length) / Double(sequences))
                 }
             },
-            objective: settings.objective,
-            acceptanceRows: settings.normalization == .rows ? own.map { Float($0.inputIDs.count) } : nil)
+            acceptanceRows: settings.normalization == .rows ? own.map { Float($0.length) } : nil)
     }
 
     // MARK: - What it is made of
 
     let grid: ProcessGrid
-    let model: OnlineEagle3
+    let model: OnlineDraft
     let settings: TrainingSettings
     let samples: any TrainingSamples
     let optimizer: ShardedOptimizer
@@ -117,7 +114,7 @@ final class TrainingLoop {
 
     /// - Throws: `OptionsError` if there is nothing to train on.
     init(
-        grid: ProcessGrid, model: OnlineEagle3, samples: any TrainingSamples, settings: TrainingSettings
+        grid: ProcessGrid, model: OnlineDraft, samples: any TrainingSamples, settings: TrainingSettings
     ) throws {
         guard samples.count > 0 else { throw OptionsError.rule("there is no sample to train on") }
         self.grid = grid
@@ -136,7 +133,7 @@ final class TrainingLoop {
         let order = EpochOrder(sampler)
         reader = BatchReader(
             samples, grid, batchSize: settings.batchSize, policy: settings.badSamples, steps: 0..<totalSteps,
-            cost: SequenceCost(model).callAsFunction
+            cost: model.cost, seed: sampler.sampleSeed
         ) { order.batch($0) }
     }
 

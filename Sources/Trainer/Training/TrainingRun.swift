@@ -45,7 +45,7 @@ final class TrainingRun {
 
     let loop: TrainingLoop
     private let settings: Settings
-    private let configuration: Eagle3Configuration
+    private let configuration: any DraftConfiguration
     private let mapping: VocabularyMapping
     private let evaluation: HeldOutEvaluation?
     private let checkpoints: Checkpoints
@@ -61,7 +61,7 @@ final class TrainingRun {
 
     /// - Parameter evaluation: Nil where nothing is held out.
     init(
-        _ loop: TrainingLoop, _ configuration: Eagle3Configuration, _ mapping: VocabularyMapping,
+        _ loop: TrainingLoop, _ configuration: any DraftConfiguration, _ mapping: VocabularyMapping,
         evaluation: HeldOutEvaluation?, _ checkpoints: Checkpoints, _ metrics: RunMetrics, _ settings: Settings
     ) {
         self.loop = loop
@@ -75,7 +75,7 @@ final class TrainingRun {
         Log.line(
             "draft: \(shortNumber(Double(loop.model.draft.parameters.parameterCount))) trained parameters, "
                 + "vocabulary \(mapping.draftVocabSize) of \(mapping.vocabSize), "
-                + "layers \(configuration.auxiliaryLayers) of the target")
+                + "layers \(configuration.targetLayers) of the target")
         Log.line(
             "data: \(loop.samples.count) samples, \(loop.totalSteps) steps of \(loop.settings.globalBatchSize) "
                 + "sequences, \(loop.sampler.stepsPerEpoch) steps an epoch")
@@ -156,9 +156,7 @@ final class TrainingRun {
     }
 
     /// Logs what the cache was good for and where the time went.
-
     ///
-
     /// Collective: call on all ranks.
     private func logEnd() {
         if let cache = loop.model.cache { Log.line(cache.summary(loop.grid.world)) }

@@ -18,9 +18,7 @@ struct TrainingSettings: Equatable {
     var learningRate: Float = 1e-4
     var warmupRatio: Float = 0.015
     var maxGradNorm: Float = 0.5
-    var tttLossDecay: Float = 0.8
     var normalization = LossNormalization.tokens
-    var objective = DraftObjective.crossEntropy
     var seed = 0
     /// Whether the result is the same bit by bit for any number of ranks.
     var isDeterministic = false

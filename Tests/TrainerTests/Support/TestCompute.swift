@@ -49,14 +49,29 @@ extension ProcessGrid {
 }
 
 extension Eagle3Configuration {
+    init(target: ModelConfiguration, draftVocabSize: Int? = nil) throws(JSONError) {
+        self = try .generated(DraftRegistry.defaultArchitecture, target: target, draftVocabSize: draftVocabSize)
+    }
+}
+
+extension DraftConfiguration {
     func makeDraft(positions: Int, freezesHead: Bool = false) throws -> any DraftModel {
-        try makeDraft(positions: positions, freezesHead: freezesHead, .test)
+        try makeDraft(Training(), DraftSettings(positions: positions, freezesHead: freezesHead), .test)
     }
 }
 
 extension Eagle3DraftModel {
-    init(_ shape: Shape, rotary: RotaryEmbedding, freezesHead: Bool = false) {
-        self.init(shape, rotary: rotary, freezesHead: freezesHead, .test)
+    init(
+        _ shape: Shape, _ training: Eagle3Training = Eagle3Training(), rotary: RotaryEmbedding,
+        freezesHead: Bool = false, objective: DraftObjective = .crossEntropy
+    ) {
+        self.init(shape, training, rotary: rotary, freezesHead: freezesHead, objective: objective, .test)
+    }
+}
+
+extension OnlineDraft {
+    func run(_ samples: [[Sample]], weights: LossWeights?, in workspace: Workspace) -> TrainingStatistics {
+        run(samples.map { $0.map { TrainingSequence(sample: $0) } }, weights: weights, in: workspace)
     }
 }
 

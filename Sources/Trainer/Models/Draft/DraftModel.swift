@@ -1,89 +1,104 @@
 import Shared
 
-/// A draft that learns by training-time test: what the training loop and the decoder need of one.
+/// A draft: what the training loop, the planner, the benchmark and the decoder need of one, whatever its architecture.
 ///
-/// Every architecture is a file that conforms and a line in `DraftModelRegistry`.
+/// How a draft learns is its own: it chooses the rows that it computes of a `Lesson`, and has settings of its own for
+/// it. What all drafts have in common is that they learn the target's distributions at some *positions* ahead of a
+/// token, one after another: the steps of training-time test, or the tokens of a block.
+///
+/// Every architecture is a `DraftConfiguration` that makes one, and a line in `DraftRegistry`.
 protocol DraftModel {
+    // MARK: Weights
+
     /// All weights, by their names in a checkpoint.
     var parameters: ParameterStore { get }
-
-    /// Runs all steps over a batch and, if `weights` are given, adds to every gradient.
-    ///
-    /// - Parameters:
-    ///   - lesson: What there is to learn; collective in its teacher's group.
-    ///   - weights: How much the sequences count; nil to measure only.
-    func learn(
-        _ features: DraftFeatures, _ lesson: Lesson, weights: LossWeights?, in workspace: Workspace
-    ) -> TrainingStatistics
 
     /// Writes first weights: by a seed, the same on every rank.
     func initialize(seed: UInt64)
 
-    /// Takes the head from the target's: as it is if it isn't trained, or with numbers as large as `initialize` gives.
-    func initializeHead(
-        _ target: any DistributedTargetModel, draftToTarget: [Int32]
-    )
+    /// Takes the head from the target's: as it is if it isn't trained, or with elements as large as `initialize` gives.
+    func initializeHead(_ target: any DistributedTargetModel, draftToTarget: [Int32])
 
-    /// Drafts token by token, as an inference engine does.
+    // MARK: Learning
+
+    /// Tokens whose embeddings it needs beside those of a sequence; `Lesson.embedding` has them after each sequence.
+    var appendedTokens: [Int32] { get }
+
+    /// How many positions ahead it learns, which its statistics tell apart.
+    var positionCount: Int { get }
+
+    /// How far after a sequence's end its rows may stand: rotation is prepared for so many positions more.
+    var positionsAfterEnd: Int { get }
+
+    /// What the loss of a step is a mean over, of one sequence: its labels at the first position, or their weights.
+    func labelCount(_ sequence: TrainingSequence) -> Double
+
+    /// The forward pass over a batch and, if `weights` are given, the backward pass, which adds to every gradient.
+    ///
+    /// Collective: call on all ranks of the teacher's group.
+    /// - Parameters:
+    ///   - lesson: What there is to learn.
+    ///   - weights: How much the sequences count; nil to measure only.
+    func learn(_ lesson: Lesson, weights: LossWeights?, in workspace: Workspace) -> TrainingStatistics
+
+    /// What is minimised, per label.
+    func loss(_ statistics: TrainingStatistics) -> Double
+
+    // MARK: Drafting
+
+    /// The most tokens that it drafts at a time.
+    var longestDraft: Int { get }
+
+    /// Drafts as an inference engine does.
     ///
     /// - Parameters:
+    ///   - draftToTarget: The target's id of each draft id.
     ///   - capacity: The longest sequence, drafted tokens included.
     ///   - embed: Writes the target's embedding of ids.
     func makeDecoder(
         draftToTarget: [Int32], capacity: Int, workspace: Workspace, embed: @escaping ([Int32], Matrix) -> Void
     ) -> any Drafting
+
+    // MARK: Planning
+
+    /// About how many FLOP a sequence takes in a step, by which batches are divided among ranks: the same on all ranks.
+    var cost: @Sendable (Sample) -> Double { get }
+
+    /// What learning a micro batch takes.
+    func workload(_ sequences: [TrainingSequence], on rank: PlannedRank) -> DraftWorkload
+
+    /// FLOP that its head needs for each label that is learnt.
+    var headOperations: Double { get }
+
+    /// What the mathematics of learning a sequence needs.
+    func necessaryWork(_ sequence: TrainingSequence) -> NecessaryWork
+
+    /// Drafts that are run in place of this one, to tell how long it takes.
+    var trial: DraftTrial { get }
 }
 
-/// Drafting token by token after verified ones.
+extension DraftModel {
+    var appendedTokens: [Int32] { [] }
+    var longestDraft: Int { .max }
+    var trial: DraftTrial { DraftTrial(drafts: [self]) { $0[0] } }
+
+    /// As `ParameterStore.fillUniformly`.
+    func initialize(seed: UInt64) { parameters.fillUniformly(seed: seed) }
+}
+
+/// Drafting after verified tokens.
 protocol Drafting: AnyObject {
     /// Forgets everything, for another sequence.
     func restart()
-    /// Takes in verified tokens' features, [rows, 3 targetHidden], and the token after each of them.
+    /// Adds verified tokens and drops what was drafted after those before.
+    ///
+    /// - Parameters:
+    ///   - features: The outputs of the target's layers that the draft sees, side by side: [tokens, layers · hidden].
+    ///   - next: The token after each of them.
     func advance(features: Matrix, next: [Int32])
-    /// Drafts tokens greedily from the newest verified one; returns target ids.
+    /// Drafts tokens greedily from the newest verified one.
+    ///
+    /// - Parameter count: At most the draft's `longestDraft`.
+    /// - Returns: Target ids.
     func draft(_ count: Int) -> [Int32]
-}
-
-/// What the target gave for a batch.
-struct DraftFeatures {
-    /// [rows, 3 targetHidden]: the hidden states of three layers.
-    let auxiliary: Matrix
-    /// [rows + sequences, hidden]: the embedding of the plan's extended ids.
-    let embedding: Matrix
-}
-
-/// What a batch's rows learn, and from whom.
-struct Lesson {
-    let teacher: CompactTeacher
-    /// The group's rows of the target's last hidden state, after its norm: [rows, hidden].
-    let targetHidden: Matrix
-    /// Of each rank of the group.
-    let plans: [TrainingTimeTestPlan]
-    /// Where each rank's rows begin in `targetHidden`.
-    let firstRow: [Int]
-
-    /// This rank's.
-    var plan: TrainingTimeTestPlan { plans[teacher.target.communicator.rank] }
-}
-
-/// How much each row counts in the loss.
-struct LossWeights {
-    /// Of step k: `decay`^k, as EAGLE's 0.8.
-    let decay: Float
-    /// Of each sequence of the batch: one over the number of labels or rows that the loss is a mean of.
-    let sequences: [Float]
-    /// What is minimised.
-    var objective = DraftObjective.crossEntropy
-    /// Of each sequence, how many rows its mean acceptance stands for in the loss: all, if the loss is a mean over
-    /// rows as SpecForge's; nil if each learnt row stands for itself.
-    var acceptanceRows: [Float]?
-    /// Is told how far the backward pass is; nil where more will be added to all gradients.
-    var observer: (any GradientObserver)?
-
-    /// What each step of each sequence minimises.
-    func rowObjectives(_ sums: AcceptanceSums) -> [[RowObjective]] {
-        sums.steps.enumerated().map { sequence, steps in
-            steps.map { objective.rowObjective($0, rows: acceptanceRows?[sequence]) }
-        }
-    }
 }

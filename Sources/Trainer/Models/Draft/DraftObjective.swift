@@ -3,8 +3,7 @@ import Glibc
 /// What the draft minimises: `--lk-loss-type`, in SpecForge's words.
 ///
 /// λ falls as the draft is accepted: it learns the target's whole distribution first, then what is accepted. It is one
-/// number for each sequence and step of training-time test, from the mean α of its rows, and no gradient flows through
-/// it. SpecForge takes the mean over a micro batch, which is a sequence by default; of a sequence, the loss doesn't
+/// number for each sequence and position, from the mean α of its rows, and no gradient flows through it. SpecForge takes the mean over a micro batch, which is a sequence by default; of a sequence, the loss doesn't
 /// depend on how sequences are divided among ranks.
 enum DraftObjective: Equatable {
     /// Soft cross-entropy alone.
@@ -14,11 +13,11 @@ enum DraftObjective: Equatable {
     /// λ times soft cross-entropy plus (1 − λ)(1 − α), with λ = scale e^(−decay mean α).
     case lambda(scale: Float, decay: Float)
 
-    /// What the rows of a step of a sequence minimise.
+    /// What the rows of a position of a sequence minimise.
     ///
     /// - Parameters:
     ///   - rows: How many rows the α of the learnt ones stand for; nil for as many as there are.
-    func rowObjective(_ sums: AcceptanceSums.Step, rows: Float?) -> RowObjective {
+    func rowObjective(_ sums: AcceptanceSums.Position, rows: Float?) -> RowObjective {
         let scale = rows.map { $0 / max(1, Float(sums.learnt)) } ?? 1
         switch self {
         case .crossEntropy: return .crossEntropy
@@ -39,24 +38,26 @@ enum DraftObjective: Equatable {
     }
 }
 
-/// What the draft would have accepted, for each sequence of a batch and each step of training-time test.
+/// What the draft would have accepted, for each sequence of a batch and each position.
 struct AcceptanceSums {
-    struct Step {
+    struct Position {
         /// Rows that learn.
         var learnt = 0.0
         /// Σ of their α.
         var acceptance = 0.0
     }
 
-    /// [sequence][step].
-    private(set) var steps: [[Step]]
+    /// [sequence][position].
+    private(set) var positions: [[Position]]
 
-    init(_ plan: TrainingTimeTestPlan) {
-        steps = plan.segments.map { _ in [Step](repeating: Step(), count: plan.tttLength) }
+    init(_ labels: DraftLabels) {
+        positions = (0..<labels.sequenceCount).map { _ in
+            [Position](repeating: Position(), count: labels.positionCount)
+        }
     }
 
-    mutating func add(_ label: TrainingTimeTestPlan.Label, _ row: DistillationLoss.Row) {
-        steps[label.sequence][label.step].learnt += 1
-        steps[label.sequence][label.step].acceptance += Double(row.acceptance)
+    mutating func add(_ label: DraftLabels.Label, _ row: DistillationLoss.Row) {
+        positions[label.sequence][label.position].learnt += 1
+        positions[label.sequence][label.position].acceptance += Double(row.acceptance)
     }
 }

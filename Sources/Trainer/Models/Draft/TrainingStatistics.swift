@@ -1,9 +1,9 @@
 import Shared
 
 /// What a step or an evaluation measured, as sums that can be added over batches and ranks.
-struct TrainingStatistics {
-    /// Per step of training-time test.
-    struct Step {
+struct TrainingStatistics: Summable {
+    /// One position ahead.
+    struct Position: Summable {
         /// Rows that a supervised token follows.
         var labels = 0.0
         /// Those of them whose most likely target token the draft vocabulary holds; only they are learnt.
@@ -16,20 +16,31 @@ struct TrainingStatistics {
         var correct = 0.0
         /// Σ of the learnt rows' expected acceptance.
         var acceptance = 0.0
-        /// Rows that have a label in this step and all before.
+        /// Rows that have a label at this position and all before.
         var prefixes = 0.0
-        /// Those of them that are correct in this step and all before.
+        /// Those of them that are correct at this position and all before.
         var prefixHits = 0.0
+
+        mutating func visitNumbers(_ visit: NumberVisitor) {
+            visit(&labels)
+            visit(&learnt)
+            visit(&loss)
+            visit(&objective)
+            visit(&correct)
+            visit(&acceptance)
+            visit(&prefixes)
+            visit(&prefixHits)
+        }
     }
 
-    var steps: [Step]
+    var positions: [Position]
 
-    init(tttLength: Int) { steps = [Step](repeating: Step(), count: tttLength) }
+    /// Zero.
+    ///
+    /// - Parameter positions: How many the draft learns.
+    init(positions: Int) { self.positions = [Position](repeating: Position(), count: positions) }
 
-    mutating func add(_ other: TrainingStatistics) {
-        precondition(steps.count == other.steps.count)
-        numbers = zip(numbers, other.numbers).map(+)
-    }
+    mutating func visitNumbers(_ visit: NumberVisitor) { visit(&positions) }
 
     /// The sum over micro batches and ranks, each number in the order in which samples were dealt.
     ///
@@ -37,77 +48,59 @@ struct TrainingStatistics {
     ///   - own: What this rank measured in each micro batch; all ranks have as many.
     ///   - orders: For each micro batch, the ranks as its samples were dealt to them.
     static func sum(
-        _ own: [TrainingStatistics], tttLength: Int, orders: [[Int]], over communicator: any Communicator
+        _ own: [TrainingStatistics], positions: Int, orders: [[Int]], over communicator: any Communicator
     ) -> TrainingStatistics {
-        var sum = TrainingStatistics(tttLength: tttLength)
+        var sum = TrainingStatistics(positions: positions)
         let (ranks, width) = (communicator.size, sum.numbers.count)
         var all = [Double](repeating: 0, count: own.count * ranks * width)
         for (micro, statistics) in own.enumerated() {
-            let place = (micro * ranks + communicator.rank) * width
-            all.replaceSubrange(place..<place + width, with: statistics.numbers)
+            let offset = (micro * ranks + communicator.rank) * width
+            all.replaceSubrange(offset..<offset + width, with: statistics.numbers)
         }
         all = communicator.sum(all)
         for micro in own.indices {
             for rank in orders[micro] {
-                let place = (micro * ranks + rank) * width
-                sum.numbers = zip(sum.numbers, all[place..<place + width]).map(+)
+                let offset = (micro * ranks + rank) * width
+                sum.numbers = zip(sum.numbers, all[offset..<offset + width]).map(+)
             }
         }
         return sum
     }
 
-    /// Mean soft cross-entropy of each step, over its learnt rows.
-    var losses: [Double] { steps.map { $0.loss / Swift.max(1, $0.learnt) } }
+    /// Mean soft cross-entropy at each position, over its learnt rows.
+    var losses: [Double] { positions.map { $0.loss / Swift.max(1, $0.learnt) } }
 
     /// Whether no loss has a NaN or an infinity.
-    var isFinite: Bool { steps.allSatisfy { $0.loss.isFinite && $0.objective.isFinite } }
+    var isFinite: Bool { positions.allSatisfy { $0.loss.isFinite && $0.objective.isFinite } }
 
-    /// What is minimised: Σ_k decay^k of each step's loss, per label of the first.
-    func weightedLoss(decay: Double) -> Double {
-        var (sum, weight) = (0.0, 1.0)
-        for step in steps {
-            sum += weight * step.objective
-            weight *= decay
-        }
-        return sum / Swift.max(1, steps[0].labels)
+    /// Labels and those of them that are learnt, of all positions.
+    var labels: Double { positions.reduce(0) { $0 + $1.labels } }
+    var learnt: Double { positions.reduce(0) { $0 + $1.learnt } }
+
+    /// Σ of what each position's rows minimise, weighted, per label of the first.
+    func weightedLoss(_ weights: [Double]) -> Double {
+        zip(weights, positions).reduce(0) { $0 + $1.0 * $1.1.objective } / Swift.max(1, positions[0].labels)
     }
 
-    /// Share of each step's labels that the draft got right; tokens outside the draft vocabulary count as wrong.
-    var accuracies: [Double] { steps.map { $0.correct / Swift.max(1, $0.labels) } }
+    /// Share of each position's labels that the draft got right; tokens outside the draft vocabulary count as wrong.
+    var accuracies: [Double] { positions.map { $0.correct / Swift.max(1, $0.labels) } }
 
-    /// Accuracy of each step among rows where all steps before were right.
+    /// Accuracy at each position among rows where all before were right.
     var conditionalAccuracies: [Double] {
-        steps.indices.map { k in
-            let before = k == 0 ? steps[0].prefixes : steps[k - 1].prefixHits
-            return steps[k].prefixHits / Swift.max(1, before)
+        positions.indices.map { k in
+            let before = k == 0 ? positions[0].prefixes : positions[k - 1].prefixHits
+            return positions[k].prefixHits / Swift.max(1, before)
         }
     }
 
-    /// Expected acceptance of each step's token, Σ min(p, q), over its labels.
-    var acceptanceRates: [Double] { steps.map { $0.acceptance / Swift.max(1, $0.labels) } }
+    /// Expected acceptance of each position's token, Σ min(p, q), over its labels.
+    var acceptanceRates: [Double] { positions.map { $0.acceptance / Swift.max(1, $0.labels) } }
 
-    /// Tokens a verification would give, by greedy drafting along the teacher's text: 1 + Σ_k P(steps 0…k all right).
+    /// Tokens a verification would give, by greedy drafting along the teacher's text: 1 + Σ_k P(positions 0…k all
+    /// right).
     ///
-    /// From joint counts of whole prefixes, as NeMo Automodel has it, not from the product of the steps' accuracies.
+    /// From joint counts of whole prefixes, as NeMo Automodel has it, not from the product of the accuracies.
     var simulatedAcceptanceLength: Double {
-        1 + steps.reduce(0) { $0 + $1.prefixHits / Swift.max(1, $1.prefixes) }
-    }
-
-    private var numbers: [Double] {
-        get {
-            steps.flatMap {
-                [
-                    $0.labels, $0.learnt, $0.loss, $0.objective, $0.correct, $0.acceptance, $0.prefixes, $0.prefixHits,
-                ]
-            }
-        }
-        set {
-            for k in steps.indices {
-                let n = newValue[k * 8..<(k + 1) * 8].map { $0 }
-                steps[k] = Step(
-                    labels: n[0], learnt: n[1], loss: n[2], objective: n[3], correct: n[4], acceptance: n[5],
-                    prefixes: n[6], prefixHits: n[7])
-            }
-        }
+        1 + positions.reduce(0) { $0 + $1.prefixHits / Swift.max(1, $1.prefixes) }
     }
 }

@@ -3,17 +3,19 @@
 /// Each layer has keys and values of its own, of which a row sees what `Attention` says. Step 0 makes them for all rows
 /// of a batch, and so every layer but the last computes all rows in it; all else is computed for active rows alone.
 extension Eagle3DraftModel {
-    func learn(
-        _ features: DraftFeatures, _ lesson: Lesson, weights: LossWeights?, in workspace: Workspace
-    ) -> TrainingStatistics {
+    func learn(_ lesson: Lesson, weights: LossWeights?, in workspace: Workspace) -> TrainingStatistics {
         parameters.round()
+        let plans = lesson.sequences.map { training.plan($0) }
+        let plan = plans[lesson.rank]
         return workspace.scope {
-            let record = forward(features, lesson.plan, in: workspace)
-            let (statistics, dHidden) = head(record, lesson, weights: weights, in: workspace)
+            let record = forward(lesson, plan, in: workspace)
+            let (statistics, dHidden) = head.learn(
+                record.hidden, plans.map(\.draftLabels), lesson, weights: weights, in: workspace)
             if let weights {
                 // With `norm_output` the backward pass through the steps adds to `norm` too.
-                weights.observer?.areFinal(from: configuration.normOutput ? lmHead.weight : norm.weight)
-                backward(dHidden, record, lesson.plan, weights.observer, in: workspace)
+                weights.observer?.areFinal(
+                    from: configuration.normOutput ? head.lmHead.weight : head.norm.weight)
+                backward(dHidden, record, plan, weights.observer, in: workspace)
             }
             return statistics
         }
@@ -21,7 +23,7 @@ extension Eagle3DraftModel {
 
     /// All steps of a batch.
     struct Record {
-        let features: DraftFeatures
+        let lesson: Lesson
         /// [step][layer].
         fileprivate(set) var steps: [[Eagle3DecoderLayer.Step]] = []
 
@@ -37,10 +39,10 @@ extension Eagle3DraftModel {
     /// Runs all steps.
     ///
     /// What is returned lives in `workspace`.
-    func forward(_ features: DraftFeatures, _ plan: TrainingTimeTestPlan, in workspace: Workspace) -> Record {
-        let projected = workspace.matrix(rows: features.auxiliary.rows, columns: configuration.hiddenSize)
-        fusion.forward(features.auxiliary, into: projected, in: workspace)
-        var record = Record(features: features)
+    func forward(_ lesson: Lesson, _ plan: TrainingTimeTestPlan, in workspace: Workspace) -> Record {
+        let projected = workspace.matrix(rows: lesson.features.rows, columns: configuration.hiddenSize)
+        fusion.forward(lesson.features, into: projected, in: workspace)
+        var record = Record(lesson: lesson)
         for k in 0..<plan.tttLength {
             var hidden = k == 0 ? projected : output(record.hidden[k - 1], in: workspace)
             var steps: [Eagle3DecoderLayer.Step] = []
@@ -77,9 +79,9 @@ extension Eagle3DraftModel {
                             k, layer, gradient, record, dKeyValue, plan, k == 0 ? observer : nil, in: workspace)
                     }
                     if k == 0 {
-                        fusion.backward(gradient, features: record.features.auxiliary, in: workspace)
+                        fusion.backward(gradient, features: record.lesson.features, in: workspace)
                     } else if configuration.normOutput {
-                        norm.backward(
+                        head.norm.backward(
                             gradient, x: record.hidden[k - 1], into: dHidden[k - 1], accumulate: true, in: workspace)
                     } else {
                         dHidden[k - 1].add(gradient)
@@ -119,7 +121,7 @@ extension Eagle3DraftModel {
             ? workspace.matrix(rows: plan.activeRows.count, columns: queryWidth) : joined[columns: 0..<queryWidth]
         let residual = workspace.matrix(rows: q.rows, columns: configuration.hiddenSize)
         workspace.scope {
-            let x = input(k, index, hidden, record.features, plan, in: workspace).x
+            let x = input(k, index, hidden, record.lesson, plan, in: workspace).x
             layer.residual(hidden: hidden, x: x, rows: isPartial ? plan.activeRows : nil, into: residual)
             if isPartial {
                 layer.keyValueProjection.forward(x, into: joined)
@@ -158,7 +160,7 @@ extension Eagle3DraftModel {
         let dInput = isPartial ? workspace.zeros(rows: step.input.rows, columns: dHidden.columns) : dHidden
         workspace.scope {
             let dAttention = layer.backwardToAttention(dHidden, step, observer, in: workspace)
-            let (embedding, x) = input(k, index, step.input, record.features, plan, in: workspace)
+            let (embedding, x) = input(k, index, step.input, record.lesson, plan, in: workspace)
             let dX = workspace.matrix(rows: x.rows, columns: x.columns)
             attentionBackward(k, index, dAttention, x, record, dKeyValue, plan, into: dX, in: workspace)
             observer?.areFinal(from: layer.qkvProjection.weight)
@@ -200,12 +202,12 @@ extension Eagle3DraftModel {
 
     /// What a layer reads in a step: x, and the embedding in it, which layers but the first have none of.
     private func input(
-        _ k: Int, _ index: Int, _ hidden: Matrix, _ features: DraftFeatures, _ plan: TrainingTimeTestPlan,
+        _ k: Int, _ index: Int, _ hidden: Matrix, _ lesson: Lesson, _ plan: TrainingTimeTestPlan,
         in workspace: Workspace
     ) -> (embedding: Matrix, x: Matrix) {
         let rows = k == 0 ? plan.allEmbeddingRows : plan.embeddingRows[k]
         let embedding = workspace.matrix(rows: index == 0 ? rows.count : 0, columns: configuration.hiddenSize)
-        if index == 0 { embedding.gather(rows, from: features.embedding) }
+        if index == 0 { embedding.gather(rows, from: lesson.embedding) }
         let x = workspace.matrix(rows: hidden.rows, columns: layers[index].inputWidth)
         layers[index].input(embedding: embedding, hidden: hidden, into: x)
         return (embedding, x)

@@ -4,27 +4,25 @@ import Shared
 ///
 /// Written with every key that SGLang, vLLM and llama.cpp read: what they compute with is the draft's own, so head
 /// size, rotation and padding are copied from the target too.
-struct Eagle3Configuration {
-    static let defaultArchitecture = "LlamaForCausalLMEagle3"
-
-    /// The draft's, which `DraftModelRegistry` knows.
-    let architecture: String
+struct Eagle3Configuration: DraftConfiguration {
     let shape: Eagle3DraftModel.Shape
     let vocabSize: Int
     let rope: RopeConfiguration
-    /// The target's layers whose outputs the draft sees, counted from 0: `eagle_aux_hidden_state_layer_ids`.
-    let auxiliaryLayers: [Int]
+    /// `eagle_aux_hidden_state_layer_ids`.
+    let targetLayers: [Int]
     /// Everything that `config.json` will hold.
     let json: JSONText
 
     static let defaultDraftVocabSize = 32_000
 
-    /// The configuration that training generates for a target.
-    ///
-    /// - Parameter draftVocabSize: At most the target's vocabulary.
-    init(target: ModelConfiguration, draftVocabSize: Int = defaultDraftVocabSize) throws(JSONError) {
+    var draftVocabSize: Int { shape.draftVocabSize }
+
+    static func generated(
+        _ architecture: String, target: ModelConfiguration, draftVocabSize: Int?
+    ) throws(JSONError) -> Eagle3Configuration {
+        let draftVocabSize = draftVocabSize ?? defaultDraftVocabSize
         let members: [(String, JSONText)] = [
-            ("architectures", .array([.string(Self.defaultArchitecture)])),
+            ("architectures", .array([.string(architecture)])),
             ("model_type", .string("llama")),
             ("hidden_act", .string("silu")),
             ("hidden_size", .int(target.hiddenSize)),
@@ -58,20 +56,16 @@ struct Eagle3Configuration {
                 .object([
                     (
                         "eagle_aux_hidden_state_layer_ids",
-                        .array(Self.defaultLayers(target.numHiddenLayers).map(JSONText.int))
+                        .array(defaultLayers(target.numHiddenLayers).map(JSONText.int))
                     ),
                     ("use_aux_hidden_state", .bool(true)),
                 ])
             ),
         ]
         let file = try JSONFile(contents: Array(JSONText.object(members).pretty.utf8), path: "generated draft config")
-        try self.init(file, target: target)
+        return try Eagle3Configuration(file, target: target)
     }
 
-    /// A draft's configuration, checked against its target.
-    ///
-    /// - Throws: `JSONError` that names the key that is missing, that doesn't fit the target, or that would change
-    ///   what the draft computes in a way that isn't supported.
     init(_ file: JSONFile, target: ModelConfiguration) throws(JSONError) {
         let root = file.root
         let configuration = try ModelConfiguration(file)
@@ -94,21 +88,35 @@ struct Eagle3Configuration {
             normBeforeFC: try root.bool("norm_before_fc", default: false),
             normBeforeResidual: try root.bool("norm_before_residual", default: false),
             normOutput: try root.bool("norm_output", default: false))
-        architecture = configuration.architectures.first ?? Self.defaultArchitecture
-        guard DraftModelRegistry.architectures[architecture] != nil else {
-            let known = DraftModelRegistry.architectures.keys.sorted().joined(separator: ", ")
-            throw try root.required("architectures").error(
-                "is '\(architecture)', which isn't supported; supported: \(known)")
-        }
         vocabSize = configuration.vocabSize
         rope = configuration.rope
-        auxiliaryLayers = try Self.layers(root, target)
+        targetLayers = try Self.layers(root, target)
         json = JSONText(root.value)
     }
 
     /// [1, n/2 − 1, n − 4] of n layers, as SpecForge and SGLang have them; held within the layers there are.
     static func defaultLayers(_ numHiddenLayers: Int) -> [Int] {
         [1, numHiddenLayers / 2 - 1, numHiddenLayers - 4].map { min(max(0, $0), numHiddenLayers - 1) }
+    }
+
+    func makeDraft(
+        _ training: Eagle3Options, _ settings: DraftSettings, _ compute: Compute
+    ) throws(JSONError) -> any DraftModel {
+        Eagle3DraftModel(
+            shape, training.training,
+            rotary: try rotary(positions: settings.positions + training.training.tttLength),
+            freezesHead: settings.freezesHead, objective: settings.objective, compute)
+    }
+
+    func lackingOptions(of engine: InferenceEngine) -> [String] {
+        let options: [(isUsed: Bool, key: String, engines: [InferenceEngine])] = [
+            (shape.fcNorm, "fc_norm", [.sglang, .vllm]),
+            (shape.normBeforeFC, "norm_before_fc", InferenceEngine.allCases),
+            (shape.normBeforeResidual, "norm_before_residual", [.vllm, .llamaCpp]),
+            (shape.normOutput, "norm_output", [.sglang, .vllm]),
+            (shape.numHiddenLayers > 1, "num_hidden_layers", [.sglang, .vllm]),
+        ]
+        return options.filter { $0.isUsed && !$0.engines.contains(engine) }.map(\.key)
     }
 
     /// The rotation, for sequences of `positions` rows.

@@ -41,7 +41,7 @@ struct TrainingTimeTestPlan {
     let labels: [Label]
     /// How many labels each step has.
     let labelCounts: [Int]
-    /// For each step, the row of the extended embedding that each active row holds; see `extendedIDs`.
+    /// For each step, the row of the extended embedding that each active row holds; each sequence is followed by `padding`.
     let embeddingRows: [[Int32]]
     /// The same for step 0 of all rows.
     let allEmbeddingRows: [Int32]
@@ -90,8 +90,17 @@ struct TrainingTimeTestPlan {
         activeRows = active
     }
 
-    /// The batch's tokens with a token 0 after each sequence: what rows past its end hold, as SpecForge pads.
-    static func extendedIDs(_ batch: Batch) -> [Int32] {
-        (0..<batch.sequenceCount).flatMap { batch.inputIDs[batch.rows(of: $0)] + [0] }
+    /// The token after each sequence's end, as SpecForge pads: what rows past it hold.
+    static let padding: [Int32] = [0]
+
+    /// What the head learns: of the steps' hidden states one below the other, each of all active rows.
+    var draftLabels: DraftLabels {
+        DraftLabels(
+            positionCount: tttLength, sequenceCount: segments.count, roundCount: activeRows.count,
+            all: labels.map {
+                DraftLabels.Label(
+                    position: $0.step, row: $0.step * activeRows.count + $0.row, round: $0.row,
+                    targetRow: $0.targetRow, sequence: $0.sequence)
+            })
     }
 }

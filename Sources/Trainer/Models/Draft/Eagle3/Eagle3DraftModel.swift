@@ -12,13 +12,13 @@ import Shared
 /// names; the embedding is the target's and is neither trained nor saved.
 struct Eagle3DraftModel: DraftModel {
     let configuration: Shape
+    private(set) var training: Eagle3Training
     let parameters: ParameterStore
 
     let fusion: FeatureFusion
     /// The first of them reads the embedding.
     let layers: [Eagle3DecoderLayer]
-    let norm: RMSNorm
-    let lmHead: Linear
+    private(set) var head: DistillationHead
     let rotary: RotaryEmbedding
     let attention: Attention
     /// Rows, of all steps together, whose gate and up are kept for the backward pass; for more they are recomputed.
@@ -55,8 +55,13 @@ struct Eagle3DraftModel: DraftModel {
     /// - Parameters:
     ///   - rotary: Prepared for all positions that will occur: the longest sequence and the steps after it.
     ///   - freezesHead: Whether `lm_head` isn't trained.
-    init(_ shape: Shape, rotary: RotaryEmbedding, freezesHead: Bool = false, _ compute: Compute) {
+    ///   - objective: What is minimised.
+    init(
+        _ shape: Shape, _ training: Eagle3Training, rotary: RotaryEmbedding, freezesHead: Bool = false,
+        objective: DraftObjective = .crossEntropy, _ compute: Compute
+    ) {
         configuration = shape
+        self.training = training
         let layerDeclarations = (0..<shape.numHiddenLayers).map { Eagle3DecoderLayer.declarations(shape, layer: $0) }
         parameters = ParameterStore(
             FeatureFusion.declarations(shape) + layerDeclarations.flatMap { $0 } + [
@@ -71,8 +76,9 @@ struct Eagle3DraftModel: DraftModel {
         fusion = FeatureFusion(shape, take(FeatureFusion.declarations(shape).count))
         layers = layerDeclarations.enumerated().map { Eagle3DecoderLayer(shape, layer: $0, take($1.count)) }
         let last = take(2)
-        norm = RMSNorm(weight: last[0], epsilon: shape.rmsNormEpsilon)
-        lmHead = Linear(weight: last[1])
+        head = DistillationHead(
+            norm: RMSNorm(weight: last[0], epsilon: shape.rmsNormEpsilon), lmHead: Linear(weight: last[1]),
+            positionWeights: training.stepWeights, objective: objective)
         self.rotary = rotary
         let groups = shape.numAttentionHeads / shape.numKeyValueHeads
         attention = Attention(
@@ -91,7 +97,44 @@ struct Eagle3DraftModel: DraftModel {
     func output(_ hidden: Matrix, in workspace: Workspace) -> Matrix {
         guard configuration.normOutput else { return hidden }
         let normalized = workspace.matrix(rows: hidden.rows, columns: hidden.columns)
-        norm.forward(hidden, into: normalized)
+        head.norm.forward(hidden, into: normalized)
         return normalized
+    }
+
+    /// The same draft and weights, trained otherwise.
+    func with(_ training: Eagle3Training) -> Eagle3DraftModel {
+        var draft = self
+        draft.training = training
+        draft.head = DistillationHead(
+            norm: head.norm, lmHead: head.lmHead, positionWeights: training.stepWeights, objective: head.objective)
+        return draft
+    }
+
+    // MARK: - As a draft among others
+
+    var appendedTokens: [Int32] { TrainingTimeTestPlan.padding }
+    var positionCount: Int { training.tttLength }
+    var positionsAfterEnd: Int { training.tttLength }
+
+    /// The labels of the first step.
+    func labelCount(_ sequence: TrainingSequence) -> Double {
+        var first = training
+        first.tttLength = 1
+        return Double(first.plan([sequence]).labels.count)
+    }
+
+    /// Σ_k lossDecay^k of each step's loss, per label of the first.
+    func loss(_ statistics: TrainingStatistics) -> Double { statistics.weightedLoss(training.reportedWeights) }
+
+    func initializeHead(_ target: any DistributedTargetModel, draftToTarget: [Int32]) {
+        head.initialize(from: target, draftToTarget: draftToTarget)
+    }
+
+    func makeDecoder(
+        draftToTarget: [Int32], capacity: Int, workspace: Workspace, embed: @escaping ([Int32], Matrix) -> Void
+    ) -> any Drafting {
+        parameters.round()
+        return Eagle3Decoder(
+            self, draftToTarget: draftToTarget, capacity: capacity, workspace: workspace, embed: embed)
     }
 }

@@ -4,7 +4,7 @@
 /// training. Drafting continues from the last of them with the draft's own hidden state in place of features, at
 /// positions of its own, as later steps do; when the target has verified, those rows are replaced by true ones. The
 /// layers, the attention and the rotation are the training's.
-final class DraftDecoder: Drafting {
+final class Eagle3Decoder: Drafting {
     private let draft: Eagle3DraftModel
     private let draftToTarget: [Int32]
     private let embed: ([Int32], Matrix) -> Void
@@ -38,7 +38,7 @@ final class DraftDecoder: Drafting {
         verifiedRows = 0
     }
 
-    /// Takes in verified tokens and drops what was drafted after those before.
+    /// Adds verified tokens and drops what was drafted after those before.
     ///
     /// - Parameters:
     ///   - features: The target's features of some tokens, [rows, 3 targetHidden].
@@ -82,8 +82,8 @@ final class DraftDecoder: Drafting {
         workspace.scope {
             let normalized = workspace.matrix(rows: 1, columns: hidden.columns)
             let logits = workspace.matrix(rows: 1, columns: draft.configuration.draftVocabSize)
-            draft.norm.forward(hidden, into: normalized)
-            draft.lmHead.forward(normalized, into: logits)
+            draft.head.norm.forward(hidden, into: normalized)
+            draft.head.lmHead.forward(normalized, into: logits)
             return draftToTarget[indexOfMaximum(logits.start, logits.columns)]
         }
     }

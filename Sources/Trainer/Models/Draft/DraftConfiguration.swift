@@ -1,0 +1,117 @@
+import Shared
+
+/// The configuration of a draft architecture: its `config.json`, read or generated, and the draft that it describes.
+///
+/// An architecture is a type of this kind and a line in `DraftRegistry`. Its options on the command line are its own:
+/// `Training.Measuring` are those that a draft is measured by as well, with `Trainer evaluate`.
+protocol DraftConfiguration: Sendable {
+    /// The options of training that the architecture has besides those of all drafts.
+    associatedtype Training: DraftTrainingOptions
+
+    /// Reads a draft's configuration and checks it against the target.
+    ///
+    /// - Throws: `JSONError` that names the key that is missing, that doesn't fit the target, or that would change what
+    ///   the draft computes in a way that isn't supported.
+    init(_ file: JSONFile, target: ModelConfiguration) throws(JSONError)
+
+    /// The configuration that training generates for a target.
+    ///
+    /// - Parameters:
+    ///   - architecture: The name in the registry.
+    ///   - draftVocabSize: Tokens that the draft knows; nil for the architecture's default. More than the target's
+    ///     vocabulary stand for all of it.
+    static func generated(
+        _ architecture: String, target: ModelConfiguration, draftVocabSize: Int?
+    ) throws(JSONError) -> Self
+
+    /// The target's layers whose outputs the draft sees, counted from 0: any number of them.
+    var targetLayers: [Int] { get }
+    /// Tokens of the target, and those of them that the draft knows.
+    var vocabSize: Int { get }
+    var draftVocabSize: Int { get }
+    /// Everything that `config.json` will hold.
+    var json: JSONText { get }
+
+    /// The keys of `config.json` that an engine doesn't know and the draft depends on.
+    func lackingOptions(of engine: InferenceEngine) -> [String]
+
+    /// The draft that the configuration describes, all zeros.
+    func makeDraft(_ training: Training, _ settings: DraftSettings, _ compute: Compute) throws(JSONError)
+        -> any DraftModel
+}
+
+/// An architecture's own options of training, as a group of a command's.
+protocol DraftTrainingOptions: Options {
+    associatedtype Measuring: Options
+    /// Those that a draft is measured by too.
+    var measuring: Measuring { get set }
+}
+
+/// Of an architecture that has none.
+struct NoOptions: DraftTrainingOptions {
+    var measuring: NoOptions {
+        get { self }
+        set {}
+    }
+}
+
+/// What drafts of every architecture are made with.
+struct DraftSettings {
+    /// The longest sequence of the target, in tokens.
+    var positions: Int
+    /// Whether the head isn't trained.
+    var freezesHead = false
+    /// What is minimised.
+    var objective = DraftObjective.crossEntropy
+}
+
+extension DraftConfiguration {
+    /// The draft, by its own group of a command's options; by their defaults if there is none.
+    func makeDraft(_ groups: [any Options], _ settings: DraftSettings, _ compute: Compute) throws(JSONError)
+        -> any DraftModel
+    {
+        try makeDraft(Self.training(in: groups), settings, compute)
+    }
+
+    private static func training(in groups: [any Options]) -> Training {
+        var training = Training()
+        for group in groups {
+            if let own = group as? Training { return own }
+            if let measuring = group as? Training.Measuring { training.measuring = measuring }
+        }
+        return training
+    }
+
+    /// The group of options that is the architecture's own.
+    func own(_ groups: [any Options]) -> (any Options)? {
+        groups.first { $0 is Training || $0 is Training.Measuring }
+    }
+
+    /// Refuses options of other architectures, which have no effect.
+    ///
+    /// - Throws: `OptionsError` that names them.
+    func expectOwn(_ groups: [any Options]) throws(OptionsError) {
+        for group in groups where !(group is Training || group is Training.Measuring) {
+            guard let option = group.changed.first else { continue }
+            throw .rule("\(option.name) has no effect: it isn't an option of this draft's architecture")
+        }
+    }
+
+    /// The target's id of each draft id, by a checkpoint's `d2t`, which is checked; a draft of the whole vocabulary has
+    /// none.
+    func draftToTarget(_ file: SafetensorsFile) throws(WeightsError) -> [Int32] {
+        if draftVocabSize == vocabSize, file.tensors["d2t"] == nil { return (0..<Int32(vocabSize)).map { $0 } }
+        let tensor = try file.tensor("d2t")
+        try tensor.expect([draftVocabSize])
+        var ids: [Int32] = []
+        for (draftID, offset) in try tensor.integers().enumerated() {
+            let (id, isTooLarge) = draftID.addingReportingOverflow(offset)
+            guard !isTooLarge, 0..<vocabSize ~= id, id > ids.last.map(Int.init) ?? -1 else {
+                throw tensor.error(
+                    "has \(offset) at index \(draftID), should lead to ascending ids below vocab_size, \(vocabSize)")
+            }
+            ids.append(Int32(id))
+        }
+        return ids
+    }
+}

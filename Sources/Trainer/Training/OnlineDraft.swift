@@ -1,0 +1,48 @@
+import Shared
+
+/// Online training of a draft: the target's features of a batch, then the draft's forward and backward pass.
+///
+/// The ranks of a tensor-parallel group join their batches for the target, which needs all of them, and then each
+/// trains the draft on its own: the draft is data parallel over all ranks of the world.
+struct OnlineDraft {
+    let target: any DistributedTargetModel
+    let draft: any DraftModel
+    let teacher: CompactTeacher
+    /// The target's layers whose outputs the draft sees, counted from 0.
+    let targetLayers: [Int]
+    /// Where the target's features are kept; nil to compute them each time.
+    var cache: TargetCache?
+
+    /// Measures a micro batch and, if `weights` are given, adds to the draft's gradients.
+    ///
+    /// - Parameters:
+    ///   - sequences: For each rank of the tensor-parallel group, its own.
+    ///   - weights: How much this rank's sequences count; nil to measure only.
+    func run(
+        _ sequences: [[TrainingSequence]], weights: LossWeights?, in workspace: Workspace
+    ) -> TrainingStatistics {
+        workspace.scope {
+            let features = TargetFeatures(
+                target: target, targetLayers: targetLayers, appendedTokens: draft.appendedTokens, cache: cache
+            ).run(sequences, in: workspace)
+            let lesson = Lesson(
+                teacher: teacher, sequences: sequences, features: features.auxiliary, embedding: features.embedding,
+                targetHidden: features.hidden)
+            return Profile.measure(.draft) { draft.learn(lesson, weights: weights, in: workspace) }
+        }
+    }
+
+    /// About how many FLOP a sequence takes in a step, by which batches are divided: the same on all ranks.
+    ///
+    /// The target runs over all rows up to the last supervised token, 2 · 12 hidden² of a layer for each (Kaplan and
+    /// others 2020, 2.1). With a cache of features too: a run with one gives what a run without one gives, bit for bit.
+    var cost: @Sendable (Sample) -> Double {
+        let (draftCost, shape) = (draft.cost, target.configuration)
+        let layer = 24 * Double(shape.hiddenSize) * Double(shape.hiddenSize)
+        let targetRow = Double(shape.numHiddenLayers) * layer
+        return { sample in
+            let rows = (sample.lossMask.lastIndex(of: true) ?? -1) + 1
+            return Double(rows) * targetRow + draftCost(sample)
+        }
+    }
+}
