@@ -12,6 +12,13 @@ final class HeldOutDecoding {
         var newTokens: Int
         /// Tokens drafted for a verification.
         var draftLength: Int
+
+        /// - Throws: `OptionsError` if the draft can't draft as many tokens.
+        func expectDraftable(by draft: any DraftModel) throws(OptionsError) {
+            guard draftLength > draft.longestDraft else { return }
+            throw .rule(
+                "--draft-length \(draftLength) is more than the \(draft.longestDraft) tokens of the draft's block")
+        }
     }
 
     private let limits: Limits
@@ -27,14 +34,12 @@ final class HeldOutDecoding {
     /// - Parameters:
     ///   - targetLayers: The target's layers whose outputs the draft sees.
     ///   - positions: The longest sequence that target and draft can take, drafted tokens included.
-    /// - Throws: `OptionsError` if the draft can't draft as many tokens as are asked for.
+    /// - Throws: `OptionsError` if the draft can't draft as many tokens as the limits have.
     init(
         draft: any DraftModel, targetLayers: [Int], draftToTarget: [Int32], _ target: DecoderTargetModel,
         _ samples: StoreSamples, _ limits: Limits, positions: Int, _ grid: ProcessGrid, in workspace: Workspace
     ) throws(OptionsError) {
-        guard limits.draftLength <= draft.longestDraft else {
-            throw .rule("--draft-length \(limits.draftLength) is more than the draft's \(draft.longestDraft)")
-        }
+        try limits.expectDraftable(by: draft)
         self.limits = limits
         self.grid = grid
         self.samples = samples

@@ -26,7 +26,8 @@ struct DistillationHead {
     func learn(
         _ hidden: [Matrix], _ labels: [DraftLabels], _ lesson: Lesson, weights: LossWeights?, in workspace: Workspace
     ) -> (statistics: TrainingStatistics, dHidden: [Matrix]) {
-        let batch = HeadBatch(hidden: hidden, labels: labels, lesson: lesson, weights: weights)
+        let batch = HeadBatch(
+            hidden: hidden, labels: labels, own: labels[lesson.rank], lesson: lesson, weights: weights)
         // The gradient of each row's norm(h), and then in its place that of h.
         let gradient = workspace.zeros(
             rows: weights == nil ? 0 : hidden.reduce(0) { $0 + $1.rows }, columns: lmHead.weight.weight.columns)
@@ -133,11 +134,11 @@ struct DistillationHead {
         _ learnt: LearntRows, _ target: CompactTeacher.Distributions, _ batch: HeadBatch,
         _ objectives: [[RowObjective]]?
     ) -> [DistillationLoss.Row] {
-        let weights = objectives == nil ? nil : batch.weights
+        let (labels, weights) = (batch.own.all, objectives == nil ? nil : batch.weights)
         return [DistillationLoss.Row](unsafeUninitializedCapacity: learnt.labels.count) { results, count in
             nonisolated(unsafe) let results = results
             learnt.z.compute.forEach(learnt.labels.count) { i, _ in
-                let (label, row) = (batch.own.all[learnt.labels[i]], learnt.targetIndex[i])
+                let (label, row) = (labels[learnt.labels[i]], learnt.targetIndex[i])
                 results[i] = DistillationLoss.forwardBackward(
                     learnt.z.row(i), learnt.z.columns,
                     DistillationLoss.Target(
@@ -156,11 +157,11 @@ private struct HeadBatch {
     let hidden: [Matrix]
     /// For each rank of the teacher's group.
     let labels: [DraftLabels]
+    /// This rank's.
+    let own: DraftLabels
     let lesson: Lesson
     let weights: LossWeights?
 
-    /// This rank's labels.
-    var own: DraftLabels { labels[lesson.rank] }
     var rowsEach: Int { hidden[0].rows }
 }
 
