@@ -162,7 +162,7 @@ struct LayerGoldenTests {
             [0..<store.weights.count],
             .init(
                 beta1: try g.number("beta1"), beta2: try g.number("beta2"), epsilon: try g.number("epsilon"),
-                weightDecay: try g.number("weight_decay")))
+                weightDecay: try g.number("weight_decay")), store.compute)
         for step in 0..<10 {
             parameter.gradient.copy(from: try g.matrix("gradients_\(step)"))
             let learningRate = try g.row("learning_rates")[0, step]
@@ -180,8 +180,8 @@ struct LayerGoldenTests {
         let flat = parts.flatMap(\.elements) + [Float](repeating: 0, count: 9)
         let store = ParameterStore([.vector("gradient", count: flat.count)])
         for (i, value) in flat.enumerated() { store.gradients[i] = value }
-        let squares = GradientClipping.squares(store, 0..<flat.count)
-        let norm = squares.reduce(0, +).squareRoot()
+        let squares = GradientClipping.squares(store, [0..<flat.count])
+        let norm = squares.reduce(0) { $0 + $1.sum }.squareRoot()
         expectClose([Float(norm)], [try g.number("norm")], tolerance: 1e-6, "norm")
         let factor = GradientClipping.factor(norm: norm, limit: try g.number("max_norm"))
         for (index, part) in parts.enumerated() {

@@ -11,7 +11,7 @@ struct ThreadTeamTests {
     private func sum(_ count: Int, by team: ThreadTeam, _ threads: Int) -> Int {
         let next = Atomic<Int>(0)
         let total = Atomic<Int>(0)
-        team.run(threads) { _ in
+        team.run(threads) { _, _ in
             while true {
                 let index = next.wrappingAdd(1, ordering: .relaxed).oldValue
                 guard index < count else { return }
@@ -21,12 +21,12 @@ struct ThreadTeamTests {
         return total.load(ordering: .relaxed)
     }
 
-    @Test(arguments: [1, 2, 3, 8], [false, true])
+    @Test(arguments: [1, 2, 3, 8, 20], [false, true])
     func runsOnceOnEachThread(threads: Int, staysAwake: Bool) {
         let team = ThreadTeam()
-        for round in 0..<200 {
+        for round in 0..<(threads > 8 ? 20 : 200) {
             let seen = Mutex<[Int]>([])
-            team.run(threads, staysAwake: staysAwake) { thread in seen.withLock { $0.append(thread) } }
+            team.run(threads, staysAwake: staysAwake) { thread, _ in seen.withLock { $0.append(thread) } }
             #expect(seen.withLock { $0.sorted() } == Array(0..<threads), "round \(round)")
         }
     }
@@ -45,7 +45,7 @@ struct ThreadTeamTests {
         numbers.initialize(repeating: 0)
         for _ in 0..<2_000 {
             for i in 0..<threads { numbers[i] += 1 }
-            team.run(threads) { numbers[$0] *= -1 }
+            team.run(threads) { thread, _ in numbers[thread] *= -1 }
             for i in 0..<threads { numbers[i] *= -1 }
         }
         #expect(numbers.allSatisfy { $0 == 2_000 })
@@ -63,7 +63,7 @@ struct ThreadTeamTests {
     @Test func aBusyTeamLeavesTheLoopToTheCaller() {
         let team = ThreadTeam()
         let total = Atomic<Int>(0)
-        team.run(3) { _ in total.wrappingAdd(sum(10, by: team, 3), ordering: .relaxed) }
+        team.run(3) { _, _ in total.wrappingAdd(sum(10, by: team, 3), ordering: .relaxed) }
         #expect(total.load(ordering: .relaxed) == 3 * 45)
         DispatchQueue.concurrentPerform(iterations: 4) { _ in
             for _ in 0..<500 { #expect(sum(10, by: team, 3) == 45) }

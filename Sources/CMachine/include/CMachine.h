@@ -5,6 +5,12 @@
 /// The number of CPUs that this process may run on: its affinity mask, which mpirun and taskset narrow.
 int machine_available_cpus(void);
 
+/// Writes the CPUs that the calling thread may run on, ascending, and returns how many there are; at most `capacity`.
+int machine_allowed_cpus(int *cpus, int capacity);
+
+/// Has the calling thread run on these CPUs alone; 0 if the system agrees.
+int machine_bind_thread(const int *cpus, int count);
+
 /// Whether this CPU, and its operating system, have the AVX-512 extensions of Intel's Skylake servers: F, BW, DQ, VL.
 int machine_has_avx512(void);
 

@@ -3,8 +3,24 @@ import CMachine
 
 /// Facts about the machine and this process.
 public enum Machine {
-    /// CPUs that this process may run on: its affinity mask, which mpirun and taskset narrow.
-    public static var availableCPUs: Int { Int(machine_available_cpus()) }
+    /// CPUs that this process may run on: its affinity mask at the first look, which mpirun and taskset narrow.
+    public static let availableCPUs = Int(machine_available_cpus())
+
+    /// These CPUs' numbers, ascending; none if the system doesn't tell.
+    public static let allowedCPUs = currentCPUs
+
+    /// Those of the calling thread now.
+    static var currentCPUs: [Int] {
+        var cpus = [Int32](repeating: 0, count: 1024)
+        let count = machine_allowed_cpus(&cpus, Int32(cpus.count))
+        return cpus.prefix(Int(count)).map { Int($0) }
+    }
+
+    /// Has the calling thread run on some CPUs alone, if the system agrees.
+    public static func bindThread(to cpus: [Int]) {
+        guard !cpus.isEmpty else { return }
+        _ = machine_bind_thread(cpus.map { Int32($0) }, Int32(cpus.count))
+    }
 
     /// Whether this CPU has AVX-512 F, BW, DQ and VL.
     public static var hasAVX512: Bool { machine_has_avx512() != 0 }

@@ -2,6 +2,8 @@
 
 /// A thread that runs a closure, with all signals blocked: those are the main thread's.
 ///
+/// It may run on all CPUs of the process, also where the thread that starts it is bound to one.
+///
 /// Its stack has a size of its own, whatever `ulimit -s` says: renderings of templates, which bound their use of the
 /// stack by what threads have by default, begin with most of it left.
 public struct WorkerThread: Sendable {
@@ -17,7 +19,12 @@ public struct WorkerThread: Sendable {
         defer { pthread_attr_destroy(&attributes) }
         code = pthread_attr_setstacksize(&attributes, Self.stackSize)
         guard code == 0 else { throw WorkerThreadError(code: code) }
-        let start = Unmanaged.passRetained(ThreadStart(body))
+        let cpus = Machine.allowedCPUs
+        let start = Unmanaged.passRetained(
+            ThreadStart {
+                Machine.bindThread(to: cpus)
+                body()
+            })
         var handle = pthread_t()
         code = pthread_create(
             &handle, &attributes,

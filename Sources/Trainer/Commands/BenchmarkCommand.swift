@@ -13,6 +13,10 @@ enum BenchmarkCommand {
         var batchSize: Int = 1
         @Option("Sequences of a step.", in: 1...1 << 20) var draftGlobalBatchSize: Int = 8
         @Option("Steps that count, after a first one that doesn't.", in: 1...1_000_000) var steps: Int = 3
+        @Option(
+            "Numbers of threads to model a step for, of the longest sample, as if there were so many cores: how long "
+                + "each parallel loop takes, into how many pieces it is cut, and how uneven they are.", in: 1...1024)
+        var scaling: [Int] = []
         @Flag("Print one JSON object.") var json
 
         func validate() throws(OptionsError) { try draft.validate() }
@@ -25,8 +29,15 @@ enum BenchmarkCommand {
     }
 
     static let command = Command("benchmark", Options.self) { options in
-        let grid = try Ranks.start(options.target)
+        let recorder = options.scaling.isEmpty ? nil : LoopRecorder(threads: 1)
+        let grid = try Ranks.start(options.target, recorder: recorder)
         try Ranks.expectAlone(grid.world)
+        if let recorder {
+            let report = try ScalingBenchmark(options, grid, recorder).run(
+                steps: options.steps, threads: options.scaling)
+            print(options.json ? report.json.compact : report.text)
+            return
+        }
         let benchmark = try TrainingBenchmark(options, grid)
         let result = try benchmark.run(steps: options.steps)
         grid.logProfile(options.target)

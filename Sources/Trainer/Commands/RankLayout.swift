@@ -1,33 +1,46 @@
-@preconcurrency import Glibc
+import Glibc
 import Shared
 
-/// The CPUs of a rank, and how many ranks of its machine share them.
+/// The cores of a rank, and how many ranks of its machine share them.
 struct RankLayout: Equatable {
-    /// CPUs that the rank may use: those that it is bound to, or all of its machine.
-    let cpus: Int
-    /// Ranks that may use these same CPUs, this one included.
+    /// Physical cores that the rank may use: those that it is bound to, or all of its machine. The second thread of a
+    /// core adds nothing to products.
+    let cores: Int
+    /// Ranks that may use these same cores, this one included.
     let sharers: Int
+    /// How many of them come before this one.
+    var position = 0
 
-    /// Threads that leave every rank CPUs of its own.
-    var threads: Int { max(1, cpus / max(1, sharers)) }
+    /// Threads that leave every rank cores of its own.
+    var threads: Int { max(1, cores / max(1, sharers)) }
 
-    /// What to say of that many threads, if they oversubscribe the rank's CPUs.
+    /// The CPUs that this rank's threads are bound to, one of each core, those of a NUMA node together; none if the
+    /// threads don't fill its cores, as others may then run on them too.
+    ///
+    /// - Parameter order: The CPUs that the rank may use, one of each core first.
+    func pinned(threads: Int, order: [Int]) -> [Int] {
+        let first = position * threads
+        guard threads == self.threads, first + threads <= min(cores, order.count) else { return [] }
+        return Array(order[first..<first + threads])
+    }
+
+    /// What to say of that many threads, if they oversubscribe the rank's cores.
     func warning(threads: Int) -> String? {
-        guard threads * sharers > cpus else { return nil }
+        guard threads * sharers > cores else { return nil }
         let own = "\(threads) thread\(threads == 1 ? "" : "s")"
         let all = sharers > 1 ? "\(sharers) ranks of \(own)" : own
         let advice =
-            sharers > cpus
-            ? "start at most \(cpus) here"
+            sharers > cores
+            ? "start at most \(cores) here"
             : "leave out --num-threads" + (sharers > 1 ? "" : ", or give the rank more by mpirun --bind-to none")
-        return "\(all) share \(cpus) CPU\(cpus == 1 ? "" : "s"), and take turns instead of computing together: "
+        return "\(all) share \(cores) core\(cores == 1 ? "" : "s"), and take turns instead of computing together: "
             + advice
     }
 
-    /// What to say where the ranks of a machine leave at least half of its CPUs idle, as ranks that are bound to a core.
-    static func idleNote(threads: Int, machine cpus: Int) -> String? {
-        guard 2 * threads <= cpus else { return nil }
-        return "the ranks here use \(threads) of this machine's \(cpus) CPUs: mpirun --bind-to none lets them use all"
+    /// What to say where the ranks of a machine leave at least half of its cores idle, as ranks that are bound to a core.
+    static func idleNote(threads: Int, machine cores: Int) -> String? {
+        guard 2 * threads <= cores else { return nil }
+        return "the ranks here use \(threads) of this machine's \(cores) cores: mpirun --bind-to none lets them use all"
     }
 }
 
@@ -40,8 +53,9 @@ extension RankLayout {
         var all = [Double](repeating: 0, count: neighbours.size)
         all[neighbours.rank] = Double(own)
         all = neighbours.sum(all)
-        cpus = Machine.availableCPUs
+        cores = max(1, CPUTopology.allowed.cores)
         sharers = all.filter { $0 == Double(own) }.count
+        position = all.prefix(neighbours.rank).filter { $0 == Double(own) }.count
     }
 
     /// The CPUs that this process may use, as the kernel writes them: "0-3,8".
@@ -55,7 +69,4 @@ extension RankLayout {
         }
         return ""
     }
-
-    /// CPUs of the machine.
-    static var machineCPUs: Int { max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN))) }
 }

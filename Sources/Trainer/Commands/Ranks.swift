@@ -9,10 +9,14 @@ enum Ranks {
 
     /// Starts MPI, names the rank in the log and agrees upon what computes.
     ///
-    /// - Parameter hasFixedCuts: Whether products are to be the same bit by bit for any number of threads.
-    static func start(_ options: TargetOptions, hasFixedCuts: Bool = false) throws -> ProcessGrid {
+    /// - Parameters:
+    ///   - hasFixedCuts: Whether products are to be the same bit by bit for any number of threads.
+    ///   - recorder: What is to measure loops.
+    static func start(
+        _ options: TargetOptions, hasFixedCuts: Bool = false, recorder: LoopRecorder? = nil
+    ) throws -> ProcessGrid {
         let world = startWorld(options)
-        let compute = try compute(options, world, hasFixedCuts: hasFixedCuts)
+        let compute = try compute(options, world, hasFixedCuts: hasFixedCuts, recorder)
         let grid = try ProcessGrid(world: world, tpSize: options.tpSize, compute)
         Log.line(
             "\(grid.world.size) rank\(grid.world.size == 1 ? "" : "s") = \(grid.dpSize) data parallel x "
@@ -50,17 +54,18 @@ enum Ranks {
 
     /// What every rank computes with: the same precision and library everywhere, as many threads as each has CPUs.
     private static func compute(
-        _ options: TargetOptions, _ world: any Communicator, hasFixedCuts: Bool
+        _ options: TargetOptions, _ world: any Communicator, hasFixedCuts: Bool, _ recorder: LoopRecorder? = nil
     ) throws(OptionsError) -> Compute {
         let precision = try precision(options.dtype, isSupported: options.dtype.isSupported, world)
         if precision != options.dtype {
             Log.line("note: this CPU has no \(options.dtype) products; they are computed in float32")
         }
         let isOneDNN = !world.any(!options.gemmLibrary.isOneDNN)
-        let (threads, cpus) = threads(options.numThreads, world.splitByMachine())
+        let placement = placement(options.numThreads, world.splitByMachine())
+        Machine.bindThread(to: Array(placement.pinned.prefix(1)))
         return Compute(
-            precision: precision, library: isOneDNN ? .onednn : .openblas, threads: threads, cpus: cpus,
-            hasFixedCuts: hasFixedCuts)
+            precision: precision, library: isOneDNN ? .onednn : .openblas, threads: placement.threads,
+            cpus: placement.cores, hasFixedCuts: hasFixedCuts, pinned: placement.pinned, recorder: recorder)
     }
 
     /// The precision of all ranks: that which is wanted, or float32, which is no less exact, if no CPU has it.
@@ -80,20 +85,23 @@ enum Ranks {
         return supporting == 0 ? .float32 : wanted
     }
 
-    /// The number of threads, and of CPUs that are this rank's own.
+    /// The number of threads, and of cores that are this rank's own, and the CPUs that threads are bound to.
     ///
-    /// Logs if ranks would oversubscribe their CPUs or leave most of them idle.
-    private static func threads(_ wanted: Int?, _ neighbours: any Communicator) -> (threads: Int, cpus: Int) {
+    /// Logs if ranks would oversubscribe their cores or leave most of them idle.
+    private static func placement(
+        _ wanted: Int?, _ neighbours: any Communicator
+    ) -> (threads: Int, cores: Int, pinned: [Int]) {
         let layout = RankLayout(among: neighbours)
         let threads = wanted ?? layout.threads
         let all = Int(neighbours.sum([Double(threads)])[0])
         if neighbours.rank == 0 {
             if let warning = layout.warning(threads: threads) { Log.warning(warning) }
-            if wanted == nil, let note = RankLayout.idleNote(threads: all, machine: RankLayout.machineCPUs) {
+            if wanted == nil, let note = RankLayout.idleNote(threads: all, machine: CPUTopology.machine.cores) {
                 Log.line("note: \(note)")
             }
         }
-        return (threads, layout.cpus / layout.sharers)
+        let pinned = layout.pinned(threads: threads, order: CPUTopology.allowed.order)
+        return (threads, layout.cores / layout.sharers, pinned)
     }
 
     /// Ends this process: in order when all ranks end, at once for all of them when this one failed or was

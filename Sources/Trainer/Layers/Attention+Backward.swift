@@ -10,43 +10,106 @@ extension Attention {
         _ dO: Matrix, q: Matrix, o: Matrix, logSumExp: Matrix, prefix: KeyValue, visible: [Int32], own: [KeyValue],
         segments: [Segment], into dQ: Matrix, dPrefix: KeyValue, dOwn: [KeyValue], in workspace: Workspace
     ) {
-        // One thread has all query heads of a key/value head, so that no two add to the same gradient; and of a
-        // sequence's blocks every second one, which add to gradients of their own, so that few heads divide evenly too.
-        let groups = Dictionary(grouping: 0..<numHeads) { keyValueHead[$0] }.sorted { $0.key < $1.key }.map(\.value)
+        let groups = groups
+        let (splits, size) = Self.splits(
+            longest: segments.map(\.queries.count).max() ?? 0, segments.count, groups.count)
+        let blocks = segments.map { self.blocks(of: [$0], visible, size) }
         workspace.scope {
             let (queries, gradient) = (Operand(q, precision, in: workspace), Operand(dO, precision, in: workspace))
             let operands = AttentionOperands(prefix, precision, in: workspace)
             let tiles = AttentionTile.forThreads(
                 segments, ownCount: own.count, isBackward: true, precision, in: workspace)
-            let hasSeconds = segments.contains { $0.queries.count > AttentionTile.rows }
-            let seconds = [dPrefix.keys, dPrefix.values].map {
-                workspace.zeros(rows: hasSeconds ? $0.rows : 0, columns: $0.columns)
+            let parts = (0..<(splits > 1 ? splits : 0)).map { _ in
+                KeyValue(
+                    keys: workspace.matrix(rows: dPrefix.keys.rows, columns: dPrefix.keys.columns),
+                    values: workspace.matrix(rows: dPrefix.values.rows, columns: dPrefix.values.columns))
             }
-            let halves = [dPrefix, KeyValue(keys: seconds[0], values: seconds[1])]
-            workspace.compute.forEach(segments.count * groups.count * 2) { index, worker in
-                let (half, group, segment) = (index % 2, index / 2 % groups.count, index / 2 / groups.count)
-                let blocks = blocks(of: [segments[segment]], visible)
-                for number in stride(from: half, to: blocks.count, by: 2) {
-                    let block = blocks[number]
+            func rows(_ block: Block, _ head: Int) -> Rows {
+                Rows(
+                    queries: q[rows: block.rows][columns: columns(head)],
+                    gradient: dO[rows: block.rows][columns: columns(head)],
+                    output: o[rows: block.rows][columns: columns(head)],
+                    logSumExp: logSumExp.row(head) + block.rows.lowerBound,
+                    dQueries: dQ[rows: block.rows][columns: columns(head)],
+                    rounded: (
+                        queries[rows: block.rows][columns: columns(head)],
+                        gradient[rows: block.rows][columns: columns(head)]
+                    ))
+            }
+            workspace.compute.forEach(segments.count * groups.count * splits) { index, worker in
+                let (split, group, segment) = (
+                    index % splits, index / splits % groups.count, index / splits / groups.count
+                )
+                // What a part had before is overwritten by its first block, which sees the most keys.
+                var isFirst = splits > 1
+                for block in Self.split(split, of: splits, blocks[segment]) {
                     for head in groups[group] {
-                        let rows = Rows(
-                            queries: q[rows: block.rows][columns: columns(head)],
-                            gradient: dO[rows: block.rows][columns: columns(head)],
-                            output: o[rows: block.rows][columns: columns(head)],
-                            logSumExp: logSumExp.row(head) + block.rows.lowerBound,
-                            dQueries: dQ[rows: block.rows][columns: columns(head)],
-                            rounded: (
-                                queries[rows: block.rows][columns: columns(head)],
-                                gradient[rows: block.rows][columns: columns(head)]
-                            ))
-                        backward(rows, block, head, operands, visible, halves[half], tiles[worker])
-                        ownBackward(rows, block, head, own, dOwn, tiles[worker])
+                        backward(
+                            rows(block, head), block, head, operands, visible, splits > 1 ? parts[split] : dPrefix,
+                            accumulate: !isFirst, tiles[worker])
+                        isFirst = false
                     }
                 }
             }
-            guard hasSeconds else { return }
-            dPrefix.keys.add(seconds[0])
-            dPrefix.values.add(seconds[1])
+            let owners = own.isEmpty ? 0 : groups.count
+            let all = blocks.flatMap { $0 }
+            workspace.compute.forEach(all.count * owners) { index, worker in
+                let block = all[index / owners]
+                for head in groups[index % owners] {
+                    ownBackward(rows(block, head), block, head, own, dOwn, tiles[worker])
+                }
+            }
+            for (segment, blocks) in zip(segments, blocks) where splits > 1 {
+                let seen = (0..<splits).map { Self.split($0, of: splits, blocks).first?.keys.count ?? 0 }
+                addParts(parts, seen: seen, segment.keys, to: dPrefix)
+            }
+        }
+    }
+
+    /// Query heads by the key/value head that they share.
+    private var groups: [[Int]] {
+        Dictionary(grouping: 0..<numHeads) { keyValueHead[$0] }.sorted { $0.key < $1.key }.map(\.value)
+    }
+
+    /// About how many pieces a batch's backward pass is cut into: so many threads have something to do.
+    private static let pieces = 64
+
+    /// How many parts the blocks of a sequence are divided into, which add to gradients of their own: with them, all
+    /// query heads of a key/value head are a piece of work, so that no two add to the same gradient.
+    ///
+    /// It follows from the batch alone, and so do the sums, whatever the number of threads.
+    ///
+    /// - Returns: The number of parts, each of two blocks at least, and the rows of a block: half as many where that
+    ///   makes parts for more threads.
+    static func splits(longest: Int, _ sequences: Int, _ keyValueHeads: Int) -> (count: Int, rows: Int) {
+        let wanted = max(1, pieces / max(1, sequences * keyValueHeads))
+        let possible = { (rows: Int) in max(1, ((longest + rows - 1) / rows + 1) / 2) }
+        let rows = possible(AttentionTile.rows) >= wanted ? AttentionTile.rows : AttentionTile.rows / 2
+        return (min(wanted, possible(rows)), rows)
+    }
+
+    /// A part of a sequence's blocks, the last first: one from each end of every 2 `count` of them, as later ones see
+    /// more keys, so that parts are even.
+    private static func split(_ split: Int, of count: Int, _ blocks: [Block]) -> [Block] {
+        blocks.indices.reversed().filter { number in
+            let place = number % (2 * count)
+            return min(place, 2 * count - 1 - place) == split
+        }.map { blocks[$0] }
+    }
+
+    /// Adds the parts' gradients of a sequence's keys and values, in order.
+    ///
+    /// - Parameter seen: How many keys of the sequence each part has gradients of.
+    private func addParts(_ parts: [KeyValue], seen: [Int], _ keys: Range<Int>, to sum: KeyValue) {
+        let width = sum.keys.columns
+        sum.keys.compute.rows(keys.count, of: 2 * width * parts.count) { range in
+            for key in range {
+                let row = keys.lowerBound + key
+                for (part, seen) in zip(parts, seen) where key < seen {
+                    add(1, part.keys.row(row), to: sum.keys.row(row), width)
+                    add(1, part.values.row(row), to: sum.values.row(row), width)
+                }
+            }
         }
     }
 
@@ -64,7 +127,7 @@ extension Attention {
     /// Step 0's keys and values; begins the gradient of the queries.
     private func backward(
         _ rows: Rows, _ block: Block, _ head: Int, _ operands: AttentionOperands, _ visible: [Int32],
-        _ dPrefix: KeyValue, _ tile: AttentionTile
+        _ dPrefix: KeyValue, accumulate: Bool, _ tile: AttentionTile
     ) {
         let columns = keyValueColumns(head)
         for part in block.parts {
@@ -92,9 +155,11 @@ extension Attention {
                 dPrefix.keys[rows: places][columns: columns], dPrefix.values[rows: places][columns: columns]
             )
             BLAS.product(
-                pOperand, transposed: true, rows.rounded.gradient, transposed: false, into: dValues, accumulate: true)
+                pOperand, transposed: true, rows.rounded.gradient, transposed: false, into: dValues,
+                accumulate: accumulate)
             BLAS.product(
-                dPOperand, transposed: true, rows.rounded.queries, transposed: false, into: dKeys, accumulate: true)
+                dPOperand, transposed: true, rows.rounded.queries, transposed: false, into: dKeys,
+                accumulate: accumulate)
             BLAS.product(
                 dPOperand, transposed: false, keys, transposed: false, into: rows.dQueries,
                 accumulate: part.lowerBound > 0)

@@ -137,10 +137,10 @@ extension Attention {
         }
     }
 
-    func blocks(of segments: [Segment], _ visible: [Int32]) -> [Block] {
+    /// - Parameter size: Rows of a block, at most.
+    func blocks(of segments: [Segment], _ visible: [Int32], _ size: Int = AttentionTile.rows) -> [Block] {
         segments.flatMap { segment in
-            let size = AttentionTile.rows
-            return stride(from: segment.queries.lowerBound, to: segment.queries.upperBound, by: size).map { first in
+            stride(from: segment.queries.lowerBound, to: segment.queries.upperBound, by: size).map { first in
                 let rows = first..<min(first + size, segment.queries.upperBound)
                 let keyCount = Int(visible[rows.upperBound - 1])
                 precondition(keyCount <= segment.keys.count)

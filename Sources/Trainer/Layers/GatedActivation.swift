@@ -18,13 +18,19 @@ enum GatedActivation {
     ///
     /// gateUp: [rows, g | u], g in the left half of each row; a: [rows, features].
     static func forward(_ gateUp: Matrix, into a: Matrix, _ gate: Gate = .silu) {
+        precondition(gateUp.columns == 2 * a.columns)
+        forward(gateUp[columns: 0..<a.columns], gateUp[columns: a.columns..<gateUp.columns], into: a, gate)
+    }
+
+    /// The same of g and u apart: [rows, features] each; a may be g.
+    static func forward(_ g: Matrix, _ u: Matrix, into a: Matrix, _ gate: Gate) {
         switch gate {
-        case .silu: forward(gateUp, into: a) { g, u in g * sigmoid(g) * u }
+        case .silu: forward(g, u, into: a) { g, u in g * sigmoid(g) * u }
         case .geluTanh:
-            forward(gateUp, into: a) { g, u in g * sigmoid(1.595_769_1 * (g + 0.044_715 * g * g * g)) * u }
+            forward(g, u, into: a) { g, u in g * sigmoid(1.595_769_1 * (g + 0.044_715 * g * g * g)) * u }
         case .clamped(let limit):
             let (most, least) = (Vector(repeating: limit), Vector(repeating: -limit))
-            forward(gateUp, into: a) { g, u in
+            forward(g, u, into: a) { g, u in
                 let g = smaller(g, most)
                 return g * sigmoid(1.702 * g) * (larger(smaller(u, most), least) + 1)
             }
@@ -32,14 +38,13 @@ enum GatedActivation {
     }
 
     @inline(__always) private static func forward(
-        _ gateUp: Matrix, into a: Matrix, _ activation: (_ gate: Vector, _ up: Vector) -> Vector
+        _ g: Matrix, _ u: Matrix, into a: Matrix, _ activation: (_ gate: Vector, _ up: Vector) -> Vector
     ) {
         let n = a.columns
-        precondition(gateUp.columns == 2 * n && gateUp.rows == a.rows)
-        a.compute.ranges(a.rows, atLeast: 8) { range in
+        precondition(g.columns == n && u.columns == n && g.rows == a.rows && u.rows == a.rows)
+        a.compute.rows(a.rows, of: n) { range in
             for row in range {
-                let (gate, output) = (gateUp.row(row), a.row(row))
-                let up = gate + n
+                let (gate, up, output) = (g.row(row), u.row(row), a.row(row))
                 for i in stride(from: 0, to: n, by: 16) {
                     output.store(activation(gate.load(i, of: n), up.load(i, of: n)), i, of: n)
                 }
@@ -51,7 +56,7 @@ enum GatedActivation {
     static func backward(_ da: Matrix, gateUp: Matrix, into dGateUp: Matrix) {
         let n = da.columns
         precondition(gateUp.columns == 2 * n && dGateUp.columns == 2 * n)
-        da.compute.ranges(da.rows, atLeast: 8) { range in
+        da.compute.rows(da.rows, of: n) { range in
             for row in range {
                 let (gate, gradient, dGate) = (gateUp.row(row), da.row(row), dGateUp.row(row))
                 let (up, dUp) = (gate + n, dGate + n)

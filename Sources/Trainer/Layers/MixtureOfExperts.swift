@@ -5,7 +5,7 @@ import Glibc
 ///     y = Σ_e weight_e expert_e(x),  e among the k largest of the router's logits x Wᵀ + b
 ///
 /// Every rank routes all rows, and then computes its part of each expert, or all of some experts. The parts of all
-/// ranks add up to the result.
+/// ranks add up to the result. Threads share the tiles of all experts' products (`ExpertGroup`).
 struct MixtureOfExperts {
     /// What the router's logits become.
     enum Weighting: Equatable, Sendable {
@@ -24,79 +24,83 @@ struct MixtureOfExperts {
     /// An expert that every row goes to besides.
     let shared: GatedMLP?
 
-    /// A row that an expert gets, and how much it counts.
-    private struct Assignment {
-        let row: Int32
-        let weight: Float
-    }
-
     /// y += this rank's part of the result.
     func addPart(_ x: Matrix, to y: Matrix, in workspace: Workspace) {
         shared?.addPart(x, to: y, in: workspace)
-        let assignments = route(x, in: workspace)
-        for (number, expert) in experts.sorted(by: { $0.key < $1.key }) where !assignments[number].isEmpty {
-            run(expert, assignments[number], x, y, in: workspace)
+        let held = experts.keys.sorted()
+        let routes = ExpertRoutes(route(x, in: workspace), rows: x.rows, experts: held, of: router.weight.rows)
+        var first = 0
+        while first < held.count {
+            // As many experts at a time as have that many rows together, and one at least.
+            var last = first + 1
+            while last < held.count, routes.starts[last + 1] - routes.starts[first] <= Self.rowsTogether { last += 1 }
+            let group = ExpertGroup(
+                mixture: self, numbers: Array(held[first..<last]), starts: Array(routes.starts[first...last]))
+            if group.slots.count > 0 { group.addPart(x, routes, to: y, in: workspace) }
+            first = last
         }
     }
 
-    private func run(
-        _ expert: GatedMLP, _ assignments: [Assignment], _ x: Matrix, _ y: Matrix, in workspace: Workspace
-    ) {
-        workspace.scope {
-            let input = workspace.matrix(rows: assignments.count, columns: x.columns)
-            input.gather(assignments.map(\.row), from: x)
-            let scalesInput = weighting == .sigmoidOfInput
-            if scalesInput {
-                for (i, assignment) in assignments.enumerated() { input.scale(row: i, by: assignment.weight) }
-            }
-            let output = workspace.zeros(rows: assignments.count, columns: y.columns)
-            expert.addPart(input, to: output, in: workspace)
-            y.compute.rows(assignments.count, of: y.columns) { range in
-                for i in range {
-                    let weight = scalesInput ? 1 : assignments[i].weight
-                    add(weight, output.row(i), to: y.row(Int(assignments[i].row)), y.columns)
-                }
-            }
+    /// Rows of experts that are worked on at a time, which bounds memory.
+    static let rowsTogether = 8192
+
+    /// Floats that `addPart` takes of its workspace for that many rows, beside a shared expert's.
+    func floats(rows: Int) -> Int {
+        guard let expert = experts.values.first else { return rows * router.weight.rows }
+        let each = Int((Double(rows * expertsPerToken) / Double(max(1, router.weight.rows))).rounded(.up))
+        let together = min(each * experts.count, max(each, Self.rowsTogether))
+        let (hidden, features) = (router.weight.columns, expert.down.weight.columns)
+        var floats = together * (hidden + 2 * features)
+        if case .bfloat16 = expert.down.weight {
+            floats += Operand.floats(rows: together, columns: hidden, .bfloat16)
+            floats += Operand.floats(rows: together, columns: features, .bfloat16)
         }
+        return max(rows * router.weight.rows, floats)
     }
 
-    /// For each expert, the rows that it gets, in order.
-    private func route(_ x: Matrix, in workspace: Workspace) -> [[Assignment]] {
-        var assignments = [[Assignment]](repeating: [], count: router.weight.rows)
+    /// For each row the experts that it goes to, the largest score first, and how much each counts.
+    private func route(_ x: Matrix, in workspace: Workspace) -> ExpertChoices {
+        let (count, perToken) = (router.weight.rows, min(expertsPerToken, router.weight.rows))
+        var choices = ExpertChoices(rows: x.rows, perToken: perToken)
         workspace.scope {
-            let logits = workspace.matrix(rows: x.rows, columns: router.weight.rows)
+            let logits = workspace.matrix(rows: x.rows, columns: count)
             router.forward(x, into: logits)
-            for row in 0..<x.rows {
-                let scores = UnsafeBufferPointer(start: logits.row(row), count: router.weight.rows)
-                let chosen = largest(scores)
-                for (expert, weight) in zip(chosen, weights(of: chosen, scores)) {
-                    assignments[expert].append(Assignment(row: Int32(row), weight: weight))
+            choices.withPointers { experts, weights in
+                nonisolated(unsafe) let (experts, weights) = (experts, weights)
+                x.compute.ranges(x.rows, atLeast: 8) { range in
+                    for row in range {
+                        let scores = UnsafeBufferPointer(start: logits.row(row), count: count)
+                        choose(scores, perToken, into: experts + row * perToken, weights + row * perToken)
+                    }
                 }
             }
         }
-        return assignments
+        return choices
     }
 
-    /// The numbers of the experts with the largest scores, the largest first.
-    private func largest(_ scores: UnsafeBufferPointer<Float>) -> [Int] {
-        var chosen: [Int] = []
+    /// The experts with the largest scores, the largest first, of equals the first; and their weights.
+    private func choose(
+        _ scores: UnsafeBufferPointer<Float>, _ perToken: Int, into chosen: UnsafeMutablePointer<Int32>,
+        _ weights: UnsafeMutablePointer<Float>
+    ) {
+        var count = 0
         for expert in scores.indices {
-            let place = chosen.firstIndex { scores[$0] < scores[expert] } ?? chosen.count
-            guard place < expertsPerToken else { continue }
-            if chosen.count == expertsPerToken { chosen.removeLast() }
-            chosen.insert(expert, at: place)
+            var place = count
+            while place > 0, scores[Int(chosen[place - 1])] < scores[expert] { place -= 1 }
+            guard place < perToken else { continue }
+            count = min(count + 1, perToken)
+            for i in stride(from: count - 1, to: place, by: -1) { chosen[i] = chosen[i - 1] }
+            chosen[place] = Int32(expert)
         }
-        return chosen
-    }
-
-    private func weights(of chosen: [Int], _ scores: UnsafeBufferPointer<Float>) -> [Float] {
         switch weighting {
-        case .sigmoidOfInput: return chosen.map { 1 / (1 + expf(-scores[$0])) }
+        case .sigmoidOfInput: for i in 0..<perToken { weights[i] = 1 / (1 + expf(-scores[Int(chosen[i])])) }
         case .softmax(let renormalized):
-            let shift = scores[chosen[0]]
-            let exponentials = chosen.map { expf(scores[$0] - shift) }
-            let sum = renormalized ? exponentials.reduce(0, +) : scores.reduce(0) { $0 + expf($1 - shift) }
-            return exponentials.map { $0 / sum }
+            let shift = scores[Int(chosen[0])]
+            for i in 0..<perToken { weights[i] = expf(scores[Int(chosen[i])] - shift) }
+            let sum =
+                renormalized
+                ? (0..<perToken).reduce(0) { $0 + weights[$1] } : scores.reduce(0) { $0 + expf($1 - shift) }
+            for i in 0..<perToken { weights[i] /= sum }
         }
     }
 }

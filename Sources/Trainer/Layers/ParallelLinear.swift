@@ -12,7 +12,9 @@ struct ColumnParallelLinear {
 
     func forward(_ x: Matrix, into y: Matrix) {
         if let bias {
-            for row in 0..<y.rows { y.row(row).update(from: bias.start, count: y.columns) }
+            y.compute.rows(y.rows, of: y.columns) { range in
+                for row in range { y.row(row).update(from: bias.start, count: y.columns) }
+            }
         }
         weight.apply(x, into: y, accumulate: bias != nil)
     }
@@ -32,7 +34,9 @@ struct RowParallelLinear {
     func addPart(_ x: Matrix, to y: Matrix) {
         weight.apply(x, into: y, accumulate: true)
         guard let bias else { return }
-        for row in 0..<y.rows { add(1, bias.start, to: y.row(row), y.columns) }
+        y.compute.rows(y.rows, of: y.columns) { range in
+            for row in range { add(1, bias.start, to: y.row(row), y.columns) }
+        }
     }
 }
 
@@ -47,11 +51,15 @@ struct VocabParallelEmbedding {
     /// Writes the embedding of each id: [ids, features], the same on all ranks.
     func forward(_ ids: [Int32], into y: Matrix) {
         precondition(y.rows == ids.count && y.columns == weight.columns)
-        for (row, id) in ids.enumerated() {
-            if vocabulary.contains(Int(id)) {
-                weight.copyRow(Int(id) - vocabulary.lowerBound, into: y.row(row))
-            } else {
-                y.row(row).update(repeating: 0, count: y.columns)
+        // A row of a float32 weight is a column in memory: each number is a cache line of its own.
+        y.compute.ranges(ids.count, atLeast: 4) { range in
+            for row in range {
+                let id = Int(ids[row])
+                if vocabulary.contains(id) {
+                    weight.copyRow(id - vocabulary.lowerBound, into: y.row(row))
+                } else {
+                    y.row(row).update(repeating: 0, count: y.columns)
+                }
             }
         }
         communicator.allReduceSum(y)

@@ -15,8 +15,11 @@ struct QueryTemperature {
 
     /// Scales each row of queries by its position.
     func apply(_ q: Matrix, positionOf: [Int32]) {
-        for (row, position) in positionOf.enumerated() {
-            q.scale(row: row, by: log1pf(floorf((Float(position) + 1) / floorScale)) * attentionScale + 1)
+        q.compute.rows(q.rows, of: q.columns) { range in
+            for row in range {
+                let position = Float(positionOf[row])
+                q.scale(row: row, by: log1pf(floorf((position + 1) / floorScale)) * attentionScale + 1)
+            }
         }
     }
 }

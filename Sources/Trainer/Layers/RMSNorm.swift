@@ -29,6 +29,26 @@ struct RMSNorm {
         }
     }
 
+    /// y = norm(x) of each head of a row by itself.
+    ///
+    /// x: [rows, heads · features], in place.
+    func forward(heads x: Matrix) {
+        let size = weight.weight.columns
+        precondition(x.columns.isMultiple(of: size))
+        let w = weight.weight.start
+        x.compute.ranges(x.rows, atLeast: 16) { range in
+            for row in range {
+                for head in stride(from: 0, to: x.columns, by: size) {
+                    let values = x.row(row) + head
+                    let r = Vector(repeating: reciprocal(values, size))
+                    for i in stride(from: 0, to: size, by: 16) {
+                        values.store(values.load(i, of: size) * r * w.load(i, of: size), i, of: size)
+                    }
+                }
+            }
+        }
+    }
+
     /// Adds to the weight's gradient, and writes the gradient of x into `dx`, or adds it.
     ///
     /// - Parameters:
@@ -43,7 +63,7 @@ struct RMSNorm {
             x.compute.ranges(x.rows, atLeast: 16) { range in
                 for row in range { r[0, row] = reciprocal(x.row(row), n) }
             }
-            addWeightGradient(dy, x, r)
+            addWeightGradient(dy, x, r, in: workspace)
             guard let dx else { return }
             precondition(dx.rows == x.rows && dx.columns == x.columns)
             x.compute.ranges(x.rows, atLeast: 16) { range in
@@ -65,17 +85,29 @@ struct RMSNorm {
         }
     }
 
-    /// Each column is summed over the rows in order, so the sum doesn't depend on the number of threads.
-    private func addWeightGradient(_ dy: Matrix, _ x: Matrix, _ r: Matrix) {
+    /// Rows that are summed by themselves first: as many for any number of threads, on which so no sum depends.
+    private static let summedRows = 64
+
+    private func addWeightGradient(_ dy: Matrix, _ x: Matrix, _ r: Matrix, in workspace: Workspace) {
         guard weight.gradient.rows == 1 else { return }
         let (dw, n) = (weight.gradient.start, x.columns)
-        x.compute.ranges((n + 15) / 16, atLeast: 4) { blocks in
-            for i in stride(from: blocks.lowerBound * 16, to: blocks.upperBound * 16, by: 16) {
-                var sum = Vector.zero
-                for row in 0..<x.rows {
-                    sum.addProduct(dy.row(row).load(i, of: n), x.row(row).load(i, of: n) * r[0, row])
+        let parts = workspace.matrix(rows: (x.rows + Self.summedRows - 1) / Self.summedRows, columns: n)
+        x.compute.forEach(parts.rows) { part, _ in
+            let sums = parts.row(part)
+            sums.update(repeating: 0, count: n)
+            for row in part * Self.summedRows..<min(x.rows, (part + 1) * Self.summedRows) {
+                let (gradient, input, scale) = (dy.row(row), x.row(row), Vector(repeating: r[0, row]))
+                for i in stride(from: 0, to: n, by: 16) {
+                    let product = input.load(i, of: n) * scale
+                    sums.store(sums.load(i, of: n).addingProduct(gradient.load(i, of: n), product), i, of: n)
                 }
-                dw.store(dw.load(i, of: n) + sum, i, of: n)
+            }
+        }
+        x.compute.ranges((n + 15) / 16, atLeast: 1 + 1024 / max(1, parts.rows)) { blocks in
+            for i in stride(from: blocks.lowerBound * 16, to: blocks.upperBound * 16, by: 16) {
+                var sum = dw.load(i, of: n)
+                for part in 0..<parts.rows { sum += parts.row(part).load(i, of: n) }
+                dw.store(sum, i, of: n)
             }
         }
     }

@@ -17,6 +17,7 @@ final class AdamW {
     let settings: Settings
     /// The ranges in a store of the weights that are updated.
     private let ranges: [Range<Int>]
+    private let compute: Compute
     /// Where each range's moments stand in `m` and `v`.
     let places: [Range<Int>]
     /// First and second moments of these weights, concatenated by range.
@@ -26,16 +27,25 @@ final class AdamW {
     var updates = 0
 
     /// For some ranges of a store's weights, which begin at multiples of 16.
-    init(_ ranges: [Range<Int>], _ settings: Settings = Settings()) {
+    init(_ ranges: [Range<Int>], _ settings: Settings, _ compute: Compute) {
         self.settings = settings
+        self.compute = compute
         self.ranges = ranges
         let starts = ranges.reduce(into: [0]) { $0.append($0[$0.count - 1] + $1.count) }
         places = zip(starts, starts.dropFirst()).map { $0..<$1 }
         let count = starts[ranges.count]
         m = UnsafeMutableBufferPointer(start: allocateFloats(count), count: count)
         v = UnsafeMutableBufferPointer(start: allocateFloats(count), count: count)
-        m.update(repeating: 0)
-        v.update(repeating: 0)
+        guard let m = m.baseAddress, let v = v.baseAddress else { return }
+        // Each thread touches first what it will update, so that it is in the memory next to it.
+        nonisolated(unsafe) let moments = (m, v)
+        for group in groups {
+            forEachPiece(of: group) { piece in
+                let place = piece.place.lowerBound + offset(of: piece.range)
+                (moments.0 + place).update(repeating: 0, count: piece.place.count)
+                (moments.1 + place).update(repeating: 0, count: piece.place.count)
+            }
+        }
     }
 
     deinit {
@@ -54,11 +64,50 @@ final class AdamW {
             let m = m.baseAddress, let v = v.baseAddress
         else { return }
         let factors = Factors(settings, updates: updates, learningRate: learningRate, gradientFactor: gradientFactor)
-        for (index, range) in ranges.enumerated() {
-            let (start, place) = (range.lowerBound, places[index].lowerBound)
-            factors.update(w + start, g + start, m + place, v + place, range.count, parameters.compute)
-            updated(index)
+        nonisolated(unsafe) let pointers = (w, g, m, v)
+        for group in groups {
+            forEachPiece(of: group) { piece in
+                let (start, place) = (piece.place.lowerBound, piece.place.lowerBound + offset(of: piece.range))
+                factors.update(
+                    pointers.0 + start, pointers.1 + start, pointers.2 + place, pointers.3 + place, piece.place.count)
+            }
+            for index in group { updated(index) }
         }
+    }
+
+    // MARK: - Pieces
+
+    /// Where moments stand, counted from where weights do.
+    private func offset(of range: Int) -> Int { places[range].lowerBound - ranges[range].lowerBound }
+
+    /// Elements of a group of ranges for each thread, at least, where there are as many.
+    private static let elementsPerThread = 65_536
+    /// Ranges of a group, at most: what is updated is on its way while the next ones are updated.
+    private static let mostTogether = 4
+
+    /// Neighbouring ranges that are updated by one loop: a bucket's part is little work where many ranks share it.
+    private var groups: [Range<Int>] {
+        var groups: [Range<Int>] = []
+        var first = 0
+        while first < ranges.count {
+            var (last, count) = (first, 0)
+            repeat {
+                count += ranges[last].count
+                last += 1
+            } while last < ranges.count && last - first < Self.mostTogether
+                && count < compute.threads * Self.elementsPerThread
+            groups.append(first..<last)
+            first = last
+        }
+        return groups
+    }
+
+    /// Calls `body` with the pieces of a group's ranges, each thread with neighbouring ones, and always the same.
+    private func forEachPiece(
+        of group: Range<Int>, function: StaticString = #function, _ body: ((range: Int, place: Range<Int>)) -> Void
+    ) {
+        let pieces = Sharding.pieces(of: group.lazy.map { (offset: $0, element: self.ranges[$0]) })
+        compute.ranges(pieces.count, function: function) { range in for piece in range { body(pieces[piece]) } }
     }
 
     /// The numbers of an update that are the same for all weights.
@@ -78,19 +127,16 @@ final class AdamW {
 
         func update(
             _ w: UnsafeMutablePointer<Float>, _ g: UnsafeMutablePointer<Float>, _ m: UnsafeMutablePointer<Float>,
-            _ v: UnsafeMutablePointer<Float>, _ count: Int, _ compute: Compute
+            _ v: UnsafeMutablePointer<Float>, _ count: Int
         ) {
-            nonisolated(unsafe) let (w, g, m, v) = (w, g, m, v)
-            compute.ranges((count + 15) / 16, atLeast: 4096) { range in
-                for i in stride(from: range.lowerBound * 16, to: range.upperBound * 16, by: 16) {
-                    let gradient = g.load(i, of: count) * gradient
-                    let first = b1 * m.load(i, of: count) + c1 * gradient
-                    let second = b2 * v.load(i, of: count) + c2 * gradient * gradient
-                    m.store(first, i, of: count)
-                    v.store(second, i, of: count)
-                    let denominator = second.squareRoot() / rootCorrection + epsilon
-                    w.store(w.load(i, of: count) * decay - stepSize * first / denominator, i, of: count)
-                }
+            for i in stride(from: 0, to: count, by: 16) {
+                let gradient = g.load(i, of: count) * gradient
+                let first = b1 * m.load(i, of: count) + c1 * gradient
+                let second = b2 * v.load(i, of: count) + c2 * gradient * gradient
+                m.store(first, i, of: count)
+                v.store(second, i, of: count)
+                let denominator = second.squareRoot() / rootCorrection + epsilon
+                w.store(w.load(i, of: count) * decay - stepSize * first / denominator, i, of: count)
             }
         }
     }

@@ -2,20 +2,22 @@ import Glibc
 
 /// Scaling a gradient to a largest norm.
 enum GradientClipping {
-    /// Σ g² of each piece of a range, in double precision.
+    /// Σ g² of each piece of some ranges, in double precision.
     ///
     /// The cut into pieces is fixed, so that sums depend neither on the number of threads nor on that of ranks.
-    static func squares(_ parameters: ParameterStore, _ range: Range<Int>) -> [Double] {
+    static func squares(_ parameters: ParameterStore, _ ranges: [Range<Int>]) -> [(place: Range<Int>, sum: Double)] {
         guard let start = parameters.gradients.baseAddress else { return [] }
-        let pieces = (range.count + Sharding.pieceSize - 1) / Sharding.pieceSize
-        return [Double](unsafeUninitializedCapacity: pieces) { sums, count in
+        let pieces = Sharding.pieces(of: ranges.enumerated())
+        let sums = [Double](unsafeUninitializedCapacity: pieces.count) { sums, count in
             nonisolated(unsafe) let (sums, start) = (sums, start)
-            parameters.compute.forEach(pieces) { piece, _ in
-                let first = range.lowerBound + piece * Sharding.pieceSize
-                sums[piece] = squares(start + first, min(Sharding.pieceSize, range.upperBound - first))
+            parameters.compute.ranges(pieces.count, atLeast: 4) { range in
+                for piece in range {
+                    sums[piece] = squares(start + pieces[piece].place.lowerBound, pieces[piece].place.count)
+                }
             }
-            count = pieces
+            count = pieces.count
         }
+        return zip(pieces, sums).map { ($0.place, $1) }
     }
 
     /// The factor that brings a gradient of `norm` down to `limit`; 1 if it is small enough.
@@ -39,6 +41,6 @@ enum GradientClipping {
 extension ParameterStore {
     /// Whether no gradient is a NaN or an infinity.
     var hasFiniteGradients: Bool {
-        GradientClipping.squares(self, 0..<gradients.count).allSatisfy(\.isFinite)
+        GradientClipping.squares(self, [0..<gradients.count]).allSatisfy(\.sum.isFinite)
     }
 }

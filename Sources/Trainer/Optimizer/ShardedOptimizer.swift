@@ -23,7 +23,7 @@ final class ShardedOptimizer {
         sharding = Sharding(count: parameters.gradients.count, ranks: world.size, bucketSize: bucketSize)
         communicator = world.split(color: 0)
         reduction = GradientReduction(parameters, sharding, world, hasRounds: hasRounds)
-        adam = AdamW(sharding.parts(of: world.rank), settings)
+        adam = AdamW(sharding.parts(of: world.rank), settings, parameters.compute)
     }
 
     /// Updates so far.
@@ -40,9 +40,8 @@ final class ShardedOptimizer {
     /// Each piece is summed by the rank that has it, and the pieces by all ranks in their order.
     func gradientNorm() -> Double {
         var sums = [Double](repeating: 0, count: sharding.pieces)
-        for part in sharding.parts(of: communicator.rank) {
-            let first = part.lowerBound / Sharding.pieceSize
-            for (i, sum) in GradientClipping.squares(parameters, part).enumerated() { sums[first + i] = sum }
+        for (place, sum) in GradientClipping.squares(parameters, sharding.parts(of: communicator.rank)) {
+            sums[place.lowerBound / Sharding.pieceSize] = sum
         }
         return communicator.sum(sums).reduce(0, +).squareRoot()
     }

@@ -38,6 +38,17 @@ struct Sharding: Equatable, Sendable {
         return place(pieces.lowerBound)..<place(pieces.upperBound)
     }
 
+    /// The pieces of some ranges, in order, each with the index of its range.
+    static func pieces(of ranges: some Sequence<(offset: Int, element: Range<Int>)>) -> [(
+        range: Int, place: Range<Int>
+    )] {
+        ranges.flatMap { index, range in
+            stride(from: range.lowerBound, to: range.upperBound, by: pieceSize).map {
+                (range: index, place: $0..<min($0 + pieceSize, range.upperBound))
+            }
+        }
+    }
+
     /// A rank's parts of all buckets.
     func parts(of rank: Int) -> [Range<Int>] { (0..<buckets).map { part(ofBucket: $0, rank: rank) } }
 }

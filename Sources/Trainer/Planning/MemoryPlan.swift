@@ -75,15 +75,13 @@ struct ActivationPlan {
         }.max() ?? 0
     }
 
-    /// What a feed-forward network takes of `rows`: of a mixture its router, its shared expert or one expert, which has
-    /// as many rows as each has on average.
+    /// What a feed-forward network takes of `rows`: of a mixture its router, its shared expert or the experts that are at
+    /// work together.
     private func elements(_ network: DecoderLayer.FeedForward, rows: Int) -> Int {
         switch network {
         case .dense(let mlp): return rows * mlp.width
         case .experts(let mixture):
-            let each = mixture.experts.values.first.map { 2 * target.configuration.hiddenSize + $0.width } ?? 0
-            let chosen = Int((Double(rows) * mixture.rowsPerExpert).rounded(.up))
-            return max(rows * mixture.router.weight.rows, rows * (mixture.shared?.width ?? 0), chosen * each)
+            return max(rows * (mixture.shared?.width ?? 0), mixture.floats(rows: rows))
         }
     }
 

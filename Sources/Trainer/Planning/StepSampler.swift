@@ -191,10 +191,10 @@ extension StepSampler {
         let sample = min(count, 1 << 23)
         let store = ParameterStore([.matrix([("sample", sample / 1024)], columns: 1024)], compute)
         let all = 0..<store.weights.count
-        let optimizer = AdamW([all])
+        let optimizer = AdamW([all], AdamW.Settings(), compute)
         let seconds = time {
             store.zeroGradients()
-            _ = GradientClipping.squares(store, all)
+            _ = GradientClipping.squares(store, [all])
             optimizer.update(store, learningRate: 0, gradientFactor: 1) { _ in }
         }
         return seconds * Double(count) / Double(max(1024, sample / 1024 * 1024))

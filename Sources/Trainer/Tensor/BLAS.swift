@@ -4,8 +4,8 @@ import Shared
 
 /// Matrix products: by OpenBLAS or oneDNN in float32 (`GEMMLibrary`), by oneDNN in bfloat16.
 ///
-/// A product is cut along its longer output side into pieces for the threads, and each piece is one single-threaded
-/// call. The libraries' own threads stay off: they would spin on the cores that other loops use.
+/// A product is cut into tiles for the threads (`TileGrid`), and each tile is one single-threaded call. The libraries'
+/// own threads stay off: they would spin on the cores that other loops use.
 enum BLAS {
     /// Turns OpenBLAS's own threads off: once, before the first product.
     static func prepare() { openblas_set_num_threads(1) }
@@ -69,7 +69,7 @@ func multiply(
     // A piece of which no row learns has a product without rows.
     guard c.count > 0 else { return }
     guard (isATransposed ? a.rows : a.columns) > 0 else { return accumulate ? () : c.fill(0) }
-    split(c) { rows, columns in
+    split(c, depth: isATransposed ? a.rows : a.columns) { rows, columns in
         BLAS.product(
             isATransposed ? a[columns: rows] : a[rows: rows], transposed: isATransposed,
             isBTransposed ? b[rows: columns] : b[columns: columns], transposed: isBTransposed,
@@ -100,7 +100,7 @@ func multiply(
 ) {
     guard c.count > 0 else { return }
     guard a.count > 0 else { return accumulate ? () : c.fill(0) }
-    split(c) { rows, columns in
+    split(c, depth: isATransposed ? a.rows : a.columns) { rows, columns in
         BLAS.product(
             isATransposed ? a[columns: rows] : a[rows: rows], transposed: isATransposed,
             isBTransposed ? b[rows: columns] : b[columns: columns], transposed: isBTransposed,
@@ -108,22 +108,12 @@ func multiply(
     }
 }
 
-/// Cuts the longer side of an output into pieces, which threads take as they become free.
-///
-/// Up to four pieces for each thread where they are long enough, so that a thread that the system takes off its core
-/// delays the others by a piece and not by half the product. Not where they are short: each packs the other operand
-/// anew. As many for each thread: a piece more is a piece that the others wait for.
-private func split(_ c: Matrix, _ body: (_ rows: Range<Int>, _ columns: Range<Int>) -> Void) {
-    let side = max(c.rows, c.columns)
-    let threads = c.compute.threads
-    let parts =
-        if c.compute.hasFixedCuts {
-            max(1, min(16, side / 256))
-        } else {
-            threads == 1 ? 1 : max(min(threads, side / 32), min(4, side / 2048 / threads) * threads, 1)
-        }
-    c.compute.forEach(parts) { part, _ in
-        let range = side * part / parts..<side * (part + 1) / parts
-        if c.rows >= c.columns { body(range, 0..<c.columns) } else { body(0..<c.rows, range) }
+/// Cuts an output into tiles, which threads take as they become free.
+private func split(_ c: Matrix, depth: Int, _ body: (_ rows: Range<Int>, _ columns: Range<Int>) -> Void) {
+    let compute = c.compute
+    let grid = TileGrid(c.rows, c.columns, threads: compute.hasFixedCuts ? TileGrid.fixedThreads : compute.threads)
+    compute.forEach(grid.count, "\(c.rows) x \(depth) x \(c.columns)", function: "product") { index, _ in
+        let tile = grid[index]
+        body(tile.rows, tile.columns)
     }
 }

@@ -18,6 +18,7 @@ struct Compute: @unchecked Sendable {
         let threads: Int
         let staysAwake: Bool
         let team: ThreadTeam
+        let recorder: LoopRecorder?
         let roundedOperands: RoundedOperands
     }
 
@@ -27,15 +28,19 @@ struct Compute: @unchecked Sendable {
     ///   - cpus: This process's own, which it shares with no other rank.
     ///   - hasFixedCuts: Whether products are cut into the same pieces for any number of threads, and so are the same
     ///     bit by bit: a library may add up in another order at the edge of a piece.
+    ///   - pinned: The CPU of each thread, the calling one's first; empty if the system places threads.
+    ///   - recorder: What measures loops, and says how many threads there are.
     init(
         precision: MatrixPrecision = .float32, library: GEMMLibrary = .auto, threads: Int = 1,
-        cpus: Int = Machine.availableCPUs, hasFixedCuts: Bool = false
+        cpus: Int = Machine.availableCPUs, hasFixedCuts: Bool = false, pinned: [Int] = [],
+        recorder: LoopRecorder? = nil
     ) {
         precondition(threads > 0)
         self.init(
             Settings(
                 precision: precision, gemmLibrary: library.isOneDNN ? .onednn : .openblas, hasFixedCuts: hasFixedCuts,
-                threads: threads, staysAwake: threads <= cpus, team: ThreadTeam(), roundedOperands: RoundedOperands()))
+                threads: threads, staysAwake: threads <= cpus, team: ThreadTeam(cpus: pinned), recorder: recorder,
+                roundedOperands: RoundedOperands()))
     }
 
     private init(_ settings: Settings) {
@@ -56,7 +61,9 @@ struct Compute: @unchecked Sendable {
     /// Whether products are cut into the same pieces for any number of threads.
     var hasFixedCuts: Bool { settings.pointee.hasFixedCuts }
     /// Threads that loops and matrix products use.
-    var threads: Int { settings.pointee.threads }
+    var threads: Int { recorder?.threads ?? settings.pointee.threads }
+    /// What measures loops; nil as a rule.
+    var recorder: LoopRecorder? { settings.pointee.recorder }
 
     /// "float32 by OpenBLAS SkylakeX", for the log.
     var description: String {
@@ -66,8 +73,9 @@ struct Compute: @unchecked Sendable {
         return "\(precision) by \(library)"
     }
 
-    /// Runs `body` once on each of `workers` threads.
-    func run(_ workers: Int, _ body: (_ worker: Int) -> Void) {
+    /// Runs `body` once on each of `workers` threads, or on the calling one alone where they are at work; it is told how
+    /// many there are.
+    func run(_ workers: Int, _ body: (_ worker: Int, _ workers: Int) -> Void) {
         settings.pointee.team.run(workers, staysAwake: settings.pointee.staysAwake, body)
     }
 

@@ -62,6 +62,9 @@ final class Profile: Sendable {
         try shared.measure(phase, body)
     }
 
+    /// The phase that this process is in, if any.
+    static var current: Phase? { shared.state.withLock(\.current) }
+
     /// What this process has measured since its first phase began.
     static var times: PhaseTimes { shared.times }
 

@@ -97,9 +97,11 @@ struct DistillationHead {
         let learnt = piece.labels.filter { target.argmax[piece.targetIndex[$0 - piece.labels.lowerBound]] >= 0 }
         let labels = learnt.map { batch.own.all[$0] }
         let y = workspace.matrix(rows: learnt.count, columns: lmHead.weight.weight.columns)
-        for (i, label) in labels.enumerated() {
-            let (matrix, row) = label.row.quotientAndRemainder(dividingBy: batch.rowsEach)
-            y.row(i).update(from: batch.hidden[matrix].row(row), count: y.columns)
+        y.compute.rows(y.rows, of: y.columns) { range in
+            for i in range {
+                let (matrix, row) = labels[i].row.quotientAndRemainder(dividingBy: batch.rowsEach)
+                y.row(i).update(from: batch.hidden[matrix].row(row), count: y.columns)
+            }
         }
         norm.forward(y, into: y)
         let z = logits(rows: learnt.count, in: workspace)
@@ -196,8 +198,8 @@ extension DistillationHead {
         guard squares > 0 else { return }
         // A uniform number within ±a has the mean square a²/3.
         let factor = Float(ParameterStore.range(head) / (3 * squares / Double(head.count)).squareRoot())
-        for row in 0..<head.rows {
-            for column in 0..<head.columns { head[row, column] *= factor }
+        head.compute.rows(head.rows, of: head.columns) { range in
+            for row in range { head.scale(row: row, by: factor) }
         }
     }
 

@@ -120,12 +120,10 @@ struct CompactTeacher {
     private func exchange(
         _ logits: Matrix, _ rowCounts: [Int], into own: Matrix, in workspace: Workspace
     ) {
+        guard target.communicator.size > 1 else { return copyColumns(logits, into: own) }
         let send = workspace.matrix(rows: logits.rows, columns: columns.count)
         let receive = workspace.matrix(rows: own.rows, columns: draftVocabSize)
-        logits.compute.forEach(logits.rows) { row, _ in
-            let (from, to) = (logits.row(row), send.row(row))
-            for (i, column) in columns.enumerated() { to[i] = from[Int(column)] }
-        }
+        copyColumns(logits, into: send)
         target.communicator.allToAll(
             send.start, rowCounts.map { $0 * columns.count }, into: receive.start, columnCounts.map { $0 * own.rows })
         var (offset, firstColumn) = (0, 0)
@@ -134,6 +132,14 @@ struct CompactTeacher {
             own[columns: firstColumn..<firstColumn + count].copy(from: part)
             offset += own.rows * count
             firstColumn += count
+        }
+    }
+
+    /// Copies this rank's draft columns of its part of the logits.
+    private func copyColumns(_ logits: Matrix, into draft: Matrix) {
+        logits.compute.forEach(logits.rows) { row, _ in
+            let (from, to) = (logits.row(row), draft.row(row))
+            for (i, column) in columns.enumerated() { to[i] = from[Int(column)] }
         }
     }
 }

@@ -29,8 +29,8 @@ struct DecoderAttention {
             let keys = joined[columns: queryWidth..<queryWidth + keyValueWidth]
             let values = joined[columns: queryWidth + keyValueWidth..<joined.columns]
             if let headNorms {
-                normalize(queries, headNorms.query)
-                normalize(keys, headNorms.key)
+                headNorms.query.forward(heads: queries)
+                headNorms.key.forward(heads: keys)
             }
             if let rotation {
                 for (range, rotary) in zip(rows.sequences, rotations[rotation]) {
@@ -48,13 +48,6 @@ struct DecoderAttention {
             let attended = workspace.matrix(rows: x.rows, columns: queryWidth)
             attention.forward(queries, all, visible: rows.visible, segments: segments, into: attended, in: workspace)
             output.addPart(attended, to: y)
-        }
-    }
-
-    private func normalize(_ x: Matrix, _ norm: RMSNorm) {
-        for head in stride(from: 0, to: x.columns, by: attention.headDim) {
-            let columns = x[columns: head..<head + attention.headDim]
-            norm.forward(columns, into: columns)
         }
     }
 }

@@ -44,7 +44,9 @@ struct DecoderTargetModel: DistributedTargetModel {
     ) {
         layerLoading.finish()
         if description.embeddingScale != 1 {
-            for row in 0..<x.rows { x.scale(row: row, by: description.embeddingScale) }
+            x.compute.rows(x.rows, of: x.columns) { range in
+                for row in range { x.scale(row: row, by: description.embeddingScale) }
+            }
         }
         let rotations = rotations.map { tables in rows.lengths.map { tables.embedding(length: $0) } }
         for (index, layer) in layers.enumerated() {
@@ -63,8 +65,10 @@ struct DecoderTargetModel: DistributedTargetModel {
     func headRows(_ ids: [Int32], into rows: Matrix) {
         VocabParallelEmbedding(vocabulary: vocabulary, weight: head.weight, communicator: communicator)
             .forward(ids, into: rows)
-        for row in 0..<rows.rows {
-            for column in 0..<rows.columns { rows[row, column] *= norm.weight.weight[0, column] }
+        rows.compute.rows(rows.rows, of: rows.columns) { range in
+            for row in range {
+                for column in 0..<rows.columns { rows[row, column] *= norm.weight.weight[0, column] }
+            }
         }
     }
 

@@ -143,12 +143,14 @@ struct Eagle3Activations {
     var backward: Int {
         let (q, kv) = (shape.queryWidth, shape.keyValueWidth)
         let keyValues = 2 * kv * (rows + (tttLength - 1) * active) * shape.numHiddenLayers
-        // Every second block adds to gradients of keys and values of its own.
-        let halves = active > AttentionTile.rows ? 2 * kv * rows : 0
+        // Each part of the blocks adds to gradients of keys and values of its own.
+        let longest = plan.segments.map(\.queries.count).max() ?? 0
+        let splits = Attention.splits(longest: longest, plan.segments.count, shape.numKeyValueHeads).count
+        let parts = splits > 1 ? splits * 2 * kv * rows : 0
         let operands = [(active, q), (active, q), (rows, kv), (rows, kv)]
         let rounded = operands.map { Operand.floats(rows: $0.0, columns: $0.1, compute.precision) }.reduce(0, +)
         let scores =
-            AttentionTile.floats(rows: active, keys: length, ownCount: tttLength - 1, compute) + halves + rounded
+            AttentionTile.floats(rows: active, keys: length, ownCount: tttLength - 1, compute) + parts + rounded
         func layer(computed: Int, given: Int, inputs: Int) -> Int {
             let gathered = computed < given ? 2 * inputs * computed : 0
             // The input, in the first layer with the embedding in it, and its gradient.
