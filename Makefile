@@ -1,5 +1,5 @@
 # The doors to everything. Each is a script of its own, for machines without make.
-.PHONY: demo install test test-mpi test-faults test-cache test-hosts test-tokenizers test-gguf test-tensorboard fuzz lint format bench bench-preprocess bench-large-records bench-tokenize bench-target bench-plan bench-8b bench-ranks bench-cache bench-train bench-memory bench-dtypes bench-recipe fixtures
+.PHONY: demo install test test-mpi test-faults test-cache test-hosts test-tokenizers test-gguf test-tensorboard fuzz lint format bench bench-preprocess bench-large-records bench-tokenize bench-target bench-plan bench-8b bench-ranks bench-cache bench-train bench-scaling bench-memory bench-dtypes bench-recipe fixtures
 
 demo:     ; @scripts/demo.sh
 install:  ; @scripts/install.sh
@@ -12,7 +12,7 @@ test-hosts: ; @scripts/test-hosts.sh
 test-tokenizers: ; @scripts/test-tokenizers.sh
 test-gguf: ; @scripts/test-gguf.sh
 fuzz:     ; @scripts/fuzz.sh
-lint:     ; @swift format lint --strict -r Sources Tests Package.swift && shellcheck scripts/*.sh Benchmarks/*.sh .ci/run
+lint:     ; @swift format lint --strict -r Sources Tests Package.swift && shellcheck scripts/*.sh Benchmarks/*.sh Examples/Cluster/*.slurm .ci/run
 format:   ; @swift format -i -r Sources Tests Package.swift
 bench:    ; @Benchmarks/preprocess.sh && Benchmarks/tokenize.sh && Benchmarks/train.sh
 bench-preprocess: ; @Benchmarks/preprocess.sh
@@ -24,6 +24,7 @@ bench-8b: ; @Benchmarks/large_target.sh
 bench-ranks: ; @Benchmarks/ranks.sh
 bench-cache: ; @Benchmarks/cache.sh
 bench-train: ; @Benchmarks/utilisation.sh
+bench-scaling: ; @Benchmarks/scaling.sh
 bench-memory: ; @Benchmarks/memory.sh
 bench-dtypes: ; @Benchmarks/dtypes.sh
 bench-recipe: ; @Benchmarks/recipe.sh

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Writes a Llama of random weights as a model hub would give it: config.json, bfloat16 shards and their index.
+"""Writes a model of random weights as a model hub would give it: config.json, bfloat16 shards and their index.
 
-usage: large_llama.py OUT [--layers 32] [--vocab-size 128256]
+usage: large_llama.py OUT [--model llama-8b|qwen3-30b-a3b] [--layers N] [--vocab-size N]
 
-Sizes are Llama 3.1 8B's; with 32 layers it takes 16 GB. Only the standard library is needed. The numbers are a few
+Sizes are Llama 3.1 8B's, with 32 layers 16 GB, or Qwen3-30B-A3B's, with 48 layers 61 GB. Only the standard library is needed. The numbers are a few
 million random ones over and over: enough to measure with, and quickly written.
 """
 import argparse
@@ -13,25 +13,50 @@ import pathlib
 import random
 import struct
 
-HIDDEN, INTERMEDIATE, HEADS, KV_HEADS, HEAD_DIM = 4096, 14336, 32, 8, 128
+MODELS = {
+    "llama-8b": dict(
+        architectures=["LlamaForCausalLM"], model_type="llama", hidden_act="silu", hidden_size=4096,
+        intermediate_size=14336, num_attention_heads=32, num_key_value_heads=8, head_dim=128, num_hidden_layers=32,
+        vocab_size=128256, rms_norm_eps=1e-5, rope_theta=500000.0,
+        rope_scaling=dict(rope_type="llama3", factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0,
+                          original_max_position_embeddings=8192),
+        max_position_embeddings=131072, tie_word_embeddings=False, torch_dtype="bfloat16"),
+    "qwen3-30b-a3b": dict(
+        architectures=["Qwen3MoeForCausalLM"], model_type="qwen3_moe", hidden_act="silu", hidden_size=2048,
+        intermediate_size=6144, moe_intermediate_size=768, num_experts=128, num_experts_per_tok=8, norm_topk_prob=True,
+        decoder_sparse_step=1, mlp_only_layers=[], num_attention_heads=32, num_key_value_heads=4, head_dim=128,
+        num_hidden_layers=48, vocab_size=151936, rms_norm_eps=1e-6, rope_theta=1000000.0,
+        max_position_embeddings=40960, tie_word_embeddings=False, torch_dtype="bfloat16"),
+}
 
 
-def tensors(layers, vocab_size):
+def tensors(config):
     """Shards, each a list of names and shapes."""
-    queries, keys = HEADS * HEAD_DIM, KV_HEADS * HEAD_DIM
-    shards = [[("model.embed_tokens.weight", (vocab_size, HIDDEN))]]
-    for layer in range(layers):
-        if layer % 8 == 0:
+    hidden, head_dim = config["hidden_size"], config["head_dim"]
+    queries, keys = config["num_attention_heads"] * head_dim, config["num_key_value_heads"] * head_dim
+
+    def network(name, size):
+        return [(f"{name}.gate_proj.weight", (size, hidden)), (f"{name}.up_proj.weight", (size, hidden)),
+                (f"{name}.down_proj.weight", (hidden, size))]
+
+    shards = [[("model.embed_tokens.weight", (config["vocab_size"], hidden))]]
+    for layer in range(config["num_hidden_layers"]):
+        if layer % 8 == 0 or "num_experts" in config:
             shards.append([])
         name = f"model.layers.{layer}"
         shards[-1] += [
-            (f"{name}.input_layernorm.weight", (HIDDEN,)), (f"{name}.post_attention_layernorm.weight", (HIDDEN,)),
-            (f"{name}.self_attn.q_proj.weight", (queries, HIDDEN)), (f"{name}.self_attn.k_proj.weight", (keys, HIDDEN)),
-            (f"{name}.self_attn.v_proj.weight", (keys, HIDDEN)), (f"{name}.self_attn.o_proj.weight", (HIDDEN, queries)),
-            (f"{name}.mlp.gate_proj.weight", (INTERMEDIATE, HIDDEN)),
-            (f"{name}.mlp.up_proj.weight", (INTERMEDIATE, HIDDEN)),
-            (f"{name}.mlp.down_proj.weight", (HIDDEN, INTERMEDIATE))]
-    shards.append([("model.norm.weight", (HIDDEN,)), ("lm_head.weight", (vocab_size, HIDDEN))])
+            (f"{name}.input_layernorm.weight", (hidden,)), (f"{name}.post_attention_layernorm.weight", (hidden,)),
+            (f"{name}.self_attn.q_proj.weight", (queries, hidden)), (f"{name}.self_attn.k_proj.weight", (keys, hidden)),
+            (f"{name}.self_attn.v_proj.weight", (keys, hidden)), (f"{name}.self_attn.o_proj.weight", (hidden, queries))]
+        if "num_experts" in config:
+            shards[-1] += [(f"{name}.self_attn.q_norm.weight", (head_dim,)),
+                           (f"{name}.self_attn.k_norm.weight", (head_dim,)),
+                           (f"{name}.mlp.gate.weight", (config["num_experts"], hidden))]
+            for expert in range(config["num_experts"]):
+                shards[-1] += network(f"{name}.mlp.experts.{expert}", config["moe_intermediate_size"])
+        else:
+            shards[-1] += network(f"{name}.mlp", config["intermediate_size"])
+    shards.append([("model.norm.weight", (hidden,)), ("lm_head.weight", (config["vocab_size"], hidden))])
     return shards
 
 
@@ -66,12 +91,16 @@ def write(path, shard, numbers):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("out", type=pathlib.Path)
-    parser.add_argument("--layers", type=int, default=32)
-    parser.add_argument("--vocab-size", type=int, default=128256)
+    parser.add_argument("--model", choices=MODELS, default="llama-8b")
+    parser.add_argument("--layers", type=int)
+    parser.add_argument("--vocab-size", type=int)
     arguments = parser.parse_args()
+    config = dict(MODELS[arguments.model])
+    config["num_hidden_layers"] = arguments.layers or config["num_hidden_layers"]
+    config["vocab_size"] = arguments.vocab_size or config["vocab_size"]
     random.seed(0)
     arguments.out.mkdir(parents=True)
-    shards = tensors(arguments.layers, arguments.vocab_size)
+    shards = tensors(config)
     numbers = memoryview(noise(3_000_001, 0.02))
     names, total = {}, 0
     for number, shard in enumerate(shards, 1):
@@ -80,13 +109,7 @@ def main():
         names |= {name: file for name, _ in shard}
     index = dict(metadata=dict(total_size=total), weight_map=names)
     (arguments.out / "model.safetensors.index.json").write_text(json.dumps(index, indent=1))
-    (arguments.out / "config.json").write_text(json.dumps(dict(
-        architectures=["LlamaForCausalLM"], model_type="llama", hidden_act="silu", hidden_size=HIDDEN,
-        intermediate_size=INTERMEDIATE, num_attention_heads=HEADS, num_key_value_heads=KV_HEADS, head_dim=HEAD_DIM,
-        num_hidden_layers=arguments.layers, vocab_size=arguments.vocab_size, rms_norm_eps=1e-5, rope_theta=500000.0,
-        rope_scaling=dict(rope_type="llama3", factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0,
-                          original_max_position_embeddings=8192),
-        max_position_embeddings=131072, tie_word_embeddings=False, torch_dtype="bfloat16"), indent=1))
+    (arguments.out / "config.json").write_text(json.dumps(config, indent=1))
     print(f"{arguments.out}: {total / 1e9:.1f} GB of weights")
 
 
