@@ -46,7 +46,7 @@ let package = Package(
         .testTarget(name: "TrainerTests", dependencies: ["Trainer", "TestSupport"], swiftSettings: swiftForCPU),
         .testTarget(
             name: "ExampleTests", dependencies: ["Trainer", "TestSupport"], path: "Examples",
-            exclude: ["read_store.py"],
+            exclude: ["Cluster", "read_store.py"],
             swiftSettings: swiftForCPU),
     ],
     swiftLanguageModes: [.v6],

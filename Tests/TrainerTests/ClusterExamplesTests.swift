@@ -54,7 +54,8 @@ struct ClusterExamplesTests {
         let yaml = try Self.text("train.yaml").components(separatedBy: "- train\n")
         #expect(slurm.count == 2 && yaml.count == 2)
         let words = try [
-            #require(slurm.last?.split(separator: "\n").first).split(separator: " ").filter { $0 != "\"$@\"" }.map(String.init),
+            #require(slurm.last?.split(separator: "\n").first).split(separator: " ").filter { $0 != "\"$@\"" }.map(
+                String.init),
             #require(yaml.last).split(separator: "\n").prefix { $0.contains("- --") }.map {
                 $0.trimmingCharacters(in: .whitespaces.union(["-"])).replacing("'", with: "")
             }.map { "--\($0)" },

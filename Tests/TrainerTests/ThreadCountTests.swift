@@ -134,7 +134,7 @@ struct ThreadCountTests {
             let run = try GoldenRun("llama")
             let trainer = try run.trainer(AbsentRanks(), workspace.compute)
             for sample in run.samples.prefix(2) {
-                let weights = LossWeights(decay: 0.8, sequences: [1 / Float(sample.inputIDs.count)])
+                let weights = LossWeights(sequences: [1 / Float(sample.inputIDs.count)])
                 _ = trainer.run([[sample]], weights: weights, in: workspace)
             }
             return trainer.draft.parameters.parameters.flatMap(\.gradient.elements)

@@ -22,6 +22,8 @@ struct OnlineDraft {
         _ sequences: [[TrainingSequence]], weights: LossWeights?, in workspace: Workspace
     ) -> TrainingStatistics {
         workspace.scope {
+            // A cache has whole sequences, which serve every draft.
+            let sequences = cache == nil ? sequences.map { $0.map(needed) } : sequences
             let features = TargetFeatures(
                 target: target, targetLayers: targetLayers, appendedTokens: draft.appendedTokens, cache: cache
             ).run(sequences, in: workspace)
@@ -30,6 +32,16 @@ struct OnlineDraft {
                 targetHidden: features.hidden)
             return Profile.measure(.draft) { draft.learn(lesson, weights: weights, in: workspace) }
         }
+    }
+
+    /// A sequence without the tokens at its end that no label needs.
+    private func needed(_ sequence: TrainingSequence) -> TrainingSequence {
+        let count = draft.neededTokens(sequence.sample)
+        guard count < sequence.length else { return sequence }
+        let sample = Sample(
+            inputIDs: Array(sequence.sample.inputIDs.prefix(count)),
+            lossMask: Array(sequence.sample.lossMask.prefix(count)))
+        return TrainingSequence(sample: sample, seed: sequence.seed)
     }
 
     /// About how many FLOP a sequence takes in a step, by which batches are divided: the same on all ranks.

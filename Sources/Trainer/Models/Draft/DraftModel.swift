@@ -33,6 +33,9 @@ protocol DraftModel {
     /// What the loss of a step is a mean over, of one sequence: its labels at the first position, or their weights.
     func labelCount(_ sequence: TrainingSequence) -> Double
 
+    /// How many tokens of a sequence, from its beginning, its labels need: of those after them nothing is computed.
+    func neededTokens(_ sample: Sample) -> Int
+
     /// The forward pass over a batch and, if `weights` are given, the backward pass, which adds to every gradient.
     ///
     /// Collective: call on all ranks of the teacher's group.
@@ -80,6 +83,7 @@ protocol DraftModel {
 extension DraftModel {
     var appendedTokens: [Int32] { [] }
     var longestDraft: Int { .max }
+    func neededTokens(_ sample: Sample) -> Int { sample.inputIDs.count }
     var trial: DraftTrial { DraftTrial(drafts: [self]) { $0[0] } }
 
     /// As `ParameterStore.fillUniformly`.

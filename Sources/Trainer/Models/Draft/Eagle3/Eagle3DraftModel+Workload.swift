@@ -43,6 +43,8 @@ extension Eagle3DraftModel {
         return fc + qkv + rest + attention
     }
 
+    func neededTokens(_ sample: Sample) -> Int { training.neededTokens(sample) }
+
     /// Forward and backward, 6 for each weight, in every step of training-time test, from the supervised tokens.
     var cost: @Sendable (Sample) -> Double {
         let row = 6 * Double(training.tttLength) * Double(parameters.weights.count)

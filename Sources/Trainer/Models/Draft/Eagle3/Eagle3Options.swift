@@ -39,6 +39,13 @@ struct Eagle3Training: Equatable, Sendable {
         }
     }
 
+    /// Up to the last supervised token, by which labels are known; as EAGLE aligns them, that one's own distribution is
+    /// learnt beside the next one's.
+    func neededTokens(_ sample: Sample) -> Int {
+        let last = sample.lossMask.lastIndex(of: true) ?? 0
+        return min(sample.inputIDs.count, last + (alignment == .eagle ? 2 : 1))
+    }
+
     func plan(_ sequences: [TrainingSequence]) -> TrainingTimeTestPlan {
         TrainingTimeTestPlan(Batch(sequences), tttLength: tttLength, alignment: alignment)
     }
