@@ -3,8 +3,9 @@ import Shared
 
 /// The cores of a rank, and how many ranks of its machine share them.
 struct RankLayout: Equatable {
-    /// Physical cores that the rank may use: those that it is bound to, or all of its machine. The second thread of a
-    /// core adds nothing to products.
+    /// Physical cores that the rank may use: those that it is bound to, or all of its machine.
+    ///
+    /// The second thread of a core adds nothing to products.
     let cores: Int
     /// Ranks that may use these same cores, this one included.
     let sharers: Int

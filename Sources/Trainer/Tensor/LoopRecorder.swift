@@ -56,7 +56,7 @@ final class LoopRecorder: @unchecked Sendable {
         }
     }
 
-    /// Runs a loop. One within another belongs to the piece that has it.
+    /// Runs a loop; one within another belongs to the piece that has it.
     func run(_ count: Int, _ name: () -> String, _ body: (_ index: Int, _ worker: Int) -> Void) {
         guard !isInLoop else {
             for index in 0..<max(0, count) { body(index, 0) }

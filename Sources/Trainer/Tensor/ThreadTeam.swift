@@ -17,7 +17,9 @@ final class ThreadTeam: @unchecked Sendable {
     private let isBusy = Atomic<Bool>(false)
     private let working = Atomic<Int>(0)
     private let isDone = Gate()
-    /// Opened for each thread but the calling one. This and what follows is changed only by the thread that has set
+    /// Opened for each thread but the calling one.
+    ///
+    /// This and what follows is changed only by the thread that has set
     /// `isBusy`, and read by those that are counted in `working`.
     private var gates: [Gate] = []
     private var job: ((Int) -> Void)?
