@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Preprocessing of records as large as are taken: the memory and the time of whole commands.
+# Preprocessing of records as large as are accepted: the memory and the time of whole commands.
 #
 # usage: Benchmarks/large_records.sh [MEGABYTES] [THREADS]    (default: 5 and 2)
 
@@ -15,7 +15,7 @@ mkdir -p "$scratch"
 [ -n "${programs:-}" ] || { swift build --package-path "$root" -c release --product Preprocess >&2 && programs=$root/.build/release; }
 "$python" "$root/scripts/get_tokenizers.py" "$state/tokenizers" mistral-v0.3 --downloads "$state/downloads" >&2
 
-# records KIND COUNT: a file of so many conversations, whose answers are as large as said.
+# records KIND COUNT: a file of COUNT conversations, each with an answer of $size megabytes.
 records() {
     "$python" - "$1" "$2" "$size" "$root/fixtures/conversations/sharegpt_smollm2.jsonl" >"$scratch/$1-$2.jsonl" <<'END'
 import base64, json, random, sys

@@ -1,7 +1,7 @@
 /// What a rendering may still use: steps of work, bytes of memory, and the stack of its thread.
 ///
 /// All texts, lists, mappings and objects of a rendering are made by functions of its budget, which pay for them before
-/// the memory is taken; what only reads counts its work. Sizes that a template asks for are added and multiplied without
+/// the memory is allocated; what only reads counts its work. Sizes that a template asks for are added and multiplied without
 /// overflow. A rendering has one budget, and one thread uses it.
 final class Budget {
     private let limits: Limits

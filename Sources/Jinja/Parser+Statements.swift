@@ -25,7 +25,7 @@ extension Parser {
         }
     }
 
-    /// The statements of an open tag up to the tag that ends it, which is taken.
+    /// The statements of an open tag up to the tag that ends it, which is consumed.
     private mutating func body(of tag: String, until end: String) throws(Failure) -> Block {
         let block = try block(until: [end])
         try expect(end)

@@ -60,7 +60,7 @@ enum HostileValues {
 }
 
 extension String {
-    /// The expression with the value and the arguments in their places.
+    /// The expression with the value and the arguments at their positions.
     func applied(to value: String, _ arguments: [String] = []) -> String {
         let list = arguments.isEmpty ? "" : "(\(arguments.joined(separator: ", ")))"
         return replacing("$", with: value.contains(where: { " |".contains($0) }) ? "(\(value))" : value)

@@ -44,12 +44,12 @@ struct JinjaFuzzTests {
     private static func damaged(_ source: [UInt8], using generator: inout SplitMix64) -> [UInt8] {
         var bytes = source
         for _ in 0..<Int.random(in: 1...3, using: &generator) {
-            let place = Int.random(in: 0..<bytes.count, using: &generator)
-            let end = min(bytes.count, place + Int.random(in: 0...20, using: &generator))
+            let position = Int.random(in: 0..<bytes.count, using: &generator)
+            let end = min(bytes.count, position + Int.random(in: 0...20, using: &generator))
             switch Int.random(in: 0..<3, using: &generator) {
-            case 0: bytes.removeSubrange(place..<end)
-            case 1: bytes.insert(contentsOf: pieces.randomElement(using: &generator)?.utf8 ?? "".utf8, at: place)
-            default: bytes.insert(contentsOf: Array(bytes[place..<end]), at: place)
+            case 0: bytes.removeSubrange(position..<end)
+            case 1: bytes.insert(contentsOf: pieces.randomElement(using: &generator)?.utf8 ?? "".utf8, at: position)
+            default: bytes.insert(contentsOf: Array(bytes[position..<end]), at: position)
             }
             if bytes.isEmpty { bytes = [0x20] }
         }

@@ -65,8 +65,8 @@ import Testing
 
     @Test(arguments: [
         (["--max-length", "100"], "--max-length: 2048 -> 100"),
-        (["--chat-template", "chatml"], "chat template digest: "),
-        (["--train-only-last-turn"], "--train-only-last-turn: none -> yes"),
+        (["--chat-template", "chatml"], "--chat-template: qwen -> chatml"),
+        (["--train-only-last-turn"], "--train-only-last-turn: off -> on"),
         (["--min-loss-tokens", "5"], "--min-loss-tokens: 1 -> 5"),
         (["--overflow", "split"], "--overflow: truncate -> split"),
         (["--ignore-token", "<|im_end|>"], "ignored tokens: none -> 2"),
@@ -161,7 +161,7 @@ import Testing
 
     private func size(_ path: String) -> Int { (try? FileStatus(of: path).size) ?? 0 }
 
-    /// Killed at any moment, a build leaves nothing that is taken for a store; the next run goes on, and its store is
+    /// Killed at any moment, a build leaves nothing that passes for a store; the next run goes on, and its store is
     /// that of a build that wasn't killed, byte for byte.
     @Test func continuesAfterBeingKilled() throws {
         let data = try largeData(8000)

@@ -215,4 +215,38 @@ struct CacheDirectoryTests {
         _ = try scratch.write("data.jsonl", conversationLines(30).joined(separator: "\n") + " ")
         #expect(throws: StoreError.self) { try open() }
     }
+
+    /// Of the data that came through pipes, those stay that a store is of, or may soon be of.
+    @Test func dataOfNoStoreArePrunedWhenTheyAreOld() throws {
+        func input(_ digit: String, daysOld: Int) throws -> String {
+            let path = cache.directory.path(of: String(repeating: digit, count: 32) + ".input")
+            try Data(conversationLines(5).joined(separator: "\n").utf8).write(to: URL(filePath: path))
+            let date = Date(timeIntervalSinceNow: -86400 * Double(daysOld) - 60)
+            try FileManager.default.setAttributes([.modificationDate: date], ofItemAtPath: path)
+            return path
+        }
+        let (used, old, new) = (
+            try input("a", daysOld: 9), try input("b", daysOld: 1), try input("c", daysOld: 0)
+        )
+        let unfinished = cache.directory.path(of: "4711.input.partial")
+        try #require(rename(try input("d", daysOld: 1), unfinished) == 0)
+        let foreign = cache.directory.path(of: "notes.input")
+        try #require(rename(try input("e", daysOld: 1), foreign) == 0)
+        let store = cache.path(.store, StoreLocation.key([used]))
+        try buildByteStore(store, [used])
+        let lock = try BuildLock(cache.path(.store, key)) {}
+        func removed(isDryRun: Bool = false) throws -> [String] {
+            var paths: [String] = []
+            try cache.prune(.init(isDryRun: isDryRun)) {
+                if case .removedInput(let path, _) = $0 { paths.append(path) }
+            }
+            return paths
+        }
+        // Whoever has a lock may be about to write a store of any of them.
+        #expect(try removed().isEmpty)
+        try lock.removeFile()
+        #expect(try removed(isDryRun: true) == [unfinished, old] && fileExists(old))
+        #expect(try removed() == [unfinished, old] && !fileExists(old) && !fileExists(unfinished))
+        #expect([used, new, foreign, store].allSatisfy(fileExists))
+    }
 }

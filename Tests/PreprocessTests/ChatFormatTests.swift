@@ -53,12 +53,12 @@ struct ChatFormatTests {
         do {
             try slow.render(TurnProbe.conversation(), into: &expected)
         } catch {
-            // It writes earlier turns anew, or asks for another beginning than it writes.
+            // It writes earlier turns differently, or asks for another beginning than it writes.
             #expect(error.description.contains("rewrites"), "\(error)")
             return
         }
         let slowly = expected.assistantSpans.map { String(decoding: expected.bytes[$0], as: UTF8.self) }
-        // What a template writes behind the last of its messages, as Phi-3.5's eos, isn't told from the last turn.
+        // What a template writes after the last of its messages, as Phi-3.5's eos, isn't told from the last turn.
         #expect(slowly.dropLast() == spans.dropLast() && slowly[1].hasPrefix(spans[1]), "\(slowly)")
         #expect(String(decoding: expected.bytes, as: UTF8.self) == text)
     }

@@ -149,7 +149,7 @@ struct ConversationParserTests {
         ),
         (
             #"{"messages": [{"role": "user", "content": [{"type": "image"}]}]}"#, .unsupportedContent,
-            "message 0 has a part that isn't text"
+            "message 0 has a part of type 'image'; only text can be trained on"
         ),
         (
             #"{"tools": 5, "messages": [{"role": "user", "content": "x"}]}"#, .unsupportedContent,

@@ -5,7 +5,7 @@ import Testing
 
 @testable import Preprocess
 
-/// Damaged datasets, packed or not: every record is found or said to be broken, in the order of the file, and nothing
+/// Damaged datasets, packed or not: every record is found or reported as broken, in the order of the file, and nothing
 /// hangs.
 struct DatasetFuzzTests {
     private static let forms = ["lines", "array", "indented", "gzip", "zstd"]

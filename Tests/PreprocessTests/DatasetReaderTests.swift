@@ -110,7 +110,7 @@ struct DatasetReaderTests {
         let lines = conversationLines(300)
         let halves = [lines[..<150], lines[150...]].map { Array(($0.joined(separator: "\n") + "\n").utf8) }
         for (name, pack) in [("gz", Packed.gzip as ([UInt8]) -> [UInt8]), ("zst", Packed.zstd)] {
-            // Packed streams behind each other are one.
+            // Consecutive packed streams are one.
             let packed = pack(halves[0]) + pack(halves[1])
             let path = scratch.file("data.\(name)")
             try Data(packed).write(to: URL(filePath: path))

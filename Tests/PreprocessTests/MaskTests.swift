@@ -5,7 +5,7 @@ import Testing
 
 @testable import Preprocess
 
-/// Masks against SpecForge 0.2.0's, for tokens whose places in the text are known: by each model's own template, marked
+/// Masks against SpecForge 0.2.0's, for tokens whose positions in the text are known: by each model's own template, marked
 /// by the registry's entry.
 struct MaskTests {
     /// Where SpecForge is wrong, and why: `Documentation/Masks.md`.

@@ -9,10 +9,10 @@ import Testing
 struct RankTests {
     private static func variables(_ values: [String: String]) -> (String) -> String? { { values[$0] } }
 
-    @Test func placeIsWhatTheLauncherSays() throws {
+    @Test func rankIsWhatTheLauncherSets() throws {
         let openMPI = ["OMPI_COMM_WORLD_RANK": "2", "OMPI_COMM_WORLD_SIZE": "4", "PMIX_NAMESPACE": "12.prterun-a@1"]
-        let place = try LaunchedRank.current(Self.variables(openMPI))
-        #expect(place == LaunchedRank(rank: 2, count: 4, launch: "12_prterun_a_1"))
+        let current = try LaunchedRank.current(Self.variables(openMPI))
+        #expect(current == LaunchedRank(rank: 2, count: 4, launch: "12_prterun_a_1"))
         #expect(try LaunchedRank.current(Self.variables([:])) == nil)
         let alone = ["OMPI_COMM_WORLD_RANK": "0", "OMPI_COMM_WORLD_SIZE": "1", "PMIX_NAMESPACE": "12"]
         #expect(try LaunchedRank.current(Self.variables(alone)) == nil)
@@ -114,6 +114,21 @@ struct RankTests {
             try bytePipeline([none]).runShare(of: exchange, skip: skip)
         }
         #expect(own.hasPrefix("rank 1: ") && own.contains("none.jsonl: can't open it") && other.contains("none.jsonl"))
+    }
+
+    /// What a full disk or an unreadable store would do.
+    @Test func othersReportWhyRankZeroFailedBeforeItBegan() throws {
+        let scratch = try ScratchDirectory()
+        let data = try scratch.write("data.jsonl", conversationLines(4).joined(separator: "\n"))
+        let path = scratch.file("store.mdb")
+        let message = Mutex("")
+        let thread = try WorkerThread {
+            do { try help(exchange(1, of: 2, path, data), data) } catch { message.withLock { $0 = "\(error)" } }
+        }
+        try exchange(0, of: 2, path, data).end(failure: "the disk is full")
+        thread.join()
+        #expect(message.withLock { $0 } == "rank 0: the disk is full")
+        #expect(try listDirectory(scratch.path) == ["data.jsonl"])
     }
 
     /// One that never comes, and one that comes and is gone.

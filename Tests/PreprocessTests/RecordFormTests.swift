@@ -219,4 +219,52 @@ struct RecordFormTests {
             #expect(detail.utf8.count < Rejection.longestDetail + 10 && text.hasPrefix(detail.dropLast(2)))
         }
     }
+
+    private static let media: [(record: String, detail: String)] = [
+        (
+            #"{"image": "a.jpg", "conversations": [{"from": "human", "value": "What is <image>?"}, {"from": "gpt", "value": "a"}]}"#,
+            "'image' belongs where message 0 has <image>"
+        ),
+        (
+            #"{"images": [{"bytes": "x"}], "messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "<image>"}]}"#,
+            "'images' belongs where message 1 has <image>"
+        ),
+        (
+            #"{"videos": [null, "a.mp4"], "question": "<video> q", "answer": "a"}"#,
+            "'videos' belongs where message 0 has <video>"
+        ),
+        (
+            #"{"audio": {"path": "a.wav"}, "instruction": "q <audio>", "output": "a"}"#,
+            "'audio' belongs where message 0 has <audio>"
+        ),
+        (#"{"question": "<image>\nq", "answer": "a"}"#, "message 0 has <image> where something else than text belongs"),
+        (#"{"question": "q\n<audio>", "answer": "a"}"#, "message 0 has <audio> where something else than text belongs"),
+        (
+            #"{"messages": [{"role": "user", "content": [{"type": "text", "text": "q"}, {"type": "image_url", "image_url": {}}]}]}"#,
+            "message 0 has a part of type 'image_url'"
+        ),
+        (
+            #"{"messages": [{"role": "user", "content": [{"text": null, "image": "x"}]}]}"#,
+            "message 0 has a part 'image'"
+        ),
+        (#"{"messages": [{"role": "user", "content": [5]}]}"#, "message 0 has a part that is an integer"),
+    ]
+
+    @Test(arguments: media) func picturesFilmsAndSoundsAreRefusedByName(record: String, detail: String) throws {
+        let error = #expect(throws: Rejection.self) { try shown(record) }
+        #expect(error?.reason == .unsupportedContent)
+        #expect(error?.detail == detail + "; only text can be trained on", "\(error?.detail ?? "")")
+    }
+
+    /// The same words in a text about them, and columns without anything in them.
+    @Test(arguments: [
+        (#"{"question": "What does <image> mean in RSS?", "answer": "a"}"#, "u:What does <image> mean in RSS? a:a"),
+        (
+            #"{"image": null, "images": [], "video": "", "audios": [null], "question": "an <image>", "answer": "a"}"#,
+            "u:an <image> a:a"
+        ),
+        (#"{"image": "avatar.png", "question": "q", "answer": "a"}"#, "u:q a:a"),
+        (#"{"question": "q", "answer": "<image>\n<url>x</url>"}"#, "u:q a:<image>\n<url>x</url>"),
+    ])
+    func textsAboutPicturesAreTexts(record: String, text: String) throws { #expect(try shown(record) == text) }
 }

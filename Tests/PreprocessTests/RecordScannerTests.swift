@@ -56,8 +56,8 @@ struct RecordScannerTests {
             let records = Self.scan(text, blockSize: blockSize)
             #expect(records.map(\.text) == written.values, "\(written.text)")
             for record in records {
-                let place = record.offset..<record.offset + record.text.utf8.count
-                #expect(record.problem == nil && text[place].elementsEqual(record.text.utf8))
+                let range = record.offset..<record.offset + record.text.utf8.count
+                #expect(record.problem == nil && text[range].elementsEqual(record.text.utf8))
                 #expect(record.line == 1 + text[..<record.offset].count { $0 == 0x0A })
             }
         }

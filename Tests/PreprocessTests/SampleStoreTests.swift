@@ -196,7 +196,7 @@ struct SampleStoreTests {
         }
     }
 
-    /// Before tokens are ranked and after, with few and many blocks: what is taken over gives a full build's bytes.
+    /// Before tokens are ranked and after, with few and many blocks: what is copied over gives a full build's bytes.
     @Test(arguments: [1, 20, 60, 200, 333, 599, 600])
     func takesOverAStoreWhoseDatasetHasGrown(first: Int) throws {
         let records = richRecords(600)

@@ -57,7 +57,7 @@ struct TemplateFitTests {
             case .dropped: "d"
             case .doubled: "2"
             case .prompt: "p"
-            case .rewritten, .tooMany: "r"
+            case .rewritten, .tooMuch: "r"
             case .refused: "x"
             }
         }
@@ -98,6 +98,41 @@ struct TemplateFitTests {
     func adviceIsTrue(name: String, traits: DataTraits, mode: TemplateFit.Mode, advice: String) throws {
         let path = Fixtures.folder.appending(path: "chat_templates/\(name).jinja").path(percentEncoded: false)
         #expect(try fit(path).advice(traits, mode) == advice)
+    }
+
+    /// Of n turns n texts are compared, so that time would grow with n².
+    @Test func comparingTurnsIsBoundedByTheText() throws {
+        let path = Fixtures.folder.appending(path: "chat_templates/qwen3-coder.jinja").path(percentEncoded: false)
+        let settings = try RenderSettings(dateString: nil, variables: nil, bosToken: "", eosToken: "")
+        let format = try ChatFormat(path, ModelFiles(scratch.path), settings)
+        guard case .own(let template) = format.text else { return }
+        func conversation(_ turns: Int) -> Conversation {
+            Conversation(
+                messages: (0..<turns).flatMap { [Message(.user, "question \($0)"), Message(.assistant, "answer")] })
+        }
+        func problem(turns: Int, multiple: Int) throws -> TurnProblem? {
+            var renderer = try #require(try format.makeJinjaRenderer())
+            renderer.renderingLimits = .init(multiple: multiple, always: 0)
+            var text = RenderedText()
+            try renderer.render(conversation(turns), into: &text)
+            return TurnCheck(renderer, format).rewritten(conversation(turns), text, onlyLastTurn: false)
+        }
+        #expect(try problem(turns: 20, multiple: 10)?.kind == .tooMuch)
+        #expect(try problem(turns: 20, multiple: 30) == nil)
+        // And so where turns are found by rendering up to each.
+        var renderer = try JinjaRenderer(template, settings, form: format.form, marking: .prefixes)
+        var text = RenderedText()
+        func turns(_ count: Int, multiple: Int) throws -> Int {
+            renderer.renderingLimits = .init(multiple: multiple, always: 0)
+            try renderer.render(conversation(count), into: &text)
+            return text.turns.count
+        }
+        #expect(try turns(20, multiple: 30) == 20)
+        #expect {
+            try turns(20, multiple: 10)
+        } throws: {
+            "\($0)".hasPrefix("there are too many turns to find each")
+        }
     }
 
     // MARK: - Records

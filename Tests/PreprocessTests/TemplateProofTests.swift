@@ -48,6 +48,22 @@ struct TemplateProofTests {
         #expect(found.contains { $0.hasPrefix("the text doesn't begin with bos twice") }, "\(found)")
     }
 
+    /// As of a base model, for which somebody names the template of another.
+    @Test func anEndThatIsNoTokenIsNamed() throws {
+        let base = scratch.file("base")
+        let tokenizer = Fixtures.folder.appending(path: "tokenizers/gpt2").path(percentEncoded: false)
+        try FileManager.default.copyItem(atPath: tokenizer, toPath: base)
+        _ = try scratch.write("base/config.json", #"{"vocab_size": 60000, "eos_token_id": 900}"#)
+        let entry = try scratch.write(
+            "other.json",
+            #"{"assistant_header": "<|assistant|>\n", "user_header": "<|user|>\n", "end_of_turn_token": "<|end|>\n"}"#)
+        let options = try ChatFormatOptions.parse(["--target-model-path", base, "--chat-template", entry])
+        let (format, target) = try options.load()
+        let failures = TemplateProof(format, TemplateFit(format), target, .whole).failures.map(\.detail)
+        let detail = #"they end with "<|end|>", which is no token of this model's tokenizer"#
+        #expect(failures.contains { $0.hasSuffix(detail) }, "\(failures)")
+    }
+
     @Test func anEndThatIsntSupervisedIsFound() throws {
         let jinja = Self.chatML.replacingOccurrences(
             of: "{{ m.content }}",

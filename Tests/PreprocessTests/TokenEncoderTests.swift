@@ -38,7 +38,7 @@ struct TokenEncoderTests {
         }
     }
 
-    /// Long words in many rounds of a few pairs each, as words of megabytes are merged: the same tokens at the same places.
+    /// Long words in many rounds of a few pairs each, as words of megabytes are merged: the same tokens at the same positions.
     @Test(arguments: ["gpt2", "llama3", "deepseek", "smollm2"])
     func roundsOfFewPairsMergeAsOneDoes(kind: String) throws {
         guard case .bytePairEncoding(let model) = try fixtureTokenizer(kind).model else {
@@ -56,9 +56,9 @@ struct TokenEncoderTests {
                     var tokens = word.map { model.byteTokens[Int($0)] }
                     tokens.withUnsafeMutableBufferPointer { merger.merge($0, model.merges) }
                     #expect(tokens.filter { $0 >= 0 } == expected, "\(alphabet) \(length) \(fewest)")
-                    let places = tokens.indices.filter { tokens[$0] >= 0 }
+                    let positions = tokens.indices.filter { tokens[$0] >= 0 }
                     let ends = expected.reduce(into: [0]) { $0.append($0[$0.count - 1] + Int(model.lengths[Int($1)])) }
-                    #expect(places == ends.dropLast())
+                    #expect(positions == ends.dropLast())
                 }
             }
         }
@@ -91,7 +91,7 @@ struct TokenEncoderTests {
         }
     }
 
-    /// What is behind the tokens that are wanted changes nothing of them.
+    /// What follows the tokens that are wanted changes none of them.
     @Test(arguments: ["digits", "llama3", "smollm2", "gemma", "unigram"])
     func aLimitGivesTheFirstTokens(kind: String) throws {
         let tokenizer = try fixtureTokenizer(kind)
@@ -117,12 +117,12 @@ struct TokenEncoderTests {
         var pairs = zip(tokens, tokens.dropFirst()).map { merges.merge($0, $1) }
         while true {
             guard let best = pairs.map(MergeTable.rank).min(), best != MergeTable.rank(MergeTable.none),
-                let place = pairs.firstIndex(where: { MergeTable.rank($0) == best })
+                let index = pairs.firstIndex(where: { MergeTable.rank($0) == best })
             else { return tokens }
-            tokens[place...place + 1] = [MergeTable.merged(pairs[place])]
-            pairs.remove(at: place)
-            if place < pairs.count { pairs[place] = merges.merge(tokens[place], tokens[place + 1]) }
-            if place > 0 { pairs[place - 1] = merges.merge(tokens[place - 1], tokens[place]) }
+            tokens[index...index + 1] = [MergeTable.merged(pairs[index])]
+            pairs.remove(at: index)
+            if index < pairs.count { pairs[index] = merges.merge(tokens[index], tokens[index + 1]) }
+            if index > 0 { pairs[index - 1] = merges.merge(tokens[index - 1], tokens[index]) }
         }
     }
 

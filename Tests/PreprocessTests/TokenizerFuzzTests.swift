@@ -217,7 +217,7 @@ struct TokenizerFuzzTests {
     }
 }
 
-/// Changes values of a tokenizer.json, each for one that its place could have.
+/// Changes values of a tokenizer.json, each for one that its key could have.
 private struct TokenizerMutator {
     private let integers = [0, 1, -1, 5, 255, 1 << 24 - 1, 1 << 24, 1 << 31 - 1, 1 << 31, Int.max, Int.min]
     private let strings = [

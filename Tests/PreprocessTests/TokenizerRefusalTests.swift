@@ -3,7 +3,7 @@ import Testing
 
 @testable import Preprocess
 
-/// What isn't supported is refused by its name and place, and never approximated.
+/// What isn't supported is refused by its name and position, and never approximated.
 struct TokenizerRefusalTests {
     /// A tokenizer.json with parts replaced.
     private static func tokenizer(

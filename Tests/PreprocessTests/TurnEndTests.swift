@@ -85,7 +85,8 @@ struct TurnEndTests {
             "e.json", #"{"assistant_header": "<|im_start|>assistant\n", "user_header": "<|im_start|>user\n"}"#)
         let named = try TemplateModel(jinja, ends: [2], ["--chat-template", entry]).proof()
         #expect(named.failures.isEmpty, "\(named.text)")
-        #expect(named.findings.contains { $0.verdict == .warning && $0.detail.hasPrefix("1 of 2 turns have none") })
+        let warning = try #require(named.findings.first { $0.detail.hasPrefix("1 of 2 turns have none") })
+        #expect(warning.verdict == .warning && warning.detail.contains("use --row-per-turn"), "\(warning.detail)")
     }
 
     /// gpt-oss's own template, with thoughts under all three names, a row for each turn.

@@ -84,7 +84,7 @@ struct BuildSettingsTests {
         )
         new.settings = kept
         old.settings = StoredSettings(kept.known)
-        #expect(old.changes(to: new) == ["--new-switch: none -> yes", "--new-list: none -> a --b"])
+        #expect(old.changes(to: new) == ["--new-switch: off -> on", "--new-list: none -> a --b"])
     }
 
     @Test(arguments: [

@@ -46,7 +46,7 @@ struct ConfigurationFuzzTests {
                 #expect(try ModelConfiguration.endTokens(file, file).allSatisfy { $0 >= 0 })
                 read += 1
             } catch let error as JSONError {
-                #expect(error.place.hasPrefix("config.json"), "\(error)")
+                #expect(error.location.hasPrefix("config.json"), "\(error)")
                 refused += 1
             }
         }

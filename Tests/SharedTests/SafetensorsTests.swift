@@ -88,7 +88,7 @@ struct SafetensorsTests {
         }
     }
 
-    /// As Hugging Face's library refuses them: the tensors have each byte behind the header, and each once.
+    /// As Hugging Face's library refuses them: the tensors have each byte after the header, and each once.
     @Test(arguments: [
         (
             #"{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"b":{"dtype":"F32","shape":[1],"data_offsets":[8,12]}}"#,
@@ -106,8 +106,8 @@ struct SafetensorsTests {
             #"{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"b":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}"#,
             4, "'b' begins at byte 0, should begin at 4"
         ),
-        (#"{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}"#, 7, "has 7 bytes behind its header, should have 4"),
-        ("{}", 3, "has 3 bytes behind its header, should have 0"),
+        (#"{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}"#, 7, "has 7 bytes after its header, should have 4"),
+        ("{}", 3, "has 3 bytes after its header, should have 0"),
     ])
     func bytesThatNoTensorHasOrTwoHaveAreRefused(header: String, size: Int, message: String) throws {
         try withFile { path in

@@ -33,15 +33,15 @@ import Testing
         #expect(throws: DecodingFailure.self) { try decode(bytes.dropLast(), 30, ranks) }
         #expect(throws: DecodingFailure.self) { try decode(bytes + [0], 30, ranks) }
         #expect(throws: DecodingFailure.self) { try decode([UInt8](repeating: 0xFF, count: 30), 30, ranks) }
-        // The first rank that there isn't, at each place.
+        // The first rank that there isn't, at each index.
         var writer = ByteWriter()
         writer.varint(vocabSize)
-        for place in 0..<30 {
+        for index in 0..<30 {
             var wrong: [UInt8] = []
-            ranks.encode(Array(ids[..<place]), to: &wrong)
+            ranks.encode(Array(ids[..<index]), to: &wrong)
             wrong += writer.bytes
-            ranks.encode(Array(ids[(place + 1)...]), to: &wrong)
-            #expect(throws: DecodingFailure.self, "at \(place)") { try decode(wrong, 30, ranks) }
+            ranks.encode(Array(ids[(index + 1)...]), to: &wrong)
+            #expect(throws: DecodingFailure.self, "at \(index)") { try decode(wrong, 30, ranks) }
         }
     }
 

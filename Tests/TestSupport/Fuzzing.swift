@@ -48,12 +48,12 @@ public struct Mutator: Sendable {
 
     /// - Parameter words: What may be put in, besides numbers and literals that are often forgotten.
     public init(words: [String] = []) {
-        let usual = [
+        let common = [
             "null", "true", "false", "0", "-1", "1e400", "2147483648", "99999999999999999999", "0.5", "\"\"", "[]",
             "{}",
             "\"\\u0000\"", "\"\u{301}\"", "\"a\"", "[[]]", "{\"\": 0}",
         ]
-        self.words = (usual + words).map { Array($0.utf8) }
+        self.words = (common + words).map { Array($0.utf8) }
     }
 
     /// Damages bytes in one to four ways.
@@ -65,24 +65,24 @@ public struct Mutator: Sendable {
 
     private func damage(_ bytes: inout [UInt8], using generator: inout SplitMix64) {
         guard !bytes.isEmpty else { return bytes = words.randomElement(using: &generator) ?? [] }
-        let place = Int.random(in: 0..<bytes.count, using: &generator)
-        let end = min(bytes.count, place + Int.random(in: 1...16, using: &generator))
+        let position = Int.random(in: 0..<bytes.count, using: &generator)
+        let end = min(bytes.count, position + Int.random(in: 1...16, using: &generator))
         switch Int.random(in: 0..<8, using: &generator) {
-        case 0: bytes[place] ^= 1 << UInt8.random(in: 0..<8, using: &generator)
-        case 1: bytes.removeSubrange(place..<end)
-        case 2: bytes.insert(contentsOf: bytes[place..<end], at: place)
-        case 3: bytes.insert(UInt8.random(in: 0...255, using: &generator), at: place)
-        case 4: bytes.removeLast(bytes.count - place)
-        default: replaceValue(&bytes, from: place, using: &generator)
+        case 0: bytes[position] ^= 1 << UInt8.random(in: 0..<8, using: &generator)
+        case 1: bytes.removeSubrange(position..<end)
+        case 2: bytes.insert(contentsOf: bytes[position..<end], at: position)
+        case 3: bytes.insert(UInt8.random(in: 0...255, using: &generator), at: position)
+        case 4: bytes.removeLast(bytes.count - position)
+        default: replaceValue(&bytes, from: position, using: &generator)
         }
     }
 
-    /// Puts a word where JSON has a value: the first behind `place`, or the first of all.
-    private func replaceValue(_ bytes: inout [UInt8], from place: Int, using generator: inout SplitMix64) {
+    /// Puts a word where JSON has a value: the first after `position`, or the first of all.
+    private func replaceValue(_ bytes: inout [UInt8], from position: Int, using generator: inout SplitMix64) {
         let word = words.randomElement(using: &generator) ?? []
         let colon = UInt8(ascii: ":")
-        guard let start = bytes[place...].firstIndex(of: colon) ?? bytes.firstIndex(of: colon) else {
-            bytes.insert(contentsOf: word, at: place)
+        guard let start = bytes[position...].firstIndex(of: colon) ?? bytes.firstIndex(of: colon) else {
+            bytes.insert(contentsOf: word, at: position)
             return
         }
         let end = bytes[start...].firstIndex { $0 == UInt8(ascii: ",") || $0 == UInt8(ascii: "}") } ?? bytes.count

@@ -2,7 +2,7 @@ import CZlib
 import CZstd
 import Foundation
 
-/// Packs files as the programs gzip and zstd do, in place of the file itself.
+/// Packs files as the programs gzip and zstd do, replacing the file itself.
 public enum Packed {
     public static func gzip(_ path: String) throws {
         try replace(path, by: path + ".gz", gzip(Array(Data(contentsOf: URL(filePath: path)))))

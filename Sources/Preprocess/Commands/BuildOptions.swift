@@ -2,7 +2,7 @@ import Shared
 
 /// The options of `Preprocess build`.
 struct BuildOptions: Options {
-    static let summary = "Turns a dataset into a store of samples, or says that it is up to date."
+    static let summary = "Turns a dataset into a store of samples, or reports that it is up to date."
 
     private static let defaultDraftVocabSize = 32000
 
@@ -24,7 +24,7 @@ struct BuildOptions: Options {
         try settings.validate()
     }
 
-    /// Puts files in place of standard input and pipes, and reports what is left out of directories.
+    /// Replaces standard input and pipes by files, and reports which files of directories are left out.
     func resolveFiles() throws {
         if try LaunchedRank.current() == nil {
             _trainDataPath.replace(with: try SpooledInput.files(for: trainDataPath, cacheDir: cache.cacheDir))
@@ -40,13 +40,13 @@ struct BuildOptions: Options {
         }
     }
 
-    /// What a store built with these options would say of itself, but for its counts.
+    /// The manifest of a store built with these options, without its counts.
     func manifest(_ target: TargetText, _ format: ChatFormat) throws -> StoreManifest {
         let ignored = try ignoredTokens(target).sorted().map(String.init).joined(separator: " ")
         var manifest = StoreManifest(
             files: try StoreLocation.files(trainDataPath), settings: settings,
             derived: [
-                .init("chat template digest", format.digest.hex),
+                .init(StoreManifest.Setting.templateDigest, format.digest.hex),
                 .init("ignored tokens", ignored.isEmpty ? "none" : ignored),
                 .init("pipeline version", "\(PipelineVersion.number)"),
                 .init("text libraries", PipelineVersion.libraries),

@@ -30,7 +30,7 @@ struct LineOutput {
     /// Appends numbers that aren't negative as a JSON array.
     mutating func append(_ numbers: some Collection<Int32>) {
         let first = buffer.count
-        // A number has ten digits at most, and ", " behind it.
+        // A number has ten digits at most, and ", " after it.
         buffer.append(contentsOf: repeatElement(UInt8(ascii: "["), count: 12 * numbers.count + 2))
         let end = buffer.withUnsafeMutableBufferPointer { bytes in
             var end = first + 1
@@ -47,8 +47,8 @@ struct LineOutput {
                     digits += 1
                 }
                 rest = number.magnitude
-                for place in (end..<end + digits).reversed() {
-                    bytes[place] = UInt8(ascii: "0") + UInt8(truncatingIfNeeded: rest % 10)
+                for index in (end..<end + digits).reversed() {
+                    bytes[index] = UInt8(ascii: "0") + UInt8(truncatingIfNeeded: rest % 10)
                     rest /= 10
                 }
                 end += digits

@@ -1,6 +1,6 @@
 import Shared
 
-/// `Preprocess tokenize`: texts in, ids out; or the way back.
+/// `Preprocess tokenize`: texts in, ids out; or, with --decode, ids in and texts out.
 struct TokenizeOptions: Options {
     static let summary =
         "Reads a JSON string a line and writes its token ids, a JSON array a line; no special tokens are added."
@@ -42,7 +42,7 @@ enum TokenizeCommand {
         }
     }
 
-    /// Encodes all of standard input on one thread and says, as a JSON object, how long the CPU was at that alone.
+    /// Encodes all of standard input on one thread and prints, as a JSON object, the CPU time of that alone.
     private static func measure(_ tokenizer: Tokenizer) throws {
         let encoder = tokenizer.makeEncoder()
         let encoded = EncodedText()

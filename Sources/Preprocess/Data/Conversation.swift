@@ -19,12 +19,12 @@ struct Conversation: Equatable, Sendable {
     }
 }
 
-/// What one side said.
+/// One message of a conversation.
 struct Message: Equatable, Sendable {
     var role: Role
     /// UTF-8; empty where a call of a tool stands alone, as engines give it to templates.
     var content: [UInt8]
-    /// What else the record says of the message, as `tool_calls` and `name`.
+    /// Other fields of the message, as `tool_calls` and `name`.
     var fields: [Field] = []
     /// What it thinks before its content, in UTF-8; see `Reasoning`.
     var reasoning: [UInt8]?

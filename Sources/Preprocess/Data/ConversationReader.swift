@@ -11,6 +11,7 @@ struct ConversationReader {
         var messages = try messages(root, &reader)
         guard !messages.isEmpty else { throw Rejection(.empty, "has no messages") }
         if root.kind == .object {
+            try MediaForms.expectNone(root, messages)
             try Self.add(system: Self.system(root), to: &messages)
             if try !Supervision.ofRow(root) {
                 for index in messages.indices { messages[index].isSupervised = false }

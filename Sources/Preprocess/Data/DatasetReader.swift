@@ -12,7 +12,7 @@ struct RecordBatch: Sendable {
         var isUnfinished = false
     }
 
-    /// The file's place in the dataset.
+    /// The file's index in the dataset.
     var file: Int
     /// Followed by as many bytes as the JSON parser needs.
     var bytes: [UInt8]
@@ -23,7 +23,7 @@ struct RecordBatch: Sendable {
 
 /// Reads the files of a dataset one after another, in flat memory, unpacks them and takes their digests on the way.
 struct DatasetReader {
-    static let defaultLargestRecord = 5 << 20
+    static let defaultLargestRecord = BuildSettings().maxRecordSize << 20
 
     private let paths: [String]
     private let blockSize: Int

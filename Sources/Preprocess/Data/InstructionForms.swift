@@ -36,7 +36,7 @@ extension ConversationReader {
         return messages
     }
 
-    /// What one side says: a string, or an array of messages with their roles.
+    /// One side's text: a string, or an array of messages with their roles.
     private func side(
         _ value: JSONValue, _ role: Role, _ key: String, _ reader: inout MessageReader
     ) throws(Rejection) -> [Message] {

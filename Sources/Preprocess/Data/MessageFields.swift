@@ -1,6 +1,6 @@
 import Shared
 
-/// What messages have besides who said what: calls of tools, names.
+/// Fields of messages besides role and text: calls of tools, names.
 enum MessageFields {
     /// Fields of messages that models' templates know.
     private static let known = ["tool_calls", "name", "tool_call_id"]

@@ -123,8 +123,8 @@ struct MessageReader {
     /// The messages of a table by columns, as `{"from": ["human", "gpt"], "value": ["…", "…"]}`.
     private mutating func columns(_ list: JSONValue, _ name: String) throws(Rejection) -> [Message] {
         guard let from = RecordForms.roleKeys.firstValue(in: list),
-            let said = RecordForms.contentKeys.firstValue(in: list),
-            from.kind == .array, said.kind == .array
+            let contents = RecordForms.contentKeys.firstValue(in: list),
+            from.kind == .array, contents.kind == .array
         else {
             let keys = list.members.prefix(8).map { "'\(String(decoding: $0.key.prefix(40), as: UTF8.self))'" }
             throw Rejection(
@@ -132,7 +132,7 @@ struct MessageReader {
                 "\(name) is an object with \(keys.joined(separator: ", ")), should be an array of messages; a table that "
                     + "pandas wrote by columns should be written with orient='records', lines=True")
         }
-        let (names, texts) = (Array(from.elements), Array(said.elements))
+        let (names, texts) = (Array(from.elements), Array(contents.elements))
         guard names.count == texts.count else {
             throw Rejection(.notAConversation, "\(name) has \(names.count) roles and \(texts.count) texts")
         }
@@ -185,7 +185,9 @@ struct MessageReader {
         for part in parts.elements {
             guard let piece = part.utf8 ?? part["text"]?.utf8 else {
                 if isTool { return nil }
-                throw Rejection(.unsupportedContent, "message \(index) has a part that isn't text")
+                throw Rejection(
+                    .unsupportedContent,
+                    "message \(index) has \(MediaForms.name(ofPart: part)); only text can be trained on")
             }
             text += piece
         }

@@ -16,7 +16,7 @@ enum RecordForms {
 
     /// Who a message is from.
     static let roleKeys = ["from", "role"]
-    /// What a message says.
+    /// A message's text.
     static let contentKeys = ["value", "content", "parts", "text"]
 
     static var known: String {

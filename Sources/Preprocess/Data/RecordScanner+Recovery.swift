@@ -1,7 +1,7 @@
 /// What becomes of records that are broken: the only place where looks decide.
 extension RecordScanner {
     /// Begins to look for the next record, from the beginning of the one whose brackets or quotation marks can't be right:
-    /// when that shows, others may have been taken for its parts.
+    /// when that shows, others may have been mistaken for its parts.
     mutating func fail(_ message: String, _ text: Text, _ position: inout Int) -> Found? {
         guard let record = open else { return nil }
         var from = base + position

@@ -50,8 +50,8 @@ struct RecordScanner {
         var recovery: (message: String, from: Int)?
         /// Where another record may begin, as far as it was scanned.
         var trial: Trial?
-        /// Line ends in what was taken away of it.
-        var lineEndsTaken = 0
+        /// Line ends in the part of it that was removed.
+        var removedLineEnds = 0
         /// Whether it ends where the next one seems to begin.
         var isImpatient = false
     }
@@ -115,11 +115,11 @@ struct RecordScanner {
     /// Whether the file has had nothing but objects, and what was scanned ends where a line may begin.
     var isBetweenLines: Bool { isOfLines && open == nil && undecided == nil && indentation != nil }
 
-    /// Says that the first `count` bytes of what is scanned are taken away.
+    /// Records that the first `count` bytes of what is scanned are removed.
     mutating func take(_ count: Int, of bytes: UnsafeRawBufferPointer) {
         if let open, open.start < base + count {
-            let taken = bytes[max(0, open.start - base)..<count]
-            self.open?.lineEndsTaken += taken.count { $0 == 0x0A }
+            let removed = bytes[max(0, open.start - base)..<count]
+            self.open?.removedLineEnds += removed.count { $0 == 0x0A }
         }
         base += count
     }
@@ -266,7 +266,7 @@ struct RecordScanner {
         guard stop != nil || text.isAtEnd else { return nil }
         if stop == nil { hasRecovered = true }
         open = nil
-        // What is beside an envelope's array says something of the file.
+        // What is beside an envelope's array is metadata of the file.
         if level == .afterEnvelope { return nil }
         let range = trimmed(text.bytes, max(0, record.start - base)..<position)
         return Found(
@@ -287,7 +287,7 @@ struct RecordScanner {
         open = nil
         hasRecovered = true
         let start = max(0, record.start - base)
-        line = record.line + record.lineEndsTaken + text.bytes[start..<max(start, next)].count { $0 == 0x0A }
+        line = record.line + record.removedLineEnds + text.bytes[start..<max(start, next)].count { $0 == 0x0A }
         indentation = looks.areOfLines ? record.indentation : nil
         position = next
         return Found(

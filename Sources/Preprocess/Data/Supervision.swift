@@ -1,6 +1,6 @@
 import Shared
 
-/// What records say of whether answers are learnt: `weight`, `train`, `training` or `loss` of a message, and
+/// Which answers are supervised: `weight`, `train`, `training` or `loss` of a message, and
 /// `loss_weight` of a row.
 ///
 /// As OpenAI's fine-tuning, mistral-finetune, axolotl and ms-swift write them: 0 or false is not supervised, 1 or true is.
@@ -12,7 +12,7 @@ enum Supervision {
     /// Keys by which axolotl marks parts of a message.
     static let detailKeys = ["train_detail", "training_detail"]
 
-    /// Whether a message is supervised, if its role is; true where it says nothing.
+    /// Whether a message is supervised, if its role is; true without any of the keys.
     static func ofMessage(_ message: JSONValue, at index: Int) throws(Rejection) -> Bool {
         for key in detailKeys where message.value(key) != nil {
             throw Rejection(
@@ -20,16 +20,17 @@ enum Supervision {
                 "message \(index) has '\(key)', which marks parts of it; only whole messages can be "
                     + "left out of the loss")
         }
-        var said: (key: String, isSupervised: Bool)?
+        var found: (key: String, isSupervised: Bool)?
         for key in messageKeys {
             guard let isSupervised = try mark(message, key, "message \(index)") else { continue }
-            if let said, said.isSupervised != isSupervised {
+            if let found, found.isSupervised != isSupervised {
                 throw Rejection(
-                    .unsupportedContent, "message \(index) says by '\(said.key)' and by '\(key)' opposite things")
+                    .unsupportedContent, "message \(index) has '\(found.key)' and '\(key)', which contradict each other"
+                )
             }
-            said = (key, isSupervised)
+            found = (key, isSupervised)
         }
-        return said?.isSupervised ?? true
+        return found?.isSupervised ?? true
     }
 
     /// Whether anything of a row is supervised.

@@ -42,15 +42,15 @@ enum ToolForms {
     /// The calls of a message: `tool_calls`, or OpenAI's older `function_call`; nil for none.
     static func calls(of message: JSONValue, at index: Int) throws(Rejection) -> JSONText? {
         for key in ["tool_calls", "function_call"] {
-            let place = "'\(key)' of message \(index)"
-            guard let value = message.value(key), let parsed = try parsed(value, place) else { continue }
-            if key == "function_call" { return .array([try call(function(parsed), place)]) }
+            let owner = "'\(key)' of message \(index)"
+            guard let value = message.value(key), let parsed = try parsed(value, owner) else { continue }
+            if key == "function_call" { return .array([try call(function(parsed), owner)]) }
             guard case .array(let list) = parsed else {
-                throw Rejection(.unsupportedContent, "\(place) should be an array")
+                throw Rejection(.unsupportedContent, "\(owner) should be an array")
             }
             guard !list.isEmpty else { continue }
             var calls: [JSONText] = []
-            for element in list { calls.append(try call(element, place)) }
+            for element in list { calls.append(try call(element, owner)) }
             return .array(calls)
         }
         return nil
@@ -58,18 +58,18 @@ enum ToolForms {
 
     /// The calls that a message consists of whose role says that it is one.
     static func calls(in content: JSONValue?, at index: Int) throws(Rejection) -> [JSONText] {
-        let place = "the call of a tool in message \(index)"
-        guard let content, let parsed = try parsed(content, place) else {
-            throw Rejection(.unsupportedContent, "\(place) is empty")
+        let owner = "the call of a tool in message \(index)"
+        guard let content, let parsed = try parsed(content, owner) else {
+            throw Rejection(.unsupportedContent, "\(owner) is empty")
         }
         let list: [JSONText] = if case .array(let array) = parsed { array } else { [parsed] }
         var calls: [JSONText] = []
         for element in list {
             let isWrapped = element["function"] != nil
             guard isWrapped || element["name"] != nil else {
-                throw Rejection(.unsupportedContent, "\(place) has no 'name'")
+                throw Rejection(.unsupportedContent, "\(owner) has no 'name'")
             }
-            calls.append(try call(isWrapped ? element : function(element), place))
+            calls.append(try call(isWrapped ? element : function(element), owner))
         }
         return calls
     }
@@ -79,28 +79,28 @@ enum ToolForms {
     }
 
     /// A call with its arguments as an object.
-    private static func call(_ value: JSONText, _ place: String) throws(Rejection) -> JSONText {
+    private static func call(_ value: JSONText, _ owner: String) throws(Rejection) -> JSONText {
         var value = value
-        if case .string(let text) = value { value = try parsed(Array(text.utf8), place) }
+        if case .string(let text) = value { value = try parsed(Array(text.utf8), owner) }
         guard case .object(var members) = value else {
-            throw Rejection(.unsupportedContent, "\(place) has one that isn't an object")
+            throw Rejection(.unsupportedContent, "\(owner) has one that isn't an object")
         }
         if let i = members.firstIndex(where: { $0.0 == "function" }), case .object = members[i].1 {
-            members[i].1 = try call(members[i].1, place)
+            members[i].1 = try call(members[i].1, owner)
             return .object(members)
         }
         guard let i = members.firstIndex(where: { $0.0 == "arguments" }) else {
             return .object(members + [("arguments", .object([]))])
         }
-        members[i].1 = try arguments(members[i].1, "the arguments in \(place)")
+        members[i].1 = try arguments(members[i].1, "the arguments in \(owner)")
         return .object(members)
     }
 
-    private static func arguments(_ value: JSONText, _ place: String) throws(Rejection) -> JSONText {
+    private static func arguments(_ value: JSONText, _ owner: String) throws(Rejection) -> JSONText {
         var value = value
         if case .string(let text) = value {
             let isEmpty = text.utf8.allSatisfy(isJSONSpace)
-            value = isEmpty ? .null : try parsed(Array(text.utf8), place)
+            value = isEmpty ? .null : try parsed(Array(text.utf8), owner)
         }
         switch value {
         case .null: return .object([])
@@ -111,27 +111,27 @@ enum ToolForms {
     }
 
     /// JSON, also where it is kept as text; nil for nothing.
-    private static func parsed(_ value: JSONValue, _ place: String) throws(Rejection) -> JSONText? {
-        guard let text = value.utf8 else { return try checked(JSONText(value), place) }
+    private static func parsed(_ value: JSONValue, _ owner: String) throws(Rejection) -> JSONText? {
+        guard let text = value.utf8 else { return try checked(JSONText(value), owner) }
         guard !text.allSatisfy(isJSONSpace), !["null", "None"].contains(where: { $0.utf8.elementsEqual(text) }) else {
             return nil
         }
-        return try parsed(Array(text), place)
+        return try parsed(Array(text), owner)
     }
 
-    private static func parsed(_ text: [UInt8], _ place: String) throws(Rejection) -> JSONText {
+    private static func parsed(_ text: [UInt8], _ owner: String) throws(Rejection) -> JSONText {
         let value: JSONText
         do {
             let parser = JSONParser(takesNaN: true)
             value = JSONText(try parser.parse(text))
         } catch {
-            throw Rejection(.unsupportedContent, "\(place) \(error.message)")
+            throw Rejection(.unsupportedContent, "\(owner) \(error.message)")
         }
-        return try checked(value, place)
+        return try checked(value, owner)
     }
 
-    private static func checked(_ value: JSONText, _ place: String) throws(Rejection) -> JSONText {
-        guard value.isFinite else { throw Rejection(.unsupportedContent, "\(place) has NaN or Infinity") }
+    private static func checked(_ value: JSONText, _ owner: String) throws(Rejection) -> JSONText {
+        guard value.isFinite else { throw Rejection(.unsupportedContent, "\(owner) has NaN or Infinity") }
         return value
     }
 }

@@ -13,7 +13,7 @@ final class OrderedWorkers<Input: Sendable, Output: Sendable> {
     private let queue = Monitor(Queue())
     private let outputs = Monitor([Int: Output]())
     private var submitted = 0
-    private var taken = 0
+    private var delivered = 0
     private var threads: [WorkerThread] = []
     private let capacity: Int
 
@@ -41,19 +41,19 @@ final class OrderedWorkers<Input: Sendable, Output: Sendable> {
     }
 
     /// Whether fewer items are under way than memory is meant for.
-    var canSubmit: Bool { submitted - taken < capacity }
-    var isEmpty: Bool { submitted == taken }
+    var canSubmit: Bool { submitted - delivered < capacity }
+    var isEmpty: Bool { submitted == delivered }
 
     func submit(_ input: Input) {
         queue.change { $0.inputs.append((submitted, input)) }
         submitted += 1
     }
 
-    /// The result of the first item whose result wasn't taken yet; waits for it.
+    /// The result of the first item whose result wasn't delivered yet; waits for it.
     func take() -> Output {
         precondition(!isEmpty)
-        defer { taken += 1 }
-        return outputs.take { $0.removeValue(forKey: taken) }
+        defer { delivered += 1 }
+        return outputs.take { $0.removeValue(forKey: delivered) }
     }
 
     /// Ends the threads when each has done its item; what else was submitted is dropped.

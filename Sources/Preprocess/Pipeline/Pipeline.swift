@@ -16,7 +16,7 @@ typealias SampleMaker = (SourceRow) throws(Rejection) -> MadeRow
 
 /// From a dataset's files to its store: reader, workers, writer.
 ///
-/// One thread reads batches of records, and writes what workers made of them in the dataset's order. So a store doesn't
+/// One thread reads batches of records, and writes the workers' results in the dataset's order. So a store doesn't
 /// depend on the number of workers, and memory holds a few batches whatever the dataset's size. After a batch with a
 /// record that is much larger than others, nothing is read until it is done.
 struct Pipeline {

@@ -55,10 +55,7 @@ final class RankExchange {
     func begin(skip: Int?) throws {
         // From now on: rank 0 may have waited long for its lock.
         pulses = (0..<launched.count).map { Pulse(of: "rank \($0)", limit: patience) }
-        let parent = try Directory(cache)
-        try parent.removeTree(name)
-        let directory = try parent.makeDirectory(name)
-        self.directory = directory
+        let directory = try makeDirectory()
         var numbers: [String] = []
         for rank in 1..<launched.count { numbers.append(try greeting(of: rank, in: directory)) }
         let task = skip.map(String.init) ?? "nothing"
@@ -66,6 +63,15 @@ final class RankExchange {
         guard let plan = try directory.open("plan", O_RDWR) else { return }
         heartbeat = try Heartbeat(plan)
         streams = (0..<launched.count).map { RankStreamReader(directory, rank: $0) }
+    }
+
+    /// An empty directory for this run.
+    private func makeDirectory() throws -> Directory {
+        let parent = try Directory(cache)
+        try parent.removeTree(name)
+        let made = try parent.makeDirectory(name)
+        directory = made
+        return made
     }
 
     /// The random number of a rank, when it has come.
@@ -122,11 +128,16 @@ final class RankExchange {
     }
 
     /// Ends the other ranks' work, and removes the files.
+    ///
+    /// Also where rank 0 fails before `begin`, so that the others report why.
     /// - Parameter failure: Why there is no more to do; nil if all is done.
     func end(failure: String? = nil) throws {
-        guard let directory else { return }
+        let hasBegun = directory != nil
+        guard let directory = try directory ?? (failure == nil ? nil : makeDirectory()) else { return }
         heartbeat?.stop()
         if let failure { try directory.replace("plan", "failed\n\(failure)".utf8) }
+        // Time for the others to greet, if they haven't yet.
+        if !hasBegun { usleep(500_000) }
         // Ranks that have nothing to do or must end take their greeting back when they know.
         let start = ContinuousClock.now
         while try (1..<launched.count).contains(where: { try directory.status(of: "hello-\($0)") != nil }),

@@ -4,7 +4,7 @@ import Shared
 struct RankRequest: Equatable {
     private let lines: [(name: String, value: String)]
 
-    /// - Parameter manifest: What a store that this rank built alone would say of itself.
+    /// - Parameter manifest: The manifest of a store that this rank built alone.
     init(_ manifest: StoreManifest) throws {
         let files = manifest.files.map { ("dataset \($0.path)", "\($0.status.size) bytes") }
         lines =
@@ -33,7 +33,9 @@ struct RankRequest: Equatable {
         let names = own.map(\.name) + others.map(\.name).filter { name in !own.contains { $0.name == name } }
         return names.compactMap { name in
             let (mine, their) = (own.first { $0.name == name }?.value, others.first { $0.name == name }?.value)
-            return mine == their ? nil : "\(name): \(mine ?? "none"), not \(their ?? "none")"
+            guard mine != their else { return nil }
+            let shown = (mine ?? OptionSetting.absent(beside: their), their ?? OptionSetting.absent(beside: mine))
+            return "\(name): \(shown.0), not \(shown.1)"
         }
     }
 

@@ -6,7 +6,7 @@ import Shared
 /// A rank's files are `rank-R.0`, `rank-R.1`, …. When one is full the next is begun, and the reader removes each that it
 /// has read: so a rank whose batches aren't fetched waits, and has no more than two files on the disk.
 ///
-/// A frame is its size in four bytes, low ones first, and a zstd frame. A size of 0 says that the next file continues.
+/// A frame is its size in four bytes, low ones first, and a zstd frame. A size of 0 means that the next file continues.
 enum RankStream {
     /// Bytes after which a file is full.
     static let fileBytes = 16 << 20

@@ -11,7 +11,7 @@ struct HTMLReport {
 
     func page() throws -> String {
         HTMLPage(
-            title, subtitle: "<code>\(htmlEscaped(statistics.path))</code>",
+            title, subtitle: "<code>\(htmlEscaped(statistics.figures.path))</code>",
             [
                 tiles, HTMLPage.grid([lengths, try maskShares()]), coverage, try records(), try samples(), settings,
             ].joined(separator: "\n")
@@ -24,12 +24,12 @@ struct HTMLReport {
     }
 
     private var tiles: String {
-        let counts = store.manifest.counts
+        let counts = statistics.figures.counts
         let tiles = [
             (grouped(counts.samples), "samples"), (shortNumber(Double(counts.tokens)), "tokens"),
             (fixed(100 * counts.supervisedShare, 1) + "%", "of them supervised"),
             (grouped(statistics.length(atShare: 0.5)), "tokens in the median sample"),
-            (fixed(statistics.bytesPerToken, 2), "bytes a token on the disk"),
+            (fixed(statistics.figures.bytesPerToken, 2), "bytes per token on disk"),
             (grouped(counts.rejectedTotal), "of \(grouped(counts.read)) records rejected"),
         ]
         return HTMLPage.tiles(tiles)
@@ -63,7 +63,7 @@ struct HTMLReport {
 
     private var coverage: String {
         let coverage = statistics.coverage
-        // Sizes are on a logarithmic axis, from the power of two below the smallest that says something.
+        // Sizes are on a logarithmic axis, from the power of two below the smallest possible one.
         let first = log2(Double(max(256, coverage.smallest)))
         let last = log2(Double(max(512, coverage.vocabSize)))
         let steps = (0...96).map { Int(exp2(first + (last - first) * Double($0) / 96).rounded()) }

@@ -24,17 +24,17 @@ struct OverlapReport {
         let isPreformatted = manifest.settings.known.isPreformatted
         let roles = try RoleNames(manifest.settings.known.roleMap)
         var asked: [Digest: String] = [:]
-        try Self.forEachRow(otherPaths, isPreformatted, roles) { row, place in
-            if asked[row.questionDigest] == nil { asked[row.questionDigest] = place }
+        try Self.forEachRow(otherPaths, isPreformatted, roles) { row, position in
+            if asked[row.questionDigest] == nil { asked[row.questionDigest] = position }
         }
         questions = asked.count
         var seen: [Digest: String] = [:]
-        try Self.forEachRow(manifest.files.map(\.path), isPreformatted, roles) { row, place in
+        try Self.forEachRow(manifest.files.map(\.path), isPreformatted, roles) { row, position in
             records += 1
-            if let first = seen.updateValue(seen[row.contentDigest] ?? place, forKey: row.contentDigest) {
-                duplicates.append(Match(record: place, other: first))
+            if let first = seen.updateValue(seen[row.contentDigest] ?? position, forKey: row.contentDigest) {
+                duplicates.append(Match(record: position, other: first))
             }
-            if let other = asked[row.questionDigest] { overlaps.append(Match(record: place, other: other)) }
+            if let other = asked[row.questionDigest] { overlaps.append(Match(record: position, other: other)) }
         }
     }
 

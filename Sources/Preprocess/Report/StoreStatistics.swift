@@ -5,8 +5,7 @@ struct StoreStatistics {
     /// Draft vocabulary sizes that are shown where none is asked for.
     private static let defaultSizes = [4000, 8000, 16000, 32000, 64000, 128_000]
 
-    let path: String
-    let bytes: Int
+    let figures: StoreFigures
     let manifest: StoreManifest
     /// Tokens of samples, ascending.
     let lengths: [Int]
@@ -17,14 +16,14 @@ struct StoreStatistics {
     ///   - draftVocabSizes: The draft vocabularies whose coverage is wanted; none for the default ones.
     ///   - heldOut: A store of other data with the same vocabulary, to see how much of it the draft vocabularies cover.
     init(_ store: SampleStore, draftVocabSizes: [Int] = [], heldOut: SampleStore? = nil) throws {
-        path = store.path
-        bytes = try FileStatus(of: store.path).size
+        figures = try StoreFigures(store)
         manifest = store.manifest
         lengths = (0..<store.count).map(store.length).sorted()
         if let heldOut, heldOut.manifest.vocabSize != manifest.vocabSize {
             throw StoreError(
                 heldOut.path,
-                "has a vocabulary of \(heldOut.manifest.vocabSize), should have \(manifest.vocabSize) as \(path) has")
+                "has a vocabulary of \(heldOut.manifest.vocabSize), should have \(manifest.vocabSize) as \(store.path) has"
+            )
         }
         let coverage = VocabularyCoverage(
             counts: try store.tokenCounts(), always: store.manifest.specialTokens.map(\.id),
@@ -45,23 +44,11 @@ struct StoreStatistics {
         lengths.isEmpty ? 0 : lengths[Int(share * Double(lengths.count - 1))]
     }
 
-    var bytesPerToken: Double { Double(bytes) / Double(max(1, manifest.counts.tokens)) }
-
     var text: String {
-        let counts = manifest.counts
-        var lines = [path]
+        var lines = [figures.path]
         for file in manifest.files { lines.append("  dataset       \(file.path), \(file.status.size) bytes") }
         for setting in manifest.described { lines.append("  \(padded(setting.name, 24))\(setting.value)") }
-        lines.append("  records       \(counts.read) read, \(counts.kept) kept, \(counts.rejectedTotal) rejected")
-        for (reason, count) in counts.rejected.sorted(by: { $0.key < $1.key }) {
-            lines.append("    rejected    \(count)  \(reason)")
-        }
-        for (reason, count) in counts.repaired.sorted(by: { $0.key < $1.key }) {
-            lines.append("    repaired    \(count)  \(reason)")
-        }
-        lines.append("  samples       \(counts.samples), \(counts.truncated) cut off, \(counts.leftOut) left out")
-        lines.append("  tokens        \(counts.tokens), \(fixed(100 * counts.supervisedShare, 1))% supervised")
-        lines.append("  size          \(bytes) bytes, \(fixed(bytesPerToken, 3)) a token")
+        lines += figures.lines
         let shares = [("shortest", 0.0), ("10%", 0.1), ("median", 0.5), ("90%", 0.9), ("longest", 1.0)]
         lines.append("  lengths       " + shares.map { "\($0.0) \(length(atShare: $0.1))" }.joined(separator: ", "))
         lines.append(
@@ -85,18 +72,15 @@ struct StoreStatistics {
         func shares(_ share: (Int) -> Double?) -> JSONText {
             .object(draftVocabSizes.compactMap { size in share(size).map { ("\(size)", .number($0)) } })
         }
-        return .object([
-            ("store", .string(path)), ("bytes", .int(bytes)), ("bytes_per_token", .number(bytesPerToken)),
-            ("manifest", manifest.json),
-            (
-                "lengths",
-                .object(
-                    [("min", 0.0), ("p10", 0.1), ("p50", 0.5), ("p90", 0.9), ("max", 1.0)].map {
-                        ($0.0, .int(length(atShare: $0.1)))
-                    })
-            ), ("distinct_supervised_tokens", .int(coverage.distinctTokens)),
-            ("coverage", shares { coverage.share(draftVocabSize: $0) }),
-            ("held_out_coverage", shares { coverage.heldOutShare(draftVocabSize: $0) }),
-        ])
+        let lengths = [("min", 0.0), ("p10", 0.1), ("p50", 0.5), ("p90", 0.9), ("max", 1.0)].map {
+            ($0.0, JSONText.int(length(atShare: $0.1)))
+        }
+        return .object(
+            figures.members + [
+                ("manifest", manifest.json), ("lengths", .object(lengths)),
+                ("distinct_supervised_tokens", .int(coverage.distinctTokens)),
+                ("coverage", shares { coverage.share(draftVocabSize: $0) }),
+                ("held_out_coverage", shares { coverage.heldOutShare(draftVocabSize: $0) }),
+            ])
     }
 }

@@ -17,13 +17,8 @@ struct VocabularyCoverage {
     ///   - always: Tokens that are in every vocabulary.
     ///   - heldOut: How often each is in data that the vocabulary isn't derived from: [vocabSize].
     init(counts: [UInt64], always: [Int32], heldOut: [UInt64]? = nil) {
-        var isForced = [Bool](repeating: false, count: counts.count)
-        for id in always { isForced[Int(id)] = true }
-        // As `VocabularyMapping.derive` takes them: the forced ones, then by frequency, equal ones ascending.
-        let order =
-            counts.indices.filter { isForced[$0] }
-            + counts.indices.filter { !isForced[$0] }.sorted { (counts[$1], $0) < (counts[$0], $1) }
-        smallest = max(1, isForced.count(where: \.self))
+        let order = VocabularyMapping.order(counts: counts, always: always)
+        smallest = max(1, Set(always).count)
         vocabSize = counts.count
         distinctTokens = counts.count { $0 > 0 }
         cumulated = Self.cumulated(counts, order)

@@ -12,6 +12,8 @@ extension CacheDirectory {
 
     enum PruneEvent {
         case removed(Entry)
+        /// Data of standard input or a pipe, of which there is no store any more.
+        case removedInput(path: String, bytes: Int)
         /// Another process has the lock.
         case busy(path: String)
     }
@@ -20,7 +22,41 @@ extension CacheDirectory {
     ///
     /// What is foreign or of a newer format stays, with all that bears its key.
     func prune(_ rules: PruneRules, event: (PruneEvent) -> Void) throws {
-        for key in try Set(keys() + rankKeys()).sorted() { try prune(key, rules, event: event) }
+        var removed: Set<String> = []
+        var isBusy = false
+        for key in try Set(keys() + rankKeys()).sorted() {
+            try prune(key, rules) { what in
+                switch what {
+                case .removed(let entry): removed.insert(entry.path)
+                case .busy: isBusy = true
+                case .removedInput: break
+                }
+                event(what)
+            }
+        }
+        // What is being built may be of an input that no manifest names yet.
+        if !isBusy { try pruneInputs(rules, except: removed, event: event) }
+    }
+
+    /// How old an input is at least that is removed: a build may be about to begin, or still write it.
+    static let inputAge = Duration.seconds(24 * 60 * 60)
+
+    /// Removes data that came through a pipe and that no remaining store is built from, nor can be any more.
+    ///
+    /// - Parameter removed: Paths of stores that are removed, or would be.
+    private func pruneInputs(_ rules: PruneRules, except removed: Set<String>, event: (PruneEvent) -> Void) throws {
+        let stores = try entries().filter { !removed.contains($0.path) }
+        // Stores of a newer format don't tell.
+        guard stores.allSatisfy({ $0.manifest != nil || $0.isForeign }) else { return }
+        let used = Set(stores.flatMap { $0.manifest?.files ?? [] }.map { Self.lastName($0.path) })
+        let now = Int(time(nil))
+        for name in try directory.names() where SpooledInput.isName(name) && !used.contains(name) {
+            guard let status = try directory.status(of: name), status.kind == .file,
+                now - status.modifiedNanoseconds / 1_000_000_000 >= Int(Self.inputAge.seconds)
+            else { continue }
+            if !rules.isDryRun { try directory.remove(name) }
+            event(.removedInput(path: directory.path(of: name), bytes: status.size))
+        }
     }
 
     private func rankKeys() throws(FileError) -> [String] {
@@ -37,13 +73,7 @@ extension CacheDirectory {
         guard lock != nil || !hadLock else { return event(.busy(path: store)) }
         defer { withExtendedLifetime(lock) {} }
         let found = try [Kind.store, .partial].compactMap { try entry($0, key, hasLock: hadLock) }
-        let isNotOurs = found.contains { entry in
-            switch entry.state {
-            case .foreign, .newerFormat: true
-            default: false
-            }
-        }
-        if isNotOurs {
+        if found.contains(where: { $0.isForeign || $0.isNewer }) {
             if !hadLock { try lock?.removeFile() }
             return
         }

@@ -111,6 +111,9 @@ extension CacheDirectory {
         let state: State
         let bytes: Int
         let manifest: StoreManifest?
+
+        var isForeign: Bool { if case .foreign = state { true } else { false } }
+        var isNewer: Bool { if case .newerFormat = state { true } else { false } }
     }
 
     /// Every store and every unfinished one, sorted by name.

@@ -36,7 +36,7 @@ final class SampleStoreWriter {
     private var notes: [SourceNote] = []
     private var records: [(key: [UInt8], value: [UInt8])] = []
     private var recordBytes = 0
-    /// How far the finished blocks reach: what a commit says.
+    /// How far the finished blocks reach: what a commit records.
     private var finished: StoreProgress
     /// Records of the store that was taken over.
     ///

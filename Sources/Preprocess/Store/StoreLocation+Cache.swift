@@ -15,7 +15,7 @@ extension StoreLocation {
 
     /// Another store of the cache that was built from the same contents in the same way, if there is one.
     ///
-    /// - Parameter manifest: What a store of these files would say of itself.
+    /// - Parameter manifest: The manifest that a store of these files would have.
     /// - Returns: The store, and the files with their digests.
     static func twin(
         of manifest: StoreManifest, in cache: CacheDirectory, except path: String

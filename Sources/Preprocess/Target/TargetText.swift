@@ -1,6 +1,6 @@
 import Shared
 
-/// What a target model says of its texts: its tokenizer, its vocabulary and its special tokens.
+/// How a target model writes texts: its tokenizer, its vocabulary and its special tokens.
 struct TargetText: Sendable {
     let tokenizer: Tokenizer
     /// The length of the target's logits, which may be more than the tokenizer's tokens.

@@ -12,7 +12,7 @@ struct ChatFormat: Sendable {
         case own(ChatTemplate)
     }
 
-    /// What `--chat-template` says for the model's own template.
+    /// The value of `--chat-template` for the model's own template.
     static let automatic = ChatTemplateOptions.automatic
 
     let text: Text

@@ -11,6 +11,8 @@ struct JinjaRenderer: ConversationRenderer {
     private let marking: SpanMarking
     private let form: MessageForm
     private let turnEnd: TurnEnd?
+    /// What may be rendered to find or compare the turns of a conversation.
+    var renderingLimits = RenderingBudget.Limits()
 
     /// - Parameters:
     ///   - systemPrompt: The system message of conversations that have none; nil leaves that to the template.
@@ -109,6 +111,7 @@ struct JinjaRenderer: ConversationRenderer {
         _ messages: [Message], _ tools: JSONText?, _ whole: [UInt8]
     ) throws(TemplateError) -> [RenderedText.Turn] {
         var turns: [RenderedText.Turn] = []
+        var budget = RenderingBudget(textBytes: whole.count, renderingLimits)
         for index in messages.indices where messages[index].role == .assistant {
             let prompt = try run(messages[..<index], tools, addGenerationPrompt: true).bytes
             guard whole.starts(with: prompt) else {
@@ -122,6 +125,10 @@ struct JinjaRenderer: ConversationRenderer {
             }
             guard whole.starts(with: turn), turn.count >= prompt.count else {
                 throw TemplateError("the template rewrites message \(index) when others follow")
+            }
+            guard budget.pay(prompt.count + turn.count) else {
+                throw TemplateError(
+                    "there are too many turns to find each by rendering the messages up to it (\(budget.description))")
             }
             turns.append(.init(range: prompt.count..<turn.count, message: index))
         }

@@ -6,7 +6,7 @@ extension MessageForm {
     ///
     /// Content is a string wherever the template writes one, and thoughts have one name, so that a template that knows two
     /// writes them once.
-    /// - Throws: What the template says of the plainest conversation, if it takes none in any form.
+    /// - Throws: The template's error for the plainest conversation, if it accepts none in any form.
     init(of template: ChatTemplate, _ settings: RenderSettings, variables: [(String, Bool)] = []) throws {
         func writes(_ form: MessageForm, _ talk: Conversation, _ words: [String]) throws -> Bool {
             let renderer = try JinjaRenderer(template, settings, variables: variables, form: form, marking: .none)

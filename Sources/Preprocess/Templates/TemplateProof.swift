@@ -152,19 +152,30 @@ struct TemplateProof {
         // An entry may ignore its end of turn, or mark earlier turns that end in another way, as gpt-oss's do.
         let isChosen = !isStrict && (open < count || !(format.entry?.ignoredTexts.isEmpty ?? true))
         let detail = "\(open) of \(count) turns have none of the end tokens, \(shown)"
-        add(what, isChosen ? .warning : .failure, detail + (following.map { "; \($0)" } ?? ""))
+        let advice = open < count ? earlier : following
+        add(what, isChosen ? .warning : .failure, detail + (advice.map { "; \($0)" } ?? ""))
     }
 
-    /// What to do where the next role's marker ends a turn.
+    /// What to do where only some turns have no end.
+    private var earlier: String? {
+        mode == .whole
+            ? "earlier turns end in another way than the last one: use --row-per-turn (each turn a sample of its own)"
+            : nil
+    }
+
+    /// Why turns may have no end: their end-of-turn text is no token, or the next role's marker ends them.
     private var following: String? {
+        if let end = try? format.endOfTurnText(), !end.isEmpty, tokenizer.id(of: end) == nil {
+            return "they end with \(JSONText.quoted(end)), which is no token of this model's tokenizer"
+        }
         var text = RenderedText()
         guard (try? format.makeRenderer().render(TurnProbe.conversation(form: format.form), into: &text)) != nil,
             let turn = text.turns.first, let encoded = encode(text),
             let next = encoded.starts.firstIndex(where: { $0 >= turn.range.upperBound }),
             let marker = try? tokenizer.decode([Int(encoded.ids[next])])
         else { return nil }
-        return
-            "turns are followed by \(JSONText.quoted(String(decoding: marker, as: UTF8.self))), \(encoded.ids[next]): if the model stops there, list "
+        let shown = JSONText.quoted(String(decoding: marker, as: UTF8.self))
+        return "turns are followed by \(shown), \(encoded.ids[next]): if the model stops there, list "
             + "that as 'eos_token_id' in its generation_config.json, and it is supervised as their end"
     }
 

@@ -13,8 +13,8 @@ struct TurnProblem: Equatable, Sendable {
         case rewritten
         /// The template refuses the conversation up to the turn.
         case refused
-        /// There are more turns than are compared.
-        case tooMany
+        /// What the template writes up to each turn is too much to be compared.
+        case tooMuch
     }
 
     let kind: Kind
@@ -30,7 +30,7 @@ struct TurnProblem: Equatable, Sendable {
         case .doubled: "the template writes thoughts of its own before those in message \(message)"
         case .prompt: "message \(message) doesn't continue the generation prompt (\(detail))"
         case .rewritten: "message \(message) or what precedes it is written differently once others follow (\(detail))"
-        case .tooMany: "has more than \(detail) turns to be compared with what the template writes up to each"
+        case .tooMuch: "has too many turns to compare each with what the template writes up to it (\(detail))"
         case .refused: "the template refuses it: \(detail)"
         }
     }
@@ -40,7 +40,7 @@ struct TurnProblem: Equatable, Sendable {
         case .dropped: .dropped
         case .doubled: .rewritten
         case .prompt: .prompt
-        case .rewritten, .tooMany: .rewritten
+        case .rewritten, .tooMuch: .rewritten
         case .refused: .template
         }
     }
@@ -52,9 +52,6 @@ struct TurnProblem: Equatable, Sendable {
 /// generation prompt for it, and if what the data say is in it. Each turn costs two more renderings, so only conversations
 /// are compared that no probe has shown to be right: see `TemplateFit`.
 struct TurnCheck {
-    /// The most turns of a conversation that are compared; one with more is a problem itself.
-    static let mostTurns = 1000
-
     let renderer: JinjaRenderer
     let markers: ThoughtMarkers
 
@@ -87,11 +84,11 @@ struct TurnCheck {
     func rewritten(
         _ conversation: Conversation, _ text: RenderedText, onlyLastTurn: Bool, limit: Int = .max
     ) -> TurnProblem? {
-        var compared = 0
+        // The text up to a turn is about as long as it is in the whole conversation, and rendered twice.
+        var budget = RenderingBudget(textBytes: text.bytes.count, renderer.renderingLimits)
         for (message, turn) in supervised(conversation, text, onlyLastTurn) where turn.lowerBound < limit {
-            compared += 1
-            guard compared <= Self.mostTurns else {
-                return TurnProblem(kind: .tooMany, message: message, detail: "\(Self.mostTurns)")
+            guard budget.pay(2 * turn.upperBound) else {
+                return TurnProblem(kind: .tooMuch, message: message, detail: budget.description)
             }
             if let problem = rewritten(conversation, text.bytes, message) { return problem }
         }

@@ -29,7 +29,7 @@ struct AddedToken: Equatable, Sendable {
         stripsLeft = try node.bool("lstrip", default: false)
         stripsRight = try node.bool("rstrip", default: false)
         isNormalized = try node.bool("normalized", default: !isSpecial)
-        // Such a token would take what another has taken already; tokenizers then fails at the text.
+        // Such a token would match text that belongs to another match; tokenizers then fails on the text.
         guard !stripsLeft && !stripsRight || text.unicodeScalars.contains(where: { !$0.properties.isWhitespace }) else {
             throw node.error("'\(text)' is of spaces and takes those beside it, which is not supported")
         }
@@ -59,11 +59,11 @@ struct AddedTokenFinder: Sendable {
 
     var isEmpty: Bool { tokens.isEmpty }
 
-    /// The first token at or after `position`; `taken` is where the match before it ended, spaces included.
+    /// The first token at or after `position`; `previousEnd` is where the match before it ended, spaces included.
     ///
     /// - Parameter next: Is set to where to look for the next one.
     func next(
-        in text: UnsafeBufferPointer<UInt8>, from position: Int, taken: Int, next: inout Int
+        in text: UnsafeBufferPointer<UInt8>, from position: Int, previousEnd: Int, next: inout Int
     ) -> Match? {
         guard let start = text.baseAddress else { return nil }
         return isFirstByte.withUnsafeBufferPointer { isFirstByte in
@@ -74,7 +74,7 @@ struct AddedTokenFinder: Sendable {
                     continue
                 }
                 next = end
-                if let match = match(tokens[number], at: i..<end, in: text, taken: taken) { return match }
+                if let match = match(tokens[number], at: i..<end, in: text, previousEnd: previousEnd) { return match }
                 i = end
             }
             return nil
@@ -88,7 +88,7 @@ struct AddedTokenFinder: Sendable {
     }
 
     private func match(
-        _ token: AddedToken, at range: Range<Int>, in text: UnsafeBufferPointer<UInt8>, taken: Int
+        _ token: AddedToken, at range: Range<Int>, in text: UnsafeBufferPointer<UInt8>, previousEnd: Int
     ) -> Match? {
         if token.isSingleWord {
             let neighbours = [text.scalar(before: range.lowerBound), text.scalar(at: range.upperBound)]
@@ -99,7 +99,7 @@ struct AddedTokenFinder: Sendable {
             while let scalar = text.scalar(before: start), scalar.properties.isWhitespace {
                 start -= scalar.utf8.count
             }
-            start = max(start, taken)
+            start = max(start, previousEnd)
         }
         if token.stripsRight {
             while let scalar = text.scalar(at: end), scalar.properties.isWhitespace {

@@ -34,17 +34,9 @@ struct CL100KScanner: WordScanner {
     func endOfWord(at start: Int, in text: ScannedText, upTo end: Int) -> Int {
         if let word = text.endOfASCIIWord(at: start, upTo: end) { return word }
         let (first, length) = text.scalar(at: start)
-        var next = start &+ length
+        let next = start &+ length
         if first.contains(anyOf: word) { return text.endOfRun(word, from: next, upTo: end) }
-        if first.contains(.number) {
-            for _ in 1..<maximumDigits {
-                guard next < end else { break }
-                let (found, length) = text.scalar(at: next)
-                guard found.contains(.number) else { break }
-                next &+= length
-            }
-            return min(next, end)
-        }
+        if first.contains(.number) { return text.endOfDigits(after: next, most: maximumDigits, upTo: end) }
         if text.bytes[start] == UInt8(ascii: "'"),
             let contraction = text.endOfContraction(at: start, upTo: end, contractions)
         {

@@ -56,7 +56,7 @@ final class EncodedText {
         count &+= 1
     }
 
-    /// Writes tokens without the cost of looking at the object for each; what it wrote counts once it is taken back.
+    /// Writes tokens without the cost of looking at the object for each; what it wrote counts once it is handed back.
     struct Writer {
         private let ids: UnsafeMutablePointer<Int32>
         private let starts: UnsafeMutablePointer<Int32>

@@ -1,6 +1,6 @@
 import Shared
 
-/// What a GGUF file says of texts, as the files of a Hugging Face directory that say the same.
+/// A GGUF file's tokenizer and template as the files of a Hugging Face directory that are equivalent to them.
 ///
 /// llama.cpp's tokens are the measure: it serves the file. So nothing is normalized, patterns are llama.cpp's, and a
 /// SentencePiece model merges by its scores.
@@ -78,7 +78,7 @@ struct GGUFTexts: Sendable {
         ]
     }
 
-    /// A space becomes `▁`, which a text begins with too if `add_space_prefix` says so.
+    /// A space becomes `▁`, which a text begins with too if `add_space_prefix` is set.
     private func sentencePiece(_ texts: [String]) throws(JSONError) -> [(String, JSONText)] {
         let space = Metaspace.json(
             addsPrefix: file.metadata["tokenizer.ggml.add_space_prefix"]?.bool ?? true, isLegacy: true)

@@ -32,16 +32,8 @@ struct O200KScanner: WordScanner {
     func endOfWord(at start: Int, in text: ScannedText, upTo end: Int) -> Int {
         if let word = endOfASCIIWord(at: start, in: text, upTo: end) { return word }
         let (first, length) = text.scalar(at: start)
-        var next = start &+ length
-        if first.contains(.number) {
-            for _ in 1..<maximumDigits {
-                guard next < end else { break }
-                let (found, length) = text.scalar(at: next)
-                guard found.contains(.number) else { break }
-                next &+= length
-            }
-            return min(next, end)
-        }
+        let next = start &+ length
+        if first.contains(.number) { return text.endOfDigits(after: next, most: maximumDigits, upTo: end) }
         if let letters = endOfLetters(at: start, first, next, in: text, upTo: end) {
             guard hasContractions, letters < end, text.bytes[letters] == UInt8(ascii: "'") else { return letters }
             return text.endOfContraction(at: letters, upTo: end, .any) ?? letters

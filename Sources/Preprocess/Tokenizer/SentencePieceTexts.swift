@@ -1,6 +1,6 @@
 import Shared
 
-/// What a SentencePiece model says of texts, as a tokenizer.json that says the same.
+/// A SentencePiece model as the tokenizer.json that is equivalent to it.
 ///
 /// That of transformers 4.57's `LlamaConverter`, but that pieces merge by their scores as SentencePiece merges them,
 /// instead of by a list.

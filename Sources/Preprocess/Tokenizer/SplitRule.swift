@@ -103,7 +103,7 @@ struct SplitRule: Sendable {
     }
 }
 
-/// Puts matches and what lies between them together as a behaviour says.
+/// Joins matches and the text between them as a behaviour asks.
 private struct PieceMerger {
     let behavior: SplitRule.Behavior
     /// The number of pieces that were there before.

@@ -1,6 +1,6 @@
 import Shared
 
-/// What `pattern` of tokenizer.json says: a text that is looked for as it is, or a regular expression.
+/// `pattern` of tokenizer.json: a text that is searched for literally, or a regular expression.
 enum TextPattern: Sendable {
     case literal([UInt8])
     case regularExpression(Pattern, source: String)

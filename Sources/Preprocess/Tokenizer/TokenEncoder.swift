@@ -62,7 +62,7 @@ final class TokenEncoder {
         let (bytes, offset) = (text.bytes, text.range.lowerBound)
         var done = 0
         var position = 0
-        while let match = finder.next(in: bytes, from: position, taken: done, next: &position) {
+        while let match = finder.next(in: bytes, from: position, previousEnd: done, next: &position) {
             if done < match.start { try body(text.part(offset + done..<offset + match.start)) }
             guard !encoded.isFull else { return }
             try Self.checkInterrupt()

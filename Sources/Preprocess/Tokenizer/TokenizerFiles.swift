@@ -12,22 +12,23 @@ struct TokenizerFiles {
 
     /// - Throws: `JSONError` or `FileError` that name the file, the key and what is wrong with it or not supported.
     init(_ model: ModelFiles) throws {
-        let name = try TokenizerIdentity.wholeFiles.first { try model.contents($0) != nil } ?? "tokenizer.json"
+        let name =
+            try TokenizerIdentity.wholeFiles.first { try model.contents($0) != nil } ?? TokenizerIdentity.tokenizerFile
         let contents = try model.required(name)
         let path = model.name(of: name)
         guard contents.count <= Self.largestFile else {
             throw JSONError("has \(contents.count) bytes, at most \(Self.largestFile) are supported", at: path)
         }
-        config = try model.json("tokenizer_config.json")
+        config = try model.json(TokenizerIdentity.configFile)
         switch name {
-        case "tokenizer.model":
+        case TokenizerIdentity.sentencePieceFile:
             let texts = try SentencePieceTexts(
                 contents, path: path, config: config?.root,
-                specialTokens: model.json("special_tokens_map.json")?.root,
-                added: model.json("added_tokens.json")?.root)
+                specialTokens: model.json(TokenizerIdentity.specialTokensFile)?.root,
+                added: model.json(TokenizerIdentity.addedTokensFile)?.root)
             tokenizer = try Self.file(texts.tokenizer, path)
             specialTokens = texts.specialTokens
-        case "tekken.json":
+        case TokenizerIdentity.tekkenFile:
             let texts = try TekkenTexts(JSONFile(contents: contents, path: path).root, path: path)
             tokenizer = try Self.file(texts.tokenizer, path)
             specialTokens = texts.specialTokens

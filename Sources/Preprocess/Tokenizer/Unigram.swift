@@ -105,7 +105,7 @@ final class UnigramLattice: WordEncoder {
         if ends[end].start < 0 || score > ends[end].score { ends[end] = (score, token, Int32(start)) }
     }
 
-    /// Follows the best way back from the end; unknown characters in a row are one.
+    /// Follows the best path from the end to the beginning; unknown characters in a row are one.
     private func follow(upTo count: Int) {
         path.removeAll(keepingCapacity: true)
         var end = count

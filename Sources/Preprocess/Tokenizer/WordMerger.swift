@@ -149,7 +149,7 @@ extension WordMerger {
         return model.vocabulary.id(of: prefix + bytes + suffix)
     }
 
-    /// Says where the tokens stand, if that isn't plain.
+    /// Reports the positions of the tokens, if that isn't plain.
     private func locate(in word: UnsafeBufferPointer<UInt8>) {
         var end = 0
         var isPlain = true

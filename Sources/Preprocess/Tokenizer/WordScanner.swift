@@ -71,6 +71,19 @@ struct ScannedText {
         return min(i, end)
     }
 
+    /// The end of a run of at most `most` numbers whose first one ends at `next`: `\p{N}{1,most}`.
+    @inline(__always)
+    func endOfDigits(after next: Int, most: Int, upTo end: Int) -> Int {
+        var i = next
+        for _ in 1..<most {
+            guard i < end else { break }
+            let (found, length) = scalar(at: i)
+            guard found.contains(.number) else { break }
+            i &+= length
+        }
+        return min(i, end)
+    }
+
     /// The end of the scalars of other than `unwanted` classes that begin at `start`.
     @inline(__always)
     func endOfRun(ofOtherThan unwanted: ScalarClass, from start: Int, upTo end: Int) -> Int {

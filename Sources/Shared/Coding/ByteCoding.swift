@@ -1,4 +1,4 @@
-/// Bytes being written in the forms that store records are made of.
+/// Bytes being written in the encodings of store records.
 package struct ByteWriter {
     package init() {}
 

@@ -143,7 +143,7 @@ package final class LMDBReadTransaction {
     /// Has a large value's pages fetched all at once, instead of one after the other as they are looked at.
     package func readAhead(_ value: UnsafeRawBufferPointer) { advise(value, MADV_WILLNEED) }
 
-    /// Says something of the pages within a value: what can't be followed costs memory or time, nothing else.
+    /// Advises the kernel of how the pages of a value are used: what can't be followed costs memory or time, nothing else.
     private func advise(_ value: UnsafeRawBufferPointer, _ advice: Int32) {
         let page = UInt(getpagesize())
         let start = (UInt(bitPattern: value.baseAddress) + page - 1) & ~(page - 1)

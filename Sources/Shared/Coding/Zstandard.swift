@@ -72,7 +72,7 @@ package final class Decompressor {
         guard size < UInt64.max - 1 else { throw ZstandardError("it is not a zstd frame") }
         // zstd's densest block takes four bytes for 128 KiB.
         guard size <= UInt64(limit), size <= UInt64(frame.count) << 15 else {
-            throw ZstandardError("it says that its content has \(size) bytes, more than it can have")
+            throw ZstandardError("its header declares a content of \(size) bytes, more than it can have")
         }
         let frameSize = ZSTD_findFrameCompressedSize(frame.baseAddress, frame.count)
         guard ZSTD_isError(frameSize) == 0 else { throw ZstandardError(code: frameSize) }

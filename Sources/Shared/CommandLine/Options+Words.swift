@@ -18,7 +18,12 @@ public struct OptionSetting: Equatable, Sendable {
     }
 
     /// For people.
-    public var shown: String { values.map { $0.joined(separator: " ") } ?? "yes" }
+    public var shown: String { values.map { $0.joined(separator: " ") } ?? Self.on }
+
+    private static let on = "on"
+
+    /// What is shown of a setting that another has with this value, and that has none itself.
+    public static func absent(beside other: String?) -> String { other == on ? "off" : "none" }
 }
 
 extension Options {

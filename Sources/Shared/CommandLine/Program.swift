@@ -19,7 +19,7 @@ public struct Command: Sendable {
     }
 }
 
-/// A program made of commands, the first of which may be left out.
+/// A program of several commands, the first of which may be left out.
 public struct Program: Sendable {
     let name: String
     let summary: String

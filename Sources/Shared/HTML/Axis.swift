@@ -44,7 +44,7 @@ public struct Axis {
         return Axis(all[first]...all[last], ticks: Array(all[first...last]), isLogarithmic: true)
     }
 
-    /// Where a value lies on the axis, from 0 to 1; nil if it has no place.
+    /// Where a value lies on the axis, from 0 to 1; nil if it is outside.
     public func share(_ value: Double) -> Double? {
         guard value.isFinite, !isLogarithmic || value > 0 else { return nil }
         let (low, high) = (scaled(range.lowerBound), scaled(range.upperBound))

@@ -64,9 +64,9 @@ public struct LineChart {
                 isOpen = false
                 continue
             }
-            let place = "\(ChartFrame.length(left)) \(ChartFrame.length(1 - height))"
-            line += (isOpen ? "L" : "M") + place
-            dots += "M\(place)h0"
+            let point = "\(ChartFrame.length(left)) \(ChartFrame.length(1 - height))"
+            line += (isOpen ? "L" : "M") + point
+            dots += "M\(point)h0"
             isOpen = true
         }
         // A point with nothing beside it is only seen as a dot.
@@ -86,11 +86,11 @@ public struct LineChart {
                 tips[point.x] = tip.contains(line) ? tip : tip + line
             }
         }
-        let places = tips.keys.sorted().compactMap { x in frame.x.share(x).map { (tip: tips[x] ?? "", left: $0) } }
-        return places.indices.map { i in
-            let from = i == 0 ? 0 : (places[i - 1].left + places[i].left) / 2
-            let to = i + 1 == places.count ? 1 : (places[i].left + places[i + 1].left) / 2
-            return ChartFrame.hit(from: from, to: to, places[i].tip)
+        let strips = tips.keys.sorted().compactMap { x in frame.x.share(x).map { (tip: tips[x] ?? "", left: $0) } }
+        return strips.indices.map { i in
+            let from = i == 0 ? 0 : (strips[i - 1].left + strips[i].left) / 2
+            let to = i + 1 == strips.count ? 1 : (strips[i].left + strips[i + 1].left) / 2
+            return ChartFrame.hit(from: from, to: to, strips[i].tip)
         }.joined()
     }
 }

@@ -3,15 +3,15 @@ import CSimdjson
 /// Why a text isn't the JSON that was expected.
 public struct JSONError: Error, Equatable, CustomStringConvertible {
     /// Where: a file, and the path of keys within it.
-    public var place: String
+    public var location: String
     public var message: String
 
-    public init(_ message: String, at place: String = "") {
+    public init(_ message: String, at location: String = "") {
         self.message = message
-        self.place = place
+        self.location = location
     }
 
-    public var description: String { place.isEmpty ? message : "\(place): \(message)" }
+    public var description: String { location.isEmpty ? message : "\(location): \(message)" }
 }
 
 /// A reusable JSON parser: simdjson's.

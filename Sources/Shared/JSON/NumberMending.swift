@@ -3,7 +3,7 @@
 /// What JSON texts have for numbers that simdjson refuses.
 ///
 /// Integers of 19 and more digits, as Hugging Face's `"model_max_length": 1000000000000000019884624838656`, become numbers
-/// with a fraction. Where NaN is taken, Python's `NaN` and `Infinity`, and numbers beyond the largest, become a mark that
+/// with a fraction. Where NaN is accepted, Python's `NaN` and `Infinity`, and numbers beyond the largest, become a mark that
 /// `number` makes NaN of.
 enum NumberMending {
     /// A number that nobody writes.

@@ -1,6 +1,6 @@
 /// How conversations become text: options of every command that renders.
 public struct ChatTemplateOptions: Options {
-    /// What `--chat-template` says where a model's own template is meant.
+    /// The value of `--chat-template` for a model's own template.
     public static let automatic = "auto"
     /// What templates write as the day's date where none is given: that of Llama's templates, so that the text doesn't
     /// depend on the day on which it is made.
@@ -82,7 +82,7 @@ public struct BuildSettings: Options {
         if rowPerTurn && isPreformatted { throw .rule("--row-per-turn can't be combined with --is-preformatted") }
     }
 
-    /// Options whose spelling says nothing that a store keeps: of templates and ignored tokens it has digests and ids,
+    /// Options whose spelling is not compared: of templates and ignored tokens it has digests and ids,
     /// and the others decide whether there is a store, and what is derived from it.
     static let uncompared: Set<String> = Set(
         ChatTemplateOptions.names + [

@@ -15,7 +15,7 @@ public final class SampleStore {
     private static let contentLimit = 1 << 30
 
     public let path: String
-    /// What the store says of itself, with the files of the dataset that it serves under its path.
+    /// The manifest, with the files of the dataset that it serves under its path.
     public let manifest: StoreManifest
     /// The same as it is stored, with the files that it was built from.
     package let storedManifest: StoreManifest
@@ -87,7 +87,7 @@ public final class SampleStore {
         }
     }
 
-    /// The record of the dataset that a sample was made of.
+    /// The record of the dataset that a sample comes from.
     public func source(of index: Int) throws -> SampleSource {
         let number = try load(groupOf: index)
         guard let group = current else { preconditionFailure("a group was loaded") }
@@ -129,7 +129,7 @@ public final class SampleStore {
         return notes
     }
 
-    /// Reads every record and compares all that the store says of itself.
+    /// Reads every record and compares them with the manifest and the indices.
     /// - Throws: `StoreError` that names the first record that is damaged or doesn't fit the others.
     public func verify(progress: (_ samples: Int) throws -> Void = { _ in }) throws {
         var counts = [UInt64](repeating: 0, count: manifest.vocabSize)

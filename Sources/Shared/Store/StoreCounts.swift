@@ -2,7 +2,7 @@
 public struct StoreCounts: Equatable, Sendable {
     /// Records of the dataset.
     public var read = 0
-    /// Records that samples were made of.
+    /// Records that became samples.
     public var kept = 0
     /// Samples in the store: one for each record that was kept, or several.
     public var samples = 0

@@ -9,7 +9,7 @@ extension StoreManifest {
             return "has tokens of another tokenizer: that of \(targetModelPath) is not that of \(path) (\(difference))"
         }
         let ends = specialTokens.ends
-        // A GGUF file names fewer tokens than the directory that it was made of.
+        // A GGUF file names fewer tokens than the directory that it was converted from.
         guard let own = target.tokenizer, own.files.keys == tokenizer.files.keys else { return nil }
         guard let stray = target.endTokens.first(where: { id in !ends.contains { Int($0) == id } }) else { return nil }
         let known = specialTokens.filter(\.isEnd).map { "\($0.id) '\($0.name)'" }.joined(separator: ", ")

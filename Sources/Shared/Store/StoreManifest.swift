@@ -43,6 +43,10 @@ public struct StoreManifest: Equatable, Sendable {
             self.name = name
             self.value = value
         }
+
+        /// The name of the digest of what writes and marks conversations.
+        public static let templateDigest = "chat template digest"
+        static let tokenizerDigest = "tokenizer digest"
     }
 
     public var state = State.building
@@ -98,22 +102,45 @@ public struct StoreManifest: Equatable, Sendable {
     private var identity: [Setting] {
         let tokens = specialTokens.map { "\($0.kind.rawValue) \($0.id) \($0.name)" }
         return [
-            Setting("vocabulary size", "\(vocabSize)"), Setting("tokenizer digest", tokenizer.digest),
+            Setting("vocabulary size", "\(vocabSize)"), Setting(Setting.tokenizerDigest, tokenizer.digest),
             Setting("special tokens", tokens.joined(separator: ", ")),
         ]
     }
 
-    /// What another fingerprint changes, one "name: old -> new" each.
+    /// What another fingerprint changes, one "name: old -> new" each: options and their values as a user writes them.
     public func changes(to other: StoreManifest) -> [String] {
-        let names =
-            fingerprint.map(\.name) + other.fingerprint.map(\.name).filter { setting($0, in: fingerprint) == nil }
-        return names.compactMap { name in
-            let (old, new) = (setting(name, in: fingerprint), setting(name, in: other.fingerprint))
-            return old == new ? nil : "\(name): \(old ?? "none") -> \(new ?? "none")"
+        Self.differences(fingerprint, other.fingerprint).flatMap { change in
+            switch change.name {
+            case Setting.templateDigest: templateChanges(to: other)
+            case Setting.tokenizerDigest: tokenizer.changedFiles(in: other.tokenizer).map { "\($0) has changed" }
+            default: [change.shown]
+            }
         }
     }
 
-    private func setting(_ name: String, in settings: [Setting]) -> String? {
-        settings.first { $0.name == name }?.value
+    /// What makes conversations' text another one: the options that say so, or that what they name has changed.
+    private func templateChanges(to other: StoreManifest) -> [String] {
+        func options(_ manifest: StoreManifest) -> [Setting] {
+            manifest.settings.known.template.given.map { Setting($0.name, $0.shown) }
+        }
+        let changes = Self.differences(options(self), options(other))
+        guard changes.isEmpty else { return changes.map(\.shown) }
+        return ["the chat template of --chat-template \(settings.known.template.chatTemplate) has changed"]
+    }
+
+    private struct Change {
+        let name: String
+        let old: String?
+        let new: String?
+        var shown: String {
+            "\(name): \(old ?? OptionSetting.absent(beside: new)) -> \(new ?? OptionSetting.absent(beside: old))"
+        }
+    }
+
+    private static func differences(_ old: [Setting], _ new: [Setting]) -> [Change] {
+        func value(_ name: String, in settings: [Setting]) -> String? { settings.first { $0.name == name }?.value }
+        let names = old.map(\.name) + new.map(\.name).filter { value($0, in: old) == nil }
+        return names.map { Change(name: $0, old: value($0, in: old), new: value($0, in: new)) }
+            .filter { $0.old != $0.new }
     }
 }

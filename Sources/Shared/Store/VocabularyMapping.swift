@@ -18,8 +18,7 @@ public struct VocabularyMapping: Equatable, Sendable {
 
     /// The tokens that occur most often among the supervised ones.
     ///
-    /// Of equally frequent ones the lower id comes first, so that ids that never occur fill what is left in ascending
-    /// order.
+    /// See `order` for which enter first: ids that never occur fill what is left in ascending order.
     /// - Parameters:
     ///   - counts: How often each token of the target's vocabulary is supervised: [vocabSize].
     ///   - always: Tokens that are in it whatever their count: those that begin and end texts and turns.
@@ -42,19 +41,22 @@ public struct VocabularyMapping: Equatable, Sendable {
             throw VocabularyError(
                 description: "token \(stray), which is always in the draft vocabulary, should be below \(counts.count)")
         }
-        var isChosen = [Bool](repeating: false, count: counts.count)
-        for id in forced { isChosen[id] = true }
-        let byFrequency = counts.indices.sorted { (counts[$1], $0) < (counts[$0], $1) }
-        var missing = draftVocabSize - forced.count
-        for id in byFrequency where missing > 0 && !isChosen[id] {
-            isChosen[id] = true
-            missing -= 1
-        }
-        return VocabularyMapping(isChosen: isChosen, counts: counts)
+        let chosen = order(counts: counts, always: always).prefix(draftVocabSize)
+        return VocabularyMapping(draftToTarget: chosen.sorted().map(Int32.init), counts: counts)
     }
 
-    private init(isChosen: [Bool], counts: [UInt64]) {
-        self.init(draftToTarget: isChosen.indices.filter { isChosen[$0] }.map(Int32.init), counts: counts)
+    /// The target's tokens in the order in which they enter a draft vocabulary: those that are always in it, then by
+    /// frequency, equally frequent ones ascending.
+    ///
+    /// - Parameters:
+    ///   - counts: How often each token is supervised: [vocabSize].
+    ///   - always: Ids below vocabSize.
+    /// - Returns: Every id once: [vocabSize].
+    public static func order(counts: [UInt64], always: [Int32]) -> [Int] {
+        var isAlways = [Bool](repeating: false, count: counts.count)
+        for id in always { isAlways[Int(id)] = true }
+        return counts.indices.filter { isAlways[$0] }
+            + counts.indices.filter { !isAlways[$0] }.sorted { (counts[$1], $0) < (counts[$0], $1) }
     }
 
     /// A mapping that is known, of ascending ids below the number of counts.

@@ -9,7 +9,7 @@ public struct RopeConfiguration: Sendable {
     /// The share of a head that is turned; the rest stays.
     public let partialRotaryFactor: Double
     public let maxPositionEmbeddings: Int
-    /// The longest sequence before the model was extended, where the configuration says it outside of the scaling.
+    /// The longest sequence before the model was extended, where the configuration has it outside of the scaling.
     public let originalMaxPositionEmbeddings: Int?
     /// `rope_scaling` as it is written, to be copied into the draft's configuration.
     public let scaling: JSONText?
@@ -80,7 +80,7 @@ public struct RopeConfiguration: Sendable {
         }
         (self.parameters, self.lists, self.flags) = (parameters, lists, flags)
         self.scaling = type == "default" ? nil : scaling.map { JSONText($0.value) }
-        path = root.error("").place
+        path = root.error("").location
         guard theta > 0 else { throw JSONError("key 'rope_theta' is \(theta), should be above 0", at: path) }
         guard partialRotaryFactor > 0, partialRotaryFactor <= 1 else {
             throw JSONError(

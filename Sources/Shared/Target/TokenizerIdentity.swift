@@ -7,14 +7,20 @@ public struct TokenizerIdentity: Equatable, Sendable {
     public var files: [String: String]
     /// XXH3-128 of all tokens, their ids and texts; nil where the files have them in another form.
     ///
-    /// It compares a Hugging Face directory with a GGUF file that was made of it.
+    /// It compares a Hugging Face directory with a GGUF file that was converted from it.
     public var vocabulary: String?
 
     /// The files that hold a whole tokenizer, of which the first that is there counts.
-    public static let wholeFiles = ["tokenizer.json", "tokenizer.model", "tekken.json"]
+    public static let wholeFiles = [tokenizerFile, sentencePieceFile, tekkenFile]
+    public static let tokenizerFile = "tokenizer.json"
+    public static let sentencePieceFile = "tokenizer.model"
+    public static let tekkenFile = "tekken.json"
     /// The files that add tokens to one or name special ones; the last two count beside `tokenizer.json` no more, which
-    /// has what they say.
-    private static let companions = ["tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"]
+    /// has their contents.
+    private static let companions = [configFile, specialTokensFile, addedTokensFile]
+    public static let configFile = "tokenizer_config.json"
+    public static let specialTokensFile = "special_tokens_map.json"
+    public static let addedTokensFile = "added_tokens.json"
     static let metadata = "tokenizer.ggml"
 
     public init(files: [String: String], vocabulary: String?) {
@@ -35,16 +41,16 @@ public struct TokenizerIdentity: Equatable, Sendable {
             let contents = try target.contents(whole)
         else { return nil }
         files = [whole: Digest(of: contents).hex]
-        for name in Self.companions.prefix(whole == "tokenizer.json" ? 1 : Self.companions.count) {
+        for name in Self.companions.prefix(whole == Self.tokenizerFile ? 1 : Self.companions.count) {
             guard let file = try target.json(name) else { continue }
             // Its template shapes texts and not tokens, and is compared by itself.
             let members = file.root.value.members.filter { !$0.key.elementsEqual("chat_template".utf8) }
             let text = JSONText.object(members.map { (String(decoding: $0.key, as: UTF8.self), JSONText($0.value)) })
             files[name] = Digest(of: text.compact).hex
         }
-        guard whole == "tokenizer.json" else { return }
+        guard whole == Self.tokenizerFile else { return }
         let tokenizer = try JSONFile(contents: contents, path: target.path(of: whole))
-        vocabulary = try VocabularyDigest.of(tokenizer.root, config: target.json("tokenizer_config.json")?.root)?.hex
+        vocabulary = try VocabularyDigest.of(tokenizer.root, config: target.json(Self.configFile)?.root)?.hex
     }
 
     /// One digest for all: equal for equal files.
@@ -67,9 +73,15 @@ public struct TokenizerIdentity: Equatable, Sendable {
             return vocabulary == theirs
                 ? nil : "tokens of \(kinds[0]) and \(kinds[1]) differ: \(vocabulary) and \(theirs)"
         }
-        let names = Set(files.keys).union(other.files.keys).sorted().filter { files[$0] != other.files[$0] }
-        let parts = names.map { "\($0) \(files[$0] ?? "missing") and \(other.files[$0] ?? "missing")" }
+        let parts = changedFiles(in: other).map {
+            "\($0) \(files[$0] ?? "missing") and \(other.files[$0] ?? "missing")"
+        }
         return parts.isEmpty ? nil : parts.joined(separator: ", ")
+    }
+
+    /// The names of the files that another one has otherwise, or that one of them lacks, ascending.
+    func changedFiles(in other: TokenizerIdentity) -> [String] {
+        Set(files.keys).union(other.files.keys).sorted().filter { files[$0] != other.files[$0] }
     }
 
     /// The metadata that makes the tokenizer, as one text.

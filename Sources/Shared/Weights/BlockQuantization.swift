@@ -119,14 +119,14 @@ private struct Block {
         return (high & 15 | (byte(part) >> 6) << 4, high >> 4 | (low >> 6) << 4)
     }
 
-    /// Q6_K: sixteen parts of 16 numbers d s (code − 32), four bits of a code in one place and two in another.
+    /// Q6_K: sixteen parts of 16 numbers d s (code − 32), four bits of a code in one array and two in another.
     @inline(__always) func sixBits(into x: UnsafeMutablePointer<Float>) {
         let d = half(208)
         for i in 0..<256 {
-            let (group, place) = (i / 128, i % 128)
-            let low = byte(group * 64 + place % 64)
-            let high = byte(128 + group * 32 + place % 32) >> (place / 32 * 2) & 3
-            let code = (place < 64 ? low & 15 : low >> 4) | high << 4
+            let (group, position) = (i / 128, i % 128)
+            let low = byte(group * 64 + position % 64)
+            let high = byte(128 + group * 32 + position % 32) >> (position / 32 * 2) & 3
+            let code = (position < 64 ? low & 15 : low >> 4) | high << 4
             x[i] = d * Float(signed(192 + i / 16)) * Float(code - 32)
         }
     }

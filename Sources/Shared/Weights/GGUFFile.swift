@@ -54,7 +54,7 @@ public struct GGUFFile: Sendable {
     }
 }
 
-/// What a GGUF file says of one tensor.
+/// A GGUF file's description of one tensor.
 private struct TensorInfo {
     let name: String
     let shape: [Int]
@@ -97,7 +97,7 @@ private struct TensorInfo {
         let byteCount = quantization.map { count / $0.size * $0.byteCount } ?? count * stored.byteCount
         guard let begin = Int(exactly: offset), begin <= file.bytes.count - start,
             byteCount <= file.bytes.count - start - begin
-        else { throw fail("ends behind the file's \(file.bytes.count) bytes: the file is truncated") }
+        else { throw fail("ends after the file's \(file.bytes.count) bytes: the file is truncated") }
         return StoredTensor(
             name: name, type: stored, shape: shape, file: file, range: start + begin..<start + begin + byteCount,
             quantization: quantization)

@@ -1,6 +1,6 @@
-/// A GGUF file as the Hugging Face model that it was made of: `config.json`, and tensors by their names there.
+/// A GGUF file as the Hugging Face model that it was converted from: `config.json`, and tensors by their names there.
 public struct GGUFModel: Sendable {
-    /// What a `config.json` would say, with two keys more, for what llama.cpp's converter changes in weights:
+    /// The keys of a `config.json`, and two more, for what llama.cpp's converter changes in weights:
     /// `rope_interleave`, if pairs of the rotation are neighbours, and `norms_include_offset`, if Gemma's norms are
     /// stored with the 1 that is added to them.
     public let configuration: JSONFile

@@ -19,7 +19,7 @@ public enum GGUFValue: Sendable {
     }
 }
 
-/// Reads the head of a GGUF file from its beginning, never behind its end.
+/// Reads the head of a GGUF file from its beginning, never past its end.
 struct GGUFReader {
     private let file: MappedFile
     private(set) var offset = 0
@@ -47,7 +47,7 @@ struct GGUFReader {
         return size
     }
 
-    /// A number of things that have at least so many bytes each.
+    /// The count of things that have at least a number of bytes each.
     mutating func count(atLeast bytes: Int) throws(WeightsError) -> Int {
         let count = try size()
         guard count <= (file.bytes.count - offset) / bytes else {

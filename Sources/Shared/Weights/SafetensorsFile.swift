@@ -47,7 +47,7 @@ public struct SafetensorsFile: Sendable {
         return tensor
     }
 
-    /// Checks that the tensors have all bytes behind the header, each byte once, as the format asks.
+    /// Checks that the tensors have all bytes after the header, each byte once, as the format asks.
     private static func checkCoverage(
         _ tensors: some Collection<StoredTensor>, of file: MappedFile, from start: Int
     ) throws(WeightsError) {
@@ -68,7 +68,7 @@ public struct SafetensorsFile: Sendable {
         guard end == file.bytes.count else {
             throw WeightsError(
                 file.path,
-                "has \(file.bytes.count - start) bytes behind its header, should have \(end - start): "
+                "has \(file.bytes.count - start) bytes after its header, should have \(end - start): "
                     + "no tensor has the rest")
         }
     }

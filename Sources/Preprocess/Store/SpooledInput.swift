@@ -7,7 +7,17 @@ import Shared
 /// pipe is written to `CACHE/DIGEST.input` first, DIGEST being the XXH3-128 of its bytes: the same data have the same
 /// store, whichever way they come.
 enum SpooledInput {
-    /// Paths with files in place of standard input (`-`) and pipes.
+    private static let (suffix, partialSuffix) = (".input", ".input.partial")
+
+    /// Whether a file of a cache has the name of such data, or of some that an ended build has left.
+    static func isName(_ name: String) -> Bool {
+        if let (_, rest) = CacheDirectory.split(name) { return rest == suffix }
+        guard name.hasSuffix(partialSuffix) else { return false }
+        let process = name.dropLast(partialSuffix.count)
+        return !process.isEmpty && process.utf8.allSatisfy { UInt8(ascii: "0")...UInt8(ascii: "9") ~= $0 }
+    }
+
+    /// Paths with files instead of standard input (`-`) and pipes.
     static func files(for paths: [String], cacheDir: String) throws -> [String] {
         try paths.map { path in
             guard path == "-" || isStream(path) else { return path }
@@ -27,7 +37,7 @@ enum SpooledInput {
     private static func spool(_ path: String, _ cacheDir: String) throws -> String {
         try makeDirectory(cacheDir)
         let input = try InputFile(path)
-        let aside = "\(cacheDir)/\(getpid()).input.partial"
+        let aside = "\(cacheDir)/\(getpid())\(partialSuffix)"
         // What a link of that name leads to stays as it is.
         unlink(aside)
         let output = try OutputFile(aside, isNew: true)
@@ -46,7 +56,7 @@ enum SpooledInput {
                 }
             } while count > 0
             try output.finish()
-            let file = "\(cacheDir)/\(digest.digest.hex).input"
+            let file = "\(cacheDir)/\(digest.digest.hex)\(suffix)"
             // What is there already is the same, and its store knows when it was written.
             if fileExists(file) {
                 unlink(aside)
