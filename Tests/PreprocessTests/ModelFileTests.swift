@@ -28,6 +28,24 @@ struct ModelFileTests {
         }
     }
 
+    /// As unfinished downloads leave links, and as nobody's tokenizer is: neither is read, nor passed over.
+    @Test func linksToNothingAndFilesTooLargeAreNamed() throws {
+        let scratch = try ScratchDirectory()
+        let (link, large) = (scratch.file("config.json"), scratch.file("tokenizer.json"))
+        try FileManager.default.createSymbolicLink(atPath: link, withDestinationPath: scratch.file("blobs/none"))
+        #expect(FileManager.default.createFile(atPath: large, contents: nil))
+        try #require(truncate(large, off_t(TargetFiles.largestFile + 1)) == 0)
+        let model = try ModelFiles(scratch.path)
+        for (name, message) in [
+            ("config.json", "\(link): can't open it: No such file or directory"),
+            ("tokenizer.json", "\(large): can't read it: it has 1073741825 bytes, at most 1073741824 are supported"),
+        ] {
+            let error = #expect(throws: FileError.self) { try model.contents(name) }
+            #expect("\(try #require(error))" == message)
+        }
+        #expect(try model.contents("generation_config.json") == nil)
+    }
+
     @Test func specialTokensAreTheConfigurationsOrTheFiles() throws {
         let expected: [(String, String, Int32, String, Int32, Int)] = [
             ("spm", "<s>", 1, "</s>", 2, 700), ("spm-added", "<s>", 1, "<|im_end|>", 701, 703),

@@ -2,9 +2,6 @@ import Shared
 
 /// What a target's tokenizer is read from: `tokenizer.json`, or what a directory has instead of it.
 struct TokenizerFiles {
-    /// More than any tokenizer takes, and few enough to count its bytes in 32 bits.
-    private static let largestFile = 1 << 30
-
     let tokenizer: JSONFile
     let config: JSONFile?
     /// The texts of special tokens that `config` doesn't name, by their keys in it.
@@ -16,8 +13,9 @@ struct TokenizerFiles {
             try TokenizerIdentity.wholeFiles.first { try model.contents($0) != nil } ?? TokenizerIdentity.tokenizerFile
         let contents = try model.required(name)
         let path = model.name(of: name)
-        guard contents.count <= Self.largestFile else {
-            throw JSONError("has \(contents.count) bytes, at most \(Self.largestFile) are supported", at: path)
+        // A GGUF file's tokenizer, too, whose bytes are counted in 32 bits.
+        guard contents.count <= TargetFiles.largestFile else {
+            throw JSONError("has \(contents.count) bytes, at most \(TargetFiles.largestFile) are supported", at: path)
         }
         config = try model.json(TokenizerIdentity.configFile)
         switch name {

@@ -129,6 +129,12 @@ public final class OutputFile {
 
 public func fileExists(_ path: String) -> Bool { access(path, F_OK) == 0 }
 
+/// Whether a path is a symbolic link, be it to nothing.
+public func isLink(_ path: String) -> Bool {
+    var status = stat()
+    return lstat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFLNK
+}
+
 /// Makes a directory and those above it.
 public func makeDirectory(_ path: String) throws(FileError) {
     if mkdir(path, 0o755) == 0 { return }

@@ -19,9 +19,21 @@ public struct TargetFiles: Sendable {
     /// Where a file is, or would be.
     public func path(of name: String) -> String { "\(directory)/\(name)" }
 
+    /// More than any file of a model has that says how its texts are written, and few enough to count in 32 bits.
+    public static let largestFile = 1 << 30
+
     /// The contents of a file; nil if the directory has none of that name.
+    ///
+    /// - Throws: `FileError` if it can't be read, is larger than `largestFile`, or is a link to a file that isn't there, as
+    ///   an unfinished download leaves one.
     public func contents(_ name: String) throws(FileError) -> [UInt8]? {
-        fileExists(path(of: name)) ? try readFile(path(of: name)) : nil
+        let path = path(of: name)
+        guard fileExists(path) || isLink(path) else { return nil }
+        let size = try FileStatus(of: path).size
+        guard size <= Self.largestFile else {
+            throw FileError(path, "read it", reason: "it has \(size) bytes, at most \(Self.largestFile) are supported")
+        }
+        return try readFile(path)
     }
 
     /// A file of JSON; nil if the directory has none of that name.
