@@ -1,4 +1,5 @@
 import Foundation
+import Jinja
 import Shared
 import TestSupport
 import Testing
@@ -133,6 +134,21 @@ struct TemplateFitTests {
         } throws: {
             "\($0)".hasPrefix("there are too many turns to find each")
         }
+    }
+
+    /// What a rendering may cost grows with what is rendered, up to what any may cost.
+    @Test func renderingsOfLittleMayCostLittle() {
+        func steps(_ messages: [Message], _ tools: JSONText? = nil) -> Int {
+            JinjaRenderer.limits(messages, tools).steps
+        }
+        let most = Limits().steps
+        let thought = Message(role: .assistant, content: [], reasoning: Array(repeating: 65, count: 500))
+        #expect(steps([]) < most / 20)
+        #expect(steps([Message(.user, String(repeating: "a", count: 1000))]) > steps([Message(.user, "a")]) + 1_000_000)
+        #expect(steps([thought]) > steps([]) + 1_000_000)
+        #expect(
+            steps([], .array(Array(repeating: .object([("name", .string("f"))]), count: 500))) > steps([]) + 1_000_000)
+        #expect(steps([Message(.user, String(repeating: "a", count: 1 << 20))]) == most)
     }
 
     // MARK: - Records

@@ -91,10 +91,21 @@ struct JinjaRenderer: ConversationRenderer {
         variables["tools"] = tools?.jinja ?? Value.none
         variables["add_generation_prompt"] = .bool(addGenerationPrompt)
         do {
-            return try (tools == nil ? template : toolTemplate ?? template).render(variables, environment: environment)
+            return try (tools == nil ? template : toolTemplate ?? template).render(
+                variables, environment: environment, limits: Self.limits(messages, tools))
         } catch {
             throw TemplateError(error.kind == .raised ? "\(error.template): \(error.message)" : "\(error)")
         }
+    }
+
+    /// What a rendering may cost: in proportion to what is rendered, and in any case what a template needs for itself.
+    ///
+    /// So a hostile template can't make the probes of a short conversation long, nor each of many records.
+    static func limits(_ messages: some Collection<Message>, _ tools: JSONText?) -> Limits {
+        let size = messages.reduce(tools?.size ?? 0) { $0 + $1.size }
+        var limits = Limits()
+        limits.steps = min(limits.steps, 4_000_000 + 2000 * size)
+        return limits
     }
 
     private static func generations(_ marks: RenderedMarks) throws(TemplateError) -> [Range<Int>] {
@@ -133,5 +144,24 @@ struct JinjaRenderer: ConversationRenderer {
             turns.append(.init(range: prompt.count..<turn.count, message: index))
         }
         return turns
+    }
+}
+
+extension Message {
+    /// About how many bytes and values it has.
+    fileprivate var size: Int {
+        fields.reduce(16 + content.count + (reasoning?.count ?? 0)) { $0 + $1.value.size }
+    }
+}
+
+extension JSONText {
+    /// About how many bytes and values it has.
+    fileprivate var size: Int {
+        switch self {
+        case .object(let members): members.reduce(1) { $0 + $1.0.utf8.count + $1.1.size }
+        case .array(let elements): elements.reduce(1) { $0 + $1.size }
+        case .string(let text): 1 + text.utf8.count
+        default: 1
+        }
     }
 }
