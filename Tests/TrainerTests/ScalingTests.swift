@@ -40,6 +40,16 @@ struct ScalingTests {
         }
     }
 
+    /// A piece that was interrupted in one run of a step counts as in the other.
+    @Test func eachPieceCountsAsInItsFastestRun() throws {
+        func step(_ name: String = "a", _ gap: Double, _ pieces: [Double]) -> LoopRecorder.Step {
+            LoopRecorder.Step(
+                threads: 2, loops: [LoopRecorder.Loop(name: name, phase: nil, gap: gap, pieces: pieces)], rest: gap)
+        }
+        #expect(step(3, [1, 9]).fastest(step(2, [4, 5])) == step(2, [1, 5]))
+        #expect(step(3, [1, 9]).fastest(step(2, [4])) == nil && step(1, [1]).fastest(step("b", 1, [1])) == nil)
+    }
+
     @Test func loopsAreCutForThreadsThatAreNotThere() {
         let recorder = LoopRecorder(threads: 2)
         let compute = Compute(recorder: recorder)
@@ -101,7 +111,7 @@ struct ScalingTests {
     @Test func attentionsBackwardPassHasPiecesForManyThreads() {
         for (length, heads) in [(2048, 4), (2048, 8), (4096, 2), (8192, 1)] {
             let (count, rows) = Attention.splits(longest: length, 1, heads)
-            #expect(count * heads >= 64 && 2 * count * rows <= length, "\(length) \(heads)")
+            #expect(count * heads >= 64 && 3 * count * rows <= 2 * length, "\(length) \(heads)")
         }
         #expect(Attention.splits(longest: 100, 1, 4).count == 1 && Attention.splits(longest: 2048, 64, 4).count == 1)
         #expect(Attention.splits(longest: 0, 0, 4).count == 1)

@@ -26,12 +26,13 @@ struct ScalingBenchmark {
         return ([1, 2] + wanted).filter { seen.insert($0).inserted }
     }
 
-    /// Runs a step that isn't counted, and then `steps` of each number of threads, of which the fastest counts.
+    /// Runs a step that isn't counted, and then `steps` of each number of threads, of whose pieces each counts as in the
+    /// step where it was fastest.
     func run(steps: Int, threads: [Int]) throws -> ScalingReport {
         let cores = CPUTopology.allowed.cores
         let costs = ScalingModel.Costs.measured(cores: cores)
         try recorder.run(threads: cores) { _ = try loop.run() }
-        var (models, clock): ([Int: ScalingModel], [Int: Double]) = ([:], [:])
+        var (fastest, clock): ([Int: LoopRecorder.Step], [Int: Double]) = ([:], [:])
         let counts = Self.counts(threads)
         for _ in 0..<steps {
             for count in counts {
@@ -41,14 +42,15 @@ struct ScalingBenchmark {
                     try recorder.run(threads: count) { _ = try loop.run() }
                     clock[count] = min(clock[count] ?? .infinity, (ContinuousClock.now - start).seconds)
                 }
-                let model = ScalingModel(try recorder.simulate(threads: count) { _ = try loop.run() }, costs)
-                if model.seconds < models[count]?.seconds ?? .infinity { models[count] = model }
-                Log.line("\(count) thread\(count == 1 ? "" : "s") | \(fixed(model.seconds, 3)) s modelled")
+                let step = try recorder.simulate(threads: count) { _ = try loop.run() }
+                fastest[count] = fastest[count]?.fastest(step) ?? step
+                let seconds = ScalingModel(step, costs).seconds
+                Log.line("\(count) thread\(count == 1 ? "" : "s") | \(fixed(seconds, 3)) s modelled")
             }
         }
         return ScalingReport(
             tokens: tokens, computing: loop.grid.compute.description, costs: costs,
-            models: counts.compactMap { models[$0] }, clock: clock)
+            models: counts.compactMap { fastest[$0].map { ScalingModel($0, costs) } }, clock: clock)
     }
 }
 

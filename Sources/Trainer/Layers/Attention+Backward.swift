@@ -14,6 +14,7 @@ extension Attention {
         let (splits, size) = Self.splits(
             longest: segments.map(\.queries.count).max() ?? 0, segments.count, groups.count)
         let blocks = segments.map { self.blocks(of: [$0], visible, size) }
+        let divided = blocks.map { Self.divide($0, into: splits) }
         workspace.scope {
             let (queries, gradient) = (Operand(q, precision, in: workspace), Operand(dO, precision, in: workspace))
             let operands = AttentionOperands(prefix, precision, in: workspace)
@@ -42,7 +43,7 @@ extension Attention {
                 )
                 // What a part had before is overwritten by its first block, which sees the most keys.
                 var isFirst = splits > 1
-                for block in Self.split(split, of: splits, blocks[segment]) {
+                for block in divided[segment][split] {
                     for head in groups[group] {
                         backward(
                             rows(block, head), block, head, operands, visible, splits > 1 ? parts[split] : dPrefix,
@@ -59,9 +60,8 @@ extension Attention {
                     ownBackward(rows(block, head), block, head, own, dOwn, tiles[worker])
                 }
             }
-            for (segment, blocks) in zip(segments, blocks) where splits > 1 {
-                let seen = (0..<splits).map { Self.split($0, of: splits, blocks).first?.keys.count ?? 0 }
-                addParts(parts, seen: seen, segment.keys, to: dPrefix)
+            for (segment, divided) in zip(segments, divided) where splits > 1 {
+                addParts(parts, seen: divided.map { $0.first?.keys.count ?? 0 }, segment.keys, to: dPrefix)
             }
         }
     }
@@ -79,22 +79,26 @@ extension Attention {
     ///
     /// It follows from the batch alone, and so do the sums, whatever the number of threads.
     ///
-    /// - Returns: The number of parts, each of two blocks at least, and the rows of a block: half as many where that
-    ///   makes parts for more threads.
+    /// - Returns: The number of parts, each of one and a half blocks on average, and the rows of a block: half as many
+    ///   where that makes parts for more threads.
     static func splits(longest: Int, _ sequences: Int, _ keyValueHeads: Int) -> (count: Int, rows: Int) {
         let wanted = max(1, pieces / max(1, sequences * keyValueHeads))
-        let possible = { (rows: Int) in max(1, ((longest + rows - 1) / rows + 1) / 2) }
+        let possible = { (rows: Int) in max(1, (longest + rows - 1) / rows * 2 / 3) }
         let rows = possible(AttentionTile.rows) >= wanted ? AttentionTile.rows : AttentionTile.rows / 2
         return (min(wanted, possible(rows)), rows)
     }
 
-    /// A part of a sequence's blocks, the last first: one from each end of every 2 `count` of them, as later ones see
-    /// more keys, so that parts are even.
-    private static func split(_ split: Int, of count: Int, _ blocks: [Block]) -> [Block] {
-        blocks.indices.reversed().filter { number in
-            let place = number % (2 * count)
-            return min(place, 2 * count - 1 - place) == split
-        }.map { blocks[$0] }
+    /// Divides a sequence's blocks into parts that take about as long, each block to the part that has the least yet:
+    /// the longest first, which see the most keys, so that a part's first block has all the keys of its others.
+    private static func divide(_ blocks: [Block], into count: Int) -> [[Block]] {
+        var parts = [[Block]](repeating: [], count: count)
+        var pairs = [Int](repeating: 0, count: count)
+        for block in blocks.reversed() {
+            let part = pairs.indices.reduce(0) { pairs[$1] < pairs[$0] ? $1 : $0 }
+            parts[part].append(block)
+            pairs[part] += block.rows.count * block.keys.count
+        }
+        return parts
     }
 
     /// Adds the parts' gradients of a sequence's keys and values, in order.

@@ -29,11 +29,13 @@ struct MixtureOfExperts {
         shared?.addPart(x, to: y, in: workspace)
         let held = experts.keys.sorted()
         let routes = ExpertRoutes(route(x, in: workspace), rows: x.rows, experts: held, of: router.weight.rows)
+        let total = routes.starts[held.count]
+        let each = total / Self.groups(total) + 1
         var first = 0
         while first < held.count {
-            // As many experts at a time as have that many rows together, and one at least.
+            // About as many rows each time.
             var last = first + 1
-            while last < held.count, routes.starts[last + 1] - routes.starts[first] <= Self.rowsTogether { last += 1 }
+            while last < held.count, routes.starts[last] / each == routes.starts[first] / each { last += 1 }
             let group = ExpertGroup(
                 mixture: self, numbers: Array(held[first..<last]), starts: Array(routes.starts[first...last]))
             if group.slots.count > 0 { group.addPart(x, routes, to: y, in: workspace) }
@@ -41,14 +43,19 @@ struct MixtureOfExperts {
         }
     }
 
-    /// Rows of experts that are worked on at a time, which bounds memory.
-    static let rowsTogether = 8192
+    /// Rows of experts that are worked on at a time, about: what bounds memory.
+    private static let rowsTogether = 8192
+
+    /// How many times experts of so many rows together are worked on.
+    private static func groups(_ rows: Int) -> Int { max(1, (rows + rowsTogether / 2) / rowsTogether) }
 
     /// Floats that `addPart` takes of its workspace for that many rows, beside a shared expert's.
     func floats(rows: Int) -> Int {
         guard let expert = experts.values.first else { return rows * router.weight.rows }
         let each = Int((Double(rows * expertsPerToken) / Double(max(1, router.weight.rows))).rounded(.up))
-        let together = min(each * experts.count, max(each, Self.rowsTogether))
+        let all = each * experts.count
+        let groups = Self.groups(all)
+        let together = groups == 1 ? all : all / groups + each / 2
         let (hidden, features) = (router.weight.columns, expert.down.weight.columns)
         var floats = together * (hidden + 2 * features)
         if case .bfloat16 = expert.down.weight {

@@ -23,6 +23,20 @@ final class LoopRecorder: @unchecked Sendable {
         let loops: [Loop]
         /// Seconds since the last loop.
         let rest: Double
+
+        /// What is left of two runs of the same step where each piece is as fast as in the faster one: a piece that a
+        /// hypervisor interrupts takes many times its time. Nil if they weren't of the same loops.
+        func fastest(_ other: Step) -> Step? {
+            guard threads == other.threads, loops.count == other.loops.count else { return nil }
+            var both: [Loop] = []
+            for (a, b) in zip(loops, other.loops) {
+                guard a.name == b.name, a.phase == b.phase, a.pieces.count == b.pieces.count else { return nil }
+                both.append(
+                    Loop(name: a.name, phase: a.phase, gap: min(a.gap, b.gap), pieces: zip(a.pieces, b.pieces).map(min))
+                )
+            }
+            return Step(threads: threads, loops: both, rest: min(rest, other.rest))
+        }
     }
 
     /// How many threads loops are cut for, whether they are simulated or run.
