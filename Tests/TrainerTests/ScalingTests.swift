@@ -42,12 +42,12 @@ struct ScalingTests {
 
     /// A piece that was interrupted in one run of a step counts as in the other.
     @Test func eachPieceCountsAsInItsFastestRun() throws {
-        func step(_ name: String = "a", _ gap: Double, _ pieces: [Double]) -> LoopRecorder.Step {
+        func step(_ gap: Double, _ pieces: [Double], name: String = "a") -> LoopRecorder.Step {
             LoopRecorder.Step(
                 threads: 2, loops: [LoopRecorder.Loop(name: name, phase: nil, gap: gap, pieces: pieces)], rest: gap)
         }
         #expect(step(3, [1, 9]).fastest(step(2, [4, 5])) == step(2, [1, 5]))
-        #expect(step(3, [1, 9]).fastest(step(2, [4])) == nil && step(1, [1]).fastest(step("b", 1, [1])) == nil)
+        #expect(step(3, [1, 9]).fastest(step(2, [4])) == nil && step(1, [1]).fastest(step(1, [1], name: "b")) == nil)
     }
 
     @Test func loopsAreCutForThreadsThatAreNotThere() {
