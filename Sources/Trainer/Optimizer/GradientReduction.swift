@@ -142,7 +142,8 @@ final class GradientReduction: GradientObserver {
         guard sources != [sum] else { return }
         guard let first = sources.first else { return sum.update(repeating: 0, count: own.count) }
         nonisolated(unsafe) let (start, rest) = (first, Array(sources.dropFirst()))
-        compute.ranges((own.count + 15) / 16, atLeast: 4096) { range in
+        // An element is as much work as it has sources: 64 ranks' sixty-fourth of a bucket is enough for many threads.
+        compute.ranges((own.count + 15) / 16, atLeast: 1 + 2048 / (rest.count + 1)) { range in
             for i in stride(from: range.lowerBound * 16, to: range.upperBound * 16, by: 16) {
                 var value = start.load(i, of: own.count)
                 for source in rest { value += source.load(i, of: own.count) }
