@@ -24,8 +24,9 @@ final class LoopRecorder: @unchecked Sendable {
         /// Seconds since the last loop.
         let rest: Double
 
-        /// What is left of two runs of the same step where each piece is as fast as in the faster one: a piece that a
-        /// hypervisor interrupts takes many times its time. Nil if they weren't of the same loops.
+        /// Two runs of the same step as one, in which each piece takes what it takes in the faster one.
+        ///
+        /// A piece that a hypervisor interrupts takes many times its time. Nil if they aren't of the same loops.
         func fastest(_ other: Step) -> Step? {
             guard threads == other.threads, loops.count == other.loops.count else { return nil }
             var both: [Loop] = []
