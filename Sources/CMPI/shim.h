@@ -7,6 +7,7 @@ static inline MPI_Comm mpi_comm_null(void) { return MPI_COMM_NULL; }
 static inline MPI_Datatype mpi_float(void) { return MPI_FLOAT; }
 static inline MPI_Datatype mpi_double(void) { return MPI_DOUBLE; }
 static inline MPI_Datatype mpi_byte(void) { return MPI_BYTE; }
+static inline MPI_Datatype mpi_uint16(void) { return MPI_UINT16_T; }
 static inline MPI_Datatype mpi_int32(void) { return MPI_INT32_T; }
 static inline MPI_Datatype mpi_int64(void) { return MPI_INT64_T; }
 static inline MPI_Op mpi_sum(void) { return MPI_SUM; }

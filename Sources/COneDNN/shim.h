@@ -1,5 +1,6 @@
 #pragma once
 #include <dnnl.h>
+#include <dnnl_debug.h>
 
 /// c = alpha op(a) op(b) + beta c; row-major, a and b of bfloat16, c of float32, sums in float32.
 ///

@@ -60,7 +60,7 @@ struct BLASTests {
 
     /// bfloat16 has products of 16 bits: exact in float32 once the operands are rounded, which `rounded` does here.
     @Test(
-        .enabled(if: Machine.hasBFloat16),
+        .needsBFloat16,
         arguments: [(1, 1, 1), (9, 17, 9), (70, 33, 129), (130, 257, 40), (31, 2048, 65)],
         [(false, false), (false, true), (true, false), (true, true)])
     func bfloat16ProductsEqualSumsOfRoundedOperands(shape: (m: Int, n: Int, k: Int), transposed: (a: Bool, b: Bool)) {

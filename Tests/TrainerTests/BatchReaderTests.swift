@@ -23,7 +23,8 @@ struct BatchReaderTests {
     ) -> BatchReader {
         let order = EpochOrder(BatchSampler(sampleCount: samples.count, globalBatchSize: 6, seed: 1))
         return BatchReader(
-            samples, grid, batchSize: 2, policy: policy, steps: 0..<8, cost: { Double($0.inputIDs.count) }
+            samples, grid, batchSize: 2, policy: policy, steps: 0..<8,
+            cost: { SampleCost(shared: 0, own: Double($0.inputIDs.count)) }
         ) { order.batch($0) }
     }
 
@@ -57,7 +58,7 @@ struct BatchReaderTests {
             let order = EpochOrder(sampler)
             let reader = BatchReader(
                 Damaged(), try ProcessGrid(world: world, tpSize: tpSize), batchSize: 2, policy: .stop, steps: 5..<8,
-                cost: { Double($0.inputIDs.count) }, seed: sampler.sampleSeed
+                cost: { SampleCost(shared: 0, own: Double($0.inputIDs.count)) }, seed: sampler.sampleSeed
             ) { order.batch($0) }
             return try (5..<8).map { step in
                 try reader.batch(step).micro.flatMap { $0.sequences.joined() }.map { sequence in

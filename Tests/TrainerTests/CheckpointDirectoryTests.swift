@@ -39,6 +39,17 @@ struct CheckpointDirectoryTests {
         }
     }
 
+    /// Where other kernels multiply now, a run doesn't go on bit by bit, and says so.
+    @Test func otherKernelsThanTheCheckpointsAreSaid() {
+        var state = CheckpointState(step: 1, epoch: 0, updates: 1, settings: [:], provenance: [:])
+        #expect(state.note(kernels: BLAS.kernels) == nil, "of a checkpoint that doesn't tell")
+        state.provenance[CheckpointState.kernels] = BLAS.kernels
+        #expect(state.note(kernels: BLAS.kernels) == nil)
+        let note = state.note(kernels: "OpenBLAS Haswell, oneDNN 3.1 AVX2")
+        #expect(note?.contains("was computed by \(BLAS.kernels), this CPU has OpenBLAS Haswell") == true)
+        #expect(BLAS.kernels.contains("OpenBLAS \(BLAS.coreName), oneDNN ") && !BLAS.kernels.contains("unknown"))
+    }
+
     @Test func whatAnEndedRunLeftIsClearedAway() throws {
         try withTemporaryDirectory { directory in
             for name in [".step_8.partial", ".step_4.replaced", ".epoch_1.replaced", "epoch_1", ".hidden"] {

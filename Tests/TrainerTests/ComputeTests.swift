@@ -1,4 +1,5 @@
 import Shared
+import TestSupport
 import Testing
 
 @testable import Trainer
@@ -25,7 +26,7 @@ struct ComputeTests {
     }
 
     /// Direction by cosine, and each element within a few roundings of what is typical of its tensor.
-    @Test(.enabled(if: Machine.hasBFloat16))
+    @Test(.needsBFloat16)
     func gradientsInBFloat16PointWhereThoseInFloat32Do() throws {
         for (exact, rounded) in zip(try gradients(Compute()), try gradients(Compute(precision: .bfloat16))) {
             let dot = zip(exact.values, rounded.values).reduce(0.0) { $0 + Double($1.0) * Double($1.1) }
@@ -50,6 +51,17 @@ struct ComputeTests {
         #expect(store.parameters[0].rounded != nil && store.parameters[0].weight.compute.gemmLibrary == .openblas)
         let plain = ParameterStore([.matrix([("w", 4)], columns: 8)], one)
         #expect(plain.parameters[0].rounded == nil)
+    }
+
+    /// A list of arguments that is shorter on a lesser CPU is reported as passed, though what is left out wasn't tested.
+    @Test func whatNeedsBFloat16IsSkippedWhereItIsMissing() throws {
+        let folder = Fixtures.folder.deletingLastPathComponent().appending(path: "Tests/TrainerTests").path
+        let sources = try listDirectory(folder).filter { $0.hasSuffix(".swift") && $0 != "ComputeTests.swift" }
+        #expect(sources.count > 40)
+        for name in sources {
+            let text = String(decoding: try readFile("\(folder)/\(name)"), as: UTF8.self)
+            #expect(!text.contains("hasBFloat16") && !text.contains("allCases : [.float32]"), "\(name)")
+        }
     }
 
     /// Ranks of unequal CPUs would compute different numbers from the same weights: all of them refuse.

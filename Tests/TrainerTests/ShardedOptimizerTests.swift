@@ -1,3 +1,4 @@
+import Shared
 import Testing
 
 @testable import Trainer
@@ -58,6 +59,51 @@ struct ShardedOptimizerTests {
         }
     }
 
+    /// However late exchanges end and in whichever order, few are under way, and all of these are looked after.
+    @Test(arguments: [[0], [1000], [40, 0, 3, 1], [7, 2]], WireType.allCases)
+    func fewExchangesAreUnderWayAndAllAreLookedAfter(delays: [Int], wireType: WireType) throws {
+        let ranks = 3
+        let count = 60 * Sharding.pieceSize
+        let order = Array(0..<ranks)
+        let gradients = order.map { Self.store(count, seed: $0 + 1).gradientValues }
+        let weights = try ThreadCommunicator.run(ranks) { world in
+            let store = Self.store(count, seed: world.rank + 1)
+            store.weights.update(repeating: 1)
+            let counting = CountingRanks(world, delays: delays)
+            let optimizer = ShardedOptimizer(
+                store, .init(), counting, reduceType: wireType, bucketSize: 2 * Sharding.pieceSize)
+            optimizer.reduction.beginStep()
+            optimizer.reduction.begin(order: order)
+            optimizer.reduction.areFinal(from: store.parameters[1])
+            for _ in 0..<3 { optimizer.reduction.poll() }
+            // Those that began later have been asked as well as the first.
+            if delays == [1000] { #expect(counting.tests.prefix(8) == [3, 3, 3, 3, 3, 3, 3, 3]) }
+            optimizer.reduction.finish()
+            optimizer.reduction.endStep()
+            let parts = optimizer.sharding.parts(of: world.rank)
+            let sent = 2 * Sharding.pieceSize * optimizer.sharding.buckets - parts.reduce(0) { $0 + $1.count }
+            #expect(counting.bytesSent == wireType.byteCount * sent)
+            for part in parts {
+                for i in part {
+                    var sum: Float = 0
+                    for rank in order {
+                        let value = gradients[rank][i]
+                        let isRounded = wireType == .bfloat16 && rank != world.rank
+                        sum += isRounded ? BFloat16.float(BFloat16.bits(value)) : value
+                    }
+                    guard store.gradientValue(i) != sum else { continue }
+                    Issue.record("element \(i): \(store.gradientValue(i)), not \(sum)")
+                    break
+                }
+            }
+            optimizer.update(learningRate: 1e-2, gradientFactor: 1)
+            #expect(counting.mostPending == PendingExchanges<Void>.most, "\(counting.mostPending) under way")
+            #expect(counting.started == 2 * optimizer.sharding.buckets)
+            return Array(store.weights)
+        }
+        for other in weights { #expect(other == weights[0]) }
+    }
+
     @Test(arguments: [1, 2, 3])
     func roundsAddUp(ranks: Int) throws {
         _ = try ThreadCommunicator.run(ranks) { world in
@@ -99,4 +145,5 @@ struct ShardedOptimizerTests {
 extension ParameterStore {
     fileprivate var weightValues: [Float] { Array(weights) }
     fileprivate var gradientValues: [Float] { Array(gradients) }
+    fileprivate func gradientValue(_ index: Int) -> Float { gradients[index] }
 }

@@ -104,3 +104,16 @@ struct StoreSamplesTests {
         #expect(throws: StoreError.self) { try open(model, template: second) }
     }
 }
+
+/// What is said of a draft's vocabulary.
+struct DraftVocabularyTests {
+    /// A draft vocabulary of more tokens than occur is filled with others, whose columns learn nothing.
+    @Test func aVocabularyThatIsFilledUpIsSaid() throws {
+        let counts: [UInt64] = [0, 5, 0, 2, 0, 9, 0]
+        let some = try VocabularyMapping.derive(counts: counts, draftVocabSize: 3, always: [])
+        #expect(some.draftToTarget == [1, 3, 5] && some.fillingNote(counts) == nil)
+        let more = try VocabularyMapping.derive(counts: counts, draftVocabSize: 6, always: [6])
+        #expect(more.draftToTarget == [0, 1, 2, 3, 5, 6] && more.unusedCount(counts) == 3)
+        #expect(more.fillingNote(counts)?.hasPrefix("3 of the draft vocabulary's 6 tokens never occur") == true)
+    }
+}

@@ -50,7 +50,7 @@ struct StreamingAttentionTests {
 
     /// With operands of eight bits.
     @Test(
-        .enabled(if: Machine.hasBFloat16), arguments: [AttentionSpan.full, .sliding(70), .chunked(300)], [false, true])
+        .needsBFloat16, arguments: [AttentionSpan.full, .sliding(70), .chunked(300)], [false, true])
     func inBFloat16ItDiffersByItsRounding(span: AttentionSpan, hasSinks: Bool) {
         expectSums(attention(span, hasSinks: hasSinks, precision: .bfloat16), tolerance: 2e-2)
     }

@@ -39,7 +39,7 @@ struct TargetGoldenTests {
     }
 
     /// bfloat16 has 8 bits: each of a few layers adds its rounding.
-    @Test(.enabled(if: Machine.hasBFloat16), arguments: dense, [1, 3])
+    @Test(.needsBFloat16, arguments: dense, [1, 3])
     func inBFloat16TheyDifferByItsRounding(family: String, tpSize: Int) throws {
         let golden = try TargetGolden(family)
         _ = try ThreadCommunicator.run(tpSize) { communicator in

@@ -6,7 +6,6 @@ import Testing
 /// Results are the same bit by bit for any number of threads, where that is promised.
 struct ThreadCountTests {
     private static let counts = [1, 2, 3, 8]
-    private static let precisions = Machine.hasBFloat16 ? MatrixPrecision.allCases : [.float32]
 
     private func random(_ rows: Int, _ columns: Int, _ seed: UInt64, in workspace: Workspace) -> Matrix {
         var numbers = RandomNumbers(seed: seed)
@@ -30,7 +29,10 @@ struct ThreadCountTests {
     }
 
     /// Three sequences of one, several and no whole blocks, rows that begin late, and two later steps.
-    @Test(arguments: precisions) func attentionsBackwardPass(precision: MatrixPrecision) {
+    @Test func attentionsBackwardPass() { checkAttentionsBackwardPass(.float32) }
+    @Test(.needsBFloat16) func attentionsBackwardPassInBFloat16() { checkAttentionsBackwardPass(.bfloat16) }
+
+    private func checkAttentionsBackwardPass(_ precision: MatrixPrecision) {
         let attention = Attention(
             numHeads: 6, headDim: 10, keyValueHead: [0, 0, 0, 1, 1, 1], scale: 0.3, precision: precision)
         let lengths = [1000, 9, 300]
@@ -77,8 +79,16 @@ struct ThreadCountTests {
     }
 
     /// Some experts get no row, few rows or many.
-    @Test(arguments: precisions, [MixtureOfExperts.Weighting.softmax(renormalized: true), .sigmoidOfInput])
-    func experts(precision: MatrixPrecision, weighting: MixtureOfExperts.Weighting) {
+    private static let weightings = [MixtureOfExperts.Weighting.softmax(renormalized: true), .sigmoidOfInput]
+
+    @Test(arguments: weightings) func experts(weighting: MixtureOfExperts.Weighting) {
+        checkExperts(.float32, weighting)
+    }
+    @Test(.needsBFloat16, arguments: weightings) func expertsInBFloat16(weighting: MixtureOfExperts.Weighting) {
+        checkExperts(.bfloat16, weighting)
+    }
+
+    private func checkExperts(_ precision: MatrixPrecision, _ weighting: MixtureOfExperts.Weighting) {
         let (hidden, features, count) = (48, 600, 9)
         expectEqual(precision, "experts") { workspace in
             let memory = FrozenWeights(workspace.compute)
@@ -111,7 +121,10 @@ struct ThreadCountTests {
         }
     }
 
-    @Test(arguments: precisions) func productsWithFixedCuts(precision: MatrixPrecision) {
+    @Test func productsWithFixedCuts() { checkProductsWithFixedCuts(.float32) }
+    @Test(.needsBFloat16) func productsWithFixedCutsInBFloat16() { checkProductsWithFixedCuts(.bfloat16) }
+
+    private func checkProductsWithFixedCuts(_ precision: MatrixPrecision) {
         for (m, n, k) in [(300, 700, 65), (1030, 97, 200), (64, 2100, 33)] {
             expectEqual(precision, hasFixedCuts: true, "\(m) x \(k) x \(n)") { workspace in
                 let (a, b) = (random(m, k, 1, in: workspace), random(n, k, 2, in: workspace))
@@ -129,7 +142,10 @@ struct ThreadCountTests {
     }
 
     /// A whole step's gradients, as `--deterministic` promises them.
-    @Test(arguments: precisions) func gradientsWithFixedCuts(precision: MatrixPrecision) throws {
+    @Test func gradientsWithFixedCuts() throws { try checkGradientsWithFixedCuts(.float32) }
+    @Test(.needsBFloat16) func gradientsWithFixedCutsInBFloat16() throws { try checkGradientsWithFixedCuts(.bfloat16) }
+
+    private func checkGradientsWithFixedCuts(_ precision: MatrixPrecision) throws {
         try expectEqual(precision, hasFixedCuts: true, "gradients") { workspace in
             let run = try GoldenRun("llama")
             let trainer = try run.trainer(AbsentRanks(), workspace.compute)

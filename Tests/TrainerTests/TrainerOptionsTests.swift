@@ -43,4 +43,24 @@ struct TrainerOptionsTests {
         ])
         #expect(options.optimizer.batchSize == 3)
     }
+
+    /// Options of which one has no effect, or undoes the other.
+    @Test(arguments: [
+        (["--deterministic", "--reduce-dtype", "bfloat16"], "--reduce-dtype bfloat16"),
+        (["--eval-loss-samples", "5"], "--eval-loss-samples needs --eval-data-path"),
+        (["--reduce-dtype", "float16"], "--reduce-dtype"),
+    ])
+    func whatDoesNotGoTogetherIsRefused(arguments: [String], message: String) throws {
+        let required = ["--target-model-path", "t", "--train-data-path", "d", "--output-dir", "o"]
+        let error = #expect(throws: OptionsError.self) { try TrainOptions.parse(required + arguments) }
+        #expect(error.map { "\($0)".contains(message) } == true, "\(String(describing: error))")
+    }
+
+    /// SpecForge's count epochs where these count steps: who comes from there reads it in the help.
+    @Test func intervalsSayThatTheyCountSteps() {
+        for name in ["--eval-interval", "--save-interval"] {
+            let text = TrainOptions.help.split(separator: "\n").drop { !$0.contains(name) }.prefix(2)
+            #expect(text.joined().contains("Steps (not epochs)"), "\(name): \(text)")
+        }
+    }
 }

@@ -15,10 +15,10 @@ func withTemporaryDirectory<R>(_ body: (String) throws -> R) throws -> R {
 
 /// Training is the same however it is spread over ranks and however often it is interrupted.
 struct TrainingLoopTests {
-    private static let settings = TrainingSettings(
+    static let settings = TrainingSettings(
         numEpochs: 3, batchSize: 2, globalBatchSize: 4, learningRate: 1e-3, warmupRatio: 0.2, maxGradNorm: 0.5, seed: 5)
 
-    private static func loop(
+    static func loop(
         _ world: any Communicator, tpSize: Int, settings: TrainingSettings = settings
     ) throws -> TrainingLoop {
         let run = try GoldenRun("llama")
@@ -28,7 +28,7 @@ struct TrainingLoopTests {
     }
 
     /// The losses of all steps and the weights at the end.
-    private static func train(_ loop: TrainingLoop, steps: Int = 1_000_000) throws -> (
+    static func train(_ loop: TrainingLoop, steps: Int = 1_000_000) throws -> (
         losses: [Float], weights: [Float]
     ) {
         var losses: [Float] = []

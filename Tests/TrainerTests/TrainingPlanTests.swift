@@ -60,6 +60,26 @@ struct TrainingPlanTests {
         #expect(laid == loaded)
     }
 
+    /// Names and shapes of weights follow from the configuration: without them the same model is laid out.
+    @Test(arguments: TargetGolden.families, [1, 3])
+    func aConfigurationAloneIsLaidOutAsItsWeightsAre(family: String, tpSize: Int) throws {
+        let golden = try TargetGolden(family)
+        try withTemporaryDirectory { directory in
+            try writeFile("\(directory)/config.json", readFile("\(golden.directory)/config.json"))
+            for rank in 0..<tpSize {
+                let sizes = try [golden.directory, directory].map { path in
+                    try TargetModelRegistry.layOut(
+                        path, communicator: AbsentRanks(rank: rank, size: tpSize), positions: 8
+                    ).memory.byteCount
+                }
+                #expect(sizes[0] == sizes[1])
+            }
+            #expect(throws: WeightsError.self) {
+                try TargetModelRegistry.load(directory, communicator: AbsentRanks(), positions: 8)
+            }
+        }
+    }
+
     @Test func arithmeticIsThatOfTheProducts() throws {
         let golden = try TargetGolden("llama")
         let target = try golden.load(AbsentRanks())
@@ -120,6 +140,48 @@ struct PlanCommandTests {
         #expect(times.count == 4 && times.allSatisfy { $0 > 0 })
     }
 
+    /// A model of which nothing but config.json is there, for hosts that aren't either.
+    @Test func aConfigurationAloneIsPlannedForOtherHosts() throws {
+        try withTemporaryDirectory { directory in
+            try writeFile("\(directory)/config.json", readFile("\(target)/config.json"))
+            let options = ["plan", "--target-model-path", directory, "--max-length", "64", "--tp-size", "2"]
+            let run = try ProgramRun(
+                "Trainer", options + ["--hosts", "3x2x4:0.001", "1x2x8", "--draft-global-batch-size", "16", "--json"]
+            ).finish()
+            #expect(run.code == 0, "\(run.errors)")
+            let plan = try JSONFile(contents: Array(run.output.utf8), path: "plan").root
+            #expect(try plan.string("weights") == "absent")
+            let hosts = try plan.required("hosts").elements
+            let times = try hosts.map { try $0.double("step_seconds") }
+            let counts = try hosts.map { try $0.int("count") }
+            #expect(counts == [3, 1] && times[0] > times[1])
+            #expect(try plan.double("step_seconds") == times[0], "the slowest host's time is that of all")
+            #expect(try hosts[0].int("needed_bytes") == 2 * plan.int("memory_bytes"))
+            #expect(try hosts[0].bool("is_enough") == false)
+            let text = try ProgramRun("Trainer", options + ["--hosts", "3x2x4:0.001"]).finish().output
+            #expect(text.contains("planned from config.json alone") && text.contains("TOO LITTLE"))
+        }
+    }
+
+    /// What measure prints, plan reads.
+    @Test func ratesThatAreMeasuredAreThoseThatAPlanReads() throws {
+        try withTemporaryDirectory { directory in
+            let measured = try ProgramRun(
+                "Trainer", ["measure", "--target-model-path", target, "--lengths", "8", "--repeats", "1", "--json"]
+            ).finish()
+            #expect(measured.code == 0, "\(measured.errors)")
+            let file = "\(directory)/rates.json"
+            try writeFile(file, measured.output.utf8)
+            let rates = try MachineRates(file)
+            #expect(rates.ranks == 1 && rates.product(.large, .float32) ?? 0 > 1e8 && rates.memory > 1e8)
+            let run = try ProgramRun(
+                "Trainer",
+                ["plan", "--target-model-path", target, "--max-length", "64", "--hosts", "2x1x4:64:\(file)"]
+            ).finish()
+            #expect(run.code == 0 && run.output.contains("2 x 1 rank of 4 threads"), "\(run.errors)")
+        }
+    }
+
     @Test func laterStepsAreWhatTheFewTookMore() {
         #expect(Eagle3DraftModel.extrapolated(first: 2, together: 5, of: 3, to: 7) == 11)
         #expect(Eagle3DraftModel.extrapolated(first: 2, together: 2, of: 1, to: 1) == 2)
@@ -163,6 +225,9 @@ struct PlanCommandTests {
         (["--target-cache-size", "0"], "--target-cache-size is 0, should be 0.001 to"),
         (["--ranks", "3", "--tp-size", "2"], "--ranks 3 must be a multiple of --tp-size 2"),
         (["--supervised-share", "2"], "--supervised-share is 2, should be 0.0 to 1.0"),
+        (["--hosts", "1x2x4", "--ranks", "2"], "leave out --ranks"),
+        (["--hosts", "1x3x4", "--tp-size", "2"], "--hosts have 3 ranks, should be a multiple of --tp-size 2"),
+        (["--hosts", "1x3"], "--hosts: '1x3' has 2 of three numbers"),
         (["--ckpt-dir", "nowhere"], "nowhere/config.json"),
         (["--tp-size", "9"], "--tp-size 9 is more than the target's 4 attention heads"),
     ])

@@ -68,6 +68,9 @@ public struct VocabularyMapping: Equatable, Sendable {
         coverage = total > 0 ? Double(covered) / Double(total) : 0
     }
 
+    /// How many of its tokens never occur among the supervised ones, by these counts: ids that fill what is left.
+    public func unusedCount(_ counts: [UInt64]) -> Int { draftToTarget.count { counts[Int($0)] == 0 } }
+
     /// What is added to a draft id to get the target's, as in checkpoints' `d2t`: [draftVocabSize].
     public var draftToTargetOffsets: [Int64] { draftToTarget.enumerated().map { Int64($1) - Int64($0) } }
 

@@ -24,6 +24,12 @@ public struct WeightDirectory: Sendable {
         }
     }
 
+    /// Whether a path has weights at all, whole or damaged.
+    public static func isThere(_ path: String) throws -> Bool {
+        try fileExists("\(path)/model.safetensors") || fileExists("\(path)/model.safetensors.index.json")
+            || GGUFModel.file(at: path) != nil
+    }
+
     public var names: [String] { tensors.keys.sorted() }
 
     /// The tensor of a name.

@@ -32,7 +32,7 @@ enum CaptureCommand {
         let target = try TargetModelRegistry.load(
             options.target.targetModelPath, communicator: grid.tensorParallel,
             positions: stores.map(\.longest).max() ?? 1, grid.compute, expertParallel: options.target.expertParallel,
-            layersWait: true, beforeReading: { try grid.expectMemory(for: $0) })
+            layersWait: true, world: grid.world, beforeReading: { try grid.expectMemory(for: $0) })
         let features = TargetFeatures(target: target, targetLayers: layers, cache: cache)
         let progress = Progress(
             "capturing", total: Double(stores.reduce(0) { $0 + $1.count }), unit: "samples")
@@ -60,7 +60,8 @@ enum CaptureCommand {
         let (count, stepSize) = (samples.count, 8 * grid.world.size)
         let steps = 0..<(count + stepSize - 1) / stepSize
         let reader = BatchReader(
-            samples, grid, batchSize: 1, policy: policy, steps: steps, cost: { Double($0.inputIDs.count) }
+            samples, grid, batchSize: 1, policy: policy, steps: steps,
+            cost: { SampleCost(shared: Double($0.inputIDs.count), own: 0) }
         ) { step in
             Array(step * stepSize..<min(count, (step + 1) * stepSize))
         }

@@ -35,6 +35,7 @@ struct DraftSetup {
         target = try TargetModelRegistry.load(
             options.targetModelPath, communicator: grid.tensorParallel, positions: positions, grid.compute,
             expertParallel: options.expertParallel, layersWait: cacheOptions.isUsed,
+            world: grid.world,
             beforeReading: {
                 try grid.expectMemory(for: $0, besides: draft.parameters.trainingByteCount(ranks: grid.world.size))
             })

@@ -39,6 +39,7 @@ final class Evaluation {
         self.target = try TargetModelRegistry.load(
             options.target.targetModelPath, communicator: grid.tensorParallel, positions: positions, grid.compute,
             expertParallel: options.target.expertParallel,
+            world: grid.world,
             beforeReading: { try grid.expectMemory(for: $0, besides: 4 * draft.parameters.weights.count) })
         model = OnlineDraft(
             target: self.target, draft: draft, teacher: CompactTeacher(self.target, draftToTarget: draftToTarget),

@@ -5,6 +5,10 @@ struct EvaluationOptions: Options {
     @Option("Steps (not epochs) between evaluations, beside those at the end of each epoch.", in: 1...)
     var evalInterval: Int?
     @Option(
+        "Held-out samples whose loss is measured in each evaluation: evenly from all, and the same ones each time; all if "
+            + "left out.", in: 1...)
+    var evalLossSamples: Int?
+    @Option(
         "Held-out prompts to decode with the draft in each evaluation; 0: the acceptance length is simulated.",
         in: 0...)
     var evalMaxSamples: Int = 16

@@ -10,7 +10,7 @@ enum MeasureCommand {
         @Option("Passes of each length, beside a first one that isn't counted; the fastest counts.", in: 1...1_000_000)
         var repeats: Int = 3
         @Flag("Make the logits of all tokens too.") var logits
-        @Flag("Print one JSON object.") var json
+        @Flag("Print one JSON object, with the rates of the machine that plan --hosts reads.") var json
     }
 
     static let command = Command("measure", Options.self) { options in
@@ -19,9 +19,14 @@ enum MeasureCommand {
         let target = try TargetModelRegistry.load(
             options.target.targetModelPath, communicator: grid.tensorParallel,
             positions: options.lengths.max() ?? 1, grid.compute, expertParallel: options.target.expertParallel,
+            world: grid.world,
             beforeReading: { try grid.expectMemory(for: $0) })
         let loading = grid.world.max([(ContinuousClock.now - start).seconds])[0]
-        let passes = try options.lengths.map { try Pass(target, length: $0, options, grid) }
+        // Between the sums of a pass, on a communicator of its own.
+        let attendance = Attendance(grid.world.split(color: 0))
+        let passes = try options.lengths.map { try Pass(target, length: $0, options, grid, attendance.beat) }
+        let rates = options.json ? try MachineRates.measure(grid, attendance.beat) : nil
+        try attendance.finish()
         let peak = grid.world.max([Double(Machine.peakResidentBytes)])[0]
         grid.logProfile(options.target)
         guard grid.world.rank == 0 else { return }
@@ -35,6 +40,7 @@ enum MeasureCommand {
         let members: [(String, JSONText)] = [
             ("loading_seconds", .number(loading)), ("weight_bytes", .int(target.memory.byteCount)),
             ("peak_bytes", .int(Int(peak))), ("passes", .array(passes.map(\.json))),
+            ("rates", rates.map(\.json) ?? .null),
         ]
         print(JSONText.object(members).compact)
     }
@@ -47,7 +53,11 @@ enum MeasureCommand {
         /// Of the activations of this rank.
         let activationBytes: Int
 
-        init(_ target: DecoderTargetModel, length: Int, _ options: Options, _ grid: ProcessGrid) throws {
+        /// - Parameter beat: Called after each layer; ends the pass by throwing, on all ranks.
+        init(
+            _ target: DecoderTargetModel, length: Int, _ options: Options, _ grid: ProcessGrid,
+            _ beat: () throws -> Void
+        ) throws {
             let workspace = Workspace(grid.compute)
             var random = SplitMix64(seed: UInt64(length))
             let ids = (0..<length).map { _ in Int32(random.below(target.configuration.vocabSize)) }
@@ -56,10 +66,10 @@ enum MeasureCommand {
             for pass in 0...options.repeats {
                 try grid.world.stopIfInterrupted()
                 let start = ContinuousClock.now
-                workspace.scope {
+                try workspace.scope {
                     let x = workspace.matrix(rows: length, columns: target.configuration.hiddenSize)
                     target.embed(ids, into: x)
-                    target.forward(x, rows, in: workspace) { _, _ in }
+                    try target.forward(x, rows, in: workspace) { _, _ in try beat() }
                     if options.logits { target.allLogits(x, in: workspace) }
                 }
                 let seconds = grid.world.max([(ContinuousClock.now - start).seconds])[0]

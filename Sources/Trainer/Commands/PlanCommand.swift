@@ -3,10 +3,16 @@ import Shared
 /// `Trainer plan`: memory and time of training, before anything is loaded.
 enum PlanCommand {
     struct Options: Shared.Options {
-        static let summary = "Says what memory a rank of a training run will take, and how long a step."
+        static let summary =
+            "Says what memory a rank of a training run will take, and how long a step; of the target config.json is enough."
 
         var target = TargetOptions()
         @Option("Ranks of the whole run, on this machine.", in: 1...1 << 20) var ranks: Int?
+        @Option(
+            "Hosts of the run instead of this machine: 8x2x32:512:rates.json are 8 hosts of 2 ranks of 32 threads and 512 "
+                + "GB each, as fast as measure --json says in rates.json; or a file of such lines.",
+            value: "FILE|COUNTxRANKSxTHREADS[:MEMORY_GB[:RATES]]...")
+        var hosts: [String] = []
         @Option("Tokens of a sequence.", in: 1...1 << 24) var maxLength: Int = 2048
         @Option("The share of tokens that are the assistant's.", in: 0...1) var supervisedShare: Float = 1
         var cache = TargetCacheOptions()
@@ -18,6 +24,9 @@ enum PlanCommand {
 
         func validate() throws(OptionsError) {
             try draft.validate()
+            if !hosts.isEmpty, ranks != nil || target.numThreads != nil {
+                throw .rule("--hosts says how many ranks and threads there are: leave out --ranks and --num-threads")
+            }
             if let ranks, !ranks.isMultiple(of: target.tpSize) {
                 throw .rule("--ranks \(ranks) must be a multiple of --tp-size \(target.tpSize)")
             }

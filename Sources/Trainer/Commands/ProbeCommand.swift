@@ -19,6 +19,7 @@ enum ProbeCommand {
         let target = try TargetModelRegistry.load(
             options.target.targetModelPath, communicator: grid.tensorParallel, positions: ids.count, grid.compute,
             expertParallel: options.target.expertParallel,
+            world: grid.world,
             beforeReading: { try grid.expectMemory(for: $0) })
         let vocabSize = target.configuration.vocabSize
         for id in ids where !(0..<vocabSize ~= id) {

@@ -29,10 +29,10 @@ struct TargetCacheOptions: Options {
         guard let targetCache else { return nil }
         // One rank reads the weights for their digest, the others get it.
         var words: [UInt64] = [0, 0, 0, 0]
-        try grid.world.onFirstRank {
+        try grid.world.onFirstRank { beat in
             let digest = try TargetCache.identity(
                 targetModelPath: options.targetModelPath, targetLayers: targetLayers, type: targetCacheDtype,
-                grid.compute)
+                grid.compute, check: beat)
             words = [digest.high >> 32, digest.high & 0xFFFF_FFFF, digest.low >> 32, digest.low & 0xFFFF_FFFF]
         }
         let sums = grid.world.sum(words.map { Double($0) }).map { UInt64($0) }

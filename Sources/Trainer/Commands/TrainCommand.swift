@@ -26,9 +26,10 @@ enum TrainCommand {
         let evaluation = try heldOut.map { samples in
             let limits = options.evaluation.limits
             return HeldOutEvaluation(
-                samples, loop, limits.prompts == 0 ? nil : try setup.decoding(samples, limits, grid))
+                samples, limit: options.evaluation.evalLossSamples, loop,
+                limits.prompts == 0 ? nil : try setup.decoding(samples, limits, grid))
         }
-        if let heldOut { try grid.world.onFirstRank { try HeldOutOverlap.warn(heldOut, in: train) } }
+        if let heldOut { try grid.world.onFirstRank { try HeldOutOverlap.warn(heldOut, in: train, check: $0) } }
         let fixed = options.fixedSettings(data: train.identity, draft: setup.configuration, grid.compute)
         let run = TrainingRun(
             loop, setup.configuration, setup.mapping, evaluation: evaluation, options.checkpoints,

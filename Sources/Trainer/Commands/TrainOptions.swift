@@ -4,6 +4,7 @@ extension MatrixPrecision: OptionValue {}
 extension GEMMLibrary: OptionValue {}
 extension TrainingSettings.LossNormalization: OptionValue {}
 extension BadSamplePolicy: OptionValue {}
+extension WireType: OptionValue {}
 
 /// Where the samples are.
 struct DataOptions: Options {
@@ -134,6 +135,8 @@ struct OptimizerOptions: Options {
     @Option("AdamW's beta 1.", in: 0..<1) var adamBeta1: Float = 0.9
     @Option("AdamW's beta 2.", in: 0..<1) var adamBeta2: Float = 0.999
     @Option("AdamW's weight decay.", in: 0...1000) var weightDecay: Float = 0
+    @Option("What gradients are rounded to on their way between ranks; they are added up in float32.")
+    var reduceDtype: WireType = .float32
     @Flag("Give the same result bit by bit for any number of ranks, working on one sequence at a time.")
     var deterministic
     @Option("Seed of the samples' order and the draft's first weights.", in: 0...) var seed: Int = 0
@@ -141,6 +144,11 @@ struct OptimizerOptions: Options {
     func validate() throws(OptionsError) {
         if deterministic, batchSize > 1 {
             throw .rule("--deterministic works on one sequence at a time: leave out --batch-size \(batchSize)")
+        }
+        if deterministic, reduceDtype != .float32 {
+            throw .rule(
+                "--deterministic gives the same result for any number of ranks, and --reduce-dtype \(reduceDtype) rounds "
+                    + "what goes from one to another: leave out one of them")
         }
     }
 }
@@ -181,8 +189,11 @@ struct TrainOptions: Options {
     func validate() throws(OptionsError) {
         try draft.validate()
         try optimizer.validate()
-        for (name, value) in [("--eval-interval", evaluation.evalInterval), ("--patience", evaluation.patience)]
-        where value != nil && data.evalDataPath.isEmpty {
+        let evaluating = [
+            ("--eval-interval", evaluation.evalInterval), ("--eval-loss-samples", evaluation.evalLossSamples),
+            ("--patience", evaluation.patience),
+        ]
+        for (name, value) in evaluating where value != nil && data.evalDataPath.isEmpty {
             throw .rule("\(name) needs --eval-data-path")
         }
     }
@@ -193,7 +204,7 @@ struct TrainOptions: Options {
             globalBatchSize: optimizer.draftGlobalBatchSize, learningRate: optimizer.learningRate,
             warmupRatio: optimizer.warmupRatio, maxGradNorm: optimizer.maxGradNorm,
             normalization: draft.lossNormalization, seed: optimizer.seed, isDeterministic: optimizer.deterministic,
-            badSamples: data.onBadSample,
+            badSamples: data.onBadSample, reduceType: optimizer.reduceDtype,
             adam: AdamW.Settings(
                 beta1: optimizer.adamBeta1, beta2: optimizer.adamBeta2, weightDecay: optimizer.weightDecay))
     }
@@ -242,6 +253,7 @@ struct TrainOptions: Options {
             "--kl-scale": draft.klScale.shown,
             "--kl-decay": draft.klDecay.shown,
             "--deterministic": optimizer.deterministic ? "yes" : "no",
+            "--reduce-dtype": optimizer.reduceDtype.shown,
         ]
         for (name, value) in configuration.own(draft.own)?.described ?? [] { settings[name] = value }
         for (name, value) in data { settings["the training data's \(name)"] = value }

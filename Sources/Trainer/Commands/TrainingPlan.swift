@@ -9,19 +9,33 @@ struct TrainingPlan {
     /// Sequences of a step and tokens of each.
     let sequences: Int
     let length: Int
+    /// Empty for this machine.
+    let hosts: [Host]
     private let title: String
+    /// Whether the target's weights are there, so that their names and shapes were checked.
+    private let hasWeights: Bool
 
-    /// Reads `config.json` and the headers of the weights, and nothing else.
+    /// Reads `config.json` and, where there are any, the headers of the weights, and nothing else.
     ///
     /// - Parameter compute: What computes here.
     init(
         _ options: PlanCommand.Options, _ compute: Compute, registry: DraftRegistry = .standard
     ) throws {
         let process = Machine.peakResidentBytes
-        let (tpSize, ranks) = (options.target.tpSize, options.ranks ?? options.target.tpSize)
-        let threads = options.target.numThreads ?? max(1, Machine.availableCPUs / ranks)
+        let hosts = try PlannedHosts.read(options.hosts)
+        let tpSize = options.target.tpSize
+        let ranks = hosts.isEmpty ? options.ranks ?? tpSize : hosts.reduce(0) { $0 + $1.count * $1.ranks }
+        guard ranks.isMultiple(of: tpSize) else {
+            throw OptionsError.rule("--hosts have \(ranks) ranks, should be a multiple of --tp-size \(tpSize)")
+        }
+        guard hosts.isEmpty || compute.precision == options.target.dtype else {
+            throw OptionsError.rule(
+                "--dtype \(options.target.dtype): parts of a step are run here, and this CPU hasn't it")
+        }
+        let threads = hosts.map(\.threads).max() ?? options.target.numThreads ?? max(1, Machine.availableCPUs / ranks)
         let rank = compute.with(threads: threads)
-        let all = compute.with(threads: min(Machine.availableCPUs, ranks * threads))
+        let all = compute.with(threads: hosts.isEmpty ? min(Machine.availableCPUs, ranks * threads) : compute.threads)
+        hasWeights = try WeightDirectory.isThere(options.target.targetModelPath)
         let targetConfiguration = try ModelConfiguration(directory: options.target.targetModelPath)
         let configuration = try registry.configuration(options.draft, target: targetConfiguration)
         try configuration.expectOwn(options.draft.own)
@@ -43,11 +57,28 @@ struct TrainingPlan {
         memory = MemoryPlan(
             process: process, target, targetLayers: configuration.targetLayers.count, draft, sizes, ranks: ranks, rank)
         let own = (sequences + ranks - 1) / ranks
-        time = TimePlan(
+        let sample = try TimePlan.Sample(
             TimePlan.Job(
                 target: target, draft: draft, targetLayers: configuration.targetLayers.count,
                 draftVocabSize: configuration.draftVocabSize, sizes: sizes, compute: all, ranks: ranks,
-                threads: threads, microBatches: Double(own) / Double(options.batchSize)))
+                microBatches: Double(own) / Double(options.batchSize)))
+        if hosts.isEmpty {
+            (time, self.hosts) = (TimePlan(sample, sample.pace(threads: threads)), [])
+        } else {
+            let here = try MachineRates.measure(ProcessGrid(world: AbsentRanks(), tpSize: 1, all)) {
+                try Interrupt.check()
+            }
+            let needed = memory.bytes
+            let planned = try hosts.map { host in
+                let pace = try host.pace(beside: here, all.precision, exchange: sample.exchange)
+                return Host(host: host, time: TimePlan(sample, pace), needed: host.ranks * needed)
+            }
+            // Every rank has as much to do, so the slowest hosts' time is that of all.
+            time = planned.dropFirst().reduce(planned[0].time) { $1.time.seconds > $0.seconds ? $1.time : $0 }
+            self.hosts = planned
+        }
+        let threadCounts = Set(hosts.map(\.threads)).sorted()
+        let shown = threadCounts.isEmpty ? "\(threads)" : threadCounts.map(String.init).joined(separator: " or ")
         cache =
             options.cache.isUsed
             ? CachePlan(
@@ -55,8 +86,36 @@ struct TrainingPlan {
                 targetLayers: configuration.targetLayers.count,
                 hiddenSize: targetConfiguration.hiddenSize) : nil
         title =
-            "\(ranks) rank\(ranks == 1 ? "" : "s"), \(threads) thread\(threads == 1 ? "" : "s") each, tensor parallel "
+            "\(ranks) rank\(ranks == 1 ? "" : "s"), \(shown) thread\(shown == "1" ? "" : "s") each, tensor parallel "
             + "\(tpSize), \(compute.precision)"
+    }
+
+    /// Hosts that are planned for, and what they need.
+    struct Host {
+        let host: PlannedHosts
+        let time: TimePlan
+        /// Bytes of all ranks of one of them.
+        let needed: Int
+
+        /// Whether it has as much; nil where nobody said what it has.
+        var isEnough: Bool? { host.memory.map { $0 >= needed } }
+
+        fileprivate var line: String {
+            let gigabytes = { (bytes: Int) in "\(fixed(Double(bytes) / 1e9, 1)) GB" }
+            let has = host.memory.map { ", has \(gigabytes($0))\(isEnough == true ? "" : ": TOO LITTLE")" } ?? ""
+            return
+                "  \(host.count) x \(host.ranks) rank\(host.ranks == 1 ? "" : "s") of \(host.threads) threads: a host "
+                + "needs \(gigabytes(needed))\(has); a step takes \(fixed(time.seconds, 3)) s"
+                + (host.rates == nil ? ", thread by thread as here" : "")
+        }
+
+        fileprivate var json: JSONText {
+            .object([
+                ("count", .int(host.count)), ("ranks", .int(host.ranks)), ("threads", .int(host.threads)),
+                ("needed_bytes", .int(needed)), ("memory_bytes", host.memory.map(JSONText.int) ?? .null),
+                ("is_enough", isEnough.map(JSONText.bool) ?? .null), ("step_seconds", .number(time.seconds)),
+            ])
+        }
     }
 
     private func tokensPerSecond(_ seconds: Double) -> Double { Double(sequences * length) / seconds }
@@ -68,8 +127,10 @@ struct TrainingPlan {
         }
         let megabytes = { (bytes: Int) in fixed(Double(bytes) / 1e6, 1) }
         let lines =
-            [title, "memory of a rank, MB"] + memory.parts.map { row($0.name, megabytes($0.bytes)) }
-            + [row("all", megabytes(memory.bytes)), "a step of \(sequences) sequences of \(length) tokens, seconds"]
+            [title] + (hasWeights ? [] : ["there are no weights: planned from config.json alone"])
+            + ["memory of a rank, MB"] + memory.parts.map { row($0.name, megabytes($0.bytes)) }
+            + [row("all", megabytes(memory.bytes))] + (hosts.isEmpty ? [] : ["hosts"] + hosts.map(\.line))
+            + ["a step of \(sequences) sequences of \(length) tokens, seconds"]
             + time.parts.map { row($0.name, fixed($0.seconds, 3)) }
             + [row("all", fixed(time.seconds, 3)), row("tokens/s", fixed(tokensPerSecond(time.seconds), 1))]
         guard let cache else { return lines.joined(separator: "\n") }
@@ -97,11 +158,12 @@ struct TrainingPlan {
         }
         return .object(
             [
-                ("memory_bytes", .int(memory.bytes)),
+                ("weights", .string(hasWeights ? "checked" : "absent")), ("memory_bytes", .int(memory.bytes)),
                 ("memory", .object(memory.parts.map { ($0.name, .int($0.bytes)) })),
                 ("step_seconds", .number(time.seconds)),
                 ("seconds", .object(time.parts.map { ($0.name, .number($0.seconds)) })),
                 ("tokens_per_second", .number(tokensPerSecond(time.seconds))),
+                ("hosts", .array(hosts.map(\.json))),
             ] + (cached ?? []))
     }
 }

@@ -64,21 +64,6 @@ extension Communicator {
     /// Whether it is so on any rank: what all of them then act upon.
     func any(_ isSo: Bool) -> Bool { max([isSo ? 1 : 0])[0] > 0 }
 
-    /// Does on the first rank what only one does.
-    ///
-    /// - Throws: On all ranks, if it fails: why, on the first; `Interrupted` on all, if it was interrupted.
-    func onFirstRank(_ body: () throws -> Void) throws {
-        var failure: (any Error)?
-        do {
-            if rank == 0 { try body() }
-        } catch {
-            failure = error
-        }
-        let ends = max([failure == nil ? 0 : 1, failure is Interrupted ? 1 : 0])
-        if ends[1] > 0 { throw AgreedInterruption.error() }
-        if ends[0] > 0 { throw failure ?? FailedOnFirstRank() }
-    }
-
     /// Whether every rank gives the same number.
     func isSame(_ value: Double) -> Bool {
         let extremes = max([value, -value])

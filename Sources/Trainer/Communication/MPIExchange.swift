@@ -21,11 +21,13 @@ final class MPIExchange: PendingExchange {
         }
         // Open MPI takes two equal addresses for an exchange in place, which this never is.
         let nothing = UnsafeMutableRawPointer(numbers)
+        // MPI knows no bfloat16, and only moves it.
+        let type = exchange.type == .float32 ? mpi_float() : mpi_uint16()
         MPICommunicator.call("MPI_Ialltoallv") {
             MPI_Ialltoallv(
-                send.map { UnsafeRawPointer(exchange.send + $0) } ?? UnsafeRawPointer(nothing), numbers,
-                numbers + ranks, mpi_float(), receive.map { UnsafeMutableRawPointer(exchange.receive + $0) } ?? nothing,
-                numbers + 2 * ranks, numbers + 3 * ranks, mpi_float(), communicator, &request)
+                send.map(exchange.send(from:)) ?? nothing, numbers, numbers + ranks, type,
+                receive.map(exchange.receive(from:)) ?? nothing, numbers + 2 * ranks, numbers + 3 * ranks, type,
+                communicator, &request)
         }
     }
 

@@ -45,17 +45,17 @@ final class BatchReader {
 
     private struct ReadBatch: Sendable {
         let samples: [Int]
-        let read: [Int: Result<(sample: Sample, cost: Double), any Error>]
+        let read: [Int: Result<(sample: Sample, cost: SampleCost), any Error>]
     }
 
     /// - Parameters:
     ///   - steps: The steps that may be asked for.
-    ///   - cost: How long a sample takes, relative to others; the same on all ranks.
+    ///   - cost: How long a sample takes; the same on all ranks.
     ///   - seed: What a draft chooses by in a sample of a step; see `TrainingSequence`.
     ///   - batch: A step's global batch.
     init(
         _ samples: any TrainingSamples, _ grid: ProcessGrid, batchSize: Int, policy: BadSamplePolicy,
-        steps: Range<Int>, cost: @escaping @Sendable (Sample) -> Double,
+        steps: Range<Int>, cost: @escaping @Sendable (Sample) -> SampleCost,
         seed: @escaping (_ step: Int, _ sample: Int) -> UInt64 = { UInt64($1) },
         batch: @escaping @Sendable (Int) -> [Int]
     ) {
@@ -85,8 +85,10 @@ final class BatchReader {
         let bad = try badSamples(batch)
         let read = try batch.read.filter { !bad.contains($0.key) }.mapValues { try $0.get() }
         let samples = batch.samples.filter { read[$0] != nil }
-        let deals = BatchSampler.microBatches(samples, ranks: grid.world.size, batchSize: batchSize) {
-            read[$0]?.cost ?? 0
+        let deals = BatchSampler.microBatches(
+            samples, ranks: grid.world.size, tpSize: grid.tpSize, batchSize: batchSize
+        ) {
+            read[$0]?.cost ?? SampleCost(shared: 0, own: 0)
         }
         let micro = deals.map { deal in
             MicroBatch(

@@ -40,31 +40,60 @@ struct BatchSampler: Sendable {
 
     /// A global batch divided among ranks, and each rank's part cut into micro batches.
     ///
-    /// The most expensive samples are dealt first, one to each rank in a round, and in each round those who have least
-    /// to do so far get the most: so ranks have as much to do as each other.
+    /// The most expensive samples are dealt first, one to each rank in a round, and in each round the groups that have
+    /// least to do so far get the most, and within a group the ranks that have least to do by themselves: so groups have
+    /// as much to do as each other, and so have ranks in what they don't do together.
     ///
-    /// - Parameter cost: How long a sample takes, relative to others.
+    /// - Parameters:
+    ///   - tpSize: Ranks of a tensor-parallel group, which are neighbours.
+    ///   - cost: How long a sample takes, relative to others.
     /// - Returns: All ranks have as many micro batches, the last of which may be empty for some.
     static func microBatches(
-        _ batch: [Int], ranks: Int, batchSize: Int, cost: (Int) -> Double
+        _ batch: [Int], ranks: Int, tpSize: Int = 1, batchSize: Int, cost: (Int) -> SampleCost
     ) -> [Deal] {
         let sorted = batch.map { (cost: cost($0), sample: $0) }.sorted {
-            ($1.cost, $0.sample) < ($0.cost, $1.sample)
+            ($1.cost.total, $0.sample) < ($0.cost.total, $1.sample)
         }
         var micro: [Deal] = []
-        var work = [Double](repeating: 0, count: ranks)
+        var groupWork = [Double](repeating: 0, count: ranks / tpSize)
+        var ownWork = [Double](repeating: 0, count: ranks)
         for (round, first) in stride(from: 0, to: sorted.count, by: ranks).enumerated() {
-            let order = work.indices.sorted { (work[$0], $0) < (work[$1], $1) }
+            let entries = sorted[first..<min(first + ranks, sorted.count)]
+            var shares = [[Int]](repeating: [], count: groupWork.count)
+            for (index, entry) in zip(entries.indices, entries) {
+                let open = groupWork.indices.filter { shares[$0].count < tpSize }
+                guard let group = open.min(by: { (groupWork[$0], $0) < (groupWork[$1], $1) }) else { continue }
+                shares[group].append(index)
+                groupWork[group] += entry.cost.total
+            }
+            var rankOf: [Int: Int] = [:]
+            for (group, share) in shares.enumerated() {
+                let members = (group * tpSize..<(group + 1) * tpSize).sorted { (ownWork[$0], $0) < (ownWork[$1], $1) }
+                let byOwn = share.sorted { (sorted[$1].cost.own, $0) < (sorted[$0].cost.own, $1) }
+                for (index, rank) in zip(byOwn, members) {
+                    rankOf[index] = rank
+                    ownWork[rank] += sorted[index].cost.own
+                }
+            }
+            let busy = entries.indices.compactMap { rankOf[$0] }
             if round.isMultiple(of: batchSize) {
-                micro.append(Deal(numbers: Array(repeating: [], count: ranks), order: order))
+                let idle = Set(0..<ranks).subtracting(busy).sorted()
+                micro.append(Deal(numbers: Array(repeating: [], count: ranks), order: busy + idle))
             }
-            for (entry, rank) in zip(sorted[first...], order) {
-                micro[micro.count - 1].numbers[rank].append(entry.sample)
-                work[rank] += entry.cost
-            }
+            for (entry, rank) in zip(entries, busy) { micro[micro.count - 1].numbers[rank].append(entry.sample) }
         }
         return micro
     }
+}
+
+/// How long a sample takes, relative to others.
+struct SampleCost: Equatable, Sendable {
+    /// What the ranks of a tensor-parallel group do together.
+    var shared: Double
+    /// What the rank does that has the sample.
+    var own: Double
+
+    var total: Double { shared + own }
 }
 
 extension BatchSampler {

@@ -60,12 +60,25 @@ struct StoreSamples: TrainingSamples {
     var endTokens: Set<Int32> { store.manifest.specialTokens.ends }
 
     func vocabularyMapping(draftVocabSize: Int) throws -> VocabularyMapping {
-        try store.vocabularyMapping(draftVocabSize: draftVocabSize)
+        let mapping = try store.vocabularyMapping(draftVocabSize: draftVocabSize)
+        if let note = try mapping.fillingNote(store.tokenCounts()) { Log.line("note: \(note)") }
+        return mapping
     }
 
     /// The vocabulary of a draft that was trained before, and how much of these samples it covers.
     func vocabularyMapping(_ draftToTarget: [Int32]) throws -> VocabularyMapping {
         try VocabularyMapping(draftToTarget: draftToTarget, counts: store.tokenCounts())
+    }
+}
+
+extension VocabularyMapping {
+    /// What is to be known of a vocabulary that is larger than the text needs: most of its head learns nothing.
+    func fillingNote(_ counts: [UInt64]) -> String? {
+        let unused = unusedCount(counts)
+        guard unused > 0 else { return nil }
+        return "\(unused) of the draft vocabulary's \(draftVocabSize) tokens never occur among the supervised ones: "
+            + "they are special ones, and the lowest ids beside those that do; a smaller "
+            + "--draft-vocab-size takes less time"
     }
 }
 

@@ -44,8 +44,7 @@ final class HeldOutDecoding {
         self.grid = grid
         self.samples = samples
         self.positions = positions
-        let count = min(limits.prompts ?? .max, samples.count)
-        numbers = (0..<count).map { $0 * samples.count / max(1, count) }
+        numbers = SomeSamples.numbers(limits.prompts, of: samples.count)
         let capacity = min(positions, samples.longest + limits.newTokens + limits.draftLength + 2)
         let decoder = TargetDecoder(
             target, targetLayers: targetLayers, capacity: capacity, workspace: workspace)

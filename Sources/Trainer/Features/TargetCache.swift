@@ -155,12 +155,15 @@ extension TargetCache {
 
     /// Tells targets and what is computed of them apart: by the bytes of the weights and the configuration, the layers,
     /// who multiplies in which precision, as their last bits differ, and what features are rounded to.
+    ///
+    /// - Parameter check: Runs now and then while weights are read, and may end it by throwing.
     static func identity(
-        targetModelPath: String, targetLayers: [Int], type: FeatureRecord.NumberType, _ compute: Compute
+        targetModelPath: String, targetLayers: [Int], type: FeatureRecord.NumberType, _ compute: Compute,
+        check: () throws -> Void = {}
     ) throws -> Digest {
         let weights = try WeightDirectory(targetModelPath).files
         let files = Set(weights + [try ModelConfiguration(directory: targetModelPath).path]).sorted()
-        let digests = try files.map { try Digest(ofFile: $0, check: Interrupt.check).hex }
+        let digests = try files.map { try Digest(ofFile: $0, check: check).hex }
         let rest = ["\(version)", "\(targetLayers)", compute.description, type.rawValue]
         return Digest(of: (digests + rest).joined(separator: "\n"))
     }

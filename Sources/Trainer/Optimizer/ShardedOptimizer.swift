@@ -14,15 +14,17 @@ final class ShardedOptimizer {
     /// Of this optimizer alone.
     private let communicator: any Communicator
 
-    /// - Parameter hasRounds: Whether a step adds up gradients of several rounds; see `GradientReduction`.
+    /// - Parameters:
+    ///   - hasRounds: Whether a step adds up gradients of several rounds; see `GradientReduction`.
+    ///   - reduceType: What gradients are rounded to on their way to the rank that adds them up.
     init(
         _ parameters: ParameterStore, _ settings: AdamW.Settings, _ world: any Communicator, hasRounds: Bool = false,
-        bucketSize: Int = Sharding.bucketSize
+        reduceType: WireType = .float32, bucketSize: Int = Sharding.bucketSize
     ) {
         self.parameters = parameters
         sharding = Sharding(count: parameters.gradients.count, ranks: world.size, bucketSize: bucketSize)
         communicator = world.split(color: 0)
-        reduction = GradientReduction(parameters, sharding, world, hasRounds: hasRounds)
+        reduction = GradientReduction(parameters, sharding, world, hasRounds: hasRounds, wireType: reduceType)
         adam = AdamW(sharding.parts(of: world.rank), settings, parameters.compute)
     }
 
@@ -49,17 +51,18 @@ final class ShardedOptimizer {
     /// Moves every weight along the summed gradient times `gradientFactor`; all ranks hold the same weights again.
     func update(learningRate: Float, gradientFactor: Float) {
         guard let weights = parameters.weights.baseAddress else { return }
-        var pending: [any PendingExchange] = []
+        var pending = PendingExchanges<Void>()
         adam.update(parameters, learningRate: learningRate, gradientFactor: gradientFactor) { bucket in
             let parts = (0..<sharding.ranks).map { sharding.part(ofBucket: bucket, rank: $0) }
             let own = communicator.rank
             let exchange = Exchange(
                 send: weights, sendBlocks: parts.indices.map { $0 == own ? 0..<0 : parts[own] },
                 receive: weights, receiveBlocks: parts.indices.map { $0 == own ? 0..<0 : parts[$0] })
-            pending.append(communicator.startExchange(exchange))
-            while let first = pending.first, first.hasEnded() { pending.removeFirst() }
+            _ = pending.ended()
+            if pending.isFull { _ = pending.wait() }
+            pending.add((), communicator.startExchange(exchange))
         }
-        for exchange in pending { exchange.wait() }
+        while !pending.isEmpty { _ = pending.wait() }
     }
 
     // MARK: - Checkpoints

@@ -59,20 +59,27 @@ struct ActivationPlan {
 
     /// The target's embedding, hidden states and the layers that the draft sees.
     private var features: Int {
-        let extended = sizes.groupRows + sizes.tpSize * sizes.sequences.count * appendedTokens
-        return (extended + sizes.groupRows + targetLayerCount * sizes.rows) * target.configuration.hiddenSize
+        let extended = sizes.rows + sizes.sequences.count * appendedTokens
+        return (extended + (1 + targetLayerCount) * sizes.rows) * target.configuration.hiddenSize
     }
+
+    /// Rows of the group that the target computes together.
+    private var together: Int { TargetFeatures.rowsTogether(sizes.rows, tpSize: sizes.tpSize) }
 
     /// What the target's layer takes that takes the most.
     private var targetLayers: Int {
-        target.layers.map { layer in
-            let (attention, rows) = (layer.attention, sizes.groupRows)
+        let layers = target.layers.map { layer in
+            let (attention, rows) = (layer.attention, together)
             let norms = (layer.attentionNorms.output == nil ? 1 : 2) * target.configuration.hiddenSize
             let attended = rows * (attention.qkv.weight.rows + attention.output.weight.columns)
             let scratch = attention.attention.scratchCount(
                 longest: sizes.length, rows: rows, keyValueWidth: attention.keyValueWidth, threads: compute.threads)
             return rows * norms + max(attended + scratch, elements(layer.feedForward, rows: rows))
-        }.max() ?? 0
+        }
+        // What is this rank's own alone is computed where it stays.
+        let appended = together / max(1, sizes.rows) * sizes.sequences.count * appendedTokens
+        let embedded = together > sizes.rows ? (2 * together + appended) * target.configuration.hiddenSize : 0
+        return embedded + (layers.max() ?? 0)
     }
 
     /// What a feed-forward network takes of `rows`: of a mixture its router, its shared expert or the experts that are at
@@ -96,7 +103,7 @@ struct ActivationPlan {
             return max(layer.attention.output.weight.columns, mlp?.down.weight.columns ?? 0)
         }
         let widest = max(target.configuration.hiddenSize, inputs.max() ?? 0)
-        return max(draft.roundedElements.input, sizes.groupRows * widest) + draft.roundedElements.gradient
+        return max(draft.roundedElements.input, together * widest) + draft.roundedElements.gradient
     }
 }
 

@@ -1,3 +1,5 @@
+import Shared
+
 /// Runs small parts of a step and says what the whole will take.
 struct StepSampler {
     private let job: TimePlan.Job
@@ -13,28 +15,29 @@ struct StepSampler {
     }
 
     /// The target's layers over a micro batch.
-    func targetSeconds() -> Double {
+    func targetSeconds() throws(Interrupted) -> Double {
         let kinds = Dictionary(grouping: job.target.layers.indices) { Kind(job.target.layers[$0]) }
         var seconds = 0.0
         for layers in kinds.values {
             guard let index = layers.first else { continue }
             let layer = job.target.layers[index]
             let budget = operations / Double(kinds.count)
-            seconds += Double(layers.count) * (layerSeconds(layer.withoutExperts, index, budget: budget))
+            seconds += Double(layers.count) * (try layerSeconds(layer.withoutExperts, index, budget: budget))
             guard case .experts(let mixture) = layer.feedForward else { continue }
-            seconds += Double(layers.count) * expertSeconds(mixture, budget: budget)
+            seconds += Double(layers.count) * (try expertSeconds(mixture, budget: budget))
         }
         return seconds
     }
 
-    private func layerSeconds(_ layer: DecoderLayer, _ index: Int, budget: Double) -> Double {
+    /// A layer over the rows of a whole group, as the ranks that share it compute each other's.
+    private func layerSeconds(_ layer: DecoderLayer, _ index: Int, budget: Double) throws(Interrupted) -> Double {
         let whole = job.sizes.operations(layer)
         let sample = sizes(whole: whole, budget: budget)
-        let rows = DecoderRows(Batch(sample.sequences))
+        let rows = DecoderRows(Batch((0..<sample.tpSize).flatMap { _ in sample.sequences }))
         let rotations = job.target.rotations.map { tables in rows.lengths.map { tables.embedding(length: $0) } }
-        let time = workspace.scope {
-            let x = noise(rows: sample.rows, columns: job.target.configuration.hiddenSize)
-            return Self.time { layer.forward(x, rows, rotations, layer: index, in: workspace) }
+        let time = try workspace.scope { () throws(Interrupted) in
+            let x = noise(rows: sample.groupRows, columns: job.target.configuration.hiddenSize)
+            return try Self.time { layer.forward(x, rows, rotations, layer: index, in: workspace) }
         }
         return time * whole / sample.operations(layer)
     }
@@ -43,14 +46,14 @@ struct StepSampler {
     ///
     /// Rows divide among experts by chance, and the fewer an expert has the more it costs to read its weights. So these
     /// are written here: memory that never was is all one page, in the cache.
-    private func expertSeconds(_ mixture: MixtureOfExperts, budget: Double) -> Double {
+    private func expertSeconds(_ mixture: MixtureOfExperts, budget: Double) throws(Interrupted) -> Double {
         let all = mixture.experts.sorted { $0.key < $1.key }.map(\.value)
         guard let one = all.first else { return 0 }
         let rowsOfEach = Double(job.sizes.groupRows) * mixture.rowsPerExpert
         let affordable = min(budget / (2 * rowsOfEach), Self.writtenNumbers) / Double(one.weightCount)
         let count = min(all.count, max(1, Int(affordable)))
         let (rows, width) = (max(1, Int((rowsOfEach * Double(count)).rounded())), mixture.router.weight.columns)
-        return workspace.scope {
+        return try workspace.scope { () throws(Interrupted) in
             let some = MixtureOfExperts(
                 router: ColumnParallelLinear(weight: .float32(chance(rows: width, columns: count)), bias: nil),
                 expertsPerToken: 1, weighting: mixture.weighting,
@@ -61,17 +64,18 @@ struct StepSampler {
             }
             let x = chance(rows: rows, columns: width)
             let y = workspace.zeros(rows: rows, columns: width)
-            let time = Self.time { some.addPart(x, to: y, in: workspace) }
+            let time = try Self.time { some.addPart(x, to: y, in: workspace) }
             return time * Double(all.count) / Double(count)
         }
     }
 
     /// The draft, forward and backward, and the distributions that it learns: its `trial`, with fewer rows.
-    func draftSeconds() -> Double {
+    func draftSeconds() throws(Interrupted) -> Double {
         let trial = job.draft.trial
         guard let longest = trial.drafts.last else { return 0 }
         let sample = sizes(whole: operations(longest, job.sizes), budget: operations)
-        let seconds = trial.seconds(trial.drafts.map { draftSeconds($0, sample) })
+        let times = try trial.drafts.map { draft throws(Interrupted) in try draftSeconds(draft, sample) }
+        let seconds = trial.seconds(times)
         return seconds * operations(job.draft, job.sizes) / operations(job.draft, sample)
     }
 
@@ -79,17 +83,17 @@ struct StepSampler {
         sizes.operations(draft, job.target, job.compute)
     }
 
-    private func draftSeconds(_ draft: any DraftModel, _ sample: StepSizes) -> Double {
+    private func draftSeconds(_ draft: any DraftModel, _ sample: StepSizes) throws(Interrupted) -> Double {
         let hiddenSize = job.target.configuration.hiddenSize
         let teacher = CompactTeacher(job.target, draftToTarget: (0..<Int32(job.draftVocabSize)).map { $0 })
-        return workspace.scope {
+        return try workspace.scope { () throws(Interrupted) in
             let appended = sample.sequences.count * draft.appendedTokens.count
             let lesson = Lesson(
                 teacher: teacher, sequences: (0..<sample.tpSize).map { _ in sample.sequences },
                 features: noise(rows: sample.rows, columns: job.targetLayers * hiddenSize),
                 embedding: noise(rows: sample.rows + appended, columns: hiddenSize),
-                targetHidden: noise(rows: sample.groupRows, columns: hiddenSize))
-            return Self.time {
+                targetHidden: noise(rows: sample.rows, columns: hiddenSize))
+            return try Self.time {
                 _ = draft.learn(lesson, weights: LossWeights(sequences: [1e-6]), in: workspace)
             }
         }
@@ -152,12 +156,15 @@ extension DecoderLayer {
 extension StepSampler {
     /// The median of as many runs as take a third of a second, three at least, after a first one that finds memory cold:
     /// one in which the system gave the cores to somebody else counts no more than another.
-    private static func time(_ body: () -> Void) -> Double {
+    ///
+    /// - Throws: `Interrupted` between two runs.
+    private static func time(_ body: () -> Void) throws(Interrupted) -> Double {
         body()
         let start = ContinuousClock.now
         var last = start
         var seconds: [Double] = []
         while seconds.count < 3 || (last - start).seconds < 0.3 {
+            try Interrupt.check()
             body()
             let now = ContinuousClock.now
             seconds.append((now - last).seconds)
@@ -167,7 +174,7 @@ extension StepSampler {
     }
 
     /// FLOP a second of a product of ordinary shape.
-    static func productRate(_ compute: Compute) -> Double {
+    static func productRate(_ compute: Compute) throws(Interrupted) -> Double {
         let workspace = Workspace(compute)
         let (rows, size) = (256, 1024)
         let x = workspace.zeros(rows: rows, columns: size)
@@ -175,7 +182,7 @@ extension StepSampler {
         let y = workspace.matrix(rows: rows, columns: size)
         let rounded = workspace.bfloat16(rows: size, columns: size)
         rounded.round(weight)
-        let seconds = time {
+        let seconds = try time {
             for _ in 0..<8 {
                 switch compute.precision {
                 case .float32: multiply(x, transposed: weight, into: y)
@@ -187,12 +194,12 @@ extension StepSampler {
     }
 
     /// The update of `count` weights, with the gradient's norm and its setting to zero.
-    static func optimizerSeconds(_ count: Int, _ compute: Compute) -> Double {
+    static func optimizerSeconds(_ count: Int, _ compute: Compute) throws(Interrupted) -> Double {
         let sample = min(count, 1 << 23)
         let store = ParameterStore([.matrix([("sample", sample / 1024)], columns: 1024)], compute)
         let all = 0..<store.weights.count
         let optimizer = AdamW([all], AdamW.Settings(), compute)
-        let seconds = time {
+        let seconds = try time {
             store.zeroGradients()
             _ = GradientClipping.squares(store, [all])
             optimizer.update(store, learningRate: 0, gradientFactor: 1) { _ in }
@@ -201,10 +208,10 @@ extension StepSampler {
     }
 
     /// Bytes a second of an all-reduce among ranks of this machine: each byte is copied about three times.
-    static func allReduceRate(_ compute: Compute) -> Double {
+    static func allReduceRate(_ compute: Compute) throws(Interrupted) -> Double {
         let workspace = Workspace(compute)
         let (from, to) = (workspace.zeros(rows: 4096, columns: 4096), workspace.zeros(rows: 4096, columns: 4096))
-        let seconds = time { to.copy(from: from) }
+        let seconds = try time { to.copy(from: from) }
         return Double(4 * from.count) / seconds / 3
     }
 }

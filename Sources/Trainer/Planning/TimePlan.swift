@@ -24,40 +24,70 @@ struct TimePlan {
         let sizes: StepSizes
         /// What computes here: as many threads as all ranks of this machine have.
         let compute: Compute
-        /// Ranks of the world, and threads of each.
+        /// Ranks of the world.
         let ranks: Int
-        let threads: Int
         /// Micro batches of a rank in a step; the last may count for a part.
         let microBatches: Double
     }
 
     /// How long each sample may take, about.
-    private static let sampleSeconds = 0.7
+    fileprivate static let sampleSeconds = 0.7
 
-    init(_ job: Job) {
-        // Ranks of one machine compute at the same time: so do as many threads here as all of them have.
-        let threads = job.compute.threads
-        let slowness = Double(threads) / Double(min(threads, job.threads))
-        let sampler = StepSampler(job, operations: Self.sampleSeconds * StepSampler.productRate(job.compute))
-        let target = sampler.targetSeconds() * slowness * job.microBatches
-        let draft = sampler.draftSeconds() * slowness * job.microBatches
-        let count = job.draft.parameters.gradients.count
+    /// - Parameter pace: How fast the ranks are beside all of this machine's threads together.
+    init(_ sample: Sample, _ pace: Pace) {
+        let job = sample.job
+        let attention = sample.attentionShare
+        let target = sample.target * ((1 - attention) * pace.products + attention * pace.attention) * job.microBatches
         let rest = [
-            ("draft", draft), ("optimizer", StepSampler.optimizerSeconds(count / job.ranks, job.compute) * slowness),
+            ("draft", sample.draft * pace.products * job.microBatches), ("optimizer", sample.optimizer * pace.memory),
         ]
         guard job.ranks > 1 else {
             (parts, partsFromCache) = ([("target", target)] + rest, rest)
             return
         }
-        let bytesPerSecond = StepSampler.allReduceRate(job.compute)
         /// - Parameter sums: How many times ranks that share a target add up their rows' hidden states.
         func communication(sums: Int) -> (String, Double) {
             let hidden = job.target.configuration.hiddenSize * job.sizes.groupRows
             let floats = job.sizes.tpSize > 1 ? Double(sums * hidden) * job.microBatches : 0
-            return ("communication", 4 * (floats + Double(count)) / bytesPerSecond * slowness)
+            return ("communication", 4 * (floats + Double(job.draft.parameters.gradients.count)) / pace.exchange)
         }
         parts = [("target", target)] + rest + [communication(sums: 2 * job.target.layers.count + 1)]
-        // The embedding, and the last hidden states, which each rank has of its own rows.
-        partsFromCache = rest + [communication(sums: 2)]
+        // The embedding, of each rank's own rows.
+        partsFromCache = rest + [communication(sums: 1)]
+    }
+
+    /// What all threads of this machine took for a micro batch.
+    struct Sample {
+        let job: Job
+        let target: Double
+        let draft: Double
+        let optimizer: Double
+        /// Bytes a second that ranks of this machine exchange, by as many threads.
+        let exchange: Double
+        /// Of the target's arithmetic.
+        let attentionShare: Double
+
+        /// - Throws: `Interrupted`, as it takes a minute for a large target.
+        init(_ job: Job) throws(Interrupted) {
+            self.job = job
+            let sampler = StepSampler(
+                job, operations: TimePlan.sampleSeconds * (try StepSampler.productRate(job.compute)))
+            target = try sampler.targetSeconds()
+            draft = try sampler.draftSeconds()
+            let count = job.draft.parameters.gradients.count
+            optimizer = try StepSampler.optimizerSeconds(count / job.ranks, job.compute)
+            exchange = job.ranks > 1 ? try StepSampler.allReduceRate(job.compute) : 1
+            let operations = job.target.layers.reduce(into: (all: 0.0, products: 0.0)) { sum, layer in
+                sum.all += job.sizes.operations(layer)
+                sum.products += 2 * Double(job.sizes.groupRows) * layer.multipliedWeights
+            }
+            attentionShare = 1 - operations.products / max(1, operations.all)
+        }
+
+        /// Ranks of this machine, which compute at the same time: so did as many threads as all of them have.
+        func pace(threads: Int) -> Pace {
+            let factor = Double(job.compute.threads) / Double(min(job.compute.threads, threads))
+            return Pace(products: factor, attention: factor, memory: factor, exchange: exchange / factor)
+        }
     }
 }

@@ -3,6 +3,12 @@ import COneDNN
 /// Products by oneDNN on the calling thread: `Parallel` has cut the work already, so OpenMP, which oneDNN runs on, gets
 /// one thread each time.
 extension BLAS {
+    /// Which kernels the libraries took for this CPU: on another one sums may be added up in another order.
+    static var kernels: String {
+        let isa = dnnl_cpu_isa2str(dnnl_get_effective_cpu_isa()).map { String(cString: $0) } ?? "unknown"
+        return "OpenBLAS \(coreName), oneDNN \(DNNL_VERSION_MAJOR).\(DNNL_VERSION_MINOR) \(isa)"
+    }
+
     /// c = scale op(a) op(b), or c += scale op(a) op(b), in float32.
     static func oneDNNProduct(
         _ a: Matrix, _ isATransposed: Bool, _ b: Matrix, _ isBTransposed: Bool, _ c: Matrix, scale: Float,

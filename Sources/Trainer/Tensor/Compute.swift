@@ -54,6 +54,11 @@ struct Compute: @unchecked Sendable {
         Compute(precision: precision, library: gemmLibrary, threads: threads, hasFixedCuts: hasFixedCuts)
     }
 
+    /// The same in another precision: one that this CPU supports.
+    func with(precision: MatrixPrecision) -> Compute {
+        Compute(precision: precision, library: gemmLibrary, threads: threads, hasFixedCuts: hasFixedCuts)
+    }
+
     /// What matrix products round their operands to.
     var precision: MatrixPrecision { settings.pointee.precision }
     /// The library of float32 products: never `auto`.

@@ -30,18 +30,18 @@ struct Checkpoints {
         let aside = "\(directory)/.\(name).partial"
         do {
             var writer: SafetensorsWriter?
-            try world.onFirstRank {
+            try world.onFirstRank(stopsAtSignals: false) { beat in
                 try makeDirectory(directory)
                 try removeDirectory(aside)
                 try makeDirectory(aside)
-                writer = try begin(contents, in: aside)
+                writer = try begin(contents, in: aside, beat)
             }
             for moment in ShardedOptimizer.Moment.allCases {
                 try append(moment, of: contents, to: &writer, world)
             }
-            try world.onFirstRank {
+            try world.onFirstRank(stopsAtSignals: false) { beat in
                 try writer?.finish()
-                try finish(contents, in: aside)
+                try finish(contents, in: aside, beat)
                 try replace("\(directory)/\(name)", by: aside)
                 try link("latest", to: name)
                 if isBest { try link("best", to: name) }
@@ -53,14 +53,33 @@ struct Checkpoints {
         }
     }
 
+    /// The newest intact checkpoint, on all ranks; the first one alone looks whether it is.
+    ///
+    /// Collective: call on all ranks.
+    ///
+    /// - Throws: `RanksDiffer` on a rank that doesn't see what the first one found.
+    func newest(_ world: any Communicator) throws -> (path: String, state: CheckpointState)? {
+        var found: (path: String, state: CheckpointState)?
+        try world.onFirstRank { found = try newest(check: $0) }
+        let path = world.broadcast(found?.path ?? "")
+        guard !path.isEmpty, world.rank > 0 else { return found }
+        do {
+            return (path, try CheckpointState.read(path).state)
+        } catch {
+            throw RanksDiffer(description: "\(error); rank 0 sees a whole checkpoint there: all ranks must")
+        }
+    }
+
     /// The newest intact checkpoint; damaged ones are named in the log and passed over.
-    func newest() throws -> (path: String, state: CheckpointState)? {
+    ///
+    /// - Parameter check: Runs now and then while files are read, and may end it by throwing.
+    func newest(check: () throws -> Void = {}) throws -> (path: String, state: CheckpointState)? {
         guard fileExists(directory) else { return nil }
         for name in try names().reversed() {
             let path = "\(directory)/\(name)"
             do {
-                return (path, try Self.verified(path))
-            } catch {
+                return (path, try Self.verified(path, check: check))
+            } catch let error where !(error is Interrupted) {
                 Log.line("warning: \(error); the checkpoint is passed over for the one before")
             }
         }
@@ -68,13 +87,13 @@ struct Checkpoints {
     }
 
     /// Checks every file of a checkpoint against its digest.
-    static func verified(_ path: String) throws -> CheckpointState {
+    static func verified(_ path: String, check: () throws -> Void = {}) throws -> CheckpointState {
         let (state, digests) = try CheckpointState.read(path)
         for name in ["config.json", "model.safetensors", "training_state.safetensors"] {
             guard let wanted = digests[name] else {
                 throw FileError("\(path)/\(CheckpointState.fileName)", "find the digest of \(name)", code: EINVAL)
             }
-            let found = try Digest(ofFile: "\(path)/\(name)").hex
+            let found = try Digest(ofFile: "\(path)/\(name)", check: check).hex
             guard found == wanted else {
                 throw WeightsError("\(path)/\(name)", "is damaged: its digest is \(found), should be \(wanted)")
             }
@@ -83,8 +102,10 @@ struct Checkpoints {
     }
 
     /// Restores all weights, and the moments that are this rank's.
+    ///
+    /// - Parameter check: Runs after each tensor, and may end it by throwing.
     static func restore(
-        _ path: String, into parameters: ParameterStore, _ optimizer: ShardedOptimizer
+        _ path: String, into parameters: ParameterStore, _ optimizer: ShardedOptimizer, check: () throws -> Void = {}
     ) throws {
         let file = try SafetensorsFile("\(path)/training_state.safetensors")
         for (name, shape, values) in parameters.tensors {
@@ -92,9 +113,10 @@ struct Checkpoints {
             try tensor.expect(shape)
             try tensor.copy(
                 rows: 0..<values.rows, columns: 0..<values.columns, into: values.start, stride: values.stride)
+            try check()
         }
         for moment in ShardedOptimizer.Moment.allCases {
-            try optimizer.restore(moment) { (part, target) throws(WeightsError) in
+            try optimizer.restore(moment) { part, target in
                 for (name, shape, place) in parameters.places where part.overlaps(place) {
                     let tensor = try file.tensor(moment.rawValue + name)
                     try tensor.expect(shape)
@@ -103,6 +125,7 @@ struct Checkpoints {
                         elements: common.lowerBound - place.lowerBound..<common.upperBound - place.lowerBound,
                         into: target + (common.lowerBound - part.lowerBound))
                 }
+                try check()
             }
         }
     }
@@ -110,9 +133,11 @@ struct Checkpoints {
     // MARK: - Writing
 
     /// Writes all but the moments, which follow in the file that is returned.
-    private func begin(_ contents: Contents, in path: String) throws(FileError) -> SafetensorsWriter {
+    private func begin(
+        _ contents: Contents, in path: String, _ check: () throws -> Void
+    ) throws -> SafetensorsWriter {
         try writeFile("\(path)/config.json", contents.configuration.json.pretty.utf8)
-        try writeModel(contents, to: "\(path)/model.safetensors")
+        try writeModel(contents, to: "\(path)/model.safetensors", check)
         let tensors = contents.parameters.tensors
         let moments = ShardedOptimizer.Moment.allCases.flatMap { moment in
             contents.parameters.trainedTensors.map { (name: moment.rawValue + $0.name, shape: $0.shape) }
@@ -123,6 +148,7 @@ struct Checkpoints {
             all.map { SafetensorsWriter.Entry(name: $0.name, type: .float32, shape: $0.shape) })
         for tensor in tensors {
             try writer.append(UnsafeBufferPointer(start: tensor.values.start, count: tensor.values.count))
+            try check()
         }
         return writer
     }
@@ -144,20 +170,20 @@ struct Checkpoints {
         } catch {
             failure = error
         }
-        try world.onFirstRank { if let failure { throw failure } }
+        try world.onFirstRank(stopsAtSignals: false) { _ in if let failure { throw failure } }
     }
 
     /// Writes the state, with the digests of the files before it.
-    private func finish(_ contents: Contents, in path: String) throws {
+    private func finish(_ contents: Contents, in path: String, _ check: () throws -> Void) throws {
         var digests: [String: String] = [:]
         for name in ["config.json", "model.safetensors", "training_state.safetensors"] {
-            digests[name] = try Digest(ofFile: "\(path)/\(name)").hex
+            digests[name] = try Digest(ofFile: "\(path)/\(name)", check: check).hex
         }
         try writeFile("\(path)/\(CheckpointState.fileName)", contents.state.json(digests: digests).pretty.utf8)
         try syncDirectory(path)
     }
 
-    private func writeModel(_ contents: Contents, to path: String) throws(FileError) {
+    private func writeModel(_ contents: Contents, to path: String, _ check: () throws -> Void) throws {
         let tensors = contents.parameters.tensors
         let mapping = contents.mapping
         var entries = tensors.map { SafetensorsWriter.Entry(name: $0.name, type: type, shape: $0.shape) }
@@ -170,6 +196,7 @@ struct Checkpoints {
         var writer = try SafetensorsWriter(path, entries)
         for tensor in tensors {
             try writer.append(UnsafeBufferPointer(start: tensor.values.start, count: tensor.values.count))
+            try check()
         }
         if isMapped {
             try writer.append(mapping.draftToTargetOffsets)

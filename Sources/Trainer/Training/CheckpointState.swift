@@ -22,6 +22,15 @@ struct CheckpointState: Equatable {
     /// and whether an evaluation is due.
     static let format = 2
     static let fileName = "training_state.json"
+    /// In `provenance`: which kernels multiplied.
+    static let kernels = "kernels"
+
+    /// What is to be known where others multiply now: numbers go on as close as ever, and not bit by bit.
+    func note(kernels now: String) -> String? {
+        guard let saved = provenance[Self.kernels], saved != now else { return nil }
+        return "the checkpoint was computed by \(saved), this CPU has \(now): from here on numbers may differ in their "
+            + "last digits from those of a run that was never stopped, with --deterministic too"
+    }
 
     func json(digests: [String: String]) -> JSONText {
         let object = { (values: [String: String]) in

@@ -1,15 +1,18 @@
 import Shared
 
-/// The evaluation of a draft while it trains: loss and accuracies on all held-out samples, and speculative decoding of
-/// some of their prompts.
+/// The evaluation of a draft while it trains: loss and accuracies on held-out samples, and speculative decoding of some
+/// of their prompts.
 final class HeldOutEvaluation {
-    let samples: StoreSamples
+    /// Those whose loss is measured.
+    let samples: SomeSamples
     private let loop: TrainingLoop
     private let decoding: HeldOutDecoding?
 
-    /// - Parameter decoding: What decodes the prompts; nil if none is decoded, and the acceptance length is simulated.
-    init(_ samples: StoreSamples, _ loop: TrainingLoop, _ decoding: HeldOutDecoding?) {
-        self.samples = samples
+    /// - Parameters:
+    ///   - limit: The most samples whose loss is measured; nil for all.
+    ///   - decoding: What decodes the prompts; nil if none is decoded, and the acceptance length is simulated.
+    init(_ samples: any TrainingSamples, limit: Int?, _ loop: TrainingLoop, _ decoding: HeldOutDecoding?) {
+        self.samples = SomeSamples(samples, limit: limit)
         self.loop = loop
         self.decoding = decoding
     }

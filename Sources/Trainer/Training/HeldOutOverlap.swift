@@ -5,14 +5,19 @@ enum HeldOutOverlap {
     /// The numbers of the held-out samples whose prompt, token by token, is one of the training samples'.
     ///
     /// A prompt is what stands before the first supervised token. Samples that can't be read are training's to report.
-    static func find(_ heldOut: any TrainingSamples, in training: any TrainingSamples) throws -> [Int] {
+    ///
+    /// - Parameter check: Runs now and then, and may end it by throwing.
+    static func find(
+        _ heldOut: any TrainingSamples, in training: any TrainingSamples, check: () throws -> Void = Interrupt.check
+    ) throws -> [Int] {
         var wanted: [Digest: [Int]] = [:]
         for number in 0..<heldOut.count {
+            if number.isMultiple(of: 4096) { try check() }
             if let digest = promptDigest(number, heldOut) { wanted[digest, default: []].append(number) }
         }
         var found: Set<Int> = []
         for number in 0..<training.count where !wanted.isEmpty {
-            if number.isMultiple(of: 4096) { try Interrupt.check() }
+            if number.isMultiple(of: 4096) { try check() }
             guard let digest = promptDigest(number, training), let numbers = wanted.removeValue(forKey: digest) else {
                 continue
             }
@@ -22,8 +27,10 @@ enum HeldOutOverlap {
     }
 
     /// Says in the log if there are any.
-    static func warn(_ heldOut: any TrainingSamples, in training: any TrainingSamples) throws {
-        let found = try find(heldOut, in: training)
+    static func warn(
+        _ heldOut: any TrainingSamples, in training: any TrainingSamples, check: () throws -> Void
+    ) throws {
+        let found = try find(heldOut, in: training, check: check)
         guard !found.isEmpty else { return }
         let some = found.prefix(8).map(String.init).joined(separator: ", ") + (found.count > 8 ? ", …" : "")
         Log.warning(

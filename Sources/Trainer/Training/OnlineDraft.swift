@@ -46,15 +46,16 @@ struct OnlineDraft {
 
     /// About how many FLOP a sequence takes in a step, by which batches are divided: the same on all ranks.
     ///
-    /// The target runs over all rows up to the last supervised token, 2 · 12 hidden² of a layer for each (Kaplan and
-    /// others 2020, 2.1). With a cache of features too: a run with one gives what a run without one gives, bit for bit.
-    var cost: @Sendable (Sample) -> Double {
+    /// The ranks of a tensor-parallel group run the target together, over all rows up to the last supervised token:
+    /// 2 · 12 hidden² of a layer for each (Kaplan and others 2020, 2.1), and 4 hidden for each key that a row sees. With a
+    /// cache of features too: a run with one gives what a run without one gives, bit for bit. The draft is its own rank's.
+    var cost: @Sendable (Sample) -> SampleCost {
         let (draftCost, shape) = (draft.cost, target.configuration)
-        let layer = 24 * Double(shape.hiddenSize) * Double(shape.hiddenSize)
-        let targetRow = Double(shape.numHiddenLayers) * layer
+        let (hidden, layers) = (Double(shape.hiddenSize), Double(shape.numHiddenLayers))
+        let (row, pair) = (layers * 24 * hidden * hidden, layers * 4 * hidden)
         return { sample in
-            let rows = (sample.lossMask.lastIndex(of: true) ?? -1) + 1
-            return Double(rows) * targetRow + draftCost(sample)
+            let rows = Double((sample.lossMask.lastIndex(of: true) ?? -1) + 1)
+            return SampleCost(shared: rows * row + rows * rows / 2 * pair, own: draftCost(sample))
         }
     }
 }

@@ -129,7 +129,7 @@ final class TrainingLoop {
             peak: settings.learningRate, warmupRatio: settings.warmupRatio, totalSteps: totalSteps)
         optimizer = ShardedOptimizer(
             model.draft.parameters, settings.adam, grid.world, hasRounds: settings.isDeterministic,
-            bucketSize: settings.bucketSize)
+            reduceType: settings.reduceType, bucketSize: settings.bucketSize)
         let order = EpochOrder(sampler)
         reader = BatchReader(
             samples, grid, batchSize: settings.batchSize, policy: settings.badSamples, steps: 0..<totalSteps,

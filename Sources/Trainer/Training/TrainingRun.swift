@@ -83,15 +83,17 @@ final class TrainingRun {
 
     /// Resumes from a checkpoint, or makes sure that none is in the way.
     private func start() throws {
-        if loop.grid.world.rank == 0 { try checkpoints.tidy() }
-        loop.grid.world.barrier()
-        let found = try checkpoints.newest()
-        guard loop.grid.world.isSame(Double(found?.state.step ?? -1)) else {
+        let world = loop.grid.world
+        try world.onFirstRank { _ in try checkpoints.tidy() }
+        let found = try checkpoints.newest(world)
+        guard world.isSame(Double(found?.state.step ?? -1)) else {
             throw RanksDiffer(description: "--resume: ranks see other checkpoints in \(checkpoints.directory)")
         }
         if let found, settings.resumes {
             try checkSettings(found.state.settings, found.path)
-            try Checkpoints.restore(found.path, into: loop.model.draft.parameters, loop.optimizer)
+            try world.together { beat in
+                try Checkpoints.restore(found.path, into: loop.model.draft.parameters, loop.optimizer, check: beat)
+            }
             loop.optimizer.updates = found.state.updates
             loop.resume(at: found.state.step)
             best = found.state.best
@@ -99,11 +101,12 @@ final class TrainingRun {
             isEvaluationDue = found.state.isEvaluationDue
             faults = found.state.faults
             Log.line("resuming from \(found.path), \(found.state.step) of \(loop.totalSteps) steps done")
+            if let note = found.state.note(kernels: BLAS.kernels) { Log.line("note: \(note)") }
         } else if let found {
             throw OptionsError.rule(
                 "\(found.path) is there already: give --resume to continue it, or another --output-dir")
         }
-        loop.grid.world.barrier()
+        world.barrier()
         try metrics.start(after: loop.step, description)
         savedTime = .now
         if isEvaluationDue { try evaluate() }
@@ -241,7 +244,7 @@ final class TrainingRun {
         [
             "version": Eyrie.version, "command": CommandLine.arguments.joined(separator: " "),
             "ranks": "\(loop.grid.world.size)", "tensor parallel": "\(loop.grid.tpSize)",
-            "threads": "\(loop.grid.compute.threads)",
+            "threads": "\(loop.grid.compute.threads)", CheckpointState.kernels: BLAS.kernels,
         ]
     }
 }

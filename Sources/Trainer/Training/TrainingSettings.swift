@@ -23,6 +23,8 @@ struct TrainingSettings: Equatable {
     /// Whether the result is the same bit by bit for any number of ranks.
     var isDeterministic = false
     var badSamples = BadSamplePolicy.stop
+    /// What gradients are rounded to on their way between ranks.
+    var reduceType = WireType.float32
     /// Gradients that ranks exchange in one go.
     var bucketSize = Sharding.bucketSize
     var adam = AdamW.Settings()

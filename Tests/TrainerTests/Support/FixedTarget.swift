@@ -28,9 +28,10 @@ struct FixedTarget: DistributedTargetModel {
     func embed(_ ids: [Int32], into embedding: Matrix) { embedding.gather(ids, from: table) }
 
     func forward(
-        _ x: Matrix, _ rows: DecoderRows, in workspace: Workspace, capture: (_ layer: Int, _ input: Matrix) -> Void
-    ) {
-        capture(0, x)
+        _ x: Matrix, _ rows: DecoderRows, in workspace: Workspace,
+        capture: (_ layer: Int, _ input: Matrix) throws -> Void
+    ) rethrows {
+        try capture(0, x)
     }
 
     func logits(_ hidden: Matrix, into logits: Matrix) { multiply(hidden, transposed: head, into: logits) }

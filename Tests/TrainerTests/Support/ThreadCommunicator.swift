@@ -66,7 +66,9 @@ struct ThreadCommunicator: Communicator, @unchecked Sendable {
         for (other, sent) in everybody.enumerated() {
             let (from, to) = (sent.sendBlocks[rank], exchange.receiveBlocks[other])
             precondition(from.count == to.count)
-            (exchange.receive + to.lowerBound).update(from: sent.send + from.lowerBound, count: from.count)
+            precondition(sent.type == exchange.type)
+            exchange.receive(from: to.lowerBound).copyMemory(
+                from: sent.send(from: from.lowerBound), byteCount: from.count * exchange.type.byteCount)
         }
         meeting.wait()
         return EndedExchange()

@@ -14,6 +14,8 @@ struct DistillationHead {
     /// What a row of each position counts in the loss.
     let positionWeights: [Float]
     let objective: DraftObjective
+    /// The most that it works on at a time.
+    var pieceSize = DraftLabels.PieceSize()
 
     /// The loss of all positions, its statistics and, if `weights` are given, the gradients of `norm`, `lm_head` and h.
     ///
@@ -62,14 +64,10 @@ struct DistillationHead {
     private func forEachPiece(
         _ batch: HeadBatch, in workspace: Workspace, _ body: (DraftLabels.Piece, CompactTeacher.Distributions) -> Void
     ) {
-        let (lesson, pieces) = (batch.lesson, batch.labels.map { $0.pieces() })
-        let firstRows = lesson.firstRows
+        let (lesson, pieces) = (batch.lesson, batch.labels.map { $0.pieces(pieceSize) })
         for index in 0..<(pieces.map(\.count).max() ?? 0) {
             workspace.scope {
-                let rows = pieces.enumerated().map { rank, pieces in
-                    index < pieces.count
-                        ? pieces[index].targetRows.map { $0 < 0 ? $0 : $0 + Int32(firstRows[rank]) } : []
-                }
+                let rows = pieces.map { index < $0.count ? $0[index].targetRows : [] }
                 let target = lesson.teacher.distributions(lesson.targetHidden, rows: rows, in: workspace)
                 let own = pieces[lesson.rank]
                 if index < own.count { body(own[index], target) }
@@ -208,7 +206,13 @@ extension DistillationHead {
         let (size, h) = (lmHead.weight.weight.rows, lmHead.weight.weight.columns)
         let pieces = labels.pieces().map { piece in
             let (labels, rows) = (piece.labels.count, piece.targetRows.count)
-            let teacher = rank.tpSize * rows * (rank.vocabularyCount + size / rank.tpSize) + rows * size
+            let group = rank.tpSize * rows
+            // Logits; and what becomes of them, or the hidden states that they are made of.
+            let teacher =
+                group * rank.vocabularyCount
+                + max(
+                    group * (size / rank.tpSize) + rows * size,
+                    (rank.tpSize > 1 ? rows + group : rows) * rank.targetHiddenSize)
             return rows * size + max(teacher, labels * (2 * h + size))
         }
         return pieces.max() ?? 0

@@ -23,13 +23,8 @@ struct Lesson {
     let features: Matrix
     /// The target's embedding of this rank's tokens, and of the draft's `appendedTokens` after each sequence.
     let embedding: Matrix
-    /// The target's last hidden state after its norm, of the group's rows: [rows of all ranks, hidden].
+    /// The target's last hidden state after its norm, of this rank's rows: [rows, hidden].
     let targetHidden: Matrix
-
-    /// Where each rank's rows begin in `targetHidden`.
-    var firstRows: [Int] {
-        sequences.indices.map { rank in sequences[..<rank].joined().reduce(0) { $0 + $1.length } }
-    }
 
     var rank: Int { teacher.target.communicator.rank }
 

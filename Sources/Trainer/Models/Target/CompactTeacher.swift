@@ -47,8 +47,8 @@ struct CompactTeacher {
     /// The distributions after `rows[rank]`, for this rank.
     ///
     /// - Parameters:
-    ///   - hidden: The group's rows after the final norm, [rows, hidden].
-    ///   - rows: For each rank of the group, the rows of `hidden` that it learns from; -1 stands for logits of zero.
+    ///   - hidden: This rank's rows after the final norm, [rows, hidden].
+    ///   - rows: For each rank of the group, the rows of its `hidden` that it learns from; -1 stands for logits of zero.
     func distributions(
         _ hidden: Matrix, rows: [[Int32]], in workspace: Workspace
     ) -> Distributions {
@@ -60,13 +60,13 @@ struct CompactTeacher {
     private func makeDistributions(
         _ hidden: Matrix, rows: [[Int32]], in workspace: Workspace
     ) -> Distributions {
-        let (rank, joined) = (target.communicator.rank, rows.flatMap { $0 })
+        let rank = target.communicator.rank
         let own = rows[rank].count
         let before = rows[..<rank].reduce(0) { $0 + $1.count }
         let probabilities = workspace.matrix(rows: own, columns: draftVocabSize)
         var (coverage, argmax): ([Float], [Int32]) = ([], [])
         workspace.scope {
-            let logits = logits(hidden, joined, in: workspace)
+            let logits = logits(hidden, rows, in: workspace)
             let whole = statistics(logits, before..<before + own, in: workspace)
             exchange(logits, rows.map(\.count), into: probabilities, in: workspace)
             let draft = workspace.matrix(rows: 1, columns: own)
@@ -79,16 +79,32 @@ struct CompactTeacher {
         return Distributions(probabilities: probabilities, coverage: coverage, argmax: argmax)
     }
 
-    /// This rank's part of the logits of all rows.
-    private func logits(_ hidden: Matrix, _ rows: [Int32], in workspace: Workspace) -> Matrix {
-        let logits = workspace.matrix(rows: rows.count, columns: target.vocabulary.count)
-        workspace.scope {
-            let gathered = workspace.matrix(rows: rows.count, columns: hidden.columns)
-            gathered.gather(rows.map { Swift.max(0, $0) }, from: hidden)
-            target.logits(gathered, into: logits)
-        }
-        for (row, index) in rows.enumerated() where index < 0 { logits[rows: row..<row + 1].fill(0) }
+    /// This rank's part of the logits of all ranks' rows.
+    private func logits(_ hidden: Matrix, _ rows: [[Int32]], in workspace: Workspace) -> Matrix {
+        let joined = rows.flatMap { $0 }
+        let logits = workspace.matrix(rows: joined.count, columns: target.vocabulary.count)
+        workspace.scope { target.logits(gathered(hidden, rows, in: workspace), into: logits) }
+        for (row, index) in joined.enumerated() where index < 0 { logits[rows: row..<row + 1].fill(0) }
         return logits
+    }
+
+    /// The hidden states of all ranks' rows, of which each rank has its own.
+    private func gathered(_ hidden: Matrix, _ rows: [[Int32]], in workspace: Workspace) -> Matrix {
+        let (communicator, counts) = (target.communicator, rows.map(\.count))
+        let most = counts.max() ?? 0
+        let own = workspace.matrix(rows: most, columns: hidden.columns)
+        own[rows: 0..<counts[communicator.rank]]
+            .gather(rows[communicator.rank].map { Swift.max(0, $0) }, from: hidden)
+        guard communicator.size > 1 else { return own }
+        let all = workspace.matrix(rows: communicator.size * most, columns: hidden.columns)
+        communicator.allGather(
+            UnsafeBufferPointer(start: own.start, count: own.count),
+            into: UnsafeMutableBufferPointer(start: all.start, count: all.count))
+        guard counts.contains(where: { $0 < most }) else { return all }
+        let joined = workspace.matrix(rows: counts.reduce(0, +), columns: hidden.columns)
+        joined.gather(
+            counts.enumerated().flatMap { rank, count in (0..<count).map { Int32(rank * most + $0) } }, from: all)
+        return joined
     }
 
     /// Log-sum-exp and argmax over the whole vocabulary, of this rank's rows.

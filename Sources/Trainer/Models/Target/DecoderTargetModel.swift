@@ -32,16 +32,18 @@ struct DecoderTargetModel: DistributedTargetModel {
     }
 
     func forward(
-        _ x: Matrix, _ rows: DecoderRows, in workspace: Workspace, capture: (_ layer: Int, _ input: Matrix) -> Void
-    ) {
-        Profile.measure(.target) {
-            run(x, rows, in: workspace, capture: capture)
+        _ x: Matrix, _ rows: DecoderRows, in workspace: Workspace,
+        capture: (_ layer: Int, _ input: Matrix) throws -> Void
+    ) rethrows {
+        try Profile.measure(.target) {
+            try run(x, rows, in: workspace, capture: capture)
         }
     }
 
     private func run(
-        _ x: Matrix, _ rows: DecoderRows, in workspace: Workspace, capture: (_ layer: Int, _ input: Matrix) -> Void
-    ) {
+        _ x: Matrix, _ rows: DecoderRows, in workspace: Workspace,
+        capture: (_ layer: Int, _ input: Matrix) throws -> Void
+    ) rethrows {
         layerLoading.finish()
         if description.embeddingScale != 1 {
             x.compute.rows(x.rows, of: x.columns) { range in
@@ -50,10 +52,10 @@ struct DecoderTargetModel: DistributedTargetModel {
         }
         let rotations = rotations.map { tables in rows.lengths.map { tables.embedding(length: $0) } }
         for (index, layer) in layers.enumerated() {
-            capture(index, x)
+            try capture(index, x)
             layer.forward(x, rows, rotations, layer: index, in: workspace)
         }
-        capture(layers.count, x)
+        try capture(layers.count, x)
         norm.forward(x, into: x)
         rows.cache?.advance(x.rows)
     }

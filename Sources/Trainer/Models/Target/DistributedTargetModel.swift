@@ -17,10 +17,12 @@ protocol DistributedTargetModel {
     ///   - x: [rows, hidden]: the embedding; on return the last layer's output after the final norm.
     ///   - rows: Whose rows they are, and what of the past they see.
     ///   - capture: Called with each layer's number and its input, [rows, hidden], before the layer runs; with the
-    ///     number of layers and their output before the final norm at the end.
+    ///     number of layers and their output before the final norm at the end. What it throws ends the pass, on all
+    ///     ranks of the group if they agree.
     func forward(
-        _ x: Matrix, _ rows: DecoderRows, in workspace: Workspace, capture: (_ layer: Int, _ input: Matrix) -> Void
-    )
+        _ x: Matrix, _ rows: DecoderRows, in workspace: Workspace,
+        capture: (_ layer: Int, _ input: Matrix) throws -> Void
+    ) rethrows
 
     /// Writes this rank's part of the logits of `hidden`, which is after the final norm: [rows, vocabulary.count].
     func logits(_ hidden: Matrix, into logits: Matrix)

@@ -8,16 +8,16 @@ struct ExpertTensors {
     private let store: Store
 
     private enum Store {
-        case separate(gate: [StoredTensor], up: [StoredTensor], down: [StoredTensor])
+        case separate(gate: [StoredTensor?], up: [StoredTensor?], down: [StoredTensor?])
         case fused(Fused)
     }
 
     private struct Fused {
-        let gateUp: StoredTensor
-        let down: StoredTensor
+        let gateUp: StoredTensor?
+        let down: StoredTensor?
         /// Scales of gateUp and down, if they are packed.
-        var scales: (gateUp: StoredTensor, down: StoredTensor)?
-        var biases: (gateUp: StoredTensor, down: StoredTensor)?
+        var scales: (gateUp: StoredTensor?, down: StoredTensor?)?
+        var biases: (gateUp: StoredTensor?, down: StoredTensor?)?
         let isInterleaved: Bool
     }
 
@@ -65,7 +65,7 @@ struct ExpertTensors {
         _ name: String, _ experts: DecoderDescription.Experts, _ hiddenSize: Int, _ plan: WeightPlan,
         _ isInterleaved: Bool
     ) throws(WeightsError) -> Fused {
-        let tensor = { (part: String, rows: Int, columns: Int) throws(WeightsError) -> (StoredTensor, StoredTensor) in
+        let tensor = { (part: String, rows: Int, columns: Int) throws(WeightsError) -> (StoredTensor?, StoredTensor?) in
             let shape = [experts.count, rows, columns / MXFP4.groupSize]
             return (
                 try plan.tensor("\(name).\(part)_blocks", shape + [MXFP4.groupSize / 2], isPacked: true),
@@ -97,8 +97,9 @@ struct ExpertTensors {
             let layout = { (scales: StoredTensor?) -> WeightPlan.Layout in
                 scales.map { .mxfp4(expert: number, scales: $0) } ?? .transposed(expert: number)
             }
-            plan.read(fused.gateUp, layout(fused.scales?.gateUp), outputs: outputs, inputs: hidden, into: gateUp)
-            plan.read(fused.down, layout(fused.scales?.down), outputs: all, inputs: features, into: down)
+            plan.read(
+                fused.gateUp, layout(fused.scales.flatMap(\.gateUp)), outputs: outputs, inputs: hidden, into: gateUp)
+            plan.read(fused.down, layout(fused.scales.flatMap(\.down)), outputs: all, inputs: features, into: down)
             if let biases = fused.biases {
                 let bias = plan.vector(outputs.count)
                 plan.read(biases.gateUp, row: number, features: outputs, into: bias)

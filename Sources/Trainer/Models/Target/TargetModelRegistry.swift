@@ -29,35 +29,41 @@ enum TargetModelRegistry {
     ///   - compute: What computes; linear maps and the embedding are held in its precision.
     ///   - expertParallel: Whether ranks have whole experts, instead of a part of each.
     ///   - layersWait: Whether the layers' weights are read when they first run, and not at once.
+    ///   - world: All ranks that load their parts at the same time; the group by itself if left out.
     ///   - beforeReading: Sees the model that is laid out, whose size is known and whose weights are still zero.
     /// - Throws: An error that names the key, or the tensor, that is missing or not supported.
     static func load(
         _ directory: String, communicator: any Communicator, positions: Int, _ compute: Compute,
         expertParallel: Bool = false, layersWait: Bool = false, architectures: [String: Describe] = architectures,
-        beforeReading: (DecoderTargetModel) throws -> Void = { _ in }
+        world: (any Communicator)? = nil, beforeReading: (DecoderTargetModel) throws -> Void = { _ in }
     ) throws -> DecoderTargetModel {
         try Profile.measure(.loading) {
             let (model, plan) = try lay(
-                directory, communicator, positions, compute, expertParallel, architectures)
+                directory, try WeightDirectory(directory), communicator, positions, compute, expertParallel,
+                architectures)
             try beforeReading(model)
-            plan.fill(layersWait ? [.ends] : [.ends, .layers])
+            try (world ?? communicator).together { beat in
+                try plan.fill(layersWait ? [.ends] : [.ends, .layers], check: beat)
+            }
             if layersWait { model.layerLoading.wait(for: plan) }
             return model
         }
     }
 
-    /// This rank's part of a target as `load` would make it, all of whose weights are zero: its tensors are checked,
-    /// and no number is read.
+    /// This rank's part of a target as `load` would make it, of zeros: its tensors are checked, and no number is read.
+    ///
+    /// Where there are no weights at all it follows from `config.json` alone.
     static func layOut(
         _ directory: String, communicator: any Communicator, positions: Int, _ compute: Compute,
         expertParallel: Bool = false
     ) throws -> DecoderTargetModel {
-        try lay(directory, communicator, positions, compute, expertParallel, architectures).model
+        let weights = try WeightDirectory.isThere(directory) ? WeightDirectory(directory) : nil
+        return try lay(directory, weights, communicator, positions, compute, expertParallel, architectures).model
     }
 
     private static func lay(
-        _ directory: String, _ communicator: any Communicator, _ positions: Int, _ compute: Compute,
-        _ expertParallel: Bool, _ architectures: [String: Describe]
+        _ directory: String, _ weights: WeightDirectory?, _ communicator: any Communicator, _ positions: Int,
+        _ compute: Compute, _ expertParallel: Bool, _ architectures: [String: Describe]
     ) throws -> (model: DecoderTargetModel, plan: WeightPlan) {
         let configuration = try ModelConfiguration(directory: directory)
         guard let name = configuration.architectures.first else {
@@ -69,7 +75,7 @@ enum TargetModelRegistry {
                 "key 'architectures' is '\(name)', which isn't supported; supported: \(known)", at: configuration.path)
         }
         try refuseQuantization(configuration)
-        let plan = WeightPlan(try WeightDirectory(directory), compute)
+        let plan = WeightPlan(weights, compute)
         let model = try DecoderTargetModel(
             describe(configuration), plan, communicator: communicator, positions: positions,
             expertParallel: expertParallel)

@@ -1,4 +1,5 @@
 import Shared
+import Synchronization
 
 /// What a rank will read: every tensor of a model is named, and its shape checked, before the first number is read.
 ///
@@ -12,7 +13,8 @@ final class WeightPlan {
     }
 
     let memory: FrozenWeights
-    private let weights: WeightDirectory
+    /// Nil where there are none: a model is laid out by its configuration alone.
+    private let weights: WeightDirectory?
     private var named: Set<String> = []
     private var pieces: [Portion: [Piece]] = [:]
     private var offsets: [Portion: [(Float, Matrix)]] = [:]
@@ -40,7 +42,8 @@ final class WeightPlan {
         let target: FrozenWeight
     }
 
-    init(_ weights: WeightDirectory, _ compute: Compute) {
+    /// - Parameter weights: Nil to lay a model out by its configuration alone, which can't be filled.
+    init(_ weights: WeightDirectory?, _ compute: Compute) {
         self.weights = weights
         memory = FrozenWeights(compute, isLaidOut: true)
     }
@@ -56,10 +59,11 @@ final class WeightPlan {
     /// Memory for a vector.
     func vector(_ count: Int) -> Matrix { memory.matrix(rows: 1, columns: count) }
 
-    func contains(_ name: String) -> Bool { weights.contains(name) }
+    func contains(_ name: String) -> Bool { weights?.contains(name) ?? false }
 
-    /// The tensor of a name, which must have this shape.
-    func tensor(_ name: String, _ shape: [Int], isPacked: Bool = false) throws(WeightsError) -> StoredTensor {
+    /// The tensor of a name, which must have this shape; nil where there are no weights.
+    func tensor(_ name: String, _ shape: [Int], isPacked: Bool = false) throws(WeightsError) -> StoredTensor? {
+        guard let weights else { return nil }
         named.insert(name)
         guard weights.contains(name) else {
             throw WeightsError(weights.source, tensor: name, "is missing, should be there in shape \(shape)")
@@ -82,10 +86,11 @@ final class WeightPlan {
 
     /// Plans to fill `target`, [outputs, inputs], from some output and input features of a tensor.
     func read(
-        _ tensor: StoredTensor, _ layout: Layout = .matrix, outputs: [Int], inputs: Range<Int>,
+        _ tensor: StoredTensor?, _ layout: Layout = .matrix, outputs: [Int], inputs: Range<Int>,
         into target: FrozenWeight
     ) {
         precondition(target.rows == outputs.count && target.columns == inputs.count)
+        guard let tensor else { return }
         let size = 512
         for first in stride(from: 0, to: outputs.count, by: size) {
             let last = min(first + size, outputs.count)
@@ -97,8 +102,9 @@ final class WeightPlan {
     }
 
     /// Plans to fill a vector with some features of a vector, or of a row of many.
-    func read(_ tensor: StoredTensor, row: Int = 0, features: [Int], into target: Matrix) {
+    func read(_ tensor: StoredTensor?, row: Int = 0, features: [Int], into target: Matrix) {
         precondition(target.columns == features.count)
+        guard let tensor else { return }
         pieces[portion, default: []].append(
             Piece(tensor: tensor, layout: .row(row), outputs: features[...], inputs: 0..<1, target: .float32(target)))
     }
@@ -110,6 +116,7 @@ final class WeightPlan {
 
     /// Checks that all tensors have been named, apart from those to ignore.
     func expectNoOthers(_ isIgnored: (String) -> Bool) throws(WeightsError) {
+        guard let weights else { return }
         for name in weights.names where !named.contains(name) && !isIgnored(name) {
             let tensor = try weights.tensor(name)
             throw tensor.error("of shape \(tensor.shape) is no part of the model that config.json describes")
@@ -120,14 +127,27 @@ final class WeightPlan {
     ///
     /// Pages of a mapped file count as this process's memory while they are mapped, so that a rank would seem to need
     /// its weights twice.
-    func fill(_ portions: [Portion]) {
+    ///
+    /// - Parameter check: Runs now and then on the calling thread, and may end it by throwing.
+    func fill<E: Error>(_ portions: [Portion], check: () throws(E) -> Void) throws(E) {
         memory.makeWritable()
         let start = ContinuousClock.now
         let pieces = portions.flatMap { self.pieces[$0] ?? [] }.sorted { $0.tensor.precedes($1.tensor) }
-        compute.forEach(pieces.count) { index, _ in
+        let isEnded = Atomic<Bool>(false)
+        var failure: E?
+        compute.forEach(pieces.count) { index, worker in
+            guard !isEnded.load(ordering: .relaxed) else { return }
             pieces[index].fill()
             pieces[index].release()
+            guard worker == 0 else { return }
+            do throws(E) {
+                try check()
+            } catch {
+                failure = error
+                isEnded.store(true, ordering: .relaxed)
+            }
         }
+        if let failure { throw failure }
         for (offset, target) in portions.flatMap({ offsets[$0] ?? [] }) {
             for row in 0..<target.rows { for column in 0..<target.columns { target[row, column] += offset } }
         }

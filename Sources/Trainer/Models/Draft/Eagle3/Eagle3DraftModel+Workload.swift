@@ -45,12 +45,15 @@ extension Eagle3DraftModel {
 
     func neededTokens(_ sample: Sample) -> Int { training.neededTokens(sample) }
 
-    /// Forward and backward, 6 for each weight, in every step of training-time test, from the supervised tokens.
+    /// Forward and backward, 6 for each weight, in every step of training-time test, from the supervised tokens; and 12 of
+    /// queries' width for each key that they see.
     var cost: @Sendable (Sample) -> Double {
         let row = 6 * Double(training.tttLength) * Double(parameters.weights.count)
+        let pair = 12 * Double(training.tttLength * configuration.numHiddenLayers * configuration.queryWidth)
         return { sample in
-            let supervised = sample.lossMask.reduce(0) { $0 + ($1 ? 1 : 0) }
-            return Double(supervised) * row
+            let supervised = Double(sample.lossMask.reduce(0) { $0 + ($1 ? 1 : 0) })
+            // Answers stand at the end: their rows see half of each other, and all that stands before them.
+            return supervised * row + supervised * (Double(sample.inputIDs.count) - supervised / 2) * pair
         }
     }
 

@@ -18,7 +18,7 @@ struct Eagle3DraftModel: DraftModel {
     let fusion: FeatureFusion
     /// The first of them reads the embedding.
     let layers: [Eagle3DecoderLayer]
-    private(set) var head: DistillationHead
+    var head: DistillationHead
     let rotary: RotaryEmbedding
     let attention: Attention
     /// Rows, of all steps together, whose gate and up are kept for the backward pass; for more they are recomputed.
