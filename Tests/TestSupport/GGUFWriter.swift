@@ -5,9 +5,12 @@ import Shared
 public enum GGUFWriter {
     /// A file of version 3.
     ///
-    /// - Parameter tensors: Names and shapes of tensors of float32, all zero; a multiple of 8 elements each.
+    /// - Parameters:
+    ///   - tensors: Names and shapes of tensors of float32; a multiple of 8 elements each.
+    ///   - numbers: What is in them; zeros if nil.
     public static func write(
-        _ path: String, _ metadata: [(String, GGUFValue)], tensors: [(name: String, shape: [Int])] = []
+        _ path: String, _ metadata: [(String, GGUFValue)], tensors: [(name: String, shape: [Int])] = [],
+        numbers: ((_ name: String) throws -> [Float])? = nil
     ) throws {
         var bytes = Array("GGUF".utf8)
         append(UInt32(3), to: &bytes)
@@ -27,7 +30,13 @@ public enum GGUFWriter {
             append(UInt64(size), to: &bytes)
             size += 4 * shape.reduce(1, *)
         }
-        if size > 0 { bytes += [UInt8](repeating: 0, count: (32 - bytes.count % 32) % 32 + size) }
+        if size > 0 {
+            bytes += [UInt8](repeating: 0, count: (32 - bytes.count % 32) % 32)
+            for (name, shape) in tensors {
+                let values = try numbers?(name) ?? [Float](repeating: 0, count: shape.reduce(1, *))
+                values.withUnsafeBytes { bytes += $0 }
+            }
+        }
         try Data(bytes).write(to: URL(filePath: path))
     }
 

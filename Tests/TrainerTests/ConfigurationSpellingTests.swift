@@ -15,7 +15,7 @@ struct ConfigurationSpellingTests {
         if let text = keys["text_config"] as? [String: Any] { keys["text_config"] = respelled(text) }
         keys["dtype"] = keys.removeValue(forKey: "torch_dtype") ?? keys["dtype"]
         if let experts = keys.removeValue(forKey: "num_experts") { keys["num_local_experts"] = experts }
-        guard keys["hidden_size"] != nil else { return keys }
+        guard keys["hidden_size"] != nil, keys["rope_parameters"] == nil else { return keys }
         var rope = keys.removeValue(forKey: "rope_scaling") as? [String: Any] ?? ["rope_type": "default"]
         if let theta = keys.removeValue(forKey: "rope_theta") { rope["rope_theta"] = theta }
         if let share = keys.removeValue(forKey: "partial_rotary_factor") { rope["partial_rotary_factor"] = share }

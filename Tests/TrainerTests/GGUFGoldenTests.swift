@@ -7,7 +7,11 @@ import Testing
 
 /// GGUF files against ggml's Python package and transformers.
 struct GGUFGoldenTests {
-    static let families = ["llama", "qwen2", "qwen3", "gemma3_text"]
+    static let families = [
+        "llama", "qwen2", "qwen3", "gemma2", "gemma3_text", "gpt-oss", "granite", "lfm2", "lfm2moe", "mistral3",
+        "olmo2",
+        "phi3", "qwen35", "qwen35moe", "qwen3moe", "seed_oss", "smollm3",
+    ]
 
     static func path(_ name: String) -> String { Fixtures.folder.appending(path: "gguf/\(name).gguf").path }
 
@@ -46,6 +50,39 @@ struct GGUFGoldenTests {
         }
     }
 
+    /// As llama.cpp splits large ones: the metadata in the first, tensors in all.
+    @Test func aModelInSeveralFilesIsReadFromTheFirst() throws {
+        try withTemporaryDirectory { directory in
+            let whole = try GGUFFile(Self.path("qwen3"))
+            let names = whole.tensors.keys.sorted()
+            let paths = (1...3).map { "\(directory)/model-0000\($0)-of-00003.gguf" }
+            for (part, path) in paths.enumerated() {
+                let split: [(String, GGUFValue)] = [
+                    ("split.no", .int(part)), ("split.count", .int(3)), ("split.tensors.count", .int(names.count)),
+                ]
+                let own = names.indices.filter { $0 % 3 == part }.map { names[$0] }
+                try GGUFWriter.write(
+                    path, split + (part == 0 ? whole.metadata.map { ($0.key, $0.value) } : []),
+                    tensors: own.map { ($0, whole.tensors[$0]?.shape ?? []) }
+                ) { try #require(whole.tensors[$0]).floats() }
+            }
+            let golden = try TargetGolden(directory: directory, expected: expected("qwen3"))
+            try golden.expectEqual(golden.load(AbsentRanks()))
+            #expect(try WeightDirectory(directory).files == paths)
+            // What sees images doesn't matter.
+            try writeFile("\(directory)/mmproj-F16.gguf", [])
+            try golden.expectEqual(golden.load(AbsentRanks()))
+            let second = #expect(throws: WeightsError.self) { try GGUFFile(paths[1]) }
+            #expect("\(try #require(second))".contains("name the first"))
+            // One that is another's copy, and one that is missing.
+            try FileManager.default.removeItem(atPath: paths[2])
+            #expect(throws: (any Error).self) { try GGUFFile(paths[0]) }
+            try FileManager.default.copyItem(atPath: paths[1], toPath: paths[2])
+            let twice = #expect(throws: WeightsError.self) { try GGUFFile(paths[0]) }
+            #expect("\(try #require(twice))".contains("is in another of the files too"))
+        }
+    }
+
     /// Every length of a head that breaks off, and every byte of it changed, ends in an error or in a model.
     @Test func damagedHeadsAreErrors() throws {
         let whole = try readFile(Self.path("qwen3"))
@@ -69,6 +106,8 @@ struct GGUFGoldenTests {
         let error = #expect(throws: JSONError.self) { try GGUFModel(Self.path("blocks")) }
         #expect(
             "\(try #require(error))".hasSuffix(
-                "blocks.gguf: key 'general.architecture' is 'blocks', supported are gemma3, llama, qwen2, qwen3"))
+                "blocks.gguf: key 'general.architecture' is 'blocks', supported are gemma2, gemma3, gpt-oss, granite, "
+                    + "lfm2, lfm2moe, llama, mistral3, olmo2, phi3, qwen2, qwen3, qwen35, qwen35moe, qwen3moe, seed_oss, "
+                    + "smollm3"))
     }
 }

@@ -25,7 +25,7 @@ struct HeadInitializationTests {
             random.fill(input)
             let scaled = workspace.matrix(rows: 1, columns: input.columns)
             for column in 0..<input.columns {
-                scaled[0, column] = input[0, column] * target.norm.weight.weight[0, column]
+                scaled[0, column] = input[0, column] * target.norm.weight[0, column]
             }
             let (logits, whole) = (
                 workspace.matrix(rows: 1, columns: ids.count),

@@ -24,6 +24,28 @@ struct SpeculativeDecodingTests {
         }
     }
 
+    /// Families whose layers have a state that goes from token to token, or read each other's keys.
+    static let hybrids = [
+        "lfm2", "lfm2-moe", "qwen3.5", "qwen3.5-moe", "nemotron-h", "granite-hybrid", "gemma4-e", "deepseek-v3",
+    ]
+
+    /// States go back to what they were before the tokens that are not accepted.
+    @Test(arguments: hybrids, [2, 3, 1000])
+    func hybridsGiveThePlainTokens(family: String, wrongEvery: Int) throws {
+        let golden = try TargetGolden(family)
+        let model = try golden.load(AbsentRanks(), positions: 80)
+        let target = TargetDecoder(model, auxiliaryLayers: [0], capacity: 80, workspace: Workspace())
+        for length in [1, 8, 20] {
+            let prompt = Array(golden.ids.prefix(length))
+            let plain = SpeculativeDecoding.plain(target, prompt: prompt, limit: 24, endTokens: []).tokens
+            let (tokens, statistics) = SpeculativeDecoding.speculative(
+                target, Foreseeing(prompt + plain, wrongEvery: wrongEvery), prompt: prompt, limit: 24, draftLength: 5,
+                endTokens: [])
+            #expect(tokens == plain)
+            #expect(statistics.accepted > 0 && statistics.verifications < 24)
+        }
+    }
+
     @Test(arguments: [1, 5, SpeculativeDecoding.longestDraft], [3, 7, 1000])
     func countsTheTokensThatItGivesAndNoOthers(draftLength: Int, wrongEvery: Int) throws {
         let golden = try TargetGolden("llama")

@@ -146,7 +146,8 @@ struct TargetCacheTests {
         let workspace = Workspace()
         func isRead() -> Bool {
             let row = workspace.matrix(rows: 1, columns: target.configuration.hiddenSize)
-            target.layers[0].attention.qkv.weight.copyRow(0, into: row.start)
+            guard case .attention(let attention) = target.layers[0].mixer else { return false }
+            attention.qkv.weight.copyRow(0, into: row.start)
             return row.elements.contains { $0 != 0 }
         }
         let x = workspace.matrix(rows: 4, columns: target.configuration.hiddenSize)

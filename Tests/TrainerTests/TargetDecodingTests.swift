@@ -17,7 +17,7 @@ struct TargetDecodingTests {
                 let ids = Array(golden.ids[cache.count..<cache.count + count])
                 let x = workspace.matrix(rows: count, columns: target.configuration.hiddenSize)
                 target.embed(ids, into: x)
-                target.forward(x, DecoderRows(continuing: cache, count: count), in: workspace) { _, _ in }
+                target.forward(x, DecoderRows(continuing: cache, ids), in: workspace) { _, _ in }
                 return x.elements
             }
         }
@@ -40,6 +40,33 @@ struct TargetDecodingTests {
             expectClose(found[0], expected, tolerance: 1e-4, "token by token")
             expectClose(found[1], expected, tolerance: 1e-4, "in pieces")
         }
+    }
+
+    /// Rows that are taken back leave nothing behind, however many of a run they are.
+    @Test(arguments: SpeculativeDecodingTests.hybrids, [0, 1, 5, 6])
+    func whatIsTakenBackLeavesNothingBehind(family: String, kept: Int) throws {
+        let golden = try TargetGolden(family)
+        let target = try golden.load(AbsentRanks())
+        let workspace = Workspace()
+        func run(_ ids: [Int32], _ cache: KeyValueCache) -> [Float] {
+            workspace.scope {
+                let x = workspace.matrix(rows: ids.count, columns: target.configuration.hiddenSize)
+                target.embed(ids, into: x)
+                target.forward(x, DecoderRows(continuing: cache, ids), in: workspace) { _, _ in }
+                return x.elements
+            }
+        }
+        let (prompt, next) = (Array(golden.ids[..<17]), Array(golden.ids[17..<23]))
+        let (plain, cache) = (target.makeCache(capacity: 48), target.makeCache(capacity: 48))
+        let rest = Array(golden.ids[(17 + kept)..<(21 + kept)])
+        _ = run(prompt, plain)
+        if kept > 0 { _ = run(Array(next[..<kept]), plain) }
+        let expected = run(rest, plain)
+        _ = run(prompt, cache)
+        // What is accepted, and something else.
+        _ = run(Array(next[..<kept]) + next[kept...].map { $0 ^ 1 }, cache)
+        cache.truncate(to: 17 + kept)
+        #expect(run(rest, cache) == expected)
     }
 
     /// So that speculative decoding gives the tokens that plain decoding gives.

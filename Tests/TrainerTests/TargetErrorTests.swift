@@ -87,7 +87,7 @@ struct TargetErrorTests {
         (#""mlp_bias": false"#, #""mlp_bias": true"#, "tensor 'model.layers.0.mlp.gate_proj.bias' is missing"),
         (
             #""LlamaForCausalLM""#, #""MambaForCausalLM""#,
-            "'MambaForCausalLM', which isn't supported; supported: Gemma3ForCausalLM, "
+            "'MambaForCausalLM', which isn't supported; supported: Cohere2ForCausalLM, "
         ),
         (
             #""rope_scaling": null"#, #""rope_scaling": {"rope_type": "spiral"}"#,

@@ -10,9 +10,13 @@ struct TargetGoldenTests {
 
     /// Folders whose layers have experts.
     static let withExperts = TargetGolden.families.filter { family in
-        let configuration = try? ModelConfiguration(
-            directory: Fixtures.goldens.appending(path: "targets/\(family)").path)
-        return configuration?.text["num_experts_per_tok"] != nil
+        let layers = (try? TargetGolden(family).description)?.layers ?? []
+        return layers.contains { layer in
+            switch layer.feedForward {
+            case .experts, .both: true
+            case .dense, .none: false
+            }
+        }
     }
 
     /// The others: with rounded numbers a router may choose another expert.
@@ -59,6 +63,7 @@ struct TargetGoldenTests {
         #expect(counts.reduce(0, +) == whole && whole > 0)
     }
 
+    /// Once where a layer has one part, or adds both at once.
     @Test(arguments: TargetGolden.families)
     func aLayerCommunicatesTwice(family: String) throws {
         let golden = try TargetGolden(family)
@@ -66,7 +71,15 @@ struct TargetGoldenTests {
         let target = try golden.load(counting)
         let before = counting.sums
         try golden.expectEqual(target)
-        #expect(counting.sums - before == 1 + 2 * target.layers.count, "one for the embedding and two for each layer")
+        let embeddings = target.description.perLayerInputs == nil ? 1 : 2
+        let layers = target.description.layers.reduce(0) { sum, layer in
+            if target.description.isParallel { return sum + 1 }
+            var parts = 2
+            if case .none = layer.mixer { parts -= 1 }
+            if case .none = layer.feedForward { parts -= 1 }
+            return sum + parts
+        }
+        #expect(counting.sums - before == embeddings + layers, "embeddings, and each part of each layer")
     }
 }
 
@@ -98,7 +111,10 @@ private final class CountingCommunicator: Communicator, @unchecked Sendable {
 extension DecoderLayer {
     /// Experts that this rank has.
     fileprivate var expertCount: Int {
-        guard case .experts(let mixture) = feedForward else { return 0 }
-        return mixture.experts.count
+        switch feedForward {
+        case .experts(let mixture): mixture.experts.count
+        case .both(let both): both.mixture.experts.count
+        case .dense, .none: 0
+        }
     }
 }

@@ -18,6 +18,7 @@ public struct ModelConfiguration: Sendable {
     public let headDim: Int
     public let vocabSize: Int
     public let maxPositionEmbeddings: Int
+    /// That of norms of any kind: `rms_norm_eps`, or the family's own key.
     public let rmsNormEpsilon: Double
     public let hiddenActivation: String
     /// The rotation of all layers, or of those that see the whole sequence.
@@ -59,8 +60,8 @@ public struct ModelConfiguration: Sendable {
         modelType = try Self.modelType(file)
         let defaults = ModelDefaults.of(modelType)
         hiddenSize = try Self.positive(text, "hidden_size")
-        intermediateSize = try Self.positive(text, "intermediate_size")
-        numHiddenLayers = try Self.positive(text, "num_hidden_layers")
+        intermediateSize = try Self.intermediateSize(text, hiddenSize: hiddenSize)
+        numHiddenLayers = try Self.layerCount(text)
         numAttentionHeads = try Self.positive(text, "num_attention_heads", default: defaults.numAttentionHeads)
         vocabSize = try Self.vocabSize(text, defaults)
         let kvHeads = try text.int("num_key_value_heads", default: defaults.numKeyValueHeads ?? numAttentionHeads)
@@ -75,18 +76,19 @@ public struct ModelConfiguration: Sendable {
         }
         self.headDim = headDim
         maxPositionEmbeddings = try text.int("max_position_embeddings", default: defaults.maxPositionEmbeddings)
-        rmsNormEpsilon = try text.double("rms_norm_eps", default: defaults.rmsNormEpsilon)
+        let epsilonKey = defaults.normEpsilonKey
+        rmsNormEpsilon = try text.double(epsilonKey, default: defaults.normEpsilon)
         guard rmsNormEpsilon >= 0 else {
-            throw JSONError("key 'rms_norm_eps' is \(rmsNormEpsilon), should be at least 0", at: file.path)
+            throw JSONError("key '\(epsilonKey)' is \(rmsNormEpsilon), should be at least 0", at: file.path)
         }
-        hiddenActivation =
-            try (text["hidden_activation"] ?? text["hidden_act"])?.asString() ?? defaults.hiddenActivation
+        let activation = text["hidden_activation"] ?? text["hidden_act"] ?? text["mlp_hidden_act"]
+        hiddenActivation = try activation?.asString() ?? defaults.hiddenActivation
         rope = try RopeConfiguration(text, defaults, maxPositionEmbeddings: maxPositionEmbeddings)
         slidingRope = try RopeConfiguration(sliding: text, defaults, maxPositionEmbeddings: maxPositionEmbeddings)
         attentionBias = try text.bool("attention_bias", default: defaults.attentionBias)
         mlpBias = try text.bool("mlp_bias", default: false)
         tieWordEmbeddings =
-            try (text["tie_word_embeddings"] ?? file.root["tie_word_embeddings"])?.asBool()
+            try (text["tie_word_embeddings"] ?? text["tie_embedding"] ?? file.root["tie_word_embeddings"])?.asBool()
             ?? defaults.tieWordEmbeddings
         initializerRange = try text.double("initializer_range", default: 0.02)
         bosTokenID = try Self.tokens(text["bos_token_id"] ?? file.root["bos_token_id"]).first
@@ -132,6 +134,25 @@ public struct ModelConfiguration: Sendable {
     private static func positive(_ root: JSONNode, _ key: String, default: Int?) throws(JSONError) -> Int {
         if root[key] == nil, let value = `default` { return value }
         return try positive(root, key)
+    }
+
+    /// Intermediate features of a dense feed-forward network; in a model whose layers all have experts, and which has no
+    /// key for it, four times the hidden size: what a draft for it takes.
+    private static func intermediateSize(_ text: JSONNode, hiddenSize: Int) throws(JSONError) -> Int {
+        if text["intermediate_size"] == nil, text["moe_intermediate_size"] != nil { return 4 * hiddenSize }
+        return try positive(text, "intermediate_size")
+    }
+
+    /// `num_hidden_layers`, or as many as `layers_block_type` names (Nemotron-H).
+    private static func layerCount(_ text: JSONNode) throws(JSONError) -> Int {
+        if text["num_hidden_layers"] == nil, let kinds = text["layers_block_type"], !kinds.elements.isEmpty {
+            return kinds.elements.count
+        }
+        let count = try positive(text, "num_hidden_layers")
+        guard count < 1 << 16 else {
+            throw try text.required("num_hidden_layers").error("is \(count), should be below \(1 << 16)")
+        }
+        return count
     }
 
     private static func positive(_ root: JSONNode, _ key: String) throws(JSONError) -> Int {

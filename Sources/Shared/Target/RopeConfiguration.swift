@@ -36,7 +36,8 @@ public struct RopeConfiguration: Sendable {
     /// `rope_local_base_freq` without scaling.
     init(sliding root: JSONNode, _ defaults: ModelDefaults, maxPositionEmbeddings: Int) throws(JSONError) {
         let scaling = try Self.nested(root, defaults)?[Self.kinds.sliding]?.asObject()
-        let theta = scaling?["rope_theta"] ?? root["rope_local_base_freq"]
+        let others = defaults.localRopeTheta == nil ? root["rope_theta"] : nil
+        let theta = scaling?["rope_theta"] ?? root["rope_local_base_freq"] ?? others
         try self.init(
             root, scaling, theta: theta?.asDouble() ?? defaults.localRopeTheta ?? defaults.ropeTheta, defaults,
             maxPositionEmbeddings)
@@ -44,7 +45,7 @@ public struct RopeConfiguration: Sendable {
 
     /// `rope_parameters`, if it has a rotation for each kind of layer.
     private static func nested(_ root: JSONNode, _ defaults: ModelDefaults) throws(JSONError) -> JSONNode? {
-        guard defaults.localRopeTheta != nil, let node = try nonEmpty(root["rope_parameters"]) else { return nil }
+        guard defaults.hasRotationsByKind, let node = try nonEmpty(root["rope_parameters"]) else { return nil }
         return node[kinds.full] != nil || node[kinds.sliding] != nil ? node : nil
     }
 
@@ -58,10 +59,11 @@ public struct RopeConfiguration: Sendable {
     ) throws(JSONError) {
         self.theta = theta
         type = try (scaling?["rope_type"] ?? scaling?["type"])?.asString() ?? "default"
-        let factor = try (scaling?["partial_rotary_factor"] ?? root["partial_rotary_factor"])?.asDouble() ?? 1
+        let given = try (scaling?["partial_rotary_factor"] ?? root["partial_rotary_factor"])?.asDouble()
+        let factor = given ?? defaults.partialRotaryFactor ?? 1
         // transformers knows the key only of some families; others turn whole heads, whatever it says.
-        partialRotaryFactor = defaults.turnsPartOfHead ? factor : 1
-        guard factor == 1 || defaults.turnsPartOfHead || type == "default" else {
+        partialRotaryFactor = defaults.partialRotaryFactor == nil ? 1 : factor
+        guard factor == 1 || defaults.partialRotaryFactor != nil || type == "default" else {
             throw root.error("has partial_rotary_factor \(factor) with rope type '\(type)', which isn't supported")
         }
         self.maxPositionEmbeddings = maxPositionEmbeddings

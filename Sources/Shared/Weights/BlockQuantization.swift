@@ -1,6 +1,7 @@
 /// How llama.cpp packs numbers: blocks that share a scale, or scales of parts of the block.
 ///
-/// The layouts are those of ggml's `ggml-common.h`. All scales of a block are float16; d is that of the whole block.
+/// The layouts are those of ggml's `ggml-common.h`. Scales of a block are float16 unless said otherwise; d is that of the
+/// whole block.
 public enum BlockQuantization: String, CaseIterable, Sendable {
     case q4_0 = "Q4_0"
     case q4_1 = "Q4_1"
@@ -10,12 +11,21 @@ public enum BlockQuantization: String, CaseIterable, Sendable {
     case q4_K = "Q4_K"
     case q5_K = "Q5_K"
     case q6_K = "Q6_K"
+    case q2_K = "Q2_K"
+    case q3_K = "Q3_K"
+    case iq4_NL = "IQ4_NL"
+    case iq4_XS = "IQ4_XS"
+    case tq1_0 = "TQ1_0"
+    case tq2_0 = "TQ2_0"
+    case mxfp4 = "MXFP4"
+    case nvfp4 = "NVFP4"
 
     /// Numbers in a block.
     var size: Int {
         switch self {
-        case .q4_0, .q4_1, .q5_0, .q5_1, .q8_0: 32
-        case .q4_K, .q5_K, .q6_K: 256
+        case .q4_0, .q4_1, .q5_0, .q5_1, .q8_0, .iq4_NL, .mxfp4: 32
+        case .nvfp4: 64
+        case .q2_K, .q3_K, .q4_K, .q5_K, .q6_K, .iq4_XS, .tq1_0, .tq2_0: 256
         }
     }
 
@@ -30,6 +40,14 @@ public enum BlockQuantization: String, CaseIterable, Sendable {
         case .q4_K: 144
         case .q5_K: 176
         case .q6_K: 210
+        case .q2_K: 84
+        case .q3_K: 110
+        case .iq4_NL: 18
+        case .iq4_XS: 136
+        case .tq1_0: 54
+        case .tq2_0: 66
+        case .mxfp4: 17
+        case .nvfp4: 36
         }
     }
 
@@ -52,7 +70,7 @@ public enum BlockQuantization: String, CaseIterable, Sendable {
 
     /// Unpacks one block into `size` numbers.
     private func unpack(_ block: UnsafeRawPointer, into x: UnsafeMutablePointer<Float>) {
-        let block = Block(start: block)
+        let block = PackedBlock(start: block)
         switch self {
         case .q4_0: block.halves(d: 0, codes: 2, into: x) { d, code in d * Float(code - 8) }
         case .q4_1:
@@ -68,12 +86,20 @@ public enum BlockQuantization: String, CaseIterable, Sendable {
         case .q4_K: block.superBlock(codes: 16, fifthBits: nil, into: x)
         case .q5_K: block.superBlock(codes: 48, fifthBits: 16, into: x)
         case .q6_K: block.sixBits(into: x)
+        case .q2_K: block.twoBits(into: x)
+        case .q3_K: block.threeBits(into: x)
+        case .iq4_NL: block.table(PackedBlock.iq4, codes: 2, scale: block.half(0), into: x)
+        case .iq4_XS: block.tableParts(into: x)
+        case .tq1_0: block.ternary(into: x)
+        case .tq2_0: block.ternaryPairs(into: x)
+        case .mxfp4: block.table(PackedBlock.fp4, codes: 1, scale: block.powerOfTwo(0), into: x)
+        case .nvfp4: block.tableQuarters(into: x)
         }
     }
 }
 
 /// The bytes of a block.
-private struct Block {
+struct PackedBlock {
     let start: UnsafeRawPointer
 
     @inline(__always) func byte(_ offset: Int) -> Int { Int(start.load(fromByteOffset: offset, as: UInt8.self)) }

@@ -1,9 +1,13 @@
 /// The keys of a `config.json`, from a GGUF file's metadata.
 struct GGUFConfiguration {
     /// A tensor of factors that the rotation's frequencies are divided by: Llama 3.1's scaling, computed.
-    static let rotaryFactors = "rope_freqs.weight"
+    private static let rotaryFactors = "rope_freqs.weight"
+    /// Those of LongRoPE.
+    private static let longFactors = (short: "rope_factors_short.weight", long: "rope_factors_long.weight")
+    /// All tensors that say something of the rotation alone.
+    static let factors = [rotaryFactors, longFactors.short, longFactors.long]
 
-    private let file: GGUFFile
+    let file: GGUFFile
     private let architecture: String
 
     init(_ file: GGUFFile, architecture: String) {
@@ -11,9 +15,10 @@ struct GGUFConfiguration {
         self.architecture = architecture
     }
 
-    func json(_ family: (architecture: String, modelType: String)) throws -> JSONFile {
-        for key in ["expert_count", "rope.scaling.attn_factor"] where value(key).map({ $0.double != 0 }) ?? false {
-            throw JSONError("key '\(architecture).\(key)' is set, which isn't supported", at: file.path)
+    func json(_ family: GGUFModel.Family) throws -> JSONFile {
+        let hasExperts = value("expert_count").map { $0.double != 0 } ?? false
+        if hasExperts, Self.extras[family.modelType]?.hasExperts != true {
+            throw JSONError("key '\(architecture).expert_count' is set, which isn't supported", at: file.path)
         }
         let (hidden, heads) = (try int("embedding_length"), try int("attention.head_count"))
         guard heads > 0 else { throw JSONError("key '\(architecture).attention.head_count' is 0", at: file.path) }
@@ -21,60 +26,80 @@ struct GGUFConfiguration {
         guard let embedding = file.tensors["token_embd.weight"], let vocabSize = embedding.shape.first else {
             throw WeightsError(file.path, tensor: "token_embd.weight", "is missing")
         }
+        let epsilon = JSONText.number(try double("attention.layer_norm_rms_epsilon"))
         var members: [(String, JSONText)] = [
-            ("architectures", .array([.string(family.architecture)])),
-            ("model_type", .string(family.modelType)),
-            ("hidden_size", .int(hidden)),
-            ("intermediate_size", .int(try int("feed_forward_length"))),
-            ("num_hidden_layers", .int(try int("block_count"))),
-            ("num_attention_heads", .int(heads)),
-            ("num_key_value_heads", .int(value("attention.head_count_kv")?.int ?? heads)),
-            ("head_dim", .int(headDim)),
-            ("vocab_size", .int(vocabSize)),
+            ("architectures", .array([.string(family.architecture)])), ("model_type", .string(family.modelType)),
+            ("is_gguf", .bool(true)), ("hidden_size", .int(hidden)),
+            ("intermediate_size", .int(try feedForwardLength())), ("num_hidden_layers", .int(try layerCount())),
+            ("num_attention_heads", .int(heads)), ("num_key_value_heads", .int(try keyValueHeads() ?? heads)),
+            ("head_dim", .int(headDim)), ("vocab_size", .int(vocabSize)),
             ("max_position_embeddings", .int(try int("context_length"))),
-            ("rms_norm_eps", .number(try double("attention.layer_norm_rms_epsilon"))),
+            ("rms_norm_eps", epsilon), ("norm_eps", epsilon),
             ("tie_word_embeddings", .bool(file.tensors["output.weight"] == nil)),
+            ("rope_interleave", .bool(family.hasInterleavedRotation)),
+            ("norms_include_offset", .bool(family.includesNormOffset)),
             ("bos_token_id", token("bos")), ("eos_token_id", .array(file.endTokenIDs.map(JSONText.int))),
             ("pad_token_id", token("padding")),
         ]
         if let theta = value("rope.freq_base")?.double { members.append(("rope_theta", .number(theta))) }
         if let turned = value("rope.dimension_count")?.int, turned != headDim {
-            throw JSONError(
-                "key '\(architecture).rope.dimension_count' is \(turned), supported is a head's size, \(headDim)",
-                at: file.path)
+            guard Self.extras[family.modelType]?.turnsPartOfHead == true, headDim > 0 else {
+                throw JSONError(
+                    "key '\(architecture).rope.dimension_count' is \(turned), supported is a head's size, \(headDim)",
+                    at: file.path)
+            }
+            members.append(("partial_rotary_factor", .number(Double(turned) / Double(headDim))))
         }
         if let scaling = try scaling() { members.append(("rope_scaling", scaling)) }
-        members += family.modelType == "gemma3_text" ? try gemma(hidden / heads, headDim) : llama(family.modelType)
+        if let extra = Self.extras[family.modelType] { members += try extra.keys(self) }
+        if family.modelType != "gpt_oss" {
+            let hasBias = file.tensors["blk.0.attn_q.bias"] != nil && family.modelType != "qwen2"
+            members.append(("attention_bias", .bool(hasBias)))
+        }
         return try JSONFile(contents: Array(JSONText.object(members).compact.utf8), path: file.path)
     }
 
-    private func llama(_ modelType: String) -> [(String, JSONText)] {
-        let hasBias = file.tensors["blk.0.attn_q.bias"] != nil && modelType != "qwen2"
-        return [("rope_interleave", .bool(modelType == "llama")), ("attention_bias", .bool(hasBias))]
+    /// The layers, without those that predict several tokens at once.
+    func layerCount() throws(JSONError) -> Int {
+        try int("block_count") - (value("nextn_predict_layers")?.int ?? 0)
     }
 
-    /// llama.cpp knows by the number of layers that the 27B model scales queries by another size than a head's.
-    private func gemma(_ hiddenPerHead: Int, _ headDim: Int) throws -> [(String, JSONText)] {
-        var members: [(String, JSONText)] = [
-            ("norms_include_offset", .bool(true)),
-            ("hidden_activation", .string("gelu_pytorch_tanh")),
-            ("sliding_window", .int(try int("attention.sliding_window"))),
-            ("query_pre_attn_scalar", .int(try int("block_count") == 62 ? hiddenPerHead : headDim)),
-        ]
-        for key in ["attn_logit_softcapping", "final_logit_softcapping"] {
-            if let cap = value(key)?.double { members.append((key, .number(cap))) }
+    private func feedForwardLength() throws(JSONError) -> Int {
+        if value("feed_forward_length") == nil, let length = value("expert_feed_forward_length")?.int { return length }
+        return try int("feed_forward_length")
+    }
+
+    /// One number for all layers, or one for each, of which those without attention have 0.
+    private func keyValueHeads() throws(JSONError) -> Int? {
+        guard let counts = value("attention.head_count_kv")?.array else { return value("attention.head_count_kv")?.int }
+        let kinds = Set(counts.compactMap(\.int)).subtracting([0])
+        guard kinds.count == 1, let count = kinds.first else {
+            throw JSONError(
+                "key '\(architecture).attention.head_count_kv' is \(kinds.sorted()), supported is one number beside 0",
+                at: file.path)
         }
-        return members
+        return count
     }
 
     /// `rope_scaling`, of a kind that metadata names, or of factors in a tensor.
     private func scaling() throws -> JSONText? {
         if let tensor = file.tensors[Self.rotaryFactors] {
-            let factors = JSONText.array(try tensor.floats().map { .number(Double($0)) })
+            let factors = try numbers(of: tensor)
             return .object([
                 ("rope_type", .string("longrope")), ("short_factor", factors), ("long_factor", factors),
                 ("attention_factor", .int(1)),
             ])
+        }
+        if let short = file.tensors[Self.longFactors.short], let long = file.tensors[Self.longFactors.long] {
+            return .object([
+                ("rope_type", .string("longrope")), ("short_factor", try numbers(of: short)),
+                ("long_factor", try numbers(of: long)),
+                ("attention_factor", .number(value("rope.scaling.attn_factor")?.double ?? 1)),
+            ])
+        }
+        if let factor = value("rope.scaling.attn_factor")?.double, factor != 0 {
+            throw JSONError(
+                "key '\(architecture).rope.scaling.attn_factor' is set, which isn't supported", at: file.path)
         }
         guard let type = value("rope.scaling.type")?.string, type != "none" else { return nil }
         var members: [(String, JSONText)] = [
@@ -83,17 +108,30 @@ struct GGUFConfiguration {
         if let original = value("rope.scaling.original_context_length")?.int {
             members.append(("original_max_position_embeddings", .int(original)))
         }
+        for (key, name) in [
+            ("yarn_beta_fast", "beta_fast"), ("yarn_beta_slow", "beta_slow"), ("yarn_log_multiplier", "mscale"),
+            ("yarn_log_multiplier", "mscale_all_dim"),
+        ] {
+            if let number = value("rope.scaling.\(key)")?.double { members.append((name, .number(number))) }
+        }
+        if let beta = value("attention.temperature_scale")?.double {
+            members.append(("llama_4_scaling_beta", .number(beta)))
+        }
         return .object(members)
     }
 
-    private func value(_ key: String) -> GGUFValue? { file.metadata["\(architecture).\(key)"] }
+    private func numbers(of tensor: StoredTensor) throws -> JSONText {
+        .array(try tensor.floats().map { .number(Double($0)) })
+    }
 
-    private func int(_ key: String) throws(JSONError) -> Int {
+    func value(_ key: String) -> GGUFValue? { file.metadata["\(architecture).\(key)"] }
+
+    func int(_ key: String) throws(JSONError) -> Int {
         guard let number = value(key)?.int else { throw missing(key, "an integer") }
         return number
     }
 
-    private func double(_ key: String) throws(JSONError) -> Double {
+    func double(_ key: String) throws(JSONError) -> Double {
         guard let number = value(key)?.double else { throw missing(key, "a number") }
         return number
     }

@@ -3,6 +3,8 @@
 /// Every length, shape, type and offset is checked before any tensor is read.
 public struct GGUFFile: Sendable {
     public let path: String
+    /// The file itself, or all that it is split into.
+    public let files: [String]
     public let metadata: [String: GGUFValue]
     /// Tensors by their names in the file, with shapes as safetensors have them: the last axis is that of neighbours.
     public let tensors: [String: StoredTensor]
@@ -10,10 +12,39 @@ public struct GGUFFile: Sendable {
     private static let versions: ClosedRange<UInt32> = 2...3
     private static let defaultAlignment = 32
 
+    /// Reads a file, or the first of those that a model is split into, with the others beside it.
     public init(_ path: String) throws {
+        let first = try GGUFFile(part: path)
+        let count = first.metadata["split.count"]?.int ?? 1
+        guard count > 1 else {
+            self = first
+            return
+        }
+        guard 2...99_999 ~= count, let name = GGUFSplitName(path), name.count == count, name.number == 1 else {
+            throw WeightsError(
+                path,
+                "is part of a model that is split into \(count) files; name the first, …-00001-of-…, with its name unchanged"
+            )
+        }
+        var (files, tensors) = ([path], first.tensors)
+        for number in 2...count {
+            let part = try GGUFFile(part: name.path(number))
+            files.append(part.path)
+            try tensors.merge(part.tensors) { _, other in
+                throw WeightsError(part.path, tensor: other.name, "is in another of the files too")
+            }
+        }
+        if let all = first.metadata["split.tensors.count"]?.int, all != tensors.count {
+            throw WeightsError(path, "says that its \(count) files have \(all) tensors, there are \(tensors.count)")
+        }
+        (self.path, self.files, metadata, self.tensors) = (path, files, first.metadata, tensors)
+    }
+
+    private init(part path: String) throws {
         let file = try MappedFile(path)
         var reader = GGUFReader(file)
         self.path = path
+        files = [path]
         guard try reader.bytes(4).elementsEqual("GGUF".utf8) else { throw WeightsError(path, "is no GGUF file") }
         let version = try reader.number(UInt32.self)
         guard Self.versions.contains(version) else {
@@ -54,6 +85,32 @@ public struct GGUFFile: Sendable {
     }
 }
 
+/// The name of one of the files that a model is split into: PREFIX-00001-of-00003.gguf.
+struct GGUFSplitName {
+    private let prefix: String
+    let number: Int
+    let count: Int
+
+    /// Nil if the name isn't one.
+    init?(_ path: String) {
+        guard let match = path.wholeMatch(of: #/(.*)-(\d{5})-of-(\d{5})\.gguf/#), let number = Int(match.2),
+            let count = Int(match.3)
+        else { return nil }
+        (prefix, self.number, self.count) = (String(match.1), number, count)
+    }
+
+    /// The path of another one.
+    func path(_ number: Int) -> String { "\(prefix)-\(Self.digits(number))-of-\(Self.digits(count)).gguf" }
+
+    private static func digits(_ number: Int) -> String {
+        let text = String(number)
+        return String(repeating: "0", count: max(0, 5 - text.count)) + text
+    }
+
+    /// Whether it is another file of the same model.
+    func isBeside(_ other: GGUFSplitName) -> Bool { prefix == other.prefix && count == other.count }
+}
+
 /// A GGUF file's description of one tensor.
 private struct TensorInfo {
     let name: String
@@ -63,7 +120,14 @@ private struct TensorInfo {
 
     private static let plain: [UInt32: TensorType] = [0: .float32, 1: .float16, 30: .bfloat16]
     private static let packed: [UInt32: BlockQuantization] = [
-        2: .q4_0, 3: .q4_1, 6: .q5_0, 7: .q5_1, 8: .q8_0, 12: .q4_K, 13: .q5_K, 14: .q6_K,
+        2: .q4_0, 3: .q4_1, 6: .q5_0, 7: .q5_1, 8: .q8_0, 10: .q2_K, 11: .q3_K, 12: .q4_K, 13: .q5_K, 14: .q6_K,
+        20: .iq4_NL, 23: .iq4_XS, 34: .tq1_0, 35: .tq2_0, 39: .mxfp4, 40: .nvfp4,
+    ]
+    /// Types that ggml has and this doesn't, so that an error can say which one it is.
+    private static let others: [UInt32: String] = [
+        4: "Q4_2", 5: "Q4_3", 9: "Q8_1", 15: "Q8_K", 16: "IQ2_XXS", 17: "IQ2_XS", 18: "IQ3_XXS", 19: "IQ1_S",
+        21: "IQ3_S", 22: "IQ2_S", 24: "I8", 25: "I16", 26: "I32", 27: "I64", 28: "F64", 29: "IQ1_M", 41: "Q1_0",
+        42: "Q2_0",
     ]
 
     init(_ reader: inout GGUFReader) throws(WeightsError) {
@@ -88,7 +152,8 @@ private struct TensorInfo {
         let quantization = Self.packed[type]
         guard let stored = quantization == nil ? Self.plain[type] : .uint8 else {
             let known = ["F32", "F16", "BF16"] + BlockQuantization.allCases.map(\.rawValue)
-            throw fail("is of ggml type \(type), supported are \(known.joined(separator: ", "))")
+            let name = Self.others[type].map { " (\($0))" } ?? ""
+            throw fail("is of ggml type \(type)\(name), supported are \(known.joined(separator: ", "))")
         }
         if let quantization, !(shape.last ?? 0).isMultiple(of: quantization.size) {
             throw fail(

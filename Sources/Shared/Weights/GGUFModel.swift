@@ -1,16 +1,55 @@
 /// A GGUF file as the Hugging Face model that it was converted from: `config.json`, and tensors by their names there.
 public struct GGUFModel: Sendable {
-    /// The keys of a `config.json`, and two more, for what llama.cpp's converter changes in weights:
-    /// `rope_interleave`, if pairs of the rotation are neighbours, and `norms_include_offset`, if Gemma's norms are
-    /// stored with the 1 that is added to them.
+    /// The keys of a `config.json`, and more, for what llama.cpp's converter changes: `is_gguf`, true; `rope_interleave`,
+    /// if pairs of the rotation are neighbours; and `norms_include_offset`, if norms are stored with the 1 that is added to
+    /// them.
     public let configuration: JSONFile
+    /// By the names that Llama has for them, or would have.
     let tensors: [String: StoredTensor]
+    /// The file, or all that it is split into.
+    let files: [String]
 
-    private static let families: [String: (architecture: String, modelType: String)] = [
-        "llama": ("LlamaForCausalLM", "llama"),
-        "qwen2": ("Qwen2ForCausalLM", "qwen2"),
-        "qwen3": ("Qwen3ForCausalLM", "qwen3"),
-        "gemma3": ("Gemma3ForCausalLM", "gemma3_text"),
+    /// What a file's `general.architecture` stands for.
+    struct Family {
+        let architecture: String
+        let modelType: String
+        /// Whether the converter makes neighbours of the pairs that a rotation turns.
+        var hasInterleavedRotation = false
+        /// Whether norms are stored with the 1 that the model adds.
+        var includesNormOffset = false
+        /// Whether `post_attention_norm` is the norm of what feed-forward networks see, and not that of what attention
+        /// gives.
+        var normsAttentionLast = true
+
+        init(
+            _ architecture: String, _ modelType: String, isInterleaved: Bool = false, includesNormOffset: Bool = false,
+            normsAttentionLast: Bool = true
+        ) {
+            (self.architecture, self.modelType) = (architecture, modelType)
+            (hasInterleavedRotation, self.includesNormOffset) = (isInterleaved, includesNormOffset)
+            self.normsAttentionLast = normsAttentionLast
+        }
+    }
+
+    private static let families: [String: Family] = [
+        "gemma2": Family("Gemma2ForCausalLM", "gemma2", includesNormOffset: true),
+        "gemma3": Family("Gemma3ForCausalLM", "gemma3_text", includesNormOffset: true),
+        "gpt-oss": Family("GptOssForCausalLM", "gpt_oss", normsAttentionLast: false),
+        "granite": Family("GraniteForCausalLM", "granite", isInterleaved: true),
+        "lfm2": Family("Lfm2ForCausalLM", "lfm2"),
+        "lfm2moe": Family("Lfm2MoeForCausalLM", "lfm2_moe"),
+        "llama": Family("LlamaForCausalLM", "llama", isInterleaved: true),
+        "mistral3": Family("Ministral3ForCausalLM", "ministral3", isInterleaved: true),
+        "olmo2": Family("Olmo2ForCausalLM", "olmo2"),
+        "phi3": Family("Phi3ForCausalLM", "phi3"),
+        "qwen2": Family("Qwen2ForCausalLM", "qwen2"),
+        "qwen3": Family("Qwen3ForCausalLM", "qwen3"),
+        "qwen35": Family("Qwen3_5ForCausalLM", "qwen3_5_text", includesNormOffset: true, normsAttentionLast: false),
+        "qwen35moe": Family(
+            "Qwen3_5MoeForCausalLM", "qwen3_5_moe_text", includesNormOffset: true, normsAttentionLast: false),
+        "qwen3moe": Family("Qwen3MoeForCausalLM", "qwen3_moe"),
+        "seed_oss": Family("SeedOssForCausalLM", "seed_oss", normsAttentionLast: false),
+        "smollm3": Family("SmolLM3ForCausalLM", "smollm3", isInterleaved: true),
     ]
 
     public init(_ path: String) throws {
@@ -22,45 +61,74 @@ public struct GGUFModel: Sendable {
             let known = Self.families.keys.sorted().joined(separator: ", ")
             throw JSONError("key 'general.architecture' is '\(name)', supported are \(known)", at: path)
         }
+        files = file.files
         let keys = GGUFConfiguration(file, architecture: name)
         configuration = try keys.json(family)
         var tensors: [String: StoredTensor] = [:]
-        for (name, tensor) in file.tensors where name != GGUFConfiguration.rotaryFactors {
-            tensors[Self.rename(name, isGemma: family.modelType == "gemma3_text")] = tensor
+        for (name, tensor) in file.tensors where !GGUFConfiguration.factors.contains(name) {
+            tensors[Self.rename(name, family)] = tensor
         }
         self.tensors = tensors
     }
 
     /// The GGUF file that a path names, itself or as the directory of this one; nil if it is none of it.
+    ///
+    /// Of a model that is split it is the first file.
+    ///
     /// - Throws: `WeightsError` if a directory has several.
     public static func file(at path: String) throws -> String? {
         if path.hasSuffix(".gguf") { return path }
-        let files = try listDirectory(path).filter { $0.hasSuffix(".gguf") }
+        // What sees images beside a model of text is a file of its own.
+        let files = try listDirectory(path).filter { $0.hasSuffix(".gguf") && !$0.hasPrefix("mmproj") }.sorted()
+        if let first = files.first, let name = GGUFSplitName(first), name.number == 1,
+            files.allSatisfy({ GGUFSplitName($0)?.isBeside(name) ?? false })
+        {
+            return "\(path)/\(first)"
+        }
         guard files.count <= 1 else {
             throw WeightsError(path, "has several GGUF files: \(files.joined(separator: ", ")); name one of them")
         }
         return files.first.map { "\(path)/\($0)" }
     }
 
-    /// Hugging Face's name of a tensor; an unknown one stays as it is, and will be refused by it.
-    private static func rename(_ name: String, isGemma: Bool) -> String {
+    /// Llama's name of a tensor; an unknown one stays as it is, and will be refused by it.
+    private static func rename(_ name: String, _ family: Family) -> String {
         if let known = whole[name] { return known }
-        let parts = name.split(separator: ".", maxSplits: 3).map(String.init)
-        guard parts.count == 4, parts[0] == "blk" else { return name }
-        let known = parts[2] == "ffn_norm" && isGemma ? "pre_feedforward_layernorm" : layer[parts[2]]
-        return known.map { "model.layers.\(parts[1]).\($0).\(parts[3])" } ?? name
+        let parts = name.split(separator: ".", maxSplits: 2).map(String.init)
+        guard parts.count == 3, parts[0] == "blk" else { return name }
+        let prefix = "model.layers.\(parts[1])"
+        if let known = wholeInLayer[parts[2]] { return "\(prefix).\(known)" }
+        guard let dot = parts[2].lastIndex(of: ".") else { return name }
+        let (part, kind) = (String(parts[2][..<dot]), parts[2][dot...])
+        if part == "post_attention_norm" {
+            return "\(prefix).\(family.normsAttentionLast ? "mixer_output_norm" : "feed_forward_input_norm")\(kind)"
+        }
+        return layer[part].map { "\(prefix).\($0)\(kind)" } ?? name
     }
 
     private static let whole = [
         "token_embd.weight": "model.embed_tokens.weight", "output_norm.weight": "model.norm.weight",
-        "output.weight": "lm_head.weight",
+        "token_embd_norm.weight": "model.norm.weight", "output.weight": "lm_head.weight",
+    ]
+
+    /// Tensors whose names end otherwise than Llama's would.
+    private static let wholeInLayer = [
+        "attn_sinks.weight": "self_attn.sinks", "exp_probs_b.bias": "mlp.expert_bias", "ssm_a": "linear_attn.A_log",
+        "ssm_dt.bias": "linear_attn.dt_bias",
     ]
 
     private static let layer = [
         "attn_norm": "input_layernorm", "attn_q": "self_attn.q_proj", "attn_k": "self_attn.k_proj",
         "attn_v": "self_attn.v_proj", "attn_output": "self_attn.o_proj", "attn_q_norm": "self_attn.q_norm",
-        "attn_k_norm": "self_attn.k_norm", "ffn_norm": "post_attention_layernorm", "ffn_gate": "mlp.gate_proj",
-        "ffn_up": "mlp.up_proj", "ffn_down": "mlp.down_proj", "post_attention_norm": "post_attention_layernorm",
-        "post_ffw_norm": "post_feedforward_layernorm",
+        "attn_k_norm": "self_attn.k_norm", "attn_qkv": "self_attn.qkv_proj", "ffn_norm": "feed_forward_input_norm",
+        "ffn_gate": "mlp.gate_proj", "ffn_up": "mlp.up_proj", "ffn_down": "mlp.down_proj",
+        "post_ffw_norm": "feed_forward_output_norm", "ffn_gate_inp": "mlp.router",
+        "ffn_gate_exps": "mlp.experts.gate_proj", "ffn_up_exps": "mlp.experts.up_proj",
+        "ffn_down_exps": "mlp.experts.down_proj", "ffn_gate_shexp": "mlp.shared_expert.gate_proj",
+        "ffn_up_shexp": "mlp.shared_expert.up_proj", "ffn_down_shexp": "mlp.shared_expert.down_proj",
+        "ffn_gate_inp_shexp": "mlp.shared_expert_gate", "shortconv.in_proj": "short_conv.in_proj",
+        "shortconv.conv": "short_conv.conv1d", "shortconv.out_proj": "short_conv.out_proj",
+        "attn_gate": "linear_attn.in_proj_z", "ssm_beta": "linear_attn.in_proj_b", "ssm_alpha": "linear_attn.in_proj_a",
+        "ssm_conv1d": "linear_attn.conv1d", "ssm_norm": "linear_attn.norm", "ssm_out": "linear_attn.out_proj",
     ]
 }

@@ -18,7 +18,8 @@ public struct WeightDirectory: Sendable {
             let shards = try Self.shards(index, directory: path)
             (files, tensors) = ([index] + shards.files, shards.tensors)
         } else if let file = try GGUFModel.file(at: path) {
-            (source, files, tensors) = (file, [file], try GGUFModel(file).tensors)
+            let model = try GGUFModel(file)
+            (source, files, tensors) = (file, model.files, model.tensors)
         } else {
             throw WeightsError(path, "has neither model.safetensors nor model.safetensors.index.json")
         }

@@ -40,7 +40,7 @@ final class TargetDecoder {
         return workspace.scope {
             let x = workspace.matrix(rows: tokens.count, columns: h)
             target.embed(tokens, into: x)
-            target.forward(x, DecoderRows(continuing: cache, count: tokens.count), in: workspace) { layer, input in
+            target.forward(x, DecoderRows(continuing: cache, tokens), in: workspace) { layer, input in
                 for (i, wanted) in targetLayers.enumerated() where wanted + 1 == layer {
                     auxiliary[columns: i * h..<(i + 1) * h].copy(from: input)
                 }

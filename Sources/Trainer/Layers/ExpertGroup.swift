@@ -87,7 +87,7 @@ struct ExpertGroup {
     }
 
     private func gather(_ x: Matrix, _ routes: ExpertRoutes, into rows: Matrix, _ input: Operand) {
-        let scalesInput = mixture.weighting == .sigmoidOfInput
+        let scalesInput = mixture.routing.weighting == .sigmoidOfInput
         x.compute.rows(rows.rows, of: rows.columns) { range in
             for row in range {
                 let slot = slots.lowerBound + row
@@ -98,11 +98,11 @@ struct ExpertGroup {
         }
     }
 
-    /// The activation of a tile's features, in the place of its gate.
+    /// The activation of a tile's features, in the place of its gate, or of what there is without one.
     private func activate(_ tile: Tile, _ rows: Matrix, _ input: Operand, _ both: Matrix, _ activations: Operand) {
         let (expert, width) = (tile.expert, tile.expert.down.weight.columns)
         let up = width + tile.columns.lowerBound..<width + tile.columns.upperBound
-        let halves = [tile.columns, up].map { columns in
+        let halves = (expert.gate.isGated ? [tile.columns, up] : [tile.columns]).map { columns in
             let half = both[rows: tile.rows][columns: columns]
             if let bias = expert.gateUp.bias {
                 for row in 0..<half.rows {
@@ -114,13 +114,17 @@ struct ExpertGroup {
                 isOfFew: tile.isOfFew)
             return half
         }
-        GatedActivation.forward(halves[0], halves[1], into: halves[0], expert.gate)
+        if expert.gate.isGated {
+            GatedActivation.forward(halves[0], halves[1], into: halves[0], expert.gate)
+        } else {
+            GatedActivation.squaredReLU(halves[0], into: halves[0])
+        }
         if !tile.isOfFew { activations[rows: tile.rows][columns: tile.columns].round(halves[0]) }
     }
 
     /// Adds each row's outputs, of experts in ascending order.
     private func combine(_ outputs: Matrix, _ routes: ExpertRoutes, into y: Matrix) {
-        let (slots, scalesInput) = (slots, mixture.weighting == .sigmoidOfInput)
+        let (slots, scalesInput) = (slots, mixture.routing.weighting == .sigmoidOfInput)
         y.compute.rows(y.rows, of: y.columns * max(1, routes.slots.count / max(1, y.rows))) { range in
             for row in range {
                 for index in routes.slotStarts[row]..<routes.slotStarts[row + 1] {

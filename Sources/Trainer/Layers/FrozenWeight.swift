@@ -51,6 +51,14 @@ enum FrozenWeight {
         }
     }
 
+    /// The columns in `range`.
+    subscript(columns range: Range<Int>) -> FrozenWeight {
+        switch self {
+        case .float32(let weight): .float32(weight[rows: range])
+        case .bfloat16(let weight): .bfloat16(weight[columns: range])
+        }
+    }
+
     /// Reads some columns of rows of a stored tensor, one for each row.
     func read(_ tensor: StoredTensor, rows: ArraySlice<Int>, columns: Range<Int>) {
         switch self {

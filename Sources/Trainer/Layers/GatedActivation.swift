@@ -12,12 +12,18 @@ enum GatedActivation {
         case geluTanh
         /// g σ(1.702 g) (u + 1), where g is at most `limit` and u within ±`limit` (gpt-oss).
         case clamped(limit: Float)
+        /// max(u, 0)², without a gate (Nemotron).
+        case squaredReLU
+
+        /// Whether there is a g beside u.
+        var isGated: Bool { self != .squaredReLU }
     }
 
     /// a = silu(g) u, or what another gate makes of them.
     ///
-    /// gateUp: [rows, g | u], g in the left half of each row; a: [rows, features].
+    /// gateUp: [rows, g | u], g in the left half of each row, or u alone; a: [rows, features].
     static func forward(_ gateUp: Matrix, into a: Matrix, _ gate: Gate = .silu) {
+        guard gate.isGated else { return squaredReLU(gateUp, into: a) }
         precondition(gateUp.columns == 2 * a.columns)
         forward(gateUp[columns: 0..<a.columns], gateUp[columns: a.columns..<gateUp.columns], into: a, gate)
     }
@@ -28,11 +34,25 @@ enum GatedActivation {
         case .silu: forward(g, u, into: a) { g, u in g * sigmoid(g) * u }
         case .geluTanh:
             forward(g, u, into: a) { g, u in g * sigmoid(1.595_769_1 * (g + 0.044_715 * g * g * g)) * u }
+        case .squaredReLU: squaredReLU(u, into: a)
         case .clamped(let limit):
             let (most, least) = (Vector(repeating: limit), Vector(repeating: -limit))
             forward(g, u, into: a) { g, u in
                 let g = smaller(g, most)
                 return g * sigmoid(1.702 * g) * (larger(smaller(u, most), least) + 1)
+            }
+        }
+    }
+
+    /// a = max(u, 0)²; a may be u.
+    static func squaredReLU(_ u: Matrix, into a: Matrix) {
+        precondition(u.rows == a.rows && u.columns == a.columns)
+        a.compute.rows(a.rows, of: a.columns) { range in
+            for row in range {
+                for i in stride(from: 0, to: a.columns, by: 16) {
+                    let x = larger(u.row(row).load(i, of: a.columns), .zero)
+                    a.row(row).store(x * x, i, of: a.columns)
+                }
             }
         }
     }

@@ -2,7 +2,7 @@
 ///
 /// Its intermediate features are divided among the ranks.
 struct GatedMLP {
-    /// Gate and up of this rank's intermediate features, below each other.
+    /// Gate and up of this rank's intermediate features, below each other; up alone where there is no gate.
     let gateUp: ColumnParallelLinear
     let down: RowParallelLinear
     let gate: GatedActivation.Gate
@@ -13,7 +13,7 @@ struct GatedMLP {
         workspace.scope {
             let both = workspace.matrix(rows: x.rows, columns: gateUp.weight.rows)
             gateUp.forward(x, into: both)
-            let activation = workspace.matrix(rows: x.rows, columns: gateUp.weight.rows / 2)
+            let activation = workspace.matrix(rows: x.rows, columns: down.weight.columns)
             GatedActivation.forward(both, into: activation, gate)
             down.addPart(activation, to: y)
         }

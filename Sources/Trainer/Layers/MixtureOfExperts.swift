@@ -1,5 +1,3 @@
-import Glibc
-
 /// A frozen mixture of experts: each row goes to the few experts that its router scores highest.
 ///
 ///     y = Σ_e weight_e expert_e(x),  e among the k largest of the router's logits x Wᵀ + b
@@ -7,28 +5,22 @@ import Glibc
 /// Every rank routes all rows, and then computes its part of each expert, or all of some experts. The parts of all
 /// ranks add up to the result. Threads share the tiles of all experts' products (`ExpertGroup`).
 struct MixtureOfExperts {
-    /// What the router's logits become.
-    enum Weighting: Equatable, Sendable {
-        /// Softmax over all experts; over the chosen ones if renormalised (Qwen3-MoE, gpt-oss).
-        case softmax(renormalized: Bool)
-        /// The logistic function of each; it scales the expert's input instead of its output (Llama 4).
-        case sigmoidOfInput
-    }
-
-    /// To a logit for each expert, all of them on every rank.
-    let router: ColumnParallelLinear
-    let expertsPerToken: Int
-    let weighting: Weighting
+    let routing: ExpertRouting
     /// This rank's experts, by their number.
     let experts: [Int: GatedMLP]
     /// An expert that every row goes to besides.
     let shared: GatedMLP?
+    /// What the shared expert's output is multiplied by: the logistic function of a map to one number; nil for 1.
+    var sharedGate: ColumnParallelLinear?
 
     /// y += this rank's part of the result.
-    func addPart(_ x: Matrix, to y: Matrix, in workspace: Workspace) {
-        shared?.addPart(x, to: y, in: workspace)
+    ///
+    /// - Parameter routed: What the router sees, if it isn't x.
+    func addPart(_ x: Matrix, routedBy routed: Matrix? = nil, to y: Matrix, in workspace: Workspace) {
+        if let shared { addShared(shared, x, to: y, in: workspace) }
         let held = experts.keys.sorted()
-        let routes = ExpertRoutes(route(x, in: workspace), rows: x.rows, experts: held, of: router.weight.rows)
+        let routes = ExpertRoutes(
+            routing.route(routed ?? x, in: workspace), rows: x.rows, experts: held, of: routing.expertCount)
         let total = routes.starts[held.count]
         let each = total / Self.groups(total) + 1
         var first = 0
@@ -43,6 +35,19 @@ struct MixtureOfExperts {
         }
     }
 
+    private func addShared(_ shared: GatedMLP, _ x: Matrix, to y: Matrix, in workspace: Workspace) {
+        guard let sharedGate else { return shared.addPart(x, to: y, in: workspace) }
+        workspace.scope {
+            let gates = workspace.matrix(rows: x.rows, columns: 1)
+            sharedGate.forward(x, into: gates)
+            let output = workspace.zeros(rows: x.rows, columns: y.columns)
+            shared.addPart(x, to: output, in: workspace)
+            y.compute.rows(x.rows, of: y.columns) { range in
+                for row in range { add(sigmoid(gates[row, 0]), output.row(row), to: y.row(row), y.columns) }
+            }
+        }
+    }
+
     /// Rows of experts that are worked on at a time, about: what bounds memory.
     private static let rowsTogether = 8192
 
@@ -51,64 +56,19 @@ struct MixtureOfExperts {
 
     /// Floats that `addPart` takes of its workspace for that many rows, beside a shared expert's.
     func floats(rows: Int) -> Int {
-        guard let expert = experts.values.first else { return rows * router.weight.rows }
-        let each = Int((Double(rows * expertsPerToken) / Double(max(1, router.weight.rows))).rounded(.up))
+        let count = routing.expertCount
+        guard let expert = experts.values.first else { return rows * count }
+        let each = Int((Double(rows * routing.expertsPerToken) / Double(max(1, count))).rounded(.up))
         let all = each * experts.count
         let groups = Self.groups(all)
         let together = groups == 1 ? all : all / groups + each / 2
-        let (hidden, features) = (router.weight.columns, expert.down.weight.columns)
+        let (hidden, features) = (routing.router.weight.columns, expert.down.weight.columns)
         var floats = together * (hidden + 2 * features)
         if case .bfloat16 = expert.down.weight {
             floats += Operand.floats(rows: together, columns: hidden, .bfloat16)
             floats += Operand.floats(rows: together, columns: features, .bfloat16)
         }
-        return max(rows * router.weight.rows, floats)
-    }
-
-    /// For each row the experts that it goes to, the largest score first, and how much each counts.
-    private func route(_ x: Matrix, in workspace: Workspace) -> ExpertChoices {
-        let (count, perToken) = (router.weight.rows, min(expertsPerToken, router.weight.rows))
-        var choices = ExpertChoices(rows: x.rows, perToken: perToken)
-        workspace.scope {
-            let logits = workspace.matrix(rows: x.rows, columns: count)
-            router.forward(x, into: logits)
-            choices.withPointers { experts, weights in
-                nonisolated(unsafe) let (experts, weights) = (experts, weights)
-                x.compute.ranges(x.rows, atLeast: 8) { range in
-                    for row in range {
-                        let scores = UnsafeBufferPointer(start: logits.row(row), count: count)
-                        choose(scores, perToken, into: experts + row * perToken, weights + row * perToken)
-                    }
-                }
-            }
-        }
-        return choices
-    }
-
-    /// The experts with the largest scores, the largest first, of equals the first; and their weights.
-    private func choose(
-        _ scores: UnsafeBufferPointer<Float>, _ perToken: Int, into chosen: UnsafeMutablePointer<Int32>,
-        _ weights: UnsafeMutablePointer<Float>
-    ) {
-        var count = 0
-        for expert in scores.indices {
-            var place = count
-            while place > 0, scores[Int(chosen[place - 1])] < scores[expert] { place -= 1 }
-            guard place < perToken else { continue }
-            count = min(count + 1, perToken)
-            for i in stride(from: count - 1, to: place, by: -1) { chosen[i] = chosen[i - 1] }
-            chosen[place] = Int32(expert)
-        }
-        switch weighting {
-        case .sigmoidOfInput: for i in 0..<perToken { weights[i] = 1 / (1 + expf(-scores[Int(chosen[i])])) }
-        case .softmax(let renormalized):
-            let shift = scores[Int(chosen[0])]
-            for i in 0..<perToken { weights[i] = expf(scores[Int(chosen[i])] - shift) }
-            let sum =
-                renormalized
-                ? (0..<perToken).reduce(0) { $0 + weights[$1] } : scores.reduce(0) { $0 + expf($1 - shift) }
-            for i in 0..<perToken { weights[i] /= sum }
-        }
+        return max(rows * count, floats)
     }
 }
 

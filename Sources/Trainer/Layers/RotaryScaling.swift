@@ -17,13 +17,20 @@ struct RotaryScaling {
         case dynamic(theta: Double, dimensions: Int, factor: Double, maxPositions: Int)
     }
 
+    /// - Parameter turned: The elements of a head that turn, if it isn't the configuration's share of them.
     /// - Throws: `JSONError` that names the kind of scaling, if it isn't supported, or the key that it lacks.
-    init(_ rope: RopeConfiguration, headDim: Int) throws(JSONError) {
+    init(_ rope: RopeConfiguration, headDim: Int, turned: Int? = nil) throws(JSONError) {
         self.headDim = headDim
-        let dimensions = Int(Double(headDim) * rope.partialRotaryFactor) & ~1
+        let dimensions = turned ?? Int(Double(headDim) * rope.partialRotaryFactor) & ~1
         let plain = RotaryFrequencies.plain(theta: rope.theta, headDim: dimensions)
         switch rope.type {
         case "default": (kind, magnitude) = (.fixed(plain), 1)
+        case "proportional":
+            // Frequencies are those of whole heads, of which the first ones turn.
+            let pairs = Int(rope.partialRotaryFactor * Double(headDim) / 2)
+            let factor = rope.optional("factor") ?? 1
+            let whole = RotaryFrequencies.plain(theta: rope.theta, headDim: headDim)
+            (kind, magnitude) = (.fixed(whole.enumerated().map { $0 < pairs ? $1 / factor : 0 }), 1)
         case "linear":
             (kind, magnitude) = (.fixed(RotaryFrequencies.linear(plain, factor: try rope.parameter("factor"))), 1)
         case "llama3": (kind, magnitude) = (.fixed(try Self.llama3(rope, plain)), 1)
@@ -42,14 +49,30 @@ struct RotaryScaling {
                 theta: rope.theta, dimensions: dimensions, factor: try rope.parameter("factor"),
                 maxPositions: rope.maxPositionEmbeddings)
             magnitude = 1
-        default: throw rope.unsupported(["default", "linear", "llama3", "yarn", "longrope", "dynamic"])
+        default:
+            throw rope.unsupported(["default", "linear", "llama3", "yarn", "longrope", "dynamic", "proportional"])
         }
+    }
+
+    /// A rotation of these frequencies, one for each pair, at every length.
+    init(frequencies: [Double], headDim: Int) {
+        self.headDim = headDim
+        (kind, magnitude) = (.fixed(frequencies), 1)
     }
 
     /// Tables for positions below `positions` of sequences of `length` tokens.
     func embedding(positions: Int, length: Int) -> RotaryEmbedding {
         RotaryEmbedding(
             frequencies: frequencies(length: length), positions: positions, headDim: headDim, magnitude: magnitude)
+    }
+
+    /// The elements of a head that turn.
+    var turned: Int {
+        switch kind {
+        case .fixed(let frequencies): 2 * frequencies.count
+        case .long(let short, _, _): 2 * short.count
+        case .dynamic(_, let dimensions, _, _): dimensions
+        }
     }
 
     /// Whether sequences of both lengths are turned alike.
@@ -91,12 +114,15 @@ struct RotaryScaling {
     private static func yarnMagnitude(_ rope: RopeConfiguration) throws(JSONError) -> Double {
         if let given = rope.optional("attention_factor") { return given }
         let factor = try rope.parameter("factor")
-        let magnitude = { (m: Double) in factor <= 1 ? 1 : 0.1 * m * log(factor) + 1 }
+        let magnitude = { (m: Double) -> Double in Self.magnitude(m, factor: factor) }
         guard let m = rope.optional("mscale"), let all = rope.optional("mscale_all_dim"), m != 0, all != 0 else {
             return magnitude(1)
         }
         return magnitude(m) / magnitude(all)
     }
+
+    /// What YaRN multiplies by where a sequence is `factor` times as long as before.
+    static func magnitude(_ m: Double, factor: Double) -> Double { factor <= 1 ? 1 : 0.1 * m * log(factor) + 1 }
 
     /// LongRoPE's attention factor: √(1 + log(factor) / log(original length)).
     private static func longMagnitude(_ rope: RopeConfiguration, _ original: Int) throws(JSONError) -> Double {

@@ -15,6 +15,8 @@ struct StreamingAttention {
     var span = AttentionSpan.full
     /// [1, numHeads]: each head's sink.
     var sinks: Matrix?
+    /// c, where scores s become c tanh(s / c) (Gemma 2); nil for none.
+    var scoreCap: Float?
     /// What queries, keys, values and eˢ are rounded to; sums are float32.
     var precision = MatrixPrecision.float32
 
@@ -135,6 +137,7 @@ struct StreamingAttention {
                 let visibleKeys = Int(visible[task.rows.lowerBound + index % rows])
                 let from = min(max(span.first(of: visibleKeys), begin), keys.upperBound) - begin
                 let seen = from..<max(from, min(visibleKeys, keys.upperBound) - begin)
+                cap(scores.row(index), keys.count)
                 let shrink = block.softmax.add(scores.row(index), keys.count, seen: seen, to: index)
                 if shrink != 1 { scale(block.output.row(index), into: block.output.row(index), by: shrink) }
                 weights.round(index, of: scores, keys.count)
@@ -186,12 +189,18 @@ struct StreamingAttention {
         while begin < visible {
             let count = min(Self.keyBlock, visible - begin)
             for i in 0..<count { scores[i] = scale * dot(query, keys.row(begin + i), headDim) }
+            cap(scores, count)
             let shrink = softmax.add(scores, count, seen: 0..<count, to: place)
             if shrink != 1 { scale(output, into: output, by: shrink) }
             for i in 0..<count { add(scores[i], values.row(begin + i), to: output, headDim) }
             begin += count
         }
         scale(output, into: output, by: 1 / softmax.sum(place))
+    }
+
+    /// Scores become those that are capped, if there is a cap.
+    @inline(__always) private func cap(_ scores: UnsafeMutablePointer<Float>, _ count: Int) {
+        if let scoreCap { scores.softcap(count, at: scoreCap) }
     }
 
     @inline(__always) private func scale(

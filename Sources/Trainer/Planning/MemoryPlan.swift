@@ -69,23 +69,22 @@ struct ActivationPlan {
     /// What the target's layer takes that takes the most.
     private var targetLayers: Int {
         let layers = target.layers.map { layer in
-            let (attention, rows) = (layer.attention, together)
-            let norms = (layer.attentionNorms.output == nil ? 1 : 2) * target.configuration.hiddenSize
-            let attended = rows * (attention.qkv.weight.rows + attention.output.weight.columns)
-            let scratch = attention.attention.scratchCount(
-                longest: sizes.length, rows: rows, keyValueWidth: attention.keyValueWidth, threads: compute.threads)
-            return rows * norms + max(attended + scratch, elements(layer.feedForward, rows: rows))
+            let mixer = layer.mixerFloats(rows: together, longest: sizes.length, threads: compute.threads)
+            return together * layer.normFloats(hiddenSize: target.configuration.hiddenSize)
+                + max(mixer, elements(layer.feedForward, rows: together))
         }
         // What is this rank's own alone is computed where it stays.
         let appended = together / max(1, sizes.rows) * sizes.sequences.count * appendedTokens
         let embedded = together > sizes.rows ? (2 * together + appended) * target.configuration.hiddenSize : 0
-        return embedded + (layers.max() ?? 0)
+        return embedded + (layers.max() ?? 0) + together * target.sharedFloats
     }
 
     /// What a feed-forward network takes of `rows`: of a mixture its router, its shared expert or the experts that are at
     /// work together.
     private func elements(_ network: DecoderLayer.FeedForward, rows: Int) -> Int {
         switch network {
+        case .none: return 0
+        case .both(let both): return max(rows * both.mlp.width, elements(.experts(both.mixture), rows: rows))
         case .dense(let mlp): return rows * mlp.width
         case .experts(let mixture):
             return max(rows * (mixture.shared?.width ?? 0), mixture.floats(rows: rows))
@@ -97,10 +96,12 @@ struct ActivationPlan {
         let inputs = target.layers.map { layer in
             let mlp: GatedMLP? =
                 switch layer.feedForward {
+                case .none: nil
                 case .dense(let mlp): mlp
+                case .both(let both): both.mlp
                 case .experts(let mixture): mixture.shared
                 }
-            return max(layer.attention.output.weight.columns, mlp?.down.weight.columns ?? 0)
+            return max(layer.mixerInputWidth, mlp?.down.weight.columns ?? 0)
         }
         let widest = max(target.configuration.hiddenSize, inputs.max() ?? 0)
         return max(draft.roundedElements.input, together * widest) + draft.roundedElements.gradient

@@ -31,14 +31,17 @@ struct NecessaryOperations {
 
     private func targetLayer(_ index: Int, _ work: NecessaryWork) -> Double {
         let layer = target.layers[index]
-        let attention = layer.attention.attention
         // The logits follow from the last layer, which needs no rows but theirs except for keys and values.
         let isForLogits = index == target.layers.count - 1 && !targetLayers.contains(index)
         let computed = isForLogits ? work.logits : Array(0..<work.targetRows)
-        let keys = computed.reduce(0) { $0 + $1 + 1 - attention.span.first(of: $1 + 1) }
-        let keyValueWeights = Double(2 * layer.attention.keyValueWidth * target.configuration.hiddenSize)
+        let keyValueWeights = Double(layer.keyValueWeightCount)
+        var pairs = 0.0
+        if let attention = layer.heads?.attention {
+            let keys = computed.reduce(0) { $0 + $1 + 1 - attention.span.first(of: $1 + 1) }
+            pairs = Double(keys * attention.numHeads * attention.headDim)
+        }
         return 2 * Double(work.targetRows) * keyValueWeights
             + 2 * Double(computed.count) * (layer.multipliedWeights - keyValueWeights)
-            + 4 * Double(keys * attention.numHeads * attention.headDim)
+            + 4 * pairs + Double(work.targetRows) * layer.stateOperations
     }
 }

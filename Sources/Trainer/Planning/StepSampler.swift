@@ -23,7 +23,7 @@ struct StepSampler {
             let layer = job.target.layers[index]
             let budget = operations / Double(kinds.count)
             seconds += Double(layers.count) * (try layerSeconds(layer.withoutExperts, index, budget: budget))
-            guard case .experts(let mixture) = layer.feedForward else { continue }
+            guard let mixture = layer.mixture else { continue }
             seconds += Double(layers.count) * (try expertSeconds(mixture, budget: budget))
         }
         return seconds
@@ -34,10 +34,10 @@ struct StepSampler {
         let whole = job.sizes.operations(layer)
         let sample = sizes(whole: whole, budget: budget)
         let rows = DecoderRows(Batch((0..<sample.tpSize).flatMap { _ in sample.sequences }))
-        let rotations = job.target.rotations.map { tables in rows.lengths.map { tables.embedding(length: $0) } }
         let time = try workspace.scope { () throws(Interrupted) in
             let x = noise(rows: sample.groupRows, columns: job.target.configuration.hiddenSize)
-            return try Self.time { layer.forward(x, rows, rotations, layer: index, in: workspace) }
+            let pass = job.target.pass(x, rows, in: workspace)
+            return try Self.time { layer.forward(x, pass, layer: index, in: workspace) }
         }
         return time * whole / sample.operations(layer)
     }
@@ -52,11 +52,12 @@ struct StepSampler {
         let rowsOfEach = Double(job.sizes.groupRows) * mixture.rowsPerExpert
         let affordable = min(budget / (2 * rowsOfEach), Self.writtenNumbers) / Double(one.weightCount)
         let count = min(all.count, max(1, Int(affordable)))
-        let (rows, width) = (max(1, Int((rowsOfEach * Double(count)).rounded())), mixture.router.weight.columns)
+        let (rows, width) = (max(1, Int((rowsOfEach * Double(count)).rounded())), mixture.routing.router.weight.columns)
         return try workspace.scope { () throws(Interrupted) in
             let some = MixtureOfExperts(
-                router: ColumnParallelLinear(weight: .float32(chance(rows: width, columns: count)), bias: nil),
-                expertsPerToken: 1, weighting: mixture.weighting,
+                routing: ExpertRouting(
+                    router: ColumnParallelLinear(weight: .float32(chance(rows: width, columns: count)), bias: nil),
+                    expertsPerToken: 1, weighting: .softmax(renormalized: true)),
                 experts: Dictionary(uniqueKeysWithValues: all.prefix(count).enumerated().map { ($0, $1) }), shared: nil)
             for expert in some.experts.values {
                 expert.gateUp.weight.fill(0.01)
@@ -128,14 +129,18 @@ struct StepSampler {
     /// Layers that take the same time.
     private struct Kind: Hashable {
         let span: AttentionSpan
+        let heads: Int
+        let state: Int
         let experts: Int
+        /// Of products with weights.
+        let weights: Int
 
         init(_ layer: DecoderLayer) {
-            span = layer.attention.attention.span
-            switch layer.feedForward {
-            case .dense: experts = 0
-            case .experts(let mixture): experts = mixture.router.weight.rows
-            }
+            span = layer.heads?.attention.span ?? .full
+            heads = layer.heads?.width ?? 0
+            state = if case .recurrent(let mixer) = layer.mixer { mixer.stateCount } else { 0 }
+            experts = layer.mixture?.routing.expertCount ?? 0
+            weights = Int(layer.multipliedWeights)
         }
     }
 }
@@ -143,13 +148,39 @@ struct StepSampler {
 extension DecoderLayer {
     /// The layer with its router and its shared expert alone, if it has experts.
     fileprivate var withoutExperts: DecoderLayer {
-        guard case .experts(let mixture) = feedForward else { return self }
+        guard let mixture else { return self }
         let rest = MixtureOfExperts(
-            router: mixture.router, expertsPerToken: mixture.expertsPerToken, weighting: mixture.weighting,
-            experts: [:], shared: mixture.shared)
+            routing: mixture.routing, experts: [:], shared: mixture.shared, sharedGate: mixture.sharedGate)
         return DecoderLayer(
-            attention: attention, feedForward: .experts(rest), attentionNorms: attentionNorms,
-            feedForwardNorms: feedForwardNorms, communicator: communicator)
+            mixer: mixer, feedForward: feedForward.with(rest), mixerNorms: mixerNorms,
+            feedForwardNorms: feedForwardNorms,
+            isParallel: isParallel, residualScale: residualScale, perLayerInput: perLayerInput,
+            outputScale: outputScale,
+            communicator: communicator)
+    }
+
+    /// Its experts, if it has any.
+    fileprivate var mixture: MixtureOfExperts? {
+        switch feedForward {
+        case .experts(let mixture): mixture
+        case .both(let both): both.mixture
+        case .dense, .none: nil
+        }
+    }
+}
+
+extension DecoderLayer.FeedForward {
+    /// The same with other experts.
+    fileprivate func with(_ mixture: MixtureOfExperts) -> DecoderLayer.FeedForward {
+        switch self {
+        case .none, .dense: self
+        case .experts: .experts(mixture)
+        case .both(let both):
+            .both(
+                DenseAndExperts(
+                    mlp: both.mlp, mixture: mixture, outputNorm: both.outputNorm, expertInputNorm: both.expertInputNorm,
+                    routerNorm: both.routerNorm, expertOutputNorm: both.expertOutputNorm))
+        }
     }
 }
 

@@ -31,12 +31,12 @@ struct StepSizes {
 
     /// FLOP of one layer of the target, on this rank.
     func operations(_ layer: DecoderLayer) -> Double {
-        let attention = layer.attention
+        let products = Double(groupRows) * (2 * layer.multipliedWeights + layer.stateOperations)
+        guard let attention = layer.heads?.attention else { return products }
         let pairs = Batch(sequences).positions.reduce(0.0) { sum, position in
-            sum + Double(Int(position) + 1 - attention.attention.span.first(of: Int(position) + 1))
+            sum + Double(Int(position) + 1 - attention.span.first(of: Int(position) + 1))
         }
-        let width = Double(attention.attention.numHeads * attention.attention.headDim)
-        return 2 * Double(groupRows) * layer.multipliedWeights + Double(tpSize) * 4 * pairs * width
+        return products + Double(tpSize) * 4 * pairs * Double(attention.numHeads * attention.headDim)
     }
 
     /// FLOP of the draft and of the logits that are learnt from, on this rank.
@@ -52,26 +52,26 @@ struct StepSizes {
 extension DecoderLayer {
     /// This rank's weights that a row is multiplied with; of experts, as many as a row goes to on average.
     var multipliedWeights: Double {
-        let own = attention.qkv.weight.count + attention.output.weight.count
-        switch feedForward {
-        case .dense(let mlp): return Double(own + mlp.weightCount)
-        case .experts(let mixture):
-            let all = mixture.experts.values.reduce(0) { $0 + $1.weightCount }
-            let everyRows = own + mixture.router.weight.count + (mixture.shared?.weightCount ?? 0)
-            return Double(everyRows) + mixture.rowsPerExpert * Double(all)
+        let own = Double(mixerWeightCount)
+        return switch feedForward {
+        case .none: own
+        case .dense(let mlp): own + Double(mlp.weightCount)
+        case .experts(let mixture): own + mixture.multipliedWeights
+        case .both(let both): own + Double(both.mlp.weightCount) + both.mixture.multipliedWeights
         }
     }
 }
 
 extension MixtureOfExperts {
+    fileprivate var multipliedWeights: Double {
+        let all = experts.values.reduce(0) { $0 + $1.weightCount }
+        return Double(routing.router.weight.count + (shared?.weightCount ?? 0)) + rowsPerExpert * Double(all)
+    }
+
     /// The rows that an expert gets of each row, on average.
-    var rowsPerExpert: Double { Double(expertsPerToken) / Double(router.weight.rows) }
+    var rowsPerExpert: Double { Double(routing.expertsPerToken) / Double(routing.expertCount) }
 }
 
 extension GatedMLP {
     var weightCount: Int { gateUp.weight.count + down.weight.count }
-}
-
-extension FrozenWeight {
-    fileprivate var count: Int { rows * columns }
 }

@@ -127,3 +127,13 @@ extension Vector {
     while i < count && x[i] != largest { i += 1 }
     return i < count ? i : 0
 }
+
+extension UnsafeMutablePointer<Float> {
+    /// Each x becomes c tanh(x / c), by tanh(z) = 1 − 2 / (1 + e²ᶻ).
+    func softcap(_ count: Int, at cap: Float) {
+        for i in stride(from: 0, to: count, by: 16) {
+            let e = exp(load(i, of: count) * (2 / cap))
+            store(cap - (2 * cap) / (1 + e), i, of: count)
+        }
+    }
+}

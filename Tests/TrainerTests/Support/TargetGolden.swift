@@ -34,6 +34,15 @@ struct TargetGolden {
         return Array(states.values[layer * size..<(layer + 1) * size])
     }
 
+    /// What the family makes of its configuration.
+    var description: DecoderDescription {
+        get throws {
+            let configuration = try ModelConfiguration(directory: directory)
+            let describe = try #require(TargetModelRegistry.architectures[configuration.architectures[0]])
+            return try describe(configuration)
+        }
+    }
+
     func load(
         _ communicator: any Communicator, _ compute: Compute = .test, expertParallel: Bool = false,
         positions: Int? = nil

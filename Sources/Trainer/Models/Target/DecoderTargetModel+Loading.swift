@@ -24,14 +24,34 @@ extension DecoderTargetModel {
             vocabulary: shard.part(description.vocabSize), weight: try shard.vocabularyRows(shard.names.embedding),
             communicator: communicator)
         rotations = description.rotations.map { RotaryTables($0, positions: positions) }
+        perLayerEmbedding = try description.perLayerInputs.map { try shard.perLayerEmbedding($0) }
         layers = try plan.layers { try description.layers.indices.map { try shard.layer($0) } }
-        norm = try shard.norm(shard.names.finalNorm, description.hiddenSize)
+        norm = try shard.hiddenNorm(shard.names.finalNorm)
         head = ColumnParallelLinear(
             weight: description.tiesWordEmbeddings
                 ? embedding.weight : try shard.vocabularyRows(shard.names.head),
             bias: nil)
         let (names, isTied) = (shard.names, description.tiesWordEmbeddings)
-        try plan.expectNoOthers { names.isIgnored($0) || isTied && DecoderTensorNames.heads.contains($0) }
+        let unused = description.unusedTensors.map { "\(names.model).\($0)." }
+        try plan.expectNoOthers { name in
+            names.isIgnored(name) || unused.contains { name.hasPrefix($0) }
+                || isTied && DecoderTensorNames.heads.contains(name)
+        }
+    }
+}
+
+extension DecoderShard {
+    /// The embedding of each token for each layer, and what is added to it of the token's own embedding.
+    func perLayerEmbedding(_ inputs: DecoderDescription.PerLayerInputs) throws(WeightsError) -> PerLayerEmbedding {
+        let width = inputs.size * description.layers.count
+        let table = "\(names.model).embed_tokens_per_layer"
+        return PerLayerEmbedding(
+            table: VocabParallelEmbedding(
+                vocabulary: part(inputs.vocabSize),
+                weight: try vocabularyRows(table, inputs.vocabSize, features: width), communicator: communicator),
+            projection: try columnParallel(
+                [("\(names.model).per_layer_model_projection", Array(0..<width), width)], hasBias: false),
+            norm: try norm("\(names.model).per_layer_projection_norm", inputs.size))
     }
 }
 
@@ -39,7 +59,7 @@ extension DecoderTargetModel {
 ///
 /// Those of a model of text and images have the text's part under `language_model`, in one of two places.
 struct DecoderTensorNames {
-    private let model: String
+    let model: String
     let head: String
 
     init(_ plan: WeightPlan) {
@@ -48,21 +68,25 @@ struct DecoderTensorNames {
 
     private static let layouts: [(model: String, head: String)] = [
         ("model", "lm_head"), ("language_model.model", "language_model.lm_head"),
-        ("model.language_model", "lm_head"),
+        ("model.language_model", "lm_head"), ("backbone", "lm_head"),
     ]
 
     /// The tensors that may be a head, in whichever layout.
     static let heads = Set(layouts.map { "\($0.head).weight" })
 
     var embedding: String { "\(model).embed_tokens" }
-    var finalNorm: String { "\(model).norm" }
+    var finalNorm: String { "\(model).final_norm" }
     func layer(_ index: Int) -> String { "\(model).layers.\(index)" }
 
-    /// Whether a tensor says nothing about the text model: tables that are computed, and what sees images.
+    /// What sees images and hears, and what predicts several tokens at once: parts of other models.
+    private static let others = [
+        "vision_model.", "vision_tower.", "visual.", "multi_modal_projector.", "audio_tower.", "embed_vision.",
+        "embed_audio.", "mtp.",
+    ]
+
+    /// Whether a tensor says nothing about the text model: tables that are computed, and other models.
     func isIgnored(_ name: String) -> Bool {
-        name.hasSuffix(".rotary_emb.inv_freq")
-            || ["vision_model.", "vision_tower.", "multi_modal_projector."].contains { part in
-                name.hasPrefix(part) || name.hasPrefix("model.\(part)")
-            }
+        name.hasSuffix("rotary_emb.inv_freq")
+            || Self.others.contains { part in name.hasPrefix(part) || name.hasPrefix("model.\(part)") }
     }
 }

@@ -9,9 +9,11 @@ struct DecoderTargetModel: DistributedTargetModel {
     let description: DecoderDescription
     let communicator: any Communicator
     let embedding: VocabParallelEmbedding
+    /// Each token's embedding for each layer; nil where there is none.
+    let perLayerEmbedding: PerLayerEmbedding?
     let rotations: [RotaryTables]
     let layers: [DecoderLayer]
-    let norm: RMSNorm
+    let norm: FrozenNorm
     let head: ColumnParallelLinear
     /// Owns what the matrices above point into.
     let memory: FrozenWeights
@@ -50,18 +52,55 @@ struct DecoderTargetModel: DistributedTargetModel {
                 for row in range { x.scale(row: row, by: description.embeddingScale) }
             }
         }
-        let rotations = rotations.map { tables in rows.lengths.map { tables.embedding(length: $0) } }
-        for (index, layer) in layers.enumerated() {
-            try capture(index, x)
-            layer.forward(x, rows, rotations, layer: index, in: workspace)
+        try workspace.scope {
+            let pass = pass(x, rows, in: workspace)
+            for (index, layer) in layers.enumerated() {
+                try capture(index, x)
+                layer.forward(x, pass, layer: index, in: workspace)
+            }
         }
         try capture(layers.count, x)
         norm.forward(x, into: x)
         rows.cache?.advance(x.rows)
     }
 
+    /// What all layers share.
+    func pass(_ x: Matrix, _ rows: DecoderRows, in workspace: Workspace) -> DecoderPass {
+        var shared: [Int: Attention.KeyValue] = [:]
+        if rows.cache == nil {
+            for layer in sharingLayers {
+                let width = keyValueWidths[layer]
+                shared[layer] = Attention.KeyValue(
+                    keys: workspace.matrix(rows: x.rows, columns: width),
+                    values: workspace.matrix(rows: x.rows, columns: width))
+            }
+        }
+        return DecoderPass(
+            rows: rows, rotations: rotations.map { tables in rows.lengths.map { tables.embedding(length: $0) } },
+            shared: shared, perLayer: perLayerEmbedding.map { $0.inputs(x, rows.ids, in: workspace) },
+            layerCount: layers.count)
+    }
+
+    /// The layers whose keys and values others read.
+    var sharingLayers: Set<Int> { Set(layers.compactMap { $0.heads?.source }) }
+
+    /// For each layer, this rank's numKeyValueHeads · headDim; 0 where a layer has no keys of its own.
+    private var keyValueWidths: [Int] {
+        layers.map { layer in layer.heads.map { $0.source == nil ? $0.keyValueWidth : 0 } ?? 0 }
+    }
+
     func logits(_ hidden: Matrix, into logits: Matrix) {
-        Profile.measure(.target) { head.forward(hidden, into: logits) }
+        Profile.measure(.target) {
+            head.forward(hidden, into: logits)
+            if description.logitScale != 1 {
+                for row in 0..<logits.rows { logits.scale(row: row, by: description.logitScale) }
+            }
+            if let cap = description.logitCap {
+                logits.compute.rows(logits.rows, of: logits.columns) { range in
+                    for row in range { logits.row(row).softcap(logits.columns, at: cap) }
+                }
+            }
+        }
     }
 
     func headRows(_ ids: [Int32], into rows: Matrix) {
@@ -69,14 +108,61 @@ struct DecoderTargetModel: DistributedTargetModel {
             .forward(ids, into: rows)
         rows.compute.rows(rows.rows, of: rows.columns) { range in
             for row in range {
-                for column in 0..<rows.columns { rows[row, column] *= norm.weight.weight[0, column] }
+                for column in 0..<rows.columns { rows[row, column] *= norm.weight[0, column] * description.logitScale }
             }
         }
     }
 
     func makeCache(capacity: Int) -> KeyValueCache {
-        KeyValueCache(
-            layers: layers.count, width: layers.first.map(\.attention.keyValueWidth) ?? 0, capacity: capacity,
-            memory.compute)
+        var states: [Int: RecurrentState] = [:]
+        for (index, layer) in layers.enumerated() {
+            if case .recurrent(let mixer) = layer.mixer { states[index] = RecurrentState(mixer, memory.compute) }
+        }
+        return KeyValueCache(widths: keyValueWidths, states: states, capacity: capacity, memory.compute)
+    }
+}
+
+extension DecoderLayer {
+    /// Its heads of attention, if it has any.
+    var heads: HeadAttention? {
+        switch mixer {
+        case .attention(let attention): attention.heads
+        case .latent(let attention): attention.heads
+        case .recurrent, .none: nil
+        }
+    }
+}
+
+/// Each token's embedding for each layer (Gemma 4's smaller models).
+///
+///     (table[token] √size + norm(projection(x) / √hidden)) / √2
+struct PerLayerEmbedding {
+    /// [vocabulary, layers · size].
+    let table: VocabParallelEmbedding
+    /// To [layers · size], all of it on every rank.
+    let projection: ColumnParallelLinear
+    /// Of each layer's part.
+    let norm: RMSNorm
+
+    /// - Parameter x: [rows, hidden]: the tokens' embeddings, scaled.
+    /// - Returns: [rows, layers · size].
+    func inputs(_ x: Matrix, _ ids: [Int32], in workspace: Workspace) -> Matrix {
+        let size = norm.weight.weight.columns
+        let result = workspace.matrix(rows: x.rows, columns: table.weight.columns)
+        workspace.scope {
+            let ofTokens = workspace.matrix(rows: x.rows, columns: result.columns)
+            table.forward(ids, into: ofTokens)
+            projection.forward(x, into: result)
+            for row in 0..<x.rows { result.scale(row: row, by: 1 / Float(x.columns).squareRoot()) }
+            for first in stride(from: 0, to: result.columns, by: size) {
+                let part = result[columns: first..<first + size]
+                norm.forward(part, into: part)
+            }
+            for row in 0..<x.rows {
+                add(Float(size).squareRoot(), ofTokens.row(row), to: result.row(row), result.columns)
+                result.scale(row: row, by: Float(0.5).squareRoot())
+            }
+        }
+        return result
     }
 }

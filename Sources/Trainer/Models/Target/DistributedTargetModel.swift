@@ -40,6 +40,8 @@ struct TargetShape: Equatable, Sendable {
 
 /// The rows of a batch as attention sees them.
 struct DecoderRows {
+    /// Each row's token.
+    let ids: [Int32]
     /// Each row's position in its sequence.
     let positions: [Int32]
     /// How many keys of its sequence each row sees, those of the past included.
@@ -53,6 +55,7 @@ struct DecoderRows {
 
     /// Whole sequences from their beginning.
     init(_ batch: Batch) {
+        ids = batch.inputIDs
         positions = batch.positions
         visible = positions.map { $0 + 1 }
         sequences = (0..<batch.sequenceCount).map(batch.rows(of:))
@@ -60,8 +63,14 @@ struct DecoderRows {
         cache = nil
     }
 
-    /// `count` rows that continue the sequence in `cache`.
-    init(continuing cache: KeyValueCache, count: Int) {
+    /// Rows of these tokens that continue the sequence in `cache`.
+    init(continuing cache: KeyValueCache, _ tokens: [Int32]) {
+        self.init(continuing: cache, count: tokens.count, tokens)
+    }
+
+    /// `count` rows that continue the sequence in `cache`, for a model that doesn't ask which tokens they are.
+    init(continuing cache: KeyValueCache, count: Int, _ tokens: [Int32] = []) {
+        ids = tokens
         positions = (0..<count).map { Int32(cache.count + $0) }
         visible = positions.map { $0 + 1 }
         sequences = [0..<count]

@@ -11,7 +11,7 @@ enum Gemma3 {
         var description = try DecoderDescription(configuration)
         description.embeddingScale = Float(configuration.hiddenSize).squareRoot()
         description.normOffset = try text.bool("norms_include_offset", default: false) ? 0 : 1
-        description.hasOutputNorms = true
+        description.norms = .around
         description.gate = .geluTanh
         let scalar = try configuration.positive("query_pre_attn_scalar", default: 256)
         description.attentionScale = 1 / Float(scalar).squareRoot()

@@ -1,27 +1,36 @@
 import Glibc
 
-/// The keys and values of a sequence's rows so far, for each layer: what decoding token by token reads.
+/// The keys and values of a sequence's rows so far, for each layer, and the states of those that have one instead: what
+/// decoding token by token reads.
 final class KeyValueCache {
     private let layers: [Attention.KeyValue]
     private let memory: UnsafeMutablePointer<Float>
     let capacity: Int
+    /// The states of layers that have one.
+    let states: [Int: RecurrentState]
     /// Rows that are in the cache.
     private(set) var count = 0
 
     /// - Parameters:
-    ///   - layers: How many layers there are.
-    ///   - width: numKeyValueHeads · headDim of this rank.
+    ///   - widths: For each layer, this rank's numKeyValueHeads · headDim; 0 where a layer has no keys.
     ///   - capacity: The longest sequence, in rows.
-    init(layers: Int, width: Int, capacity: Int, _ compute: Compute) {
+    init(widths: [Int], states: [Int: RecurrentState] = [:], capacity: Int, _ compute: Compute) {
         self.capacity = capacity
-        let memory = allocateFloats(2 * layers * capacity * width)
+        self.states = states
+        let memory = allocateFloats(2 * capacity * widths.reduce(0, +))
         self.memory = memory
-        self.layers = (0..<layers).map { layer in
-            let start = memory + 2 * layer * capacity * width
+        var start = memory
+        layers = widths.map { width in
+            defer { start += 2 * capacity * width }
             return Attention.KeyValue(
                 keys: Matrix(start: start, rows: capacity, columns: width, compute),
                 values: Matrix(start: start + capacity * width, rows: capacity, columns: width, compute))
         }
+    }
+
+    /// As many layers of one width.
+    convenience init(layers: Int, width: Int, capacity: Int, _ compute: Compute) {
+        self.init(widths: [Int](repeating: width, count: layers), capacity: capacity, compute)
     }
 
     deinit { free(memory) }
@@ -32,17 +41,23 @@ final class KeyValueCache {
         precondition(rows.upperBound <= capacity)
         layers[layer].keys[rows: rows].copy(from: keyValue.keys)
         layers[layer].values[rows: rows].copy(from: keyValue.values)
-        return Attention.KeyValue(
-            keys: layers[layer].keys[rows: 0..<rows.upperBound], values: layers[layer].values[rows: 0..<rows.upperBound]
-        )
+        return read(layer: layer, adding: keyValue.keys.rows)
+    }
+
+    /// A layer's rows, and those that it has appended in this pass.
+    func read(layer: Int, adding new: Int) -> Attention.KeyValue {
+        let rows = 0..<count + new
+        return Attention.KeyValue(keys: layers[layer].keys[rows: rows], values: layers[layer].values[rows: rows])
     }
 
     /// Counts `rows` that all layers have appended.
     func advance(_ rows: Int) { count += rows }
 
     /// Forgets all rows from `count` on: those of tokens that were not accepted.
+    ///
+    /// States go back by no more than the last run, unless to the beginning.
     func truncate(to count: Int) {
-        precondition(count <= self.count)
+        precondition(count <= self.count && states.values.allSatisfy { $0.reaches(count) })
         self.count = count
     }
 }

@@ -7,7 +7,7 @@ enum Llama4 {
         try configuration.expectActivation("silu")
         let text = configuration.text
         var description = try DecoderDescription(configuration)
-        description.feedForwardName = "feed_forward"
+        description.spelling = ["mlp": "feed_forward"]
         description.hasInterleavedRotation = true
         let count = try configuration.expertCount()
         let experts = DecoderDescription.Experts(
@@ -16,7 +16,9 @@ enum Llama4 {
             layout: .fused(isInterleaved: false), sharedIntermediateSize: configuration.intermediateSize)
         let hasExperts = try layersWithExperts(configuration)
         let dense = try configuration.size("intermediate_size_mlp") ?? 16_384
-        let rotates = try rotatingLayers(configuration)
+        // It has 1 for layers that do rotate, or leaves it to all but every fourth.
+        let interval = try configuration.size("no_rope_layer_interval") ?? 4
+        let rotates = try configuration.layerFlags("no_rope_layers") { !($0 + 1).isMultiple(of: interval) }
         let chunk = AttentionSpan.chunked(try configuration.size("attention_chunk_size") ?? 8192)
         let spans = try configuration.layerTypes(["full_attention": .full, "chunked_attention": chunk]) { layer in
             rotates[layer] ? chunk : .full
@@ -40,19 +42,6 @@ enum Llama4 {
         }
         let step = try configuration.size("interleave_moe_layer_step") ?? 1
         return Set((0..<configuration.numHiddenLayers).filter { ($0 + 1).isMultiple(of: step) })
-    }
-
-    /// `no_rope_layers`, which has 1 for layers that do rotate, or all but every fourth.
-    private static func rotatingLayers(_ configuration: ModelConfiguration) throws(JSONError) -> [Bool] {
-        if let node = configuration.text["no_rope_layers"], !node.elements.isEmpty {
-            let flags = try node.elements.map { element throws(JSONError) in try element.asInt() != 0 }
-            guard flags.count == configuration.numHiddenLayers else {
-                throw node.error("has \(flags.count) layers, should have \(configuration.numHiddenLayers)")
-            }
-            return flags
-        }
-        let interval = try configuration.size("no_rope_layer_interval") ?? 4
-        return (0..<configuration.numHiddenLayers).map { !($0 + 1).isMultiple(of: interval) }
     }
 }
 

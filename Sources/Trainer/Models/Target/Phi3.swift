@@ -5,7 +5,8 @@ enum Phi3 {
     static func describe(_ configuration: ModelConfiguration) throws(JSONError) -> DecoderDescription {
         try configuration.expectActivation("silu")
         var description = try DecoderDescription(configuration)
-        description.hasFusedProjections = true
+        description.hasFusedQKV = true
+        description.hasFusedGateUp = true
         if let window = try configuration.size("sliding_window") {
             for layer in description.layers.indices { description.layers[layer].span = .sliding(window) }
         }

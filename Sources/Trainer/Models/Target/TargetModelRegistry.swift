@@ -5,17 +5,43 @@ import Shared
 /// To add a family: a file that describes it, and a line here.
 enum TargetModelRegistry {
     static let architectures: [String: Describe] = [
-        "GptOssForCausalLM": GptOss.describe,
+        "Cohere2ForCausalLM": Cohere2.describe,
+        "DeepseekV3ForCausalLM": DeepseekV3.describe,
+        "Ernie4_5ForCausalLM": Ernie45.describe,
+        "Exaone4ForCausalLM": Exaone4.describe,
+        "Gemma2ForCausalLM": Gemma2.describe,
         "Gemma3ForCausalLM": Gemma3.describe,
         "Gemma3ForConditionalGeneration": Gemma3.describe,
+        "Gemma4ForCausalLM": Gemma4.describe,
+        "Gemma4ForConditionalGeneration": Gemma4.describe,
+        "Glm4ForCausalLM": Glm4.describe,
+        "Glm4MoeLiteForCausalLM": DeepseekV3.describeGlm4MoELite,
+        "GptOssForCausalLM": GptOss.describe,
+        "GraniteForCausalLM": Granite.describe,
+        "GraniteMoeHybridForCausalLM": GraniteHybrid.describe,
+        "HunYuanDenseV1ForCausalLM": HunYuan.describe,
+        "Lfm2ForCausalLM": Lfm2.describe,
+        "Lfm2MoeForCausalLM": Lfm2.describeMoE,
         "Llama4ForCausalLM": Llama4.describe,
         "Llama4ForConditionalGeneration": Llama4.describe,
         "LlamaForCausalLM": Llama.describe,
+        "Ministral3ForCausalLM": Ministral3.describe,
+        "Mistral3ForConditionalGeneration": Ministral3.describeMixed,
         "MistralForCausalLM": Mistral.describe,
+        "MixtralForCausalLM": Mixtral.describe,
+        "NemotronHForCausalLM": NemotronH.describe,
+        "Olmo2ForCausalLM": Olmo.describe,
+        "Olmo3ForCausalLM": Olmo.describe3,
         "Phi3ForCausalLM": Phi3.describe,
         "Qwen2ForCausalLM": Qwen2.describe,
         "Qwen3ForCausalLM": Qwen3.describe,
         "Qwen3MoeForCausalLM": Qwen3MoE.describe,
+        "Qwen3_5ForCausalLM": Qwen35.describe,
+        "Qwen3_5ForConditionalGeneration": Qwen35.describe,
+        "Qwen3_5MoeForCausalLM": Qwen35.describeMoE,
+        "Qwen3_5MoeForConditionalGeneration": Qwen35.describeMoE,
+        "SeedOssForCausalLM": SeedOss.describe,
+        "SmolLM3ForCausalLM": SmolLM3.describe,
     ]
 
     /// Turns a family's configuration into a description of its decoder.
@@ -75,9 +101,14 @@ enum TargetModelRegistry {
                 "key 'architectures' is '\(name)', which isn't supported; supported: \(known)", at: configuration.path)
         }
         try refuseQuantization(configuration)
-        let plan = WeightPlan(weights, compute)
+        var description = try describe(configuration)
+        if try configuration.text.bool("is_gguf", default: false) {
+            let isInterleaved = try configuration.text.bool("rope_interleave", default: false)
+            description = description.inGGUF(isInterleaved: isInterleaved)
+        }
+        let plan = WeightPlan(weights, compute, spelling: description.spelling)
         let model = try DecoderTargetModel(
-            describe(configuration), plan, communicator: communicator, positions: positions,
+            description, plan, communicator: communicator, positions: positions,
             expertParallel: expertParallel)
         return (model, plan)
     }

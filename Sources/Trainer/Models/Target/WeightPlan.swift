@@ -1,3 +1,4 @@
+import Glibc
 import Shared
 import Synchronization
 
@@ -13,13 +14,22 @@ final class WeightPlan {
     }
 
     let memory: FrozenWeights
+    /// The checkpoint's names.
+    let spelling: TensorSpelling
     /// Nil where there are none: a model is laid out by its configuration alone.
     private let weights: WeightDirectory?
     private var named: Set<String> = []
     private var pieces: [Portion: [Piece]] = [:]
-    private var offsets: [Portion: [(Float, Matrix)]] = [:]
+    private var changes: [Portion: [(change: Change, target: Matrix)]] = [:]
     /// What is planned belongs to it.
     private var portion = Portion.ends
+
+    /// What becomes of numbers once they have been read.
+    private enum Change {
+        case added(Float)
+        case multiplied(Float)
+        case logarithmOfNegative
+    }
 
     /// How a tensor holds the matrix [out, in] that is wanted of it.
     enum Layout {
@@ -43,8 +53,9 @@ final class WeightPlan {
     }
 
     /// - Parameter weights: Nil to lay a model out by its configuration alone, which can't be filled.
-    init(_ weights: WeightDirectory?, _ compute: Compute) {
+    init(_ weights: WeightDirectory?, _ compute: Compute, spelling: TensorSpelling = [:]) {
         self.weights = weights
+        self.spelling = spelling
         memory = FrozenWeights(compute, isLaidOut: true)
     }
 
@@ -59,17 +70,21 @@ final class WeightPlan {
     /// Memory for a vector.
     func vector(_ count: Int) -> Matrix { memory.matrix(rows: 1, columns: count) }
 
-    func contains(_ name: String) -> Bool { weights?.contains(name) ?? false }
+    func contains(_ name: String) -> Bool { weights?.contains(spelling(name)) ?? false }
 
-    /// The tensor of a name, which must have this shape; nil where there are no weights.
-    func tensor(_ name: String, _ shape: [Int], isPacked: Bool = false) throws(WeightsError) -> StoredTensor? {
+    /// The tensor of a name in Llama's spelling, which must have this shape, or the other one; nil where there are no
+    /// weights.
+    func tensor(
+        _ name: String, _ shape: [Int], or other: [Int]? = nil, isPacked: Bool = false
+    ) throws(WeightsError) -> StoredTensor? {
         guard let weights else { return nil }
+        let name = spelling(name)
         named.insert(name)
         guard weights.contains(name) else {
             throw WeightsError(weights.source, tensor: name, "is missing, should be there in shape \(shape)")
         }
         let tensor = try weights.tensor(name)
-        try tensor.expect(shape)
+        if tensor.shape != other { try tensor.expect(shape) }
         let isRight = isPacked ? tensor.type == .uint8 : tensor.isFloatingPoint
         guard isRight else {
             throw tensor.error("is of type \(tensor.type.rawValue), should be \(isPacked ? "U8" : "of floating point")")
@@ -111,10 +126,22 @@ final class WeightPlan {
 
     /// Plans to add a number to every element, when it has been read.
     func add(_ offset: Float, to target: Matrix) {
-        if offset != 0 { offsets[portion, default: []].append((offset, target)) }
+        if offset != 0 { changes[portion, default: []].append((.added(offset), target)) }
+    }
+
+    /// Plans to multiply every element by a number, when it has been read.
+    func multiply(_ target: Matrix, by factor: Float) {
+        changes[portion, default: []].append((.multiplied(factor), target))
+    }
+
+    /// Plans to replace every element x by log(−x), when it has been read.
+    func takeLogarithm(ofNegative target: Matrix) {
+        changes[portion, default: []].append((.logarithmOfNegative, target))
     }
 
     /// Checks that all tensors have been named, apart from those to ignore.
+    ///
+    /// - Parameter isIgnored: Whether the checkpoint's tensor of a name is of no use to the model.
     func expectNoOthers(_ isIgnored: (String) -> Bool) throws(WeightsError) {
         guard let weights else { return }
         for name in weights.names where !named.contains(name) && !isIgnored(name) {
@@ -148,8 +175,16 @@ final class WeightPlan {
             }
         }
         if let failure { throw failure }
-        for (offset, target) in portions.flatMap({ offsets[$0] ?? [] }) {
-            for row in 0..<target.rows { for column in 0..<target.columns { target[row, column] += offset } }
+        for (change, target) in portions.flatMap({ changes[$0] ?? [] }) {
+            for row in 0..<target.rows {
+                for column in 0..<target.columns {
+                    switch change {
+                    case .added(let offset): target[row, column] += offset
+                    case .multiplied(let factor): target[row, column] *= factor
+                    case .logarithmOfNegative: target[row, column] = logf(-target[row, column])
+                    }
+                }
+            }
         }
         let (bytes, seconds) = (pieces.reduce(0) { $0 + $1.storedBytes }, (ContinuousClock.now - start).seconds)
         Log.line(
