@@ -34,7 +34,7 @@ struct SpeculativeDecodingTests {
     func hybridsGiveThePlainTokens(family: String, wrongEvery: Int) throws {
         let golden = try TargetGolden(family)
         let model = try golden.load(AbsentRanks(), positions: 80)
-        let target = TargetDecoder(model, auxiliaryLayers: [0], capacity: 80, workspace: Workspace())
+        let target = TargetDecoder(model, targetLayers: [0], capacity: 80, workspace: Workspace())
         for length in [1, 8, 20] {
             let prompt = Array(golden.ids.prefix(length))
             let plain = SpeculativeDecoding.plain(target, prompt: prompt, limit: 24, endTokens: []).tokens

@@ -79,16 +79,16 @@ struct ThreadCountTests {
     }
 
     /// Some experts get no row, few rows or many.
-    private static let weightings = [MixtureOfExperts.Weighting.softmax(renormalized: true), .sigmoidOfInput]
+    private static let weightings = [ExpertRouting.Weighting.softmax(renormalized: true), .sigmoidOfInput]
 
-    @Test(arguments: weightings) func experts(weighting: MixtureOfExperts.Weighting) {
+    @Test(arguments: weightings) func experts(weighting: ExpertRouting.Weighting) {
         checkExperts(.float32, weighting)
     }
-    @Test(.needsBFloat16, arguments: weightings) func expertsInBFloat16(weighting: MixtureOfExperts.Weighting) {
+    @Test(.needsBFloat16, arguments: weightings) func expertsInBFloat16(weighting: ExpertRouting.Weighting) {
         checkExperts(.bfloat16, weighting)
     }
 
-    private func checkExperts(_ precision: MatrixPrecision, _ weighting: MixtureOfExperts.Weighting) {
+    private func checkExperts(_ precision: MatrixPrecision, _ weighting: ExpertRouting.Weighting) {
         let (hidden, features, count) = (48, 600, 9)
         expectEqual(precision, "experts") { workspace in
             let memory = FrozenWeights(workspace.compute)
@@ -111,7 +111,8 @@ struct ThreadCountTests {
                     )
                 })
             let mixture = MixtureOfExperts(
-                router: ColumnParallelLinear(weight: router, bias: nil), expertsPerToken: 2, weighting: weighting,
+                routing: ExpertRouting(
+                    router: ColumnParallelLinear(weight: router, bias: nil), expertsPerToken: 2, weighting: weighting),
                 experts: experts, shared: nil)
             return [3, 700].flatMap { rows in
                 let y = workspace.zeros(rows: rows, columns: hidden)

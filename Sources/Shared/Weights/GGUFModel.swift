@@ -20,14 +20,16 @@ public struct GGUFModel: Sendable {
         /// Whether `post_attention_norm` is the norm of what feed-forward networks see, and not that of what attention
         /// gives.
         var normsAttentionLast = true
+        /// Whether `ffn_up` has the gate too.
+        var hasFusedGateUp = false
 
         init(
             _ architecture: String, _ modelType: String, isInterleaved: Bool = false, includesNormOffset: Bool = false,
-            normsAttentionLast: Bool = true
+            normsAttentionLast: Bool = true, hasFusedGateUp: Bool = false
         ) {
             (self.architecture, self.modelType) = (architecture, modelType)
             (hasInterleavedRotation, self.includesNormOffset) = (isInterleaved, includesNormOffset)
-            self.normsAttentionLast = normsAttentionLast
+            (self.normsAttentionLast, self.hasFusedGateUp) = (normsAttentionLast, hasFusedGateUp)
         }
     }
 
@@ -41,7 +43,7 @@ public struct GGUFModel: Sendable {
         "llama": Family("LlamaForCausalLM", "llama", isInterleaved: true),
         "mistral3": Family("Ministral3ForCausalLM", "ministral3", isInterleaved: true),
         "olmo2": Family("Olmo2ForCausalLM", "olmo2"),
-        "phi3": Family("Phi3ForCausalLM", "phi3"),
+        "phi3": Family("Phi3ForCausalLM", "phi3", hasFusedGateUp: true),
         "qwen2": Family("Qwen2ForCausalLM", "qwen2"),
         "qwen3": Family("Qwen3ForCausalLM", "qwen3"),
         "qwen35": Family("Qwen3_5ForCausalLM", "qwen3_5_text", includesNormOffset: true, normsAttentionLast: false),
@@ -103,6 +105,7 @@ public struct GGUFModel: Sendable {
         if part == "post_attention_norm" {
             return "\(prefix).\(family.normsAttentionLast ? "mixer_output_norm" : "feed_forward_input_norm")\(kind)"
         }
+        if part == "ffn_up", family.hasFusedGateUp { return "\(prefix).mlp.gate_up_proj\(kind)" }
         return layer[part].map { "\(prefix).\($0)\(kind)" } ?? name
     }
 

@@ -74,7 +74,8 @@ struct ExpertRouting {
             let values = scores.map(sigmoid)
             let preferences = values.indices.map { expert in values[expert] + (correction?[0, expert] ?? 0) }
             largest(perToken, of: candidates(preferences, rule), into: chosen) { preferences[$0] }
-            let sum = rule.epsilon.map { epsilon in (0..<perToken).reduce(epsilon) { $0 + values[Int(chosen[$1])] } } ?? 1
+            let sum =
+                rule.epsilon.map { epsilon in (0..<perToken).reduce(epsilon) { $0 + values[Int(chosen[$1])] } } ?? 1
             for i in 0..<perToken { weights[i] = values[Int(chosen[i])] / sum * rule.scale }
         }
         if let expertScales { for i in 0..<perToken { weights[i] *= expertScales[0, Int(chosen[i])] } }
