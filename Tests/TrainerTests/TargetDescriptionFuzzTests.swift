@@ -35,7 +35,7 @@ struct TargetDescriptionFuzzTests {
                 }
                 described += 1
             } catch let error as JSONError {
-                #expect(error.place.hasPrefix("config.json"), "\(error)")
+                #expect(error.location.hasPrefix("config.json"), "\(error)")
                 refused += 1
             }
         }
