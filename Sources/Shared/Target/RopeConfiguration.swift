@@ -81,7 +81,8 @@ public struct RopeConfiguration: Sendable {
             }
         }
         (self.parameters, self.lists, self.flags) = (parameters, lists, flags)
-        self.scaling = type == "default" ? nil : scaling.map { JSONText($0.value) }
+        // A draft turns whole heads, which proportional rotation has no meaning for.
+        self.scaling = ["default", "proportional"].contains(type) ? nil : scaling.map { JSONText($0.value) }
         path = root.error("").location
         guard theta > 0 else { throw JSONError("key 'rope_theta' is \(theta), should be above 0", at: path) }
         guard partialRotaryFactor > 0, partialRotaryFactor <= 1 else {
