@@ -33,6 +33,10 @@ struct HeadInitializationTests {
             )
             multiply(input, transposed: draft.head.lmHead.weight.weight, into: logits)
             target.logits(scaled, into: whole)
+            if let cap = target.description.logitCap {
+                // The head's own numbers, before they are held within the cap.
+                for column in 0..<whole.columns { whole[0, column] = cap * atanhf(whole[0, column] / cap) }
+            }
             return (
                 head: draft.head.lmHead.weight.weight.elements, logits: logits.elements, whole: whole.elements,
                 vocabulary: target.vocabulary
