@@ -58,12 +58,12 @@ struct AttendanceTests {
         #expect(texts == [text, text, text])
     }
 
-    /// Weights are read up to the piece at which the work is told to end.
+    /// Weights are read up to the piece at which the work is told to end; by one thread, so that pieces can be counted.
     @Test func theLoadingOfWeightsIsEndedByASignal() throws {
         let golden = try TargetGolden("llama")
         let pieces = Mutex(0)
         #expect(throws: Interrupted.self) {
-            let plan = WeightPlan(try WeightDirectory(golden.directory), .test)
+            let plan = WeightPlan(try WeightDirectory(golden.directory), Compute())
             let weight = plan.weight(rows: 4096, columns: 8)
             for row in 0..<8 {
                 plan.read(
