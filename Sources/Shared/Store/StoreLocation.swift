@@ -4,14 +4,24 @@
 public enum StoreLocation {
     public static let suffix = ".mdb"
 
-    /// The file of a dataset's store: `CACHE/KEY.mdb`, KEY being the XXH3-128 of the dataset's absolute path in
-    /// hexadecimal digits; of several files, of their paths with a line feed between each two.
-    public static func path(cacheDir: String, dataPaths: [String]) -> String {
-        "\(cacheDir)/\(key(dataPaths))\(suffix)"
+    /// What a store of a dataset is for.
+    public enum Contents: String, Sendable {
+        /// To train and evaluate with.
+        case samples
+        /// To have a target answer: see `BuildSettings.prompts`.
+        case prompts
     }
 
-    public static func key(_ dataPaths: [String]) -> String {
-        Digest(of: expand(dataPaths).map(absolutePath).joined(separator: "\n")).hex
+    /// The file of a dataset's store: `CACHE/KEY.mdb`, KEY being the XXH3-128 of the dataset's absolute path in
+    /// hexadecimal digits; of several files, of their paths with a line feed between each two. Before the paths of
+    /// prompts stands a line "prompts", so that a dataset may have a store of either kind.
+    public static func path(cacheDir: String, dataPaths: [String], holding contents: Contents = .samples) -> String {
+        "\(cacheDir)/\(key(dataPaths, holding: contents))\(suffix)"
+    }
+
+    public static func key(_ dataPaths: [String], holding contents: Contents = .samples) -> String {
+        let first = contents == .samples ? [] : [contents.rawValue]
+        return Digest(of: (first + expand(dataPaths).map(absolutePath)).joined(separator: "\n")).hex
     }
 
     /// The files that paths stand for.
