@@ -4,10 +4,11 @@ extension SampleStore {
     /// - Parameter buildCommand: The command line that builds it, as a user would type it, from what a store that is there
     ///   was built with.
     /// - Throws: `StoreError` that says what is missing or has changed and prints the command.
-    public static func open(cacheDir: String, dataPaths: [String], buildCommand: (StoreManifest?) -> String) throws
-        -> SampleStore
-    {
-        let path = StoreLocation.path(cacheDir: cacheDir, dataPaths: dataPaths)
+    public static func open(
+        cacheDir: String, dataPaths: [String], holding contents: StoreLocation.Contents = .samples,
+        buildCommand: (StoreManifest?) -> String
+    ) throws -> SampleStore {
+        let path = StoreLocation.path(cacheDir: cacheDir, dataPaths: dataPaths, holding: contents)
         let dataset = dataPaths.joined(separator: ", ")
         guard fileExists(path) else {
             let state = fileExists(path + ".partial") ? "was begun but isn't finished" : "isn't there"

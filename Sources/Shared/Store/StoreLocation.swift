@@ -12,9 +12,11 @@ public enum StoreLocation {
         case prompts
     }
 
-    /// The file of a dataset's store: `CACHE/KEY.mdb`, KEY being the XXH3-128 of the dataset's absolute path in
-    /// hexadecimal digits; of several files, of their paths with a line feed between each two. Before the paths of
-    /// prompts stands a line "prompts", so that a dataset may have a store of either kind.
+    /// The file of a dataset's store, `CACHE/KEY.mdb`.
+    ///
+    /// KEY is the XXH3-128 of the dataset's absolute path in hexadecimal digits; of several files, of their paths with a
+    /// line feed between each two. Before the paths of prompts stands a line "prompts", so that a dataset may have a store
+    /// of either kind.
     public static func path(cacheDir: String, dataPaths: [String], holding contents: Contents = .samples) -> String {
         "\(cacheDir)/\(key(dataPaths, holding: contents))\(suffix)"
     }
