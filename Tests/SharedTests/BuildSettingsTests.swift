@@ -8,7 +8,7 @@ struct BuildSettingsTests {
     private static let values: [String: [String]] = [
         "--chat-template": ["qwen"], "--date-string": ["1 Jan 2025"], "--chat-template-kwargs": [#"{"a": "b c"}"#],
         "--max-length": ["4096"], "--overflow": ["split"], "--ignore-token": ["<a>", "-h", "--b", "c d"],
-        "--draft-vocab-size": ["8000"], "--min-loss-tokens": ["2"], "--max-record-size": ["7"],
+        "--draft-vocab-size": ["8000"], "--min-loss-tokens": ["2"], "--max-record-size": ["7"], "--prompts": ["last"],
         "--role-map": ["bot=assistant", "me=user"],
     ]
 
@@ -38,7 +38,7 @@ struct BuildSettingsTests {
     }
 
     @Test func allTogetherAreKeptAndPrinted() throws {
-        let conflicting = ["--is-preformatted"]
+        let conflicting = ["--is-preformatted", "--prompts"]
         let settings = try settings(BuildSettings.names.filter { !conflicting.contains($0) })
         let kept = try stored(settings)
         #expect(kept.known == settings)

@@ -138,4 +138,14 @@ struct TargetIdentityTests {
         let error = #expect(throws: JSONError.self) { try TokenizerIdentity(TargetFiles(path)) }
         #expect("\(try #require(error))".hasPrefix("\(path)/tokenizer.json: "), "\(error as Any)")
     }
+
+    @Test func aFolderOfTheHubsCacheIsNamedWithItsSnapshots() throws {
+        let scratch = try ScratchDirectory()
+        try makeDirectory(scratch.file("models--a--b/snapshots/0123"))
+        _ = try scratch.write("models--a--b/snapshots/0123/config.json", "{}")
+        let error = #expect(throws: FileError.self) { try TargetFiles(scratch.file("models--a--b")) }
+        #expect(
+            "\(try #require(error))".hasSuffix("name a snapshot in it: \(scratch.file("models--a--b/snapshots/0123"))"))
+        #expect(try TargetFiles(scratch.file("models--a--b/snapshots/0123")).contents("config.json") != nil)
+    }
 }

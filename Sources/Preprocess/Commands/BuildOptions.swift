@@ -70,6 +70,8 @@ struct BuildOptions: Options {
     /// Sizes of the draft vocabularies that a new store gets, ascending.
     /// - Throws: `OptionsError` if the target has no draft vocabulary of a size.
     func draftVocabSizes(_ target: TargetText) throws(OptionsError) -> [Int] {
+        // Nothing is trained on prompts.
+        guard settings.prompts == nil else { return [] }
         guard !settings.draftVocabSize.isEmpty else { return [min(Self.defaultDraftVocabSize, target.vocabSize)] }
         let smallest = max(1, Set(target.specialTokens.map(\.id)).count)
         if let size = settings.draftVocabSize.first(where: { !(smallest...target.vocabSize).contains($0) }) {

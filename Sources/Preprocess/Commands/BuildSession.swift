@@ -27,9 +27,13 @@ struct BuildSession {
         (format, target) = try options.settings.template.load(options.targetModelPath)
         draftVocabSizes = try options.draftVocabSizes(target)
         manifest = try options.manifest(target, format)
-        path = StoreLocation.path(cacheDir: options.cache.cacheDir, dataPaths: options.trainDataPath)
+        path = StoreLocation.path(
+            cacheDir: options.cache.cacheDir, dataPaths: options.trainDataPath, holding: options.settings.contents)
         cache = try CacheDirectory(making: options.cache.cacheDir)
     }
+
+    /// The store's name in the cache.
+    private var key: String { StoreLocation.key(options.trainDataPath, holding: options.settings.contents) }
 
     /// Builds the store unless it is there or another is the same; with others if this is rank 0 of several.
     func run(with exchange: RankExchange?) throws -> Outcome {
@@ -40,7 +44,7 @@ struct BuildSession {
         let lock = try BuildLock(path) { Log.line("waiting for another build of \(path)") }
         defer { withExtendedLifetime(lock) {} }
         do {
-            try cache.removeLeftovers(StoreLocation.key(options.trainDataPath))
+            try cache.removeLeftovers(key)
             return try buildIfNeeded(with: exchange)
         } catch {
             try? exchange?.end(failure: "\(error)")
@@ -92,7 +96,6 @@ struct BuildSession {
 
     /// Uses another dataset's store, if it was built from the same contents in the same way.
     private func linked() throws -> Bool {
-        let key = StoreLocation.key(options.trainDataPath)
         guard let twin = try StoreLocation.twin(of: manifest, in: cache, except: cache.path(.store, key)),
             try StoreLink.make(key, in: cache, to: twin.store, files: twin.files)
         else { return false }
@@ -176,15 +179,23 @@ struct BuildSession {
     private func pipeline() throws -> Pipeline {
         let settings = SampleBuilder.Settings(
             options.settings, ignoredTokens: try options.ignoredTokens(target), vocabSize: target.vocabSize)
-        let (tokenizer, format, fit) = (target.tokenizer, format, TemplateFit(format))
+        let (target, format, fit) = (target, format, TemplateFit(format))
+        let prompts = options.settings.prompts.map {
+            PromptBuilder.Settings(turns: $0, maxLength: options.settings.maxLength)
+        }
         var pipeline = Pipeline(
             dataPaths: StoreLocation.expand(options.trainDataPath), isPreformatted: options.settings.isPreformatted,
-            needsAnswer: options.settings.minLossTokens > 0, roles: try RoleNames(options.settings.roleMap),
+            needsAnswer: options.settings.minLossTokens > 0 && options.settings.prompts == nil,
+            roles: try RoleNames(options.settings.roleMap),
             threads: options.numThreads ?? Machine.availableCPUs
         ) {
             let builder: SampleBuilder
             do {
-                builder = try SampleBuilder(tokenizer, format, fit, settings)
+                if let prompts {
+                    let builder = try PromptBuilder(target, format, prompts)
+                    return { row throws(Rejection) in try builder.samples(from: row) }
+                }
+                builder = try SampleBuilder(target.tokenizer, format, fit, settings)
             } catch {
                 return { _ throws(Rejection) in throw Rejection(.template, "\(error)") }
             }
@@ -196,7 +207,7 @@ struct BuildSession {
                 }
             }
         }
-        pipeline.acceptsAnyShare = options.settings.anySupervisedShare
+        pipeline.acceptsAnyShare = options.settings.anySupervisedShare || prompts != nil
         pipeline.largestRecord = options.settings.maxRecordSize << 20
         return pipeline
     }
@@ -205,6 +216,8 @@ struct BuildSession {
     ///
     /// - Throws: `TemplateError` with what failed, unless the user wants to build all the same.
     private func checkTemplate() throws {
+        // Of prompts each one is compared with what the template writes up to its answers.
+        guard options.settings.prompts == nil else { return }
         if options.settings.isPreformatted {
             guard format.entry != nil else {
                 throw OptionsError.rule(

@@ -30,6 +30,7 @@ extension ChatTemplateOptions {
         }
         let format = try ChatFormat(chatTemplate, model, settings).endingTurns(at: ends)
         let target = try TargetText(model, tokenizer, endOfTurn: try format.endOfTurnText())
+        target.warnOfStrayTokens()
         return (format, target)
     }
 }

@@ -5,12 +5,15 @@ struct StoreChoice: Options {
     var cache = CacheOption()
     @Option("The dataset whose store is meant; not needed where there is only one.", value: "FILE...")
     var trainDataPath: [String] = []
+    @Flag("The dataset's prompts are meant, as of build --prompts, and not its samples.") var prompts
 
     var cacheDir: String { cache.cacheDir }
 
     /// - Throws: `StoreError` if there is no such store, or several to choose from.
     func open() throws -> SampleStore {
-        guard trainDataPath.isEmpty else { return try Self.open(cacheDir: cacheDir, dataPaths: trainDataPath) }
+        guard trainDataPath.isEmpty else {
+            return try Self.open(cacheDir: cacheDir, dataPaths: trainDataPath, holding: prompts ? .prompts : .samples)
+        }
         return try Self.only(in: cacheDir)
     }
 
@@ -25,8 +28,10 @@ struct StoreChoice: Options {
     }
 
     /// - Throws: `StoreError` if the dataset has no store.
-    static func open(cacheDir: String, dataPaths: [String]) throws -> SampleStore {
-        let path = StoreLocation.path(cacheDir: cacheDir, dataPaths: dataPaths)
+    static func open(
+        cacheDir: String, dataPaths: [String], holding contents: StoreLocation.Contents = .samples
+    ) throws -> SampleStore {
+        let path = StoreLocation.path(cacheDir: cacheDir, dataPaths: dataPaths, holding: contents)
         guard fileExists(path) else {
             let dataset = dataPaths.joined(separator: ", ")
             throw StoreError(path, "the store of \(dataset) isn't there; Preprocess build makes it")

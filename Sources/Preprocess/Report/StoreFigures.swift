@@ -5,11 +5,13 @@ struct StoreFigures {
     let path: String
     let bytes: Int
     let counts: StoreCounts
+    private let isOfPrompts: Bool
 
     init(_ store: SampleStore) throws {
         path = store.path
         bytes = try FileStatus(of: store.path).size
         counts = store.manifest.counts
+        isOfPrompts = store.manifest.settings.known.contents == .prompts
     }
 
     var bytesPerToken: Double { Double(bytes) / Double(max(counts.tokens, 1)) }
@@ -28,7 +30,11 @@ struct StoreFigures {
             lines.append("  repaired      \(counts.droppedMessages) messages left out")
             lines += list(counts.repaired)
         }
-        lines.append("  tokens        \(counts.tokens), \(fixed(100 * counts.supervisedShare, 1))% supervised")
+        let purpose =
+            isOfPrompts
+            ? "of prompts; \(counts.supervisedTokens) answers to make"
+            : "\(fixed(100 * counts.supervisedShare, 1))% supervised"
+        lines.append("  tokens        \(counts.tokens)\(isOfPrompts ? " " : ", ")\(purpose)")
         lines.append("  size          \(shortNumber(Double(bytes)))B, \(fixed(bytesPerToken, 3)) bytes/token")
         return lines
     }

@@ -7,12 +7,13 @@ struct TargetText: Sendable {
     let vocabSize: Int
     /// Tokens that begin and end texts and turns.
     let specialTokens: [SpecialToken]
+    /// Special tokens beyond the vocabulary, which the model has no embedding of and never writes.
+    private let strayTokens: [(kind: SpecialToken.Kind, id: Int)]
     private let files: TargetFiles
 
     /// - Parameter endOfTurn: The text of the token that ends a turn; nil if that isn't known.
-    /// - Throws: `JSONError` or `FileError` that name the file and the key; `StoreError` if a special token isn't in the
-    ///   model's vocabulary. Other tokens may be beyond it, as padding and images often are: they matter to texts that
-    ///   have them.
+    /// Tokens may be beyond the vocabulary, as padding and images often are: they matter to texts that have them.
+    /// - Throws: `JSONError` or `FileError` that name the file and the key.
     init(_ model: ModelFiles, _ tokenizer: Tokenizer, endOfTurn: String?) throws {
         self.tokenizer = tokenizer
         files = model.files
@@ -25,12 +26,19 @@ struct TargetText: Sendable {
         for id in ends where !tokens.contains(where: { $0 == (.eos, id) }) { tokens.append((.eos, id)) }
         if let endOfTurn, let id = tokenizer.id(of: endOfTurn) { tokens.append((.endOfTurn, Int(id))) }
         let ids = 0..<vocabSize
-        if let stray = tokens.first(where: { !ids.contains($0.id) }) {
-            throw StoreError(
-                model.path, "its \(stray.kind.rawValue) token is \(stray.id), should be below \(vocabSize)")
-        }
+        strayTokens = tokens.filter { !ids.contains($0.id) }
+        tokens.removeAll { !ids.contains($0.id) }
         specialTokens = try tokens.map { kind, id in
             SpecialToken(kind, String(decoding: try tokenizer.decode([id]), as: UTF8.self), id: Int32(id))
+        }
+    }
+
+    /// Reports special tokens that are left out.
+    func warnOfStrayTokens() {
+        for stray in strayTokens {
+            Log.warning(
+                "\(files.path): its \(stray.kind.rawValue) token is \(stray.id), not below the vocabulary, \(vocabSize): "
+                    + "the model can't write it, and it is ignored")
         }
     }
 

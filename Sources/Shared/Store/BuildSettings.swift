@@ -28,6 +28,16 @@ public enum Overflow: String, CaseIterable, OptionValue {
     case split
 }
 
+/// Which answers of a conversation a target is to make.
+public enum PromptTurns: String, CaseIterable, OptionValue {
+    /// Each, with the history that its own answers make.
+    case all
+    /// The last one, with the history that the data have.
+    case last
+    /// The first one, after which nothing follows.
+    case first
+}
+
 extension ChatTemplateOptions {
     /// A template's file by its absolute path, so that it is found from other directories; else the name as it is.
     var absoluteTemplate: String { isFile ? absolutePath(chatTemplate) : chatTemplate }
@@ -60,6 +70,10 @@ public struct BuildSettings: Options {
         "Names of roles that the data have besides the known ones, and the role that each is: system, user, assistant, "
             + "tool or tool_call.", value: "NAME=ROLE...")
     public var roleMap: [String] = []
+    @Option(
+        "Build prompts for Trainer regenerate instead of samples: conversations without their answers, of which all, the "
+            + "last or the first are to be made.")
+    public var prompts: PromptTurns?
     @Flag("Only the assistant's last turn is supervised.") public var trainOnlyLastTurn
     @Flag("Each of the assistant's turns is a sample of its own, with all messages before it.") public var rowPerTurn
     @Option(
@@ -79,6 +93,11 @@ public struct BuildSettings: Options {
         if minLossTokens > maxLength {
             throw .rule("--min-loss-tokens is \(minLossTokens), should be at most --max-length, \(maxLength)")
         }
+        if prompts != nil && (rowPerTurn || isPreformatted || trainOnlyLastTurn || overflow == .split) {
+            throw .rule(
+                "--prompts can't be combined with --row-per-turn, --is-preformatted, --train-only-last-turn or "
+                    + "--overflow split")
+        }
         if rowPerTurn && isPreformatted { throw .rule("--row-per-turn can't be combined with --is-preformatted") }
     }
 
@@ -88,6 +107,9 @@ public struct BuildSettings: Options {
         ChatTemplateOptions.names + [
             "--ignore-template-check", "--ignore-token", "--draft-vocab-size", "--any-supervised-share",
         ])
+
+    /// What a store with these settings is for.
+    public var contents: StoreLocation.Contents { prompts == nil ? .samples : .prompts }
 
     /// The settings that must be equal for a store to be used.
     var compared: [OptionSetting] { given.filter { !Self.uncompared.contains($0.name) } }

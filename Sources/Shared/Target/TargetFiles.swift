@@ -13,7 +13,22 @@ public struct TargetFiles: Sendable {
         self.path = path
         directory = path.hasSuffix("/") ? String(path.dropLast()) : path
         let isHuggingFace = fileExists("\(directory)/tokenizer.json")
+        if !isHuggingFace, let snapshots = Self.snapshots(of: directory) {
+            throw FileError(
+                path, "use it as a model",
+                reason: "it is a model's folder in the cache of huggingface_hub; name a snapshot in it: "
+                    + snapshots.joined(separator: ", "))
+        }
         gguf = isHuggingFace ? nil : try GGUFModel.file(at: directory).map { try GGUFFile($0) }
+    }
+
+    /// The snapshots in a folder of huggingface_hub's cache; nil for another folder.
+    private static func snapshots(of directory: String) -> [String]? {
+        let folder = "\(directory)/snapshots"
+        guard fileExists(folder), !fileExists("\(directory)/config.json"), let names = try? listDirectory(folder),
+            !names.isEmpty
+        else { return nil }
+        return names.map { "\(folder)/\($0)" }
     }
 
     /// Where a file is, or would be.
