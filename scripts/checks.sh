@@ -11,8 +11,6 @@ if [ -z "$programs" ]; then
     swift build --package-path "$root" -c release >&2
     programs=$root/.build/release
 fi
-# shellcheck disable=SC2034  # the scripts that source this use it
-goldens=${EYRIE_GOLDENS:-$root/fixtures}
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 passed=0
@@ -22,7 +20,7 @@ failed=0
 #
 # It runs in the background, as a process group, because `set -e` counts for nothing inside a condition.
 check() {
-    local name=$1 code=0 process
+    local name=$1 code=0 process start=$EPOCHREALTIME seconds
     shift
     set -m
     (
@@ -36,12 +34,15 @@ check() {
         echo "stopped after two minutes" >>"$scratch/check.log"
     fi
     wait "$process" 2>/dev/null || code=$?
+    # In microseconds, whose point the locale may write as a comma.
+    seconds=$(((${EPOCHREALTIME//[^0-9]/} - ${start//[^0-9]/}) / 100000))
+    seconds=$((seconds / 10)).$((seconds % 10))
     if [ "$code" -eq 0 ]; then
         passed=$((passed + 1))
-        printf 'passed: %s\n' "$name"
+        printf 'passed: %s, %s s\n' "$name" "$seconds"
     else
         failed=$((failed + 1))
-        printf 'FAILED: %s\n' "$name"
+        printf 'FAILED: %s, %s s\n' "$name" "$seconds"
         tail -n 12 "$scratch/check.log" | sed 's/^/    /'
     fi
 }

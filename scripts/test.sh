@@ -16,7 +16,9 @@ source "$here/setup.sh"
 # Numeric tests need optimized code; and their objects a folder of their own, so that the release build keeps its own.
 build=$root/.build-test
 results=$(mktemp -d)
-trap 'rm -rf "$results"' EXIT
+suites=(mpi faults cache)
+processes=()
+trap 'kill "${processes[@]}" 2>/dev/null; rm -rf "$results"' EXIT
 passed=0
 failed=0
 
@@ -44,9 +46,15 @@ fi
 if [ $# -eq 0 ]; then
     say "The trainer's Swift tests with eight threads, whatever the machine has"
     EYRIE_TEST_THREADS=8 swift test "${options[@]}" --skip-build --filter '^TrainerTests\.' || failed=$((failed + 1))
-    for suite in mpi faults cache; do
+    # Side by side, as each waits much: for processes that begin, for disks and for signals.
+    for suite in "${suites[@]}"; do
+        EYRIE_COUNTS=$results/$suite "$here/test-$suite.sh" "$build/release" >"$results/$suite.log" 2>&1 &
+        processes+=($!)
+    done
+    wait
+    for suite in "${suites[@]}"; do
         say "scripts/test-$suite.sh"
-        EYRIE_COUNTS=$results/$suite "$here/test-$suite.sh" "$build/release" || true
+        cat "$results/$suite.log"
         counts="0 1"
         [ ! -f "$results/$suite" ] || counts=$(<"$results/$suite")
         passed=$((passed + ${counts% *}))

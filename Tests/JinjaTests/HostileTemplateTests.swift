@@ -204,8 +204,9 @@ struct HostileTemplateTests {
     @Test(.mayNotHang, arguments: ["a", "a ", "ab", "\t", "é", "<", "a\n", "%", "{}"])
     func everyOperationIsLinearInItsText(unit: String) throws {
         let text = Text(String(repeating: unit, count: (64 << 10) / unit.utf8.count))
-        for operation in HostileValues.operations where !operation.contains("|map") {
-            for arguments in [[], ["'b'"], ["t[:-1] ~ 'b'"]] {
+        // Those of single characters, which have no arguments, do the same whatever the text is.
+        for operation in HostileValues.operations where operation.contains("@") || unit == "a" {
+            for arguments in operation.contains("@") ? [[], ["'b'"], ["t[:-1] ~ 'b'"]] : [[]] {
                 _ = try? Template("{{ (\(operation.applied(to: "t", arguments)))|length }}").render(["t": .string(text)]
                 )
             }
