@@ -16,6 +16,7 @@ let package = Package(
         .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         .systemLibrary(name: "CXXHash", pkgConfig: "libxxhash", providers: [.apt(["libxxhash-dev"])]),
+        .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
         .systemLibrary(name: "CPCRE2", pkgConfig: "libpcre2-8", providers: [.apt(["libpcre2-dev"])]),
         // Without pkgConfig: utf8proc's gives a flag that SwiftPM warns about, and the module map links it.
         .systemLibrary(name: "CUTF8Proc", providers: [.apt(["libutf8proc-dev"])]),
@@ -28,7 +29,7 @@ let package = Package(
         .target(name: "CMachine", cSettings: cForCPU),
 
         .target(
-            name: "Shared", dependencies: ["CLMDB", "CZstd", "CZlib", "CXXHash", "CSimdjson", "CMachine"],
+            name: "Shared", dependencies: ["CLMDB", "CZstd", "CZlib", "CXXHash", "CCurl", "CSimdjson", "CMachine"],
             swiftSettings: swiftForCPU, linkerSettings: [.linkedLibrary("m")]),
         .target(name: "Jinja", swiftSettings: swiftForCPU),
         .executableTarget(

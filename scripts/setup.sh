@@ -20,13 +20,14 @@ fail() {
 install_packages() {
     local wanted=(
         liblmdb-dev libzstd-dev zlib1g-dev libxxhash-dev libpcre2-dev libutf8proc-dev libsimdjson-dev # text and store
+        libcurl4-openssl-dev                                                              # servers
         libopenblas-dev libdnnl-dev libopenmpi-dev openmpi-bin                            # trainer
         pkg-config make "${more_packages[@]}"
     )
     local installed missing=() as_root=()
     python=$(find_python) || wanted+=(python3 python3-numpy python3-pip)
     if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
-        if ! pkg-config --exists lmdb libzstd zlib libxxhash libpcre2-8 libutf8proc simdjson openblas ompi-c 2>/dev/null ||
+        if ! pkg-config --exists lmdb libzstd zlib libxxhash libpcre2-8 libutf8proc simdjson libcurl openblas ompi-c 2>/dev/null ||
             ! command -v mpirun >/dev/null || [ -z "$python" ]; then
             fail "this is not Debian or Ubuntu: install what is called ${wanted[*]} there, then run this again"
         fi

@@ -10,7 +10,7 @@ struct PreprocessCommand {
         commands: [
             BuildCommand.command, ListCommand.command, InspectCommand.command, VerifyCommand.command,
             DiffCommand.command, PruneCommand.command, DumpCommand.command, TokenizeCommand.command,
-            RenderCommand.command,
+            RenderCommand.command, RegenerateCommand.command, SelectCommand.command,
             CheckTemplateCommand.command,
         ])
 

@@ -79,24 +79,3 @@ struct OverlapReport {
         ])
     }
 }
-
-extension SourceRow {
-    /// Of all that makes its sample, byte by byte.
-    fileprivate var contentDigest: Digest {
-        switch content {
-        case .preformatted(let text): Digest(of: text)
-        case .tokens(let sample): sample.inputIDs.withUnsafeBytes { Digest(of: $0) }
-        case .conversation(let conversation):
-            Digest(of: conversation.messages.flatMap { Array("\u{0}\($0.role.rawValue)\u{0}".utf8) + $0.content })
-        }
-    }
-
-    /// Of the words that the user begins with.
-    fileprivate var questionDigest: Digest {
-        guard case .conversation(let conversation) = content,
-            let first = conversation.messages.first(where: { $0.role == .user })
-        else { return contentDigest }
-        let words = String(decoding: first.content, as: UTF8.self).lowercased().split(whereSeparator: \.isWhitespace)
-        return Digest(of: words.joined(separator: " "))
-    }
-}

@@ -1,0 +1,164 @@
+import Foundation
+import Shared
+import TestSupport
+import Testing
+
+@testable import Preprocess
+
+/// `Preprocess select`: which records are written, and that nothing is lost, repeated or shared.
+@Suite(.serialized) struct SelectTests {
+    private let scratch: ScratchDirectory
+
+    init() throws { scratch = try ScratchDirectory() }
+
+    private static func record(_ question: String, _ answer: String = "a", more: String = "") -> String {
+        "{\"messages\": [{\"role\": \"user\", \"content\": \(JSONText.quoted(question))}, "
+            + "{\"role\": \"assistant\", \"content\": \(JSONText.quoted(answer))}]\(more)}"
+    }
+
+    private func select(_ data: [String], _ more: String...) throws -> (
+        train: [String], heldOut: [String], report: JSONNode
+    ) {
+        let words = ["select", "--train-data-path"] + data + ["--output", scratch.file("train.jsonl"), "--json"]
+        let run = try ProgramRun("Preprocess", words + more).finish()
+        try #require(run.code == 0, "\(run.errors)")
+        func lines(_ name: String) throws -> [String] {
+            guard fileExists(scratch.file(name)) else { return [] }
+            return String(decoding: try readFile(scratch.file(name)), as: UTF8.self).split(separator: "\n").map(
+                String.init)
+        }
+        return (
+            try lines("train.jsonl"), try lines("held.jsonl"),
+            try JSONFile(contents: Array(run.output.utf8), path: "report").root
+        )
+    }
+
+    private func write(_ name: String, _ records: [String]) throws -> String {
+        try scratch.write(name, records.map { $0 + "\n" }.joined())
+    }
+
+    /// A dataset of 600 records that ask 200 questions, each three times with other answers.
+    private var records: [String] {
+        (0..<600).map { Self.record("question number \($0 % 200)?", "answer \($0)") }
+    }
+
+    @Test func withoutOptionsItWritesEveryRecordUnchanged() throws {
+        let own = records + [Self.record("Ünïcode \u{2028} \\ \"q\"", more: ", \"score\": 1.50, \"x\": null")]
+        let data = try write("data.jsonl", own)
+        let selected = try select([data])
+        #expect(selected.train == own)
+        // Other layouts become lines; what can't be read is counted.
+        let array = try scratch.write(
+            "array.json",
+            "[\n" + own.map { $0.replacing("\"messages\"", with: "\n \"messages\"") }.joined(separator: ",\n") + "\n]")
+        #expect(try select([array]).train == own.map { $0.replacing("\"messages\"", with: "  \"messages\"") })
+        let broken = try write("broken.jsonl", ["{\"messages\": [", own[0], "{\"a\": 1}"])
+        let report = try select([broken])
+        #expect(try report.train == [own[0]] && report.report.int("unreadable") == 2 && report.report.int("read") == 3)
+    }
+
+    @Test func theTwoPartsShareNoQuestionAndGrowWithTheDataset() throws {
+        let data = try write("data.jsonl", records)
+        let options = ["--split", "0.25", "--held-out-output", scratch.file("held.jsonl")]
+        let parts = try select([data], options[0], options[1], options[2], options[3])
+        func questions(_ lines: [String]) -> Set<Substring> {
+            Set(lines.compactMap { $0.firstMatch(of: #/question number \d+\?/#)?.output })
+        }
+        #expect(Set(parts.train + parts.heldOut) == Set(records) && parts.train.count + parts.heldOut.count == 600)
+        #expect(questions(parts.train).isDisjoint(with: questions(parts.heldOut)))
+        #expect((30...70).contains(questions(parts.heldOut).count))
+        let more = records + (0..<100).map { Self.record("other \($0)") }
+        let grown = try select([write("data.jsonl", more)], options[0], options[1], options[2], options[3])
+        #expect(Array(grown.train.prefix(parts.train.count)) == parts.train)
+        #expect(Array(grown.heldOut.prefix(parts.heldOut.count)) == parts.heldOut)
+        let other = try select([data], options[0], options[1], options[2], options[3], "--sample-seed", "1")
+        #expect(questions(other.heldOut) != questions(parts.heldOut))
+    }
+
+    @Test func drawsAsManyAsWantedWhateverTheOrder() throws {
+        let first = try write("first.jsonl", Array(records.prefix(400)))
+        let second = try write("second.jsonl", Array(records.suffix(200)))
+        let drawn = try select([first, second], "--max-samples", "150", "--cap", "second.jsonl=20")
+        #expect(drawn.train.count == 150)
+        #expect(drawn.train.count { records.suffix(200).contains($0) } == 20)
+        #expect(drawn.train == records.filter(Set(drawn.train).contains), "in the dataset's order")
+        let files = try drawn.report.required("files").asArray()
+        #expect(try files.map { try $0.int("read") } == [400, 200])
+        let shuffled = try write("shuffled.jsonl", records.reversed())
+        let all = try select([write("all.jsonl", records)], "--max-samples", "99")
+        #expect(try Set(select([shuffled], "--max-samples", "99").train) == Set(all.train))
+        #expect(try Set(select([shuffled], "--max-samples", "99", "--sample-seed", "3").train) != Set(all.train))
+        // A larger draw has the smaller one in it.
+        #expect(try Set(all.train).isSubset(of: select([shuffled], "--max-samples", "200").train))
+    }
+
+    @Test func leavesOutCopiesAndWhatAsksNearlyTheSame() throws {
+        let long = (0..<60).map { "word\($0)" }.joined(separator: " ")
+        let rows = [
+            Self.record(long), Self.record("short one"), Self.record(long), Self.record(long, "other"),
+            Self.record(long + " and"), Self.record("short two"), Self.record(long.uppercased() + "\n"),
+            Self.record((30..<90).map { "word\($0)" }.joined(separator: " ")),
+        ]
+        let data = try write("data.jsonl", rows)
+        #expect(try select([data], "--deduplicate", "exact").train == rows.indices.filter { $0 != 2 }.map { rows[$0] })
+        let near = try select([data], "--deduplicate", "near")
+        #expect(near.train == [0, 1, 5, 7].map { rows[$0] })
+        #expect(try near.report.int("duplicate") == 1 && near.report.int("near duplicate") == 3)
+        let eval = try write("eval.jsonl", [Self.record("  SHORT\none "), Self.record("short three")])
+        let clean = try select([data], "--decontaminate", eval)
+        #expect(clean.train == rows.indices.filter { $0 != 1 }.map { rows[$0] })
+        #expect(try clean.report.int("contaminated") == 1)
+    }
+
+    @Test func keepsWhatIsWanted() throws {
+        let two =
+            #"{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}, {"role": "user", "content": "c"}, {"role": "assistant", "content": "d"}], "finished": true, "language": "English"}"#
+        let rows = [
+            two, Self.record("q", more: ", \"finished\": true"), Self.record("q", more: ", \"language\": \"English\""),
+        ]
+        let data = try write("data.jsonl", rows)
+        #expect(try select([data], "--where", "finished=true").train == [rows[0], rows[1]])
+        #expect(try select([data], "--where", "finished=true", "language=English").train == [rows[0]])
+        #expect(try select([data], "--min-turns", "2").train == [rows[0]])
+        #expect(try select([data], "--max-turns", "1").train == [rows[1], rows[2]])
+    }
+
+    @Test(arguments: [
+        (["--split", "0.1"], "together"), (["--cap", "nothing.jsonl=3"], "none of the dataset's files"),
+        (["--where", "finished"], "'finished'"), (["--min-turns", "3", "--max-turns", "2"], "at least --min-turns"),
+    ])
+    func refusesWhatMakesNoSense(words: [String], message: String) throws {
+        let data = try write("data.jsonl", records)
+        let run = try ProgramRun(
+            "Preprocess", ["select", "--train-data-path", data, "--output", scratch.file("train.jsonl")] + words
+        ).finish()
+        #expect(run.code == 64 && run.errors.contains(message), "\(run.errors)")
+        let over = try ProgramRun("Preprocess", ["select", "--train-data-path", data, "--output", data]).finish()
+        #expect(over.code == 64)
+        #expect(try readFile(data).count > 1000)
+    }
+
+    /// The estimate and the rule, against the sets themselves.
+    @Test func nearDuplicatesAreThoseWithEightTenthsInCommon() {
+        var generator = SplitMix64(seed: 2)
+        var (close, apart) = ([Bool](), [Bool]())
+        for _ in 0..<300 {
+            let words = (0..<200).map { _ in Substring("w\(generator.next() % 100_000)") }
+            var changed = words
+            let changes = Bool.random(using: &generator) ? 2 : 40
+            for _ in 0..<changes { changed[Int.random(in: 0..<200, using: &generator)] = "x\(generator.next())" }
+            func shingles(_ words: [Substring]) -> Set<String> {
+                Set((0...words.count - 3).map { words[$0..<$0 + 3].joined(separator: " ") })
+            }
+            let (a, b) = (shingles(words), shingles(changed))
+            let share = Double(a.intersection(b).count) / Double(a.union(b).count)
+            var near = NearDuplicates()
+            #expect(near.add(words) == nil)
+            let isNear = near.add(changed) == 0
+            if share > 0.93 { close.append(isNear) }
+            if share < 0.6 { apart.append(isNear) }
+        }
+        #expect(close.count > 100 && close.allSatisfy(\.self))
+        #expect(apart.count > 100 && !apart.contains(true))
+    }
+}
