@@ -1,5 +1,5 @@
 # The doors to everything. Each is a script of its own, for machines without make.
-.PHONY: demo install test test-mpi test-faults test-cache test-hosts test-tokenizers test-gguf test-tensorboard fuzz lint format bench bench-preprocess bench-large-records bench-tokenize bench-target bench-plan bench-8b bench-ranks bench-cache bench-train bench-scaling bench-memory bench-dtypes bench-recipe fixtures
+.PHONY: demo install test test-engines test-mpi test-faults test-cache test-hosts test-tokenizers test-gguf test-tensorboard fuzz lint format bench bench-preprocess bench-large-records bench-tokenize bench-target bench-plan bench-8b bench-ranks bench-cache bench-train bench-scaling bench-memory bench-dtypes bench-recipe fixtures
 
 demo:     ; @scripts/demo.sh
 install:  ; @scripts/install.sh
@@ -11,6 +11,7 @@ test-cache: ; @scripts/test-cache.sh
 test-hosts: ; @scripts/test-hosts.sh
 test-tokenizers: ; @scripts/test-tokenizers.sh
 test-gguf: ; @scripts/test-gguf.sh
+test-engines: ; @scripts/test-engines.sh
 fuzz:     ; @scripts/fuzz.sh
 lint:     ; @swift format lint --strict -r Sources Tests Package.swift && shellcheck scripts/*.sh Benchmarks/*.sh Examples/Cluster/*.slurm .ci/run
 format:   ; @swift format -i -r Sources Tests Package.swift

@@ -8,12 +8,19 @@ import xllamacpp
 class LlamaCpp:
     """A model that llama.cpp serves on this machine."""
 
-    def __init__(self, model, context=512):
+    def __init__(self, model, context=512, draft=None, draft_length=3, threads=2, verbosity=-1):
+        """The draft, if there is one, is an EAGLE-3 draft's GGUF file."""
         parameters = xllamacpp.CommonParams()
         parameters.model.path = str(model)
         parameters.n_ctx, parameters.n_parallel, parameters.warmup = context, 1, False
-        parameters.cpuparams.n_threads = 2
-        parameters.verbosity = -1
+        parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = threads
+        parameters.verbosity = verbosity
+        if draft:
+            speculative = parameters.speculative
+            speculative.types = [xllamacpp.common_speculative_type.COMMON_SPECULATIVE_TYPE_DRAFT_EAGLE3]
+            speculative.draft.mparams.path = str(draft)
+            speculative.draft.n_max, speculative.draft.n_min, speculative.draft.p_min = draft_length, 0, 0.0
+            speculative.draft.cpuparams.n_threads = speculative.draft.cpuparams_batch.n_threads = threads
         self.server = xllamacpp.Server(parameters)
 
     def post(self, path, body):
@@ -25,6 +32,11 @@ class LlamaCpp:
     def tokenize(self, text):
         """The ids of a text, special tokens in it found, none added."""
         return self.post("/tokenize", {"content": text, "add_special": False, "parse_special": True})["tokens"]
+
+    def complete(self, ids, count):
+        """What follows ids by greedy decoding, and its timings."""
+        return self.post("/completion", {
+            "prompt": ids, "n_predict": count, "temperature": 0.0, "top_k": 1, "cache_prompt": False})
 
     def next_tokens(self, ids, count):
         """The most likely next tokens of ids and the logarithms of their probabilities, the likeliest first."""

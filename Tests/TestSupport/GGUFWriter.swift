@@ -1,9 +1,7 @@
-import Foundation
 import Shared
 
-/// Writes GGUF files of metadata, for tests of what reads them.
-public enum GGUFWriter {
-    /// A file of version 3.
+extension GGUFWriter {
+    /// A file of metadata, for tests of what reads it: numbers are of 64 bits, whatever llama.cpp would have.
     ///
     /// - Parameters:
     ///   - tensors: Names and shapes of tensors of float32; a multiple of 8 elements each.
@@ -12,32 +10,23 @@ public enum GGUFWriter {
         _ path: String, _ metadata: [(String, GGUFValue)], tensors: [(name: String, shape: [Int])] = [],
         numbers: ((_ name: String) throws -> [Float])? = nil
     ) throws {
-        var bytes = Array("GGUF".utf8)
-        append(UInt32(3), to: &bytes)
-        append(UInt64(tensors.count), to: &bytes)
-        append(UInt64(metadata.count), to: &bytes)
-        for (key, value) in metadata {
-            append(key, to: &bytes)
-            append(type(of: value), to: &bytes)
-            append(value, to: &bytes)
+        var head = GGUFMetadata()
+        for (key, value) in metadata { head.append(copied: [entry(key, value)]) }
+        let entries = tensors.map { Entry(name: $0.name, format: .float32, shape: $0.shape) }
+        var writer = try GGUFWriter(path, head, entries)
+        for entry in entries {
+            let values = try numbers?(entry.name) ?? [Float](repeating: 0, count: entry.shape.reduce(1, *))
+            try writer.append(stored: values.withUnsafeBytes { Array($0) })
         }
-        var size = 0
-        for (name, shape) in tensors {
-            append(name, to: &bytes)
-            append(UInt32(shape.count), to: &bytes)
-            for length in shape.reversed() { append(UInt64(length), to: &bytes) }
-            append(UInt32(0), to: &bytes)
-            append(UInt64(size), to: &bytes)
-            size += 4 * shape.reduce(1, *)
-        }
-        if size > 0 {
-            bytes += [UInt8](repeating: 0, count: (32 - bytes.count % 32) % 32)
-            for (name, shape) in tensors {
-                let values = try numbers?(name) ?? [Float](repeating: 0, count: shape.reduce(1, *))
-                values.withUnsafeBytes { bytes += $0 }
-            }
-        }
-        try Data(bytes).write(to: URL(filePath: path))
+        try writer.finish()
+    }
+
+    private static func entry(_ key: String, _ value: GGUFValue) -> [UInt8] {
+        var bytes: [UInt8] = []
+        append(key, to: &bytes)
+        append(type(of: value), to: &bytes)
+        append(value, to: &bytes)
+        return bytes
     }
 
     private static func type(of value: GGUFValue) -> UInt32 {

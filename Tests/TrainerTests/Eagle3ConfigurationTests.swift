@@ -28,8 +28,9 @@ struct Eagle3ConfigurationTests {
         #expect(try root.bool("tie_word_embeddings") == false)
         let layers = try root.required("eagle_config").required("eagle_aux_hidden_state_layer_ids").elements
         #expect(try layers.map { try $0.asInt() } == [1, 2, 2])
-        // At the top level the key would mean the layers' inputs.
-        #expect(root["eagle_aux_hidden_state_layer_ids"] == nil)
+        // At the top level the key means the layers' inputs.
+        let inputs = try root.required("eagle_aux_hidden_state_layer_ids").elements
+        #expect(try inputs.map { try $0.asInt() } == [2, 3, 3])
         let read = try Eagle3Configuration(file, target: target)
         #expect(read.shape == generated.shape && read.targetLayers == generated.targetLayers)
         #expect(read.json == generated.json)
@@ -37,7 +38,7 @@ struct Eagle3ConfigurationTests {
 
     @Test(arguments: [(30, [1, 14, 26]), (32, [1, 15, 28]), (6, [1, 2, 2]), (4, [1, 1, 0]), (1, [0, 0, 0])])
     func targetLayersFollowTheNumberOfLayers(count: Int, layers: [Int]) {
-        #expect(Eagle3Configuration.defaultLayers(count) == layers)
+        #expect(AuxiliaryLayers(ofLayers: count).outputs == layers)
     }
 
     @Test(arguments: DraftVariant.allCases)
@@ -83,7 +84,7 @@ struct Eagle3ConfigurationTests {
             Issue.record("the configuration is no object")
             return
         }
-        members.removeAll { $0.0 == key }
+        members.removeAll { $0.0 == key || $0.0 == AuxiliaryLayers.key }
         let rest = JSONText.object(members).compact.dropLast()
         let text = "\(rest), \"\(key)\": \(value)}"
         let file = try JSONFile(contents: Array(text.utf8), path: "draft.json")

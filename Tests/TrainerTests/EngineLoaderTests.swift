@@ -28,7 +28,8 @@ struct EngineLoaderTests {
             let outcome = try EngineLoader(engine, root).load(file)
             #expect(outcome.missing.isEmpty && outcome.refused.isEmpty)
             #expect(file.tensors["d2t"] == nil && file.tensors["t2d"] == nil)
-            #expect(try configuration.draftToTarget(file) == (0..<256).map { Int32($0) })
+            let directory = String(file.path.dropLast("/model.safetensors".count))
+            #expect(try configuration.targetIDs(PublishedDraft(directory)) == (0..<256).map { Int32($0) })
         }
     }
 
@@ -66,8 +67,8 @@ struct EngineLoaderTests {
     }
 }
 
-/// The rules by which an engine finds a place for each tensor, from its sources: SGLang 0.5.23, vLLM 0.32 and the
-/// converter of llama.cpp as of June 2026.
+/// The rules by which an engine finds a place for each tensor, from its sources: those of `InferenceEngine.version`, of
+/// llama.cpp its converter and of OpenVINO its exporter, optimum-intel 2.2.
 struct EngineLoader {
     /// What isn't as the engine wants it.
     struct Outcome {
@@ -86,7 +87,7 @@ struct EngineLoader {
         self.engine = engine
         shapes = Self.shapes(engine, root)
         let (draft, target) = (try? root.int("draft_vocab_size"), try? root.int("vocab_size"))
-        // SGLang takes a mapping or does without.
+        // SGLang takes a mapping or does without, and OpenVINO's exporter begins with zeros.
         hasMapping = draft != target
     }
 
@@ -101,14 +102,15 @@ struct EngineLoader {
             if name == "t2d" { continue }
             if name == "d2t" {
                 let fits = tensor.map { $0.type == .int64 && $0.shape.count == 1 } ?? true
-                if fits, hasMapping || engine == .sglang {
+                if fits, hasMapping || engine == .sglang || engine == .openVINO {
                     outcome.missing.remove(name)
                 } else {
                     outcome.refused.insert(name)
                 }
                 continue
             }
-            let renamed = name.replacing("midlayer.", with: "layers.0.")
+            // OpenVINO GenAI looks for its one layer by the name that it has.
+            let renamed = engine == .openVINO ? name : name.replacing("midlayer.", with: "layers.0.")
             guard let shape = shapes[renamed], tensor.map({ $0.shape == shape && $0.type == .bfloat16 }) ?? true else {
                 outcome.refused.insert(name)
                 continue
@@ -127,14 +129,15 @@ struct EngineLoader {
         var shapes = [
             "fc.weight": [h, features], "norm.weight": [h], "lm_head.weight": [number("draft_vocab_size"), h],
         ]
-        if isOn("norm_before_fc") { shapes["input_norm.weight"] = [features] }
-        if isOn("fc_norm"), engine != .llamaCpp {
+        if isOn("norm_before_fc"), engine != .openVINO { shapes["input_norm.weight"] = [features] }
+        if isOn("fc_norm"), [.sglang, .vllm].contains(engine) {
             for feature in 0..<3 { shapes["fc_norm.\(feature).weight"] = [features / 3] }
         }
         let layerCount = number("num_hidden_layers")
         // The converter takes a draft for one by its single layer; without that it is a Llama of other names.
         guard engine != .llamaCpp || layerCount == 1 else { return ["model.embed_tokens.weight": [h]] }
-        for layer in 0..<layerCount {
+        for layer in 0..<(engine == .openVINO ? 1 : layerCount) {
+            let prefix = engine == .openVINO ? "midlayer" : "layers.\(layer)"
             let inputs = layer == 0 ? 2 * h : h
             for (name, shape) in [
                 ("input_layernorm", [h]), ("hidden_norm", [h]), ("post_attention_layernorm", [h]),
@@ -144,7 +147,7 @@ struct EngineLoader {
                 ("self_attn.o_proj", [h, number("num_attention_heads") * headDim]),
                 ("mlp.gate_proj", [intermediate, h]), ("mlp.up_proj", [intermediate, h]),
                 ("mlp.down_proj", [h, intermediate]),
-            ] { shapes["layers.\(layer).\(name).weight"] = shape }
+            ] { shapes["\(prefix).\(name).weight"] = shape }
         }
         return shapes
     }

@@ -180,6 +180,16 @@ public func removeDirectory(_ path: String) throws(FileError) {
     try Directory(directory(of: path)).removeTree(name)
 }
 
+/// Removes a file or a link, nothing if it isn't there.
+public func removeFile(_ path: String) throws(FileError) {
+    guard unlink(path) == 0 || errno == ENOENT else { throw FileError(path, "remove it") }
+}
+
+/// Gives a file or a directory that is written another name, in place of a file that has it.
+public func renameFile(_ path: String, to final: String) throws(FileError) {
+    guard rename(path, final) == 0 else { throw FileError(final, "rename \(path) to it") }
+}
+
 /// The path from the root, without links, `.` and `..`; what doesn't exist stays as it is written.
 public func absolutePath(_ path: String) -> String {
     if let resolved = realpath(path, nil) {

@@ -51,6 +51,24 @@ public indirect enum JSONText: Equatable, Sendable {
         }
     }
 
+    /// The value of an object's key; nil for other values, and where it is missing or null.
+    public subscript(_ key: String) -> JSONText? {
+        guard case .object(let members) = self, let value = members.first(where: { $0.0 == key })?.1, value != .null
+        else { return nil }
+        return value
+    }
+
+    /// The object with another value of a key, last if it is new; anything else as it is.
+    public func setting(_ key: String, _ value: JSONText) -> JSONText {
+        guard case .object(var members) = self else { return self }
+        if let index = members.firstIndex(where: { $0.0 == key }) {
+            members[index].1 = value
+        } else {
+            members.append((key, value))
+        }
+        return .object(members)
+    }
+
     /// A string as it is, anything else on one line: for people.
     public var plain: String { if case .string(let text) = self { text } else { compact } }
 

@@ -1,11 +1,9 @@
 /// The keys of a `config.json`, from a GGUF file's metadata.
 struct GGUFConfiguration {
-    /// A tensor of factors that the rotation's frequencies are divided by: Llama 3.1's scaling, computed.
-    private static let rotaryFactors = "rope_freqs.weight"
-    /// Those of LongRoPE.
+    /// Tensors of LongRoPE's factors.
     private static let longFactors = (short: "rope_factors_short.weight", long: "rope_factors_long.weight")
     /// All tensors that say something of the rotation alone.
-    static let factors = [rotaryFactors, longFactors.short, longFactors.long]
+    static let factors = [GGUFFile.rotaryFactors, longFactors.short, longFactors.long]
 
     let file: GGUFFile
     private let architecture: String
@@ -83,7 +81,7 @@ struct GGUFConfiguration {
 
     /// `rope_scaling`, of a kind that metadata names, or of factors in a tensor.
     private func scaling() throws -> JSONText? {
-        if let tensor = file.tensors[Self.rotaryFactors] {
+        if let tensor = file.tensors[GGUFFile.rotaryFactors] {
             let factors = try numbers(of: tensor)
             return .object([
                 ("rope_type", .string("longrope")), ("short_factor", factors), ("long_factor", factors),

@@ -9,6 +9,13 @@ public struct GGUFFile: Sendable {
     /// Tensors by their names in the file, with shapes as safetensors have them: the last axis is that of neighbours.
     public let tensors: [String: StoredTensor]
 
+    /// A tensor of factors that the rotation's frequencies are divided by: Llama 3.1's scaling, computed.
+    public static let rotaryFactors = "rope_freqs.weight"
+
+    private let file: MappedFile
+    /// Where each entry of the metadata stands, in the file's order: its key, type and value.
+    private let entries: [(key: String, range: Range<Int>)]
+
     private static let versions: ClosedRange<UInt32> = 2...3
     private static let defaultAlignment = 32
 
@@ -53,11 +60,15 @@ public struct GGUFFile: Sendable {
         let tensorCount = try reader.count(atLeast: 24)
         let valueCount = try reader.count(atLeast: 12)
         var metadata: [String: GGUFValue] = [:]
+        var entries: [(key: String, range: Range<Int>)] = []
         for _ in 0..<valueCount {
+            let begin = reader.offset
             let key = try reader.string()
             metadata[key] = try reader.value()
+            entries.append((key, begin..<reader.offset))
         }
         self.metadata = metadata
+        (self.file, self.entries) = (file, entries)
         let infos = try (0..<tensorCount).map { _ in try TensorInfo(&reader) }
         let alignment = metadata["general.alignment"]?.int ?? Self.defaultAlignment
         guard 1...1 << 20 ~= alignment else {
@@ -72,6 +83,13 @@ public struct GGUFFile: Sendable {
             }
         }
         self.tensors = tensors
+    }
+
+    /// The entries whose keys begin with a prefix, each as the file has it: to be copied into another one.
+    public func entries(prefix: String) -> [[UInt8]] {
+        withExtendedLifetime(file) {
+            entries.filter { $0.key.hasPrefix(prefix) }.map { Array(file.bytes[$0.range]) }
+        }
     }
 
     /// The id of a special token: "bos", "eos", "padding".
@@ -118,7 +136,7 @@ private struct TensorInfo {
     let type: UInt32
     let offset: UInt64
 
-    private static let plain: [UInt32: TensorType] = [0: .float32, 1: .float16, 30: .bfloat16]
+    private static let plain: [UInt32: TensorType] = [0: .float32, 1: .float16, 27: .int64, 30: .bfloat16]
     private static let packed: [UInt32: BlockQuantization] = [
         2: .q4_0, 3: .q4_1, 6: .q5_0, 7: .q5_1, 8: .q8_0, 10: .q2_K, 11: .q3_K, 12: .q4_K, 13: .q5_K, 14: .q6_K,
         20: .iq4_NL, 23: .iq4_XS, 34: .tq1_0, 35: .tq2_0, 39: .mxfp4, 40: .nvfp4,
@@ -126,7 +144,7 @@ private struct TensorInfo {
     /// Types that ggml has and this doesn't, so that an error can say which one it is.
     private static let others: [UInt32: String] = [
         4: "Q4_2", 5: "Q4_3", 9: "Q8_1", 15: "Q8_K", 16: "IQ2_XXS", 17: "IQ2_XS", 18: "IQ3_XXS", 19: "IQ1_S",
-        21: "IQ3_S", 22: "IQ2_S", 24: "I8", 25: "I16", 26: "I32", 27: "I64", 28: "F64", 29: "IQ1_M", 41: "Q1_0",
+        21: "IQ3_S", 22: "IQ2_S", 24: "I8", 25: "I16", 26: "I32", 28: "F64", 29: "IQ1_M", 41: "Q1_0",
         42: "Q2_0",
     ]
 
@@ -151,7 +169,7 @@ private struct TensorInfo {
         }
         let quantization = Self.packed[type]
         guard let stored = quantization == nil ? Self.plain[type] : .uint8 else {
-            let known = ["F32", "F16", "BF16"] + BlockQuantization.allCases.map(\.rawValue)
+            let known = ["F32", "F16", "BF16", "I64"] + BlockQuantization.allCases.map(\.rawValue)
             let name = Self.others[type].map { " (\($0))" } ?? ""
             throw fail("is of ggml type \(type)\(name), supported are \(known.joined(separator: ", "))")
         }

@@ -15,6 +15,9 @@ public struct SafetensorsFile: Sendable {
         let fail = { (message: String) in WeightsError(path, message) }
         guard file.bytes.count >= 8 else { throw fail("is \(file.bytes.count) bytes long, too short for safetensors") }
         let length = file.bytes.loadUnaligned(as: UInt64.self)
+        guard !file.bytes.starts(with: "version https://git-lfs".utf8) else {
+            throw fail("is a pointer of Git LFS, not the file itself: git lfs pull fetches it")
+        }
         guard length <= Self.largestHeader, Int(length) <= file.bytes.count - 8 else {
             throw fail(
                 "claims a header of \(length) bytes in a file of \(file.bytes.count): truncated or no safetensors")

@@ -45,7 +45,7 @@ public struct SafetensorsWriter {
         try write(length + header)
     }
 
-    /// Writes the next tensor, or the next piece of it, from float32, in the type that was announced: F32 or BF16.
+    /// Writes the next tensor, or the next piece of it, from float32, in the type that was announced: F32, F16 or BF16.
     public mutating func append(_ values: UnsafeBufferPointer<Float>) throws(FileError) {
         guard let entry = remaining.first else { preconditionFailure("more tensors than announced") }
         written += values.count * entry.type.byteCount
@@ -55,11 +55,15 @@ public struct SafetensorsWriter {
             written = 0
         }
         if entry.type == .float32 { return try file.write(UnsafeRawBufferPointer(values)) }
-        precondition(entry.type == .bfloat16)
+        precondition(entry.type.isFloatingPoint)
         let piece = 1 << 16
         for start in stride(from: 0, to: values.count, by: piece) {
-            let bits = values[start..<min(start + piece, values.count)].map { BFloat16.bits($0).littleEndian }
-            try write(bits)
+            let part = values[start..<min(start + piece, values.count)]
+            if entry.type == .bfloat16 {
+                try write(part.map { BFloat16.bits($0).littleEndian })
+            } else {
+                try write(part.map { Float16($0).bitPattern.littleEndian })
+            }
         }
     }
 

@@ -12,12 +12,15 @@ enum ConfigCommand {
             "Tokens that the draft knows; the architecture's default, as 32000, if left out.",
             in: ModelConfiguration.vocabSizes)
         var draftVocabSize: Int?
+        @Option("The engine that will serve the draft, whose configuration is one that it reads.")
+        var serveWith: InferenceEngine?
     }
 
     static let command = Command("config", Options.self) { options in
         let target = try ModelConfiguration(directory: options.targetModelPath)
         let draft = try DraftRegistry.standard.generated(
-            options.draftArchitecture, target: target, draftVocabSize: options.draftVocabSize)
+            options.draftArchitecture, target: target, draftVocabSize: options.draftVocabSize, for: options.serveWith)
+        try options.serveWith?.require(target, draft)
         print(draft.json.pretty, terminator: "")
     }
 }

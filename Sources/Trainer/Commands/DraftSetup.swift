@@ -18,13 +18,10 @@ struct DraftSetup {
     ) throws {
         let targetConfiguration = try ModelConfiguration(directory: options.targetModelPath)
         let saved = try draftOptions.ckptDir.map { try SavedDraft($0, target: targetConfiguration, registry) }
-        configuration = try registry.configuration(draftOptions, target: targetConfiguration)
+        configuration =
+            try saved?.configuration ?? registry.configuration(draftOptions, target: targetConfiguration)
         try configuration.expectOwn(draftOptions.own)
-        for engine in InferenceEngine.allCases {
-            let lacking = configuration.lackingOptions(of: engine)
-            guard !lacking.isEmpty else { continue }
-            Log.warning("\(engine.rawValue) can't serve this draft: it doesn't know \(lacking.joined(separator: ", "))")
-        }
+        try draftOptions.checkEngines(targetConfiguration, configuration)
         mapping =
             try saved.map { try vocabulary.vocabularyMapping($0.draftToTarget) }
             ?? vocabulary.vocabularyMapping(draftVocabSize: configuration.draftVocabSize)
@@ -40,7 +37,7 @@ struct DraftSetup {
                 try grid.expectMemory(for: $0, besides: draft.parameters.trainingByteCount(ranks: grid.world.size))
             })
         if let saved {
-            try draft.parameters.load(saved.weights)
+            try saved.load(into: draft.parameters, targetPath: options.targetModelPath)
         } else {
             draft.initialize(seed: UInt64(bitPattern: Int64(seed)))
             if draftOptions.lmHeadInit == .target {
@@ -79,18 +76,22 @@ struct DraftSetup {
 extension DraftRegistry {
     /// The draft's configuration that the options ask for.
     func configuration(_ options: DraftOptions, target: ModelConfiguration) throws -> any DraftConfiguration {
-        try configuration(
-            path: options.ckptDir.map(SavedDraft.configurationPath) ?? options.draftModelConfig,
-            options.draftArchitecture, target: target, draftVocabSize: options.draftVocabSize)
+        if let path = options.ckptDir { return try SavedDraft(path, target: target, self).configuration }
+        return try configuration(
+            path: options.draftModelConfig, options.draftArchitecture, target: target,
+            draftVocabSize: options.draftVocabSize, for: options.serveWith)
     }
 
     /// The configuration in a file; generated if there is none.
     ///
     /// - Throws: `OptionsError` if both a file and an architecture are given, or `JSONError`.
     func configuration(
-        path: String?, _ architecture: String?, target: ModelConfiguration, draftVocabSize: Int? = nil
+        path: String?, _ architecture: String?, target: ModelConfiguration, draftVocabSize: Int? = nil,
+        for engine: InferenceEngine? = nil
     ) throws -> any DraftConfiguration {
-        guard let path else { return try generated(architecture, target: target, draftVocabSize: draftVocabSize) }
+        guard let path else {
+            return try generated(architecture, target: target, draftVocabSize: draftVocabSize, for: engine)
+        }
         if architecture != nil {
             throw OptionsError.rule("--draft-architecture has no effect beside a config.json, which names its own")
         }

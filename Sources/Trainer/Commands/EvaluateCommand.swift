@@ -40,7 +40,7 @@ enum EvaluateCommand {
         guard grid.world.rank == 0 else { return }
         print(options.json ? report.json.compact : report.text)
         if let path = options.samplesOutput {
-            try writeFile(path, report.samples.utf8)
+            try writeFile(path, report.samples(promptIDs: evaluation.samples.prompt(at:)).utf8)
             Log.line("wrote \(path)")
         }
         let differing = report.decoding.differing

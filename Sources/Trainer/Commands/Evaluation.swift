@@ -6,7 +6,7 @@ import Shared
 final class Evaluation {
     private let options: EvaluateCommand.Options
     private let grid: ProcessGrid
-    private let samples: StoreSamples
+    let samples: StoreSamples
     private let model: OnlineDraft
     private let target: DecoderTargetModel
     private let draftToTarget: [Int32]
@@ -31,7 +31,7 @@ final class Evaluation {
         positions = longest + draft.positionsAfterEnd
         if let saved {
             draftToTarget = saved.draftToTarget
-            try draft.parameters.load(saved.weights)
+            try saved.load(into: draft.parameters, targetPath: options.target.targetModelPath)
         } else {
             draftToTarget = try samples.vocabularyMapping(draftVocabSize: configuration.draftVocabSize).draftToTarget
             draft.initialize(seed: 0)

@@ -1,5 +1,6 @@
 import Shared
 
+extension InferenceEngine: OptionValue {}
 extension MatrixPrecision: OptionValue {}
 extension GEMMLibrary: OptionValue {}
 extension TrainingSettings.LossNormalization: OptionValue {}
@@ -62,6 +63,10 @@ struct DraftOptions: Options {
     @Option("A draft to begin with instead of a new one, its vocabulary and configuration too.", value: "DIR")
     var ckptDir: String?
     @Option(
+        "The engine that will serve the draft: what it can't serve is an error before training, and a generated "
+            + "configuration is one that it reads. Without it there are warnings. \(InferenceEngine.summary).")
+    var serveWith: InferenceEngine?
+    @Option(
         "Tokens that the draft knows; the configuration's, or the architecture's default, as 32000, if left out.",
         in: ModelConfiguration.vocabSizes)
     var draftVocabSize: Int?
@@ -103,6 +108,18 @@ struct DraftOptions: Options {
         }
         if lkLossType != .lambda, klScale != 1 || klDecay != 1 {
             throw .rule("--kl-scale and --kl-decay have an effect with --lk-loss-type lambda alone")
+        }
+    }
+
+    /// Says which engines can't serve the draft, before it is trained.
+    ///
+    /// - Throws: `DraftNotServed` if it is the one that the draft is for.
+    func checkEngines(
+        _ target: ModelConfiguration, _ draft: any DraftConfiguration
+    ) throws(DraftNotServed) {
+        if let engine = serveWith { return try engine.require(target, draft) }
+        for engine in InferenceEngine.allCases {
+            if let obstacle = engine.obstacle(target, draft) { Log.warning(obstacle) }
         }
     }
 

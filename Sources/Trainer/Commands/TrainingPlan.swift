@@ -39,6 +39,7 @@ struct TrainingPlan {
         let targetConfiguration = try ModelConfiguration(directory: options.target.targetModelPath)
         let configuration = try registry.configuration(options.draft, target: targetConfiguration)
         try configuration.expectOwn(options.draft.own)
+        try options.draft.checkEngines(targetConfiguration, configuration)
         let draft = try configuration.makeDraft(
             options.draft.own, options.draft.settings(positions: options.maxLength), all)
         let positions = options.maxLength + draft.positionsAfterEnd

@@ -42,8 +42,17 @@ struct StoreSamples: TrainingSamples {
     /// A sample without its padding, which is neither attended to nor supervised.
     func sample(at index: Int) throws -> Sample { try store.sample(at: index).withoutPadding }
 
+    /// The tokens before the first answer, to which a model would say what follows; empty if there are none.
+    func prompt(at index: Int) throws -> [Int32] {
+        let sample = try sample(at: index)
+        return Array(sample.inputIDs.prefix(sample.lossMask.firstIndex(of: true) ?? 0))
+    }
+
     /// The tokens of the longest sample, padding included.
     var longest: Int { (0..<count).map(store.length(of:)).max() ?? 0 }
+
+    /// The key of the digest of all tokens in `identity`, where it is known.
+    static let vocabularyKey = "tokens by id"
 
     /// What tells whether another run saw the same samples, by name: the records and how they were made into samples.
     var identity: [String: String] {
@@ -53,6 +62,7 @@ struct StoreSamples: TrainingSamples {
             "tokens": "\(store.manifest.counts.tokens)",
         ]
         for setting in store.manifest.fingerprint { identity[setting.name] = setting.value }
+        identity[Self.vocabularyKey] = store.manifest.tokenizer.vocabulary
         return identity
     }
 

@@ -113,10 +113,14 @@ struct EvaluationReport {
     }
 
     /// A line of JSON for each decoded prompt.
-    var samples: String {
-        decoding.decoded.map { prompt in
+    ///
+    /// - Parameter promptIDs: The tokens of a sample's prompt.
+    func samples(promptIDs: (Int) throws -> [Int32]) rethrows -> String {
+        try decoding.decoded.map { prompt in
             JSONText.object([
-                ("sample", .int(prompt.sample)), ("prompt_tokens", .int(prompt.promptTokens)),
+                ("sample", .int(prompt.sample)),
+                ("prompt_ids", .array(try promptIDs(prompt.sample).map { .int(Int($0)) })),
+                ("prompt_tokens", .int(prompt.promptTokens)),
                 ("tokens", .int(prompt.tokens)), ("verifications", .int(prompt.verifications)),
                 ("acceptance_length", .number(prompt.acceptanceLength)), ("seconds", .number(prompt.seconds)),
                 ("plain_seconds", .number(prompt.plainSeconds)), ("identical_output", .bool(!prompt.differs)),

@@ -84,10 +84,9 @@ final class HeldOutDecoding {
     /// Collective: call on all ranks. Those of a tensor-parallel group measure together, the groups beside each other.
     func costs() throws -> DraftingCosts? {
         for number in numbers {
-            let sample = try samples.sample(at: number)
-            guard let first = sample.lossMask.firstIndex(of: true), first > 0 else { continue }
-            return DraftingCosts.measure(
-                target, makeDraft(), prompt: Array(sample.inputIDs[..<first]), longest: limits.draftLength)
+            let prompt = try samples.prompt(at: number)
+            guard !prompt.isEmpty else { continue }
+            return DraftingCosts.measure(target, makeDraft(), prompt: prompt, longest: limits.draftLength)
         }
         return nil
     }
@@ -97,12 +96,10 @@ final class HeldOutDecoding {
         _ number: Int, _ draft: any Drafting, _ comparesPlain: Bool,
         _ statistics: inout SpeculativeDecoding.Statistics
     ) throws -> DecodingResult.Prompt {
-        let sample = try samples.sample(at: number)
+        let prompt = try samples.prompt(at: number)
         var result = DecodingResult.Prompt(sample: number)
-        let first = sample.lossMask.firstIndex(of: true) ?? 0
-        let limit = min(limits.newTokens, positions - first - limits.draftLength - 2)
-        guard first > 0, limit > 1 else { return result }
-        let prompt = Array(sample.inputIDs[..<first])
+        let limit = min(limits.newTokens, positions - prompt.count - limits.draftLength - 2)
+        guard !prompt.isEmpty, limit > 1 else { return result }
         let drafted = SpeculativeDecoding.speculative(
             target, draft, prompt: prompt, limit: limit, draftLength: limits.draftLength,
             endTokens: samples.endTokens)

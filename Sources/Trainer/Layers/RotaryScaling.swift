@@ -84,6 +84,9 @@ struct RotaryScaling {
         }
     }
 
+    /// The frequencies of sequences of any length, where they are the same.
+    var fixedFrequencies: [Double] { frequencies(length: 0) }
+
     private func frequencies(length: Int) -> [Double] {
         switch kind {
         case .fixed(let frequencies): frequencies

@@ -96,22 +96,4 @@ extension DraftConfiguration {
             throw .rule("\(option.name) has no effect: it isn't an option of this draft's architecture")
         }
     }
-
-    /// The target's id of each draft id, by a checkpoint's `d2t`, which is checked; a draft of the whole vocabulary has
-    /// none.
-    func draftToTarget(_ file: SafetensorsFile) throws(WeightsError) -> [Int32] {
-        if draftVocabSize == vocabSize, file.tensors["d2t"] == nil { return (0..<Int32(vocabSize)).map { $0 } }
-        let tensor = try file.tensor("d2t")
-        try tensor.expect([draftVocabSize])
-        var ids: [Int32] = []
-        for (draftID, offset) in try tensor.integers().enumerated() {
-            let (id, isTooLarge) = draftID.addingReportingOverflow(offset)
-            guard !isTooLarge, 0..<vocabSize ~= id, id > ids.last.map(Int.init) ?? -1 else {
-                throw tensor.error(
-                    "has \(offset) at index \(draftID), should lead to ascending ids below vocab_size, \(vocabSize)")
-            }
-            ids.append(Int32(id))
-        }
-        return ids
-    }
 }

@@ -20,8 +20,14 @@ struct DraftRegistry: Sendable {
 
     /// Reads a draft's configuration, of the architecture that it names: the default if it names none.
     ///
+    /// - Parameters:
+    ///   - file: As it was published.
+    ///   - contents: What the draft's tensors say, if they are there.
     /// - Throws: `JSONError` that names the key that doesn't fit.
-    func configuration(_ file: JSONFile, target: ModelConfiguration) throws(JSONError) -> any DraftConfiguration {
+    func configuration(
+        _ file: JSONFile, target: ModelConfiguration, contents: PublishedDraft.Contents? = nil
+    ) throws(JSONError) -> any DraftConfiguration {
+        let file = try PublishedDraft.configuration(file, contents)
         let node = file.root["architectures"]
         let name = try node?.elements.first?.asString() ?? Self.defaultArchitecture
         guard let type = architectures[name] else {
@@ -33,15 +39,19 @@ struct DraftRegistry: Sendable {
 
     /// The configuration that training generates for a target.
     ///
+    /// - Parameter engine: What will serve the draft, if that is decided.
     /// - Throws: `OptionsError` if the architecture isn't registered, or `JSONError`.
     func generated(
-        _ architecture: String?, target: ModelConfiguration, draftVocabSize: Int?
+        _ architecture: String?, target: ModelConfiguration, draftVocabSize: Int?, for engine: InferenceEngine? = nil
     ) throws -> any DraftConfiguration {
         let name = architecture ?? Self.defaultArchitecture
         guard let type = architectures[name] else {
             throw OptionsError.rule("--draft-architecture is '\(name)', which isn't supported; supported: \(names)")
         }
-        return try type.generated(name, target: target, draftVocabSize: draftVocabSize)
+        let generated = try type.generated(name, target: target, draftVocabSize: draftVocabSize)
+        guard let layers = engine?.layers(of: target) else { return generated }
+        let text = layers.written(to: generated.json).pretty
+        return try type.init(JSONFile(contents: Array(text.utf8), path: "generated draft config"), target: target)
     }
 
     /// The options of training that architectures have of their own, a group for each kind.

@@ -51,18 +51,10 @@ struct Eagle3Configuration: DraftConfiguration {
             ),
             ("pad_token_id", .int(target.padTokenID ?? 0)),
             ("torch_dtype", .string("bfloat16")),
-            (
-                "eagle_config",
-                .object([
-                    (
-                        "eagle_aux_hidden_state_layer_ids",
-                        .array(defaultLayers(target.numHiddenLayers).map(JSONText.int))
-                    ),
-                    ("use_aux_hidden_state", .bool(true)),
-                ])
-            ),
+            ("eagle_config", .object([("use_aux_hidden_state", .bool(true))])),
         ]
-        let file = try JSONFile(contents: Array(JSONText.object(members).pretty.utf8), path: "generated draft config")
+        let text = AuxiliaryLayers(ofLayers: target.numHiddenLayers).written(to: .object(members)).pretty
+        let file = try JSONFile(contents: Array(text.utf8), path: "generated draft config")
         return try Eagle3Configuration(file, target: target)
     }
 
@@ -72,7 +64,11 @@ struct Eagle3Configuration: DraftConfiguration {
         try Self.refuseUnsupported(root, configuration)
         let draftVocabSize = try root.int("draft_vocab_size")
         try Self.check(root, "vocab_size", configuration.vocabSize, equals: target.vocabSize)
-        try Self.check(root, "hidden_size", configuration.hiddenSize, equals: target.hiddenSize)
+        guard configuration.hiddenSize == target.hiddenSize else {
+            throw try root.required("hidden_size").error(
+                "is \(configuration.hiddenSize), should be the target's \(target.hiddenSize): a draft of another width "
+                    + "needs an embedding of its own, which isn't supported")
+        }
         let targetHiddenSize = try root.int("target_hidden_size", default: target.hiddenSize)
         try Self.check(root, "target_hidden_size", targetHiddenSize, equals: target.hiddenSize)
         guard draftVocabSize > 0, draftVocabSize <= configuration.vocabSize else {
@@ -90,13 +86,9 @@ struct Eagle3Configuration: DraftConfiguration {
             normOutput: try root.bool("norm_output", default: false))
         vocabSize = configuration.vocabSize
         rope = configuration.rope
-        targetLayers = try Self.layers(root, target)
-        json = JSONText(root.value)
-    }
-
-    /// [1, n/2 − 1, n − 4] of n layers, as SpecForge and SGLang have them; held within the layers there are.
-    static func defaultLayers(_ numHiddenLayers: Int) -> [Int] {
-        [1, numHiddenLayers / 2 - 1, numHiddenLayers - 4].map { min(max(0, $0), numHiddenLayers - 1) }
+        let layers = try AuxiliaryLayers(root, ofLayers: target.numHiddenLayers)
+        targetLayers = layers.outputs
+        json = withExtendedLifetime(file) { layers.written(to: JSONText(root.value)) }
     }
 
     func makeDraft(
@@ -109,30 +101,12 @@ struct Eagle3Configuration: DraftConfiguration {
     }
 
     func lackingOptions(of engine: InferenceEngine) -> [String] {
-        let options: [(isUsed: Bool, key: String, engines: [InferenceEngine])] = [
-            (shape.fcNorm, "fc_norm", [.sglang, .vllm]),
-            (shape.normBeforeFC, "norm_before_fc", InferenceEngine.allCases),
-            (shape.normBeforeResidual, "norm_before_residual", [.vllm, .llamaCpp]),
-            (shape.normOutput, "norm_output", [.sglang, .vllm]),
-            (shape.numHiddenLayers > 1, "num_hidden_layers", [.sglang, .vllm]),
-        ]
-        return options.filter { $0.isUsed && !$0.engines.contains(engine) }.map(\.key)
+        InferenceEngine.draftOptions.filter { $0.isUsed(shape) && !$0.engines.contains(engine) }.map(\.key)
     }
 
     /// The rotation, for sequences of `positions` rows.
     func rotary(positions: Int) throws(JSONError) -> RotaryEmbedding {
         try RotaryScaling(rope, headDim: shape.headDim).embedding(positions: positions, length: positions)
-    }
-
-    private static func layers(_ root: JSONNode, _ target: ModelConfiguration) throws(JSONError) -> [Int] {
-        guard let node = root["eagle_config"]?["eagle_aux_hidden_state_layer_ids"] else {
-            return defaultLayers(target.numHiddenLayers)
-        }
-        let layers = try node.elements.map { (element: JSONNode) throws(JSONError) -> Int in try element.asInt() }
-        guard layers.count == FeatureFusion.featureCount, layers.allSatisfy({ 0..<target.numHiddenLayers ~= $0 }) else {
-            throw node.error("is \(layers), should be three layers of the target's \(target.numHiddenLayers)")
-        }
-        return layers
     }
 
     private static func check(_ root: JSONNode, _ key: String, _ found: Int, equals wanted: Int) throws(JSONError) {

@@ -1,0 +1,96 @@
+#!/usr/bin/env python3
+"""Compares the acceptance of a draft in llama.cpp with that of Trainer evaluate, on the same prompts.
+
+usage: compare_engines.py NAME TARGET.gguf DRAFT.gguf PROMPTS.jsonl REPORT.json [options]
+
+PROMPTS are what Trainer evaluate --samples-output wrote, REPORT (its --json) what it measured. llama.cpp, from the PyPI
+package xllamacpp, decodes the same token ids greedily, with the draft and without it. Prints a line of JSON: accepted
+tokens a verification of both, by position, tokens a second, and how many texts are the same with and without the draft.
+Fails if what is accepted differs by more than --tolerance.
+"""
+import argparse
+import json
+import os
+import re
+import sys
+import tempfile
+
+from llamacpp import LlamaCpp
+
+
+class Decoding:
+    """What a server made of all prompts."""
+
+    def __init__(self, model, prompts, options, draft=None):
+        # What each verification accepted is in the server's log alone, and its standard error goes to a file meanwhile.
+        with tempfile.TemporaryFile("w+") as log:
+            stderr = os.dup(2)
+            os.dup2(log.fileno(), 2)
+            try:
+                server = LlamaCpp(model, context=2048, draft=draft, draft_length=options.draft_length,
+                                  threads=options.threads, verbosity=5 if draft else -1)
+                answers = [server.complete(prompt, options.max_new_tokens) for prompt in prompts]
+                del server
+            finally:
+                sys.stderr.flush()
+                os.dup2(stderr, 2)
+                os.close(stderr)
+            log.seek(0)
+            lines = re.findall(r"task (\d+) \| accepted (\d+)/\d+ draft tokens", log.read())
+        self.texts = [answer["content"] for answer in answers]
+        timings = [answer["timings"] for answer in answers]
+        self.tokens_per_second = 1000 * sum(t["predicted_n"] for t in timings) / sum(t["predicted_ms"] for t in timings)
+        # A task is an answer, in their order.
+        by_task = {}
+        for task, accepted in lines:
+            by_task.setdefault(int(task), []).append(int(accepted))
+        verified = [by_task[task] for task in sorted(by_task)]
+        self.verifications = sum(map(len, verified))
+        accepted = 0
+        for answer, counts in zip(answers, verified):
+            # The first token follows from the prompt. An end that was drafted counts as the target's own token, as
+            # Trainer evaluate has it: nothing comes after it.
+            ended = answer.get("stop_type") == "eos"
+            accepted += answer["timings"]["predicted_n"] - 1 - len(counts) if ended else sum(counts)
+        self.accepted = accepted / max(1, self.verifications)
+        self.by_position = [sum(count > position for counts in verified for count in counts) / max(1, self.verifications)
+                            for position in range(options.draft_length)]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("name", help="what is compared, for the printed line")
+    parser.add_argument("target")
+    parser.add_argument("draft")
+    parser.add_argument("prompts")
+    parser.add_argument("report")
+    parser.add_argument("--draft-length", type=int, default=3)
+    parser.add_argument("--max-new-tokens", type=int, default=96)
+    parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument("--tolerance", type=float, default=0.03, help="of accepted tokens a verification, relative")
+    options = parser.parse_args()
+    prompts = [json.loads(line)["prompt_ids"] for line in open(options.prompts)]
+    own = json.load(open(options.report))
+    with_draft = Decoding(options.target, prompts, options, options.draft)
+    plain = Decoding(options.target, prompts, options)
+    same = sum(a == b for a, b in zip(with_draft.texts, plain.texts))
+    difference = with_draft.accepted / own["accepted_per_verification"] - 1
+    print(json.dumps({
+        "target": options.name, "prompts": len(prompts), "draft_length": options.draft_length,
+        "accepted_per_verification": {"evaluate": round(own["accepted_per_verification"], 4),
+                                      "llama.cpp": round(with_draft.accepted, 4), "difference": round(difference, 4)},
+        "by_position": {"evaluate": [round(x, 3) for x in own["accepted_at"]],
+                        "llama.cpp": [round(x, 3) for x in with_draft.by_position]},
+        "verifications": {"evaluate": own["verifications"], "llama.cpp": with_draft.verifications},
+        "llama.cpp_tokens_per_second": {"with draft": round(with_draft.tokens_per_second, 1),
+                                        "without": round(plain.tokens_per_second, 1)},
+        "same_texts": same}), flush=True)
+    if abs(difference) > options.tolerance:
+        sys.exit(f"{options.name}: accepted tokens differ by {difference:.1%}, should by at most {options.tolerance:.0%}")
+    if same < len(prompts):
+        print(f"{options.name}: {len(prompts) - same} texts differ with the draft: llama.cpp's products of several rows "
+              "round otherwise than those of one", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()
