@@ -26,7 +26,8 @@ struct GGUFDraft {
     /// - Throws: `DraftNotServed` if llama.cpp has no such drafts.
     init(_ export: DraftExport, _ format: GGUFWriter.Format) throws {
         guard let configuration = export.saved.configuration as? Eagle3Configuration else {
-            throw DraftNotServed(obstacle: "\(export.saved.weights.path) is no EAGLE-3 draft, which alone is written as GGUF")
+            throw DraftNotServed(
+                obstacle: "\(export.saved.weights.path) is no EAGLE-3 draft, which alone is written as GGUF")
         }
         let lacking = configuration.lackingOptions(of: .llamaCpp)
         guard lacking.isEmpty else {

@@ -1,7 +1,9 @@
 import Shared
 
-/// The tokens of a target, as metadata of a draft's GGUF file: llama.cpp takes the size of the draft's vocabulary, and
-/// the texts and kinds of its tokens, from them. It never splits a text with a draft's file.
+/// The tokens of a target, as metadata of a draft's GGUF file.
+///
+/// llama.cpp takes the size of the draft's vocabulary, and the texts and kinds of its tokens, from them. It never splits
+/// a text with a draft's file.
 enum GGUFTokenizer {
     private static let prefix = "tokenizer."
 

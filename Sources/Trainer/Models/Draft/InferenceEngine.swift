@@ -38,6 +38,8 @@ enum InferenceEngine: String, CaseIterable, Sendable {
         let engines: [InferenceEngine]
     }
 
+    /// Who serves drafts for which targets.
+    ///
     /// llama.cpp: graphs that set `t_layer_inp`. vLLM: models with `SupportsEagle3`. SGLang: models with
     /// `set_eagle3_layers_to_capture`. OpenVINO GenAI finds the sum that ends a dense layer by its pattern, down_proj of
     /// a product added to the residual, which neither experts nor a norm after the MLP have.
