@@ -45,6 +45,7 @@ public struct GGUFFile: Sendable {
             throw WeightsError(path, "says that its \(count) files have \(all) tensors, there are \(tensors.count)")
         }
         (self.path, self.files, metadata, self.tensors) = (path, files, first.metadata, tensors)
+        (file, entries) = (first.file, first.entries)
     }
 
     private init(part path: String) throws {

@@ -40,9 +40,10 @@ enum InferenceEngine: String, CaseIterable, Sendable {
 
     /// Who serves drafts for which targets.
     ///
-    /// llama.cpp: graphs that set `t_layer_inp`. vLLM: models with `SupportsEagle3`. SGLang: models with
-    /// `set_eagle3_layers_to_capture`. OpenVINO GenAI finds the sum that ends a dense layer by its pattern, down_proj of
-    /// a product added to the residual, which neither experts nor a norm after the MLP have.
+    /// llama.cpp: graphs that set `t_layer_inp`. vLLM: models with `SupportsEagle3`, its class for all of transformers'
+    /// models among them. SGLang: models with `set_eagle3_layers_to_capture`. OpenVINO GenAI: models that optimum-intel
+    /// exports and in which it finds the sum that ends a dense layer by its pattern, down_proj of a product added to the
+    /// residual, which neither experts nor a norm or a factor after the MLP have.
     static let families = [
         Family(name: "Llama 1 to 3", architectures: ["LlamaForCausalLM"], engines: allCases),
         Family(name: "Mistral", architectures: ["MistralForCausalLM"], engines: allCases),
@@ -57,6 +58,36 @@ enum InferenceEngine: String, CaseIterable, Sendable {
         Family(
             name: "Gemma 3", architectures: ["Gemma3ForCausalLM", "Gemma3ForConditionalGeneration"],
             engines: [.sglang]),
+        Family(name: "Cohere2", architectures: ["Cohere2ForCausalLM"], engines: []),
+        Family(name: "DeepSeek-V3", architectures: ["DeepseekV3ForCausalLM"], engines: [.vllm, .sglang]),
+        Family(name: "Ernie 4.5", architectures: ["Ernie4_5ForCausalLM"], engines: [.vllm]),
+        Family(name: "Exaone 4", architectures: ["Exaone4ForCausalLM"], engines: []),
+        Family(name: "Gemma 2", architectures: ["Gemma2ForCausalLM"], engines: []),
+        Family(
+            name: "Gemma 4", architectures: ["Gemma4ForCausalLM", "Gemma4ForConditionalGeneration"],
+            engines: [.llamaCpp, .vllm, .sglang]),
+        Family(name: "GLM-4", architectures: ["Glm4ForCausalLM"], engines: []),
+        Family(name: "GLM-4.7-Flash", architectures: ["Glm4MoeLiteForCausalLM"], engines: [.sglang]),
+        Family(name: "Granite", architectures: ["GraniteForCausalLM"], engines: [.vllm]),
+        Family(name: "Granite 4 hybrid", architectures: ["GraniteMoeHybridForCausalLM"], engines: []),
+        Family(
+            name: "HunYuan dense", architectures: ["HunYuanDenseV1ForCausalLM"], engines: [.llamaCpp, .vllm, .openVINO]),
+        Family(name: "LFM2", architectures: ["Lfm2ForCausalLM"], engines: [.llamaCpp]),
+        Family(name: "LFM2-MoE", architectures: ["Lfm2MoeForCausalLM"], engines: [.llamaCpp]),
+        Family(name: "Ministral 3", architectures: ["Ministral3ForCausalLM"], engines: [.vllm, .sglang]),
+        Family(
+            name: "Mistral 3 with images", architectures: ["Mistral3ForConditionalGeneration"], engines: [.vllm]),
+        Family(name: "Mixtral", architectures: ["MixtralForCausalLM"], engines: [.llamaCpp]),
+        Family(name: "Nemotron-H", architectures: ["NemotronHForCausalLM"], engines: [.llamaCpp, .vllm]),
+        Family(name: "OLMo 2 and 3", architectures: ["Olmo2ForCausalLM", "Olmo3ForCausalLM"], engines: [.vllm]),
+        Family(
+            name: "Qwen3.5", architectures: ["Qwen3_5ForCausalLM", "Qwen3_5ForConditionalGeneration"],
+            engines: [.llamaCpp, .vllm, .sglang]),
+        Family(
+            name: "Qwen3.5-MoE", architectures: ["Qwen3_5MoeForCausalLM", "Qwen3_5MoeForConditionalGeneration"],
+            engines: [.llamaCpp, .vllm, .sglang]),
+        Family(name: "Seed-OSS", architectures: ["SeedOssForCausalLM"], engines: [.vllm]),
+        Family(name: "SmolLM3", architectures: ["SmolLM3ForCausalLM"], engines: [.vllm, .openVINO]),
     ]
 
     /// An option of EAGLE-3 drafts, and the engines that compute it.
@@ -82,8 +113,8 @@ enum InferenceEngine: String, CaseIterable, Sendable {
             !family.engines.contains(self)
         {
             let others = family.engines.map(\.name).joined(separator: ", ")
-            return
-                "\(name) \(version) serves no EAGLE-3 draft for \(family.name) (\(architecture)); what does: \(others)"
+            return "\(name) \(version) serves no EAGLE-3 draft for \(family.name) (\(architecture)); what does: "
+                + (others.isEmpty ? "none of the engines that are known here" : others)
         }
         let lacking = configuration.lackingOptions(of: self)
         return lacking.isEmpty
