@@ -173,6 +173,11 @@ public struct GGUFMetadata {
         for entry in entries { self.entries.bytes += entry }
     }
 
+    public mutating func append(contentsOf other: GGUFMetadata) {
+        count += other.count
+        entries.bytes += other.entries.bytes
+    }
+
     private mutating func append(_ key: String, type: UInt32, _ value: (inout Bytes) -> Void) {
         count += 1
         entries.append(key)

@@ -7,6 +7,8 @@ import Shared
 /// runner takes those of `eagle_config` for inputs where there are none at the top level, and its V2 runner and
 /// llama.cpp don't look there at all; so both are written.
 struct AuxiliaryLayers: Equatable, Sendable {
+    /// How many layers a draft sees: those whose numbers engines know by default.
+    static let count = 3
     static let key = "eagle_aux_hidden_state_layer_ids"
 
     /// The layers whose outputs they are, counted from 0.
@@ -67,7 +69,7 @@ struct AuxiliaryLayers: Equatable, Sendable {
     }
 
     private func isWithin(_ n: Int) -> Bool {
-        outputs.count == FeatureFusion.featureCount && outputs.allSatisfy { 0..<n ~= $0 }
+        outputs.count == Self.count && outputs.allSatisfy { 0..<n ~= $0 }
     }
 
     private static func ids(_ node: JSONNode) throws(JSONError) -> [Int] {

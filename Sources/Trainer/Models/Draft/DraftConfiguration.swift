@@ -35,6 +35,9 @@ protocol DraftConfiguration: Sendable {
     /// The keys of `config.json` that an engine doesn't know and the draft depends on.
     func lackingOptions(of engine: InferenceEngine) -> [String]
 
+    /// What llama.cpp's GGUF holds of the draft besides weights, tokens and a name; nil if there is no such form of it.
+    func ggufForm() throws(JSONError) -> GGUFDraftForm?
+
     /// The draft that the configuration describes, all zeros.
     func makeDraft(_ training: Training, _ settings: DraftSettings, _ compute: Compute) throws(JSONError)
         -> any DraftModel
@@ -65,7 +68,23 @@ struct DraftSettings {
     var objective = DraftObjective.crossEntropy
 }
 
+/// What an architecture says of its drafts' form in GGUF.
+struct GGUFDraftForm {
+    /// llama.cpp's name of the architecture, with which its keys begin.
+    let architecture: String
+    /// The keys of the architecture.
+    let metadata: GGUFMetadata
+    /// llama.cpp's name of each of the draft's weights.
+    let names: [String: String]
+    /// The row of a weight that is to be its n-th one; nil if they keep their order.
+    let rowOrder: (_ weight: String) -> [Int]?
+    /// Vectors that are no weights of the draft, by llama.cpp's names.
+    let constants: [(name: String, values: [Float])]
+}
+
 extension DraftConfiguration {
+    func ggufForm() throws(JSONError) -> GGUFDraftForm? { nil }
+
     /// The draft, by its own group of a command's options; by their defaults if there is none.
     func makeDraft(_ groups: [any Options], _ settings: DraftSettings, _ compute: Compute) throws(JSONError)
         -> any DraftModel

@@ -95,16 +95,20 @@ enum InferenceEngine: String, CaseIterable, Sendable {
         /// Its key in `config.json`.
         let key: String
         let engines: [InferenceEngine]
-        let isUsed: @Sendable (Eagle3DraftModel.Shape) -> Bool
     }
 
     static let draftOptions = [
-        DraftOption(key: "fc_norm", engines: [.sglang, .vllm]) { $0.fcNorm },
-        DraftOption(key: "norm_before_fc", engines: [.llamaCpp, .sglang, .vllm]) { $0.normBeforeFC },
-        DraftOption(key: "norm_before_residual", engines: [.llamaCpp, .vllm]) { $0.normBeforeResidual },
-        DraftOption(key: "norm_output", engines: [.sglang, .vllm]) { $0.normOutput },
-        DraftOption(key: "num_hidden_layers", engines: [.sglang, .vllm]) { $0.numHiddenLayers > 1 },
+        DraftOption(key: "fc_norm", engines: [.sglang, .vllm]),
+        DraftOption(key: "norm_before_fc", engines: [.llamaCpp, .sglang, .vllm]),
+        DraftOption(key: "norm_before_residual", engines: [.llamaCpp, .vllm]),
+        DraftOption(key: "norm_output", engines: [.sglang, .vllm]),
+        DraftOption(key: "num_hidden_layers", engines: [.sglang, .vllm]),
     ]
+
+    /// Those keys of a draft's options that the engine doesn't compute.
+    func lacking(_ keys: [String]) -> [String] {
+        keys.filter { key in !Self.draftOptions.contains { $0.key == key && $0.engines.contains(self) } }
+    }
 
     /// Why the engine can't serve a draft of this form for this target, in words; nil if it can, as far as is known.
     func obstacle(_ target: ModelConfiguration, _ configuration: any DraftConfiguration) -> String? {

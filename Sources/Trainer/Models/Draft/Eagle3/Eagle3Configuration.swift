@@ -101,7 +101,12 @@ struct Eagle3Configuration: DraftConfiguration {
     }
 
     func lackingOptions(of engine: InferenceEngine) -> [String] {
-        InferenceEngine.draftOptions.filter { $0.isUsed(shape) && !$0.engines.contains(engine) }.map(\.key)
+        engine.lacking(
+            [
+                ("fc_norm", shape.fcNorm), ("norm_before_fc", shape.normBeforeFC),
+                ("norm_before_residual", shape.normBeforeResidual), ("norm_output", shape.normOutput),
+                ("num_hidden_layers", shape.numHiddenLayers > 1),
+            ].filter(\.1).map(\.0))
     }
 
     /// The rotation, for sequences of `positions` rows.

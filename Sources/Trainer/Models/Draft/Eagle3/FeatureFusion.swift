@@ -11,7 +11,7 @@ struct FeatureFusion {
     let featureNorms: [RMSNorm]
     let fc: Linear
 
-    static let featureCount = 3
+    static let featureCount = AuxiliaryLayers.count
 
     static func declarations(_ shape: Eagle3DraftModel.Shape) -> [ParameterStore.Declaration] {
         let width = featureCount * shape.targetHiddenSize
