@@ -25,8 +25,9 @@ struct PublishedDraft {
         var fusion: [Int]?
     }
 
-    /// - Throws: `WeightsError` if there are no safetensors, or a name stands for two tensors.
+    /// - Throws: `FileError` if there is no configuration; `WeightsError` if there are no safetensors, or a name stands for two tensors.
     init(_ directory: String) throws {
+        let configuration = try JSONFile(SavedDraft.configurationPath(directory)).root
         let single = "\(directory)/model.safetensors"
         guard fileExists(single) || fileExists("\(single).index.json") else {
             let others = try listDirectory(directory).filter { $0.hasSuffix(".bin") || $0.hasSuffix(".pt") }
@@ -35,7 +36,6 @@ struct PublishedDraft {
         }
         let files = try WeightDirectory(directory)
         path = files.source
-        let configuration = try JSONFile(SavedDraft.configurationPath(directory)).root
         let isEagle3 = try Self.isEagle3(configuration)
         var tensors: [String: StoredTensor] = [:]
         for name in files.names {
