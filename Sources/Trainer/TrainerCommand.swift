@@ -5,7 +5,8 @@ struct TrainerCommand {
     static let program = Program(
         name: "Trainer", summary: "trains EAGLE-3 drafts and measures them.",
         commands: [
-            TrainCommand.command, CaptureCommand.command, EvaluateCommand.command, ExportCommand.command,
+            TrainCommand.command, CaptureCommand.command,
+            EvaluateCommand.command.or(EvaluateServer.command, with: "--server"), ExportCommand.command,
             ReportCommand.command,
             ProbeCommand.command, MeasureCommand.command, BenchmarkCommand.command, PlanCommand.command,
             ConfigCommand.command,

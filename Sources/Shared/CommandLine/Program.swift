@@ -17,6 +17,25 @@ public struct Command: Sendable {
         self.options = O.declared
         run = { try body(try O.parse($0)) }
     }
+
+    /// This command, which an option makes another one of: with the options that the other has.
+    public func or(_ other: Command, with option: String) -> Command {
+        let own = self
+        return Command(
+            name: name, summary: summary, options: options,
+            help: "\(help)\n\nWith \(option): \(other.summary)\n\n\(other.help)"
+        ) { arguments in
+            let isOther = arguments.contains { $0 == option || $0.hasPrefix("\(option)=") }
+            try (isOther && !arguments.contains("--help") ? other : own).run(arguments)
+        }
+    }
+
+    private init(
+        name: String, summary: String, options: [OptionDeclaration], help: String,
+        run: @escaping @Sendable ([String]) throws -> Void
+    ) {
+        (self.name, self.summary, self.options, self.help, self.run) = (name, summary, options, help, run)
+    }
 }
 
 /// A program of several commands, the first of which may be left out.
