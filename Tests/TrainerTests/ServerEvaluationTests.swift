@@ -162,7 +162,7 @@ struct ServerEvaluationTests {
                 try "\($0.string("category")) \($0.int("turns"))"
             }
             #expect(categories == ["math 2", "writing 2"])
-            let lengths = try json.required("by_prompt_length").elements.map { try $0.string("tokens") }
+            let lengths = try json.required("by_prompt_length").elements.map { try $0.string("prompt_tokens") }
             #expect(lengths == [isLlamaCpp ? "128 to 255" : "below 128"])
             #expect(text.contains("math: acceptance length 1.800"))
         }

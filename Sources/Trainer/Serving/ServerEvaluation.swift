@@ -164,7 +164,7 @@ struct ServerReport {
                     } ?? .null
                 ),
                 ("by_category", groups("category", byCategory)),
-                ("by_prompt_length", groups("tokens", byPromptLength)),
+                ("by_prompt_length", groups("prompt_tokens", byPromptLength)),
                 ("differing_lines", .array(differing.map { .int($0.line) })),
             ])
     }
