@@ -5,7 +5,9 @@ usage: compare_engines.py NAME TARGET.gguf DRAFT.gguf PROMPTS.jsonl REPORT.json 
 
 PROMPTS are what Trainer evaluate --samples-output wrote, REPORT (its --json) what it measured. llama.cpp, from the PyPI
 package xllamacpp, decodes the same token ids greedily, with the draft and without it. Prints a line of JSON: accepted
-tokens a verification of both, by position, tokens a second, and how many texts are the same with and without the draft.
+tokens a verification of both, by position, tokens a second, how many texts are the same with and without the draft, and
+for how many prompts both counted the same tokens and accepted ones: elsewhere a near tie was decided otherwise, the texts
+part, and what is accepted of the rest differs by chance.
 Fails if what is accepted differs by more than --tolerance.
 """
 import argparse
@@ -22,7 +24,7 @@ class Decoding:
     """What a server made of all prompts."""
 
     def __init__(self, model, prompts, options, draft=None):
-        # What each verification accepted is in the server's log alone, and its standard error goes to a file meanwhile.
+        # What each position accepted is in the server's log alone, and its standard error goes to a file meanwhile.
         with tempfile.TemporaryFile("w+") as log:
             stderr = os.dup(2)
             os.dup2(log.fileno(), 2)
@@ -36,7 +38,7 @@ class Decoding:
                 os.dup2(stderr, 2)
                 os.close(stderr)
             log.seek(0)
-            lines = re.findall(r"task (\d+) \| accepted (\d+)/\d+ draft tokens", log.read())
+            lines = re.findall(r"task (\d+) \| accepted +(\d+)/ *\d+ draft tokens", log.read())
         self.texts = [answer["content"] for answer in answers]
         timings = [answer["timings"] for answer in answers]
         self.tokens_per_second = 1000 * sum(t["predicted_n"] for t in timings) / sum(t["predicted_ms"] for t in timings)
@@ -45,13 +47,12 @@ class Decoding:
         for task, accepted in lines:
             by_task.setdefault(int(task), []).append(int(accepted))
         verified = [by_task[task] for task in sorted(by_task)]
-        self.verifications = sum(map(len, verified))
-        accepted = 0
-        for answer, counts in zip(answers, verified):
-            # The first token follows from the prompt. An end that was drafted counts as the target's own token, as
-            # Trainer evaluate has it: nothing comes after it.
-            ended = answer.get("stop_type") == "eos"
-            accepted += answer["timings"]["predicted_n"] - 1 - len(counts) if ended else sum(counts)
+        # The first token follows from the prompt, and each verification gives one more than it accepts: of the answers'
+        # own counts, as the log lacks some last lines. A last token that was decoded without a draft counts as a
+        # verification, as Trainer evaluate has it.
+        accepted = sum(t.get("draft_n_accepted", 0) for t in timings)
+        self.counts = [(t["predicted_n"], t.get("draft_n_accepted", 0)) for t in timings]
+        self.verifications = sum(t["predicted_n"] - 1 - t.get("draft_n_accepted", 0) for t in timings)
         self.accepted = accepted / max(1, self.verifications)
         self.by_position = [sum(count > position for counts in verified for count in counts) / max(1, self.verifications)
                             for position in range(options.draft_length)]
@@ -69,11 +70,15 @@ def main():
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--tolerance", type=float, default=0.03, help="of accepted tokens a verification, relative")
     options = parser.parse_args()
-    prompts = [json.loads(line)["prompt_ids"] for line in open(options.prompts)]
+    samples = [json.loads(line) for line in open(options.prompts)]
+    prompts = [sample["prompt_ids"] for sample in samples]
     own = json.load(open(options.report))
     with_draft = Decoding(options.target, prompts, options, options.draft)
     plain = Decoding(options.target, prompts, options)
     same = sum(a == b for a, b in zip(with_draft.texts, plain.texts))
+    # Where the text is the same one, so is what was accepted.
+    own_counts = [(sample["tokens"], sample["tokens"] - 1 - sample["verifications"]) for sample in samples]
+    equal = sum(a == b for a, b in zip(own_counts, with_draft.counts))
     difference = with_draft.accepted / own["accepted_per_verification"] - 1
     print(json.dumps({
         "target": options.name, "prompts": len(prompts), "draft_length": options.draft_length,
@@ -84,7 +89,7 @@ def main():
         "verifications": {"evaluate": own["verifications"], "llama.cpp": with_draft.verifications},
         "llama.cpp_tokens_per_second": {"with draft": round(with_draft.tokens_per_second, 1),
                                         "without": round(plain.tokens_per_second, 1)},
-        "same_texts": same}), flush=True)
+        "same_texts": same, "prompts_with_equal_counts": equal}), flush=True)
     if abs(difference) > options.tolerance:
         sys.exit(f"{options.name}: accepted tokens differ by {difference:.1%}, should by at most {options.tolerance:.0%}")
     if same < len(prompts):
