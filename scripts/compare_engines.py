@@ -25,7 +25,7 @@ class Decoding:
 
     def __init__(self, model, prompts, options, draft=None):
         # What each position accepted is in the server's log alone, and its standard error goes to a file meanwhile.
-        with tempfile.TemporaryFile("w+") as log:
+        with tempfile.TemporaryFile("w+", errors="replace") as log:
             stderr = os.dup(2)
             os.dup2(log.fileno(), 2)
             try:
