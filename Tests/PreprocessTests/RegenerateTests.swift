@@ -161,7 +161,7 @@ import Testing
 
     @Test(arguments: [
         (LocalServer.Reply.json("{\"error\": {\"message\": \"too long\"}}", status: 400), 1, "too long"),
-        (.json("", status: 422), 1, "status 422"),
+        (.json("", status: 422), 1, "status 422"), (.json("", status: 404), 3, "status 404 (after 3 attempts)"),
         (.json("busy", status: 429), 3, "status 429: busy (after 3 attempts)"),
         (.json("", status: 500), 3, "status 500 (after 3 attempts)"), (.json("{]"), 3, "is not JSON"),
         (.json("[]"), 3, "has no 'choices'"),
@@ -177,7 +177,7 @@ import Testing
             return reply
         }
         defer { server.close() }
-        let report = try run([server], try questions(3))
+        let report = try run([server], try questions(3), "--concurrency", "1")
         #expect(report.read == 3 && report.written == 2 && report.failed == 1)
         #expect(asked.withLock(\.self) == attempts)
         let failure = try root(lines("out.jsonl.failures.jsonl")[0])

@@ -89,7 +89,10 @@ final class RecordAnswering {
                 if case .status(let status) = error.kind, [401, 403, 404].contains(status), !pool.hasAnswered(number) {
                     throw error
                 }
-                guard error.isWorthRepeating else { throw RecordFailure(reason: "\(error)") }
+                // A server that has just started may not know its own paths yet.
+                guard error.isWorthRepeating || error.kind == .status(404) else {
+                    throw RecordFailure(reason: "\(error)")
+                }
                 problem = "\(error)"
             } catch {
                 pool.release(number, .failed)
