@@ -1,31 +1,45 @@
 #!/usr/bin/env bash
-# Trainer plan beside what it plans: the memory of a rank and the time of a step, training for SmolLM2-135M-Instruct.
+# Trainer plan beside what it plans: the memory of a rank and the time of a step, training for SmolLM2-135M-Instruct, and
+# with 512 tokens for two layers of Llama 3.1 8B's sizes (random weights; 12 GB of memory are needed).
 #
-# usage: Benchmarks/plan.sh [LENGTH...]    (default: 512 1024)
+# usage: Benchmarks/plan.sh [LENGTH...]    (default: 512 1024; 8b for the large one alone)
 
 set -euo pipefail
-[ $# -gt 0 ] || set -- 512 1024
+[ $# -gt 0 ] || set -- 512 1024 8b
 # shellcheck source=smollm2.sh
 source "$(dirname "${BASH_SOURCE[0]}")/smollm2.sh"
-text=(--target-model-path "$target" --cache-dir "$scratch/cache")
 
-for length in "$@"; do
-    data=$scratch/tokens-$length.jsonl
+# compare MODEL LENGTH NAME DTYPE...: plans a run for each precision and number of ranks, and trains some steps.
+compare() {
+    local model=$1 length=$2 name=$3 size dtype options run data=$scratch/tokens-$2.jsonl
+    shift 3
+    local store=(--target-model-path "$model" --cache-dir "$scratch/cache" --train-data-path "$data")
     real_tokens "$data" "$length" 8
-    "$programs/Preprocess" build "${text[@]}" --train-data-path "$data" --max-length "$length" \
-        --draft-vocab-size 32000 >&2
-    for dtype in float32 bfloat16; do
+    "$programs/Preprocess" build "${store[@]}" --max-length "$length" --draft-vocab-size 32000 >&2
+    for dtype in "$@"; do
         for size in 1 2; do
-            name=$length-$dtype-$size
-            say "$length tokens, $dtype, $size rank(s)"
-            options=("${text[@]:0:2}" --tp-size "$size" --dtype "$dtype" --max-length "$length" --draft-vocab-size 32000
-                --draft-global-batch-size 2)
+            run=$name-$dtype-$size
+            say "$name, $dtype, $size rank(s)"
+            options=(--target-model-path "$model" --tp-size "$size" --dtype "$dtype" --max-length "$length"
+                --draft-vocab-size 32000 --draft-global-batch-size 2)
             "$programs/Trainer" plan "${options[@]}" --ranks "$size" --num-threads "$(($(nproc) / size))" \
-                --supervised-share 0.9 --json >"$scratch/plan-$name.json"
-            trainer "$size" train "${options[@]}" --cache-dir "$scratch/cache" --train-data-path "$data" \
-                --output-dir "$scratch/$name" --total-steps 4 --log-steps 1 2>&1 | tee "$scratch/log-$name" >&2
+                --supervised-share 0.9 --json >"$scratch/plan-$run.json"
+            trainer "$size" train "${options[@]}" "${store[@]:2}" --output-dir "$scratch/$run" --total-steps 4 \
+                --log-steps 1 --save-interval 1h 2>&1 | tee "$scratch/log-$run" >&2
+            find "$scratch/$run" -name '*.safetensors' -delete
         done
     done
+}
+for length in "$@"; do
+    if [ "$length" = 8b ]; then
+        large=$scratch/llama-8b-2
+        "$python" "$root/Benchmarks/large_llama.py" "$large" --layers 2 --vocab-size 49152 >&2
+        cp "$target"/{tokenizer*,special_tokens_map,generation_config}* "$large"
+        compare "$large" 512 8b bfloat16
+        rm -rf "$large"
+    else
+        compare "$target" "$length" "$length" float32 bfloat16
+    fi
 done
 
 "$python" - "$scratch" <<'END'
@@ -34,7 +48,7 @@ import json, pathlib, re, sys
 scratch = pathlib.Path(sys.argv[1])
 print(f"\n{'':26} {'memory of a rank, MB':>30} {'a step of 2 sequences, s':>32}"
       f"\n{'tokens, precision, ranks':26} {'planned':>10} {'measured':>9} {'ratio':>9} {'planned':>12} {'measured':>9} {'ratio':>9}")
-for path in sorted(scratch.glob("plan-*.json"), key=lambda path: int(path.stem.split("-")[1])):
+for path in sorted(scratch.glob("plan-*.json"), key=lambda path: path.stat().st_mtime):
     name = path.stem.removeprefix("plan-")
     plan = json.loads(path.read_text())
     steps = [json.loads(line) for line in (scratch / name / "metrics.jsonl").open()]

@@ -11,10 +11,11 @@ struct DraftSetup {
 
     /// - Parameters:
     ///   - positions: The longest sequence, in tokens.
+    ///   - batchSize: Sequences that a rank works on at a time.
     ///   - vocabulary: Whose counts make the draft's vocabulary, if it has none of its own.
     init(
         _ options: TargetOptions, _ draftOptions: DraftOptions, _ cacheOptions: TargetCacheOptions, grid: ProcessGrid,
-        positions: Int, seed: Int, vocabulary: StoreSamples, registry: DraftRegistry = .standard
+        positions: Int, batchSize: Int, seed: Int, vocabulary: StoreSamples, registry: DraftRegistry = .standard
     ) throws {
         let targetConfiguration = try ModelConfiguration(directory: options.targetModelPath)
         let saved = try draftOptions.ckptDir.map { try SavedDraft($0, target: targetConfiguration, registry) }
@@ -27,14 +28,22 @@ struct DraftSetup {
             ?? vocabulary.vocabularyMapping(draftVocabSize: configuration.draftVocabSize)
         let draft = try configuration.makeDraft(
             draftOptions.own, draftOptions.settings(positions: positions), grid.compute)
-        let positions = positions + draft.positionsAfterEnd
+        let (longest, targetLayers) = (positions, configuration.targetLayers)
+        let positions = longest + draft.positionsAfterEnd
         self.positions = positions
         target = try TargetModelRegistry.load(
             options.targetModelPath, communicator: grid.tensorParallel, positions: positions, grid.compute,
             expertParallel: options.expertParallel, layersWait: cacheOptions.isUsed,
             world: grid.world,
             beforeReading: {
-                try grid.expectMemory(for: $0, besides: draft.parameters.trainingByteCount(ranks: grid.world.size))
+                let ranks = grid.world.size
+                try grid.expectMemory(for: $0, besides: draft.parameters.trainingByteCount(ranks: ranks))
+                let sizes = StepSizes(
+                    sequences: batchSize, length: longest, supervised: 1, tpSize: grid.tensorParallel.size)
+                grid.warn(
+                    of: MemoryPlan(
+                        process: Machine.peakResidentBytes, $0, targetLayers: targetLayers.count, draft, sizes,
+                        ranks: ranks, grid.compute))
             })
         if let saved {
             try saved.load(into: draft.parameters, targetPath: options.targetModelPath)

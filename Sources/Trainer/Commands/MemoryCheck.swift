@@ -14,4 +14,19 @@ extension ProcessGrid {
             + (here.size > 1 ? ", by \(here.size) ranks of this machine," : "")
         try AvailableMemory.read()?.expect(needed, for: what)
     }
+
+    /// Warns of a run that fits, but not with the activations of its longest sequences.
+    ///
+    /// No error, as these may never stand in a micro batch together, and learn fewer rows than is planned for.
+    /// Collective, as `expectMemory`.
+    /// - Parameter plan: Of this rank.
+    func warn(of plan: MemoryPlan) {
+        let here = world.splitByMachine()
+        let needed = Int(here.sum([Double(plan.bytes)])[0])
+        guard world.rank == 0, let available = AvailableMemory.read(), needed > available.bytes else { return }
+        let what = "training" + (here.size > 1 ? " by \(here.size) ranks of this machine" : "")
+        Log.warning(
+            "with the longest sequences \(NotEnoughMemory(what: what, needed: needed, available: available)), or a "
+                + "smaller --batch-size or --max-length")
+    }
 }

@@ -10,8 +10,8 @@ struct ScalingBenchmark {
         self.recorder = recorder
         let samples = try options.store.open(options.trainDataPath, options.target)
         let setup = try DraftSetup(
-            options.target, options.draft, TargetCacheOptions(), grid: grid, positions: samples.longest, seed: 0,
-            vocabulary: samples)
+            options.target, options.draft, TargetCacheOptions(), grid: grid, positions: samples.longest,
+            batchSize: options.batchSize, seed: 0, vocabulary: samples)
         let longest = try OneSample(longestOf: samples, count: options.batchSize)
         var settings = options.settings
         settings.globalBatchSize = options.batchSize

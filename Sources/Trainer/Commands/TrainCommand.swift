@@ -20,8 +20,8 @@ enum TrainCommand {
             ? nil : try options.data.store.open(options.data.evalDataPath, options.target)
         let setup = try DraftSetup(
             options.target, options.draft, options.cache, grid: grid,
-            positions: max(train.longest, heldOut?.longest ?? 0), seed: options.optimizer.seed, vocabulary: train,
-            registry: registry)
+            positions: max(train.longest, heldOut?.longest ?? 0), batchSize: options.optimizer.batchSize,
+            seed: options.optimizer.seed, vocabulary: train, registry: registry)
         let loop = try TrainingLoop(grid: grid, model: setup.model, samples: train, settings: options.settings)
         let evaluation = try heldOut.map { samples in
             let limits = options.evaluation.limits

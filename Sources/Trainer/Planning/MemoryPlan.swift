@@ -2,6 +2,12 @@ import Shared
 
 /// The memory of a rank that trains: what it will have in use when it has the most.
 struct MemoryPlan {
+    /// What a process takes more at its first step than when it starts, in bytes.
+    ///
+    /// Pages of libraries' code, kernels that oneDNN compiles, MPI's buffers and the heap: `Benchmarks/plan.sh` measured
+    /// 29 to 58 MB.
+    private static let inStep = 55_000_000
+
     /// What takes memory, and how many bytes.
     let parts: [(name: String, bytes: Int)]
 
@@ -21,7 +27,7 @@ struct MemoryPlan {
         let (count, trainedCount) = (parameters.weights.count, parameters.gradients.count)
         let activations = ActivationPlan(target, targetLayers: targetLayers, draft, sizes, compute)
         var parts = [
-            ("the program", process), ("the target's weights", target.memory.byteCount),
+            ("the program", process + Self.inStep), ("the target's weights", target.memory.byteCount),
             ("the draft's weights", 4 * count), ("its gradients", 4 * trainedCount),
             ("the optimizer's moments", 8 * trainedCount / ranks), ("activations", 4 * activations.elements),
         ]
