@@ -47,7 +47,7 @@ public final class LocalServer: Sendable {
         Thread.detachNewThread { [self] in accept() }
     }
 
-    /// Ends all connections. Without it the server lives as long as the program.
+    /// Ends all connections; without it the server lives as long as the program.
     public func close() {
         let open = state.withLock { state in
             state.isClosed = true

@@ -125,8 +125,9 @@ struct ServedDrafting: Equatable {
         (self.verifications, self.drafted, self.accepted) = (verifications, drafted, accepted)
     }
 
-    /// The counters of speculative decoding in a server's metrics, which llama.cpp and vLLM name alike; nil if there are
-    /// none. Those of several engines are added.
+    /// The counters of speculative decoding in a server's metrics; nil if there are none.
+    ///
+    /// llama.cpp and vLLM name them alike. Those of several engines are added.
     init?(metrics: String) {
         var isThere = false
         for line in metrics.split(separator: "\n") where !line.hasPrefix("#") {
