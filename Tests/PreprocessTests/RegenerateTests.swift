@@ -28,9 +28,9 @@ import Testing
     }
 
     private static func server(
-        _ answer: @escaping @Sendable (String) -> LocalServer.Reply = { reply("re: \($0)") }
+        port: UInt16 = 0, _ answer: @escaping @Sendable (String) -> LocalServer.Reply = { reply("re: \($0)") }
     ) throws -> LocalServer {
-        try LocalServer { request in
+        try LocalServer(port: port) { request in
             guard request.path == "/v1/chat/completions" else { return .json(#"{"data": [{"id": "tiny"}]}"#) }
             return (try? answer(question(request))) ?? .json("{}", status: 400)
         }
@@ -214,23 +214,32 @@ import Testing
         #expect(try lines("out.jsonl.failures.jsonl").map { try root($0).int("line") } == [1, 3, 4])
     }
 
-    /// Servers share the work; one that dies gets none.
-    @Test(.mayNotHang) func aServerMayDie() throws {
+    /// Servers share the work; one that dies gets none, and some again when it is back.
+    @Test(.mayNotHang) func aServerMayDieAndComeBack() throws {
         let count = Mutex(0)
         let answer: @Sendable (String) -> LocalServer.Reply = { question in
             count.withLock { $0 += 1 }
             usleep(2000)
             return Self.reply("re: \(question)")
         }
-        let (steady, mortal) = (try Self.server(answer), try Self.server(answer))
+        let (steady, first) = (try Self.server(answer), try Self.server(answer))
         defer { steady.close() }
+        let again = Mutex<LocalServer?>(nil)
+        let port = first.port
         Thread.detachNewThread {
             while count.withLock(\.self) < 100 { usleep(1000) }
-            mortal.close()
+            first.close()
+            usleep(50_000)
+            again.withLock { $0 = try? Self.server(port: port, answer) }
         }
-        let report = try run([mortal, steady], try questions(600), retries: 5)
+        let report = try run([first, steady], try questions(600), retries: 5)
         #expect(report.written == 600 && report.failed == 0 && report.duplicates == 0)
         #expect(try lines().enumerated().allSatisfy { $1.contains("\"re: q\($0)\"") })
+        let connections = again.withLock { revived in
+            revived?.close()
+            return revived?.connections ?? 0
+        }
+        #expect(connections > 0)
     }
 
     @Test func aRunEndsWhereNoServerIsLeftAndAnotherContinuesIt() throws {

@@ -28,11 +28,15 @@ public final class LocalServer: Sendable {
     /// How many connections there were so far.
     public var connections: Int { state.withLock(\.connections) }
 
-    public init(_ answer: @escaping @Sendable (Request) -> Reply) throws {
+    /// - Parameter port: A port that another server had; any by default.
+    public init(port: UInt16 = 0, _ answer: @escaping @Sendable (Request) -> Reply) throws {
         self.answer = answer
         socket = Glibc.socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)
+        address.sin_port = port.bigEndian
+        var isOn: Int32 = 1
+        setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &isOn, socklen_t(MemoryLayout<Int32>.size))
         address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
         var length = socklen_t(MemoryLayout<sockaddr_in>.size)
         let descriptor = socket
@@ -43,7 +47,7 @@ public final class LocalServer: Sendable {
             }
         }
         guard isListening else { throw POSIXError(POSIXErrorCode(rawValue: errno) ?? .EIO) }
-        port = UInt16(bigEndian: address.sin_port)
+        self.port = UInt16(bigEndian: address.sin_port)
         Thread.detachNewThread { [self] in accept() }
     }
 
