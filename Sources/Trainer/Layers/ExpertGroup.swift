@@ -26,13 +26,15 @@ struct ExpertGroup {
     }
 
     /// The tiles of products of so many columns, the largest first.
-    private func tiles(_ columns: (GatedMLP) -> Int) -> [Tile] {
+    private func tiles(_ compute: Compute, _ columns: (GatedMLP) -> Int) -> [Tile] {
         let tiles = numbers.enumerated().flatMap { index, number -> [Tile] in
             guard let expert = mixture.experts[number] else { return [] }
             let rows = starts[index] - starts[0]..<starts[index + 1] - starts[0]
             return Self.cut(rows, Self.tileRows).flatMap { part in
                 Self.cut(0..<columns(expert), Self.tileColumns).map { columns in
-                    Tile(expert: expert, rows: part, columns: columns, isOfFew: rows.count <= FewRows.most)
+                    Tile(
+                        expert: expert, rows: part, columns: columns,
+                        isOfFew: rows.count <= FewRows.most || compute.hasIndependentRows)
                 }
             }
         }
@@ -59,12 +61,12 @@ struct ExpertGroup {
             let input = Operand(of: rows, precision, in: workspace)
             let activations = Operand(of: both[columns: 0..<features], precision, in: workspace)
             gather(x, routes, into: rows, input)
-            let hidden = tiles { $0.down.weight.columns }
+            let hidden = tiles(x.compute) { $0.down.weight.columns }
             x.compute.forEach(hidden.count) { index, _ in
                 let tile = hidden[index]
                 activate(tile, rows, input, both, activations)
             }
-            let outputs = tiles { $0.down.weight.rows }
+            let outputs = tiles(x.compute) { $0.down.weight.rows }
             x.compute.forEach(outputs.count) { index, _ in
                 let tile = outputs[index]
                 let width = tile.expert.down.weight.columns

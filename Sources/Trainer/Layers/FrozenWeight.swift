@@ -28,9 +28,11 @@ enum FrozenWeight {
     /// x: [rows, in features], y: [rows, out features].
     func apply(_ x: Matrix, into y: Matrix, accumulate: Bool = false) {
         switch self {
-        case .float32(let weight) where x.rows <= FewRows.most:
+        case .float32(let weight) where x.rows <= FewRows.most || x.compute.hasIndependentRows:
             FewRows.multiply(x, byInputs: weight, into: y, accumulate: accumulate)
         case .float32(let weight): multiply(x, weight, into: y, accumulate: accumulate)
+        case .bfloat16(let weight) where x.compute.hasIndependentRows:
+            IndependentRows.multiply(x, weight, into: y, accumulate: accumulate)
         case .bfloat16(let weight): multiply(x, transposed: weight, into: y, accumulate: accumulate)
         }
     }

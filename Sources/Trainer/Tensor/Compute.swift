@@ -15,6 +15,7 @@ struct Compute: @unchecked Sendable {
         let precision: MatrixPrecision
         let gemmLibrary: GEMMLibrary
         let hasFixedCuts: Bool
+        let hasIndependentRows: Bool
         let threads: Int
         let staysAwake: Bool
         let team: ThreadTeam
@@ -28,18 +29,21 @@ struct Compute: @unchecked Sendable {
     ///   - cpus: This process's own, which it shares with no other rank.
     ///   - hasFixedCuts: Whether products are cut into the same pieces for any number of threads, and so are the same
     ///     bit by bit: a library may add up in another order at the edge of a piece.
+    ///   - hasIndependentRows: Whether each row of a product of weights is the same bit by bit whichever rows stand beside
+    ///     it, and however many: what is generated then doesn't depend on what is generated at the same time.
     ///   - pinned: The CPU of each thread, the calling one's first; empty if the system places threads.
     ///   - recorder: What measures loops, and says how many threads there are.
     init(
         precision: MatrixPrecision = .float32, library: GEMMLibrary = .auto, threads: Int = 1,
-        cpus: Int = Machine.availableCPUs, hasFixedCuts: Bool = false, pinned: [Int] = [],
-        recorder: LoopRecorder? = nil
+        cpus: Int = Machine.availableCPUs, hasFixedCuts: Bool = false,
+        hasIndependentRows: Bool = false, pinned: [Int] = [], recorder: LoopRecorder? = nil
     ) {
         precondition(threads > 0)
         self.init(
             Settings(
                 precision: precision, gemmLibrary: library.isOneDNN ? .onednn : .openblas, hasFixedCuts: hasFixedCuts,
-                threads: threads, staysAwake: threads <= cpus, team: ThreadTeam(cpus: pinned), recorder: recorder,
+                hasIndependentRows: hasIndependentRows, threads: threads, staysAwake: threads <= cpus,
+                team: ThreadTeam(cpus: pinned), recorder: recorder,
                 roundedOperands: RoundedOperands()))
     }
 
@@ -51,12 +55,16 @@ struct Compute: @unchecked Sendable {
 
     /// The same with another number of threads.
     func with(threads: Int) -> Compute {
-        Compute(precision: precision, library: gemmLibrary, threads: threads, hasFixedCuts: hasFixedCuts)
+        Compute(
+            precision: precision, library: gemmLibrary, threads: threads, hasFixedCuts: hasFixedCuts,
+            hasIndependentRows: hasIndependentRows)
     }
 
     /// The same in another precision: one that this CPU supports.
     func with(precision: MatrixPrecision) -> Compute {
-        Compute(precision: precision, library: gemmLibrary, threads: threads, hasFixedCuts: hasFixedCuts)
+        Compute(
+            precision: precision, library: gemmLibrary, threads: threads, hasFixedCuts: hasFixedCuts,
+            hasIndependentRows: hasIndependentRows)
     }
 
     /// What matrix products round their operands to.
@@ -65,6 +73,8 @@ struct Compute: @unchecked Sendable {
     var gemmLibrary: GEMMLibrary { settings.pointee.gemmLibrary }
     /// Whether products are cut into the same pieces for any number of threads.
     var hasFixedCuts: Bool { settings.pointee.hasFixedCuts }
+    /// Whether each row of a product of weights is the same bit by bit whichever rows stand beside it.
+    var hasIndependentRows: Bool { settings.pointee.hasIndependentRows }
     /// Threads that loops and matrix products use.
     var threads: Int { recorder?.threads ?? settings.pointee.threads }
     /// What measures loops; nil as a rule.
