@@ -92,7 +92,7 @@ struct StreamingAttention {
     }
 
     /// Neighbouring query heads that share a key/value head.
-    private var groups: [Range<Int>] {
+    var groups: [Range<Int>] {
         var groups: [Range<Int>] = []
         for head in 0..<numHeads {
             if let last = groups.last, keyValueHead[last.lowerBound] == keyValueHead[head] {

@@ -67,7 +67,7 @@ struct DecoderTargetModel: DistributedTargetModel {
     /// What all layers share.
     func pass(_ x: Matrix, _ rows: DecoderRows, in workspace: Workspace) -> DecoderPass {
         var shared: [Int: Attention.KeyValue] = [:]
-        if rows.cache == nil {
+        if rows.cache == nil && rows.paged == nil {
             for layer in sharingLayers {
                 let width = keyValueWidths[layer]
                 shared[layer] = Attention.KeyValue(

@@ -48,10 +48,14 @@ struct DecoderRows {
     let visible: [Int32]
     /// Each sequence's rows.
     let sequences: [Range<Int>]
-    /// The longest that each sequence gets: itself, or what its cache has room for.
+    /// The rows that are turned by the same tables: those of each sequence, or all.
+    let turned: [Range<Int>]
+    /// The longest that sequences of those rows get: themselves, or what their cache has room for.
     let lengths: [Int]
     /// The keys and values of rows before these; only for one sequence.
     let cache: KeyValueCache?
+    /// Where the past of many sequences is.
+    let paged: PagedRows?
 
     /// Whole sequences from their beginning.
     init(_ batch: Batch) {
@@ -59,8 +63,10 @@ struct DecoderRows {
         positions = batch.positions
         visible = positions.map { $0 + 1 }
         sequences = (0..<batch.sequenceCount).map(batch.rows(of:))
+        turned = sequences
         lengths = sequences.map(\.count)
         cache = nil
+        paged = nil
     }
 
     /// Rows of these tokens that continue the sequence in `cache`.
@@ -74,7 +80,25 @@ struct DecoderRows {
         positions = (0..<count).map { Int32(cache.count + $0) }
         visible = positions.map { $0 + 1 }
         sequences = [0..<count]
+        turned = sequences
         lengths = [cache.capacity]
         self.cache = cache
+        paged = nil
+    }
+
+    /// Rows of these tokens that continue many sequences.
+    ///
+    /// - Parameter longest: The longest that any sequence may get.
+    init(continuing rows: PagedRows, _ tokens: [Int32], longest: Int) {
+        ids = tokens
+        positions = rows.runs.flatMap { run in
+            (0..<run.rows.count).map { Int32(run.position + $0) }
+        }
+        visible = []
+        sequences = rows.runs.map(\.rows)
+        turned = [0..<tokens.count]
+        lengths = [longest]
+        cache = nil
+        paged = rows
     }
 }

@@ -33,6 +33,9 @@ final class FrozenWeights: @unchecked Sendable {
         return .bfloat16(BFloat16Matrix(start: start, rows: rows, columns: columns, stride: stride))
     }
 
+    /// Memory of which the caller knows what it holds.
+    func bytes(_ count: Int) -> UnsafeMutableRawPointer { take(count) }
+
     private func take(_ bytes: Int) -> UnsafeMutableRawPointer {
         let bytes = (max(1, bytes) + 63) & ~63
         defer { byteCount += bytes }

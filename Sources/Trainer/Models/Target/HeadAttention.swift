@@ -33,26 +33,38 @@ struct HeadAttention {
         let queries = joined[columns: 0..<width]
         if let joint = norms.joint { joint.apply(joined[columns: 0..<width + keyValueWidth], in: workspace) }
         prepare(queries, norms.byHead?.query, pass)
-        let all: Attention.KeyValue
-        if let source {
-            all = pass.rows.cache?.read(layer: source, adding: joined.rows) ?? pass.shared[source] ?? own(joined)
-        } else {
-            let new = own(joined)
+        let new = source == nil ? own(joined) : nil
+        if let new {
             prepare(new.keys, norms.byHead?.key, pass)
             if let norm = norms.value { norm.forward(heads: new.values) }
-            if let shared = pass.shared[layer] {
-                shared.keys.copy(from: new.keys)
-                shared.values.copy(from: new.values)
-            }
-            all = pass.rows.cache?.append(new, layer: layer) ?? new
         }
         temperature?.apply(queries, positionOf: pass.rows.positions)
+        if let paged = pass.rows.paged {
+            if let new { paged.append(new, layer: layer) }
+            return paged.attend(queries, attention, layer: source ?? layer, into: attended, in: workspace)
+        }
+        let all = withPast(new, pass, layer)
         let hasCache = pass.rows.cache != nil
         let segments = pass.rows.sequences.map { range in
             Attention.Segment(queries: range, keys: hasCache ? 0..<all.keys.rows : range)
         }
         attention.forward(
             queries, all, visible: pass.rows.visible, segments: segments, into: attended, in: workspace)
+    }
+
+    /// The rows' keys and values after those of the past, or those of the layer that they are read from.
+    private func withPast(_ new: Attention.KeyValue?, _ pass: DecoderPass, _ layer: Int) -> Attention.KeyValue {
+        if let new {
+            if let shared = pass.shared[layer] {
+                shared.keys.copy(from: new.keys)
+                shared.values.copy(from: new.values)
+            }
+            return pass.rows.cache?.append(new, layer: layer) ?? new
+        }
+        guard let source,
+            let all = pass.rows.cache?.read(layer: source, adding: pass.rows.positions.count) ?? pass.shared[source]
+        else { preconditionFailure("keys of a layer that doesn't keep them") }
+        return all
     }
 
     private func own(_ joined: Matrix) -> Attention.KeyValue {
@@ -65,7 +77,7 @@ struct HeadAttention {
     private func prepare(_ x: Matrix, _ norm: RMSNorm?, _ pass: DecoderPass) {
         if let norm, !norms.comesAfterRotation { norm.forward(heads: x) }
         if let rotation {
-            for (range, rotary) in zip(pass.rows.sequences, pass.rotations[rotation]) {
+            for (range, rotary) in zip(pass.rows.turned, pass.rotations[rotation]) {
                 rotary.apply(x[rows: range], positionOf: Array(pass.rows.positions[range]))
             }
         }

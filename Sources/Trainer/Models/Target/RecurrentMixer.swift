@@ -30,10 +30,14 @@ extension RecurrentMixer {
             let inputs = workspace.matrix(rows: x.rows, columns: self.inputs.weight.rows)
             self.inputs.forward(x, into: inputs)
             let result = workspace.matrix(rows: x.rows, columns: outputWidth)
-            for range in pass.rows.sequences {
+            for (index, range) in pass.rows.sequences.enumerated() {
                 let (rows, target) = (inputs[rows: range], result[rows: range])
                 if let cache = pass.rows.cache, let states = cache.states[layer] {
                     states.scan(rows, from: cache.count, by: self, into: target, in: workspace)
+                } else if let paged = pass.rows.paged,
+                    let state = paged.cache.state(paged.slots[index], layer: layer)
+                {
+                    scan(rows, state: state, into: target, in: workspace)
                 } else {
                     scan(rows, state: workspace.zeros(rows: 1, columns: stateCount), into: target, in: workspace)
                 }

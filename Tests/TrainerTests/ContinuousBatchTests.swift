@@ -1,0 +1,114 @@
+import Shared
+import Testing
+
+@testable import Trainer
+
+/// Batched decoding gives what decoding one sequence gives, whatever is decoded beside it.
+struct ContinuousBatchTests {
+    private static let longest = 80
+
+    /// Records of ragged lengths, some of which are answered more than once.
+    private static func records(_ golden: TargetGolden) -> [AnswerSequence.Record] {
+        [1, 2, 17, 5, 30, 9, 23, 3, 12].enumerated().map { index, length in
+            let first = index * 3 % (golden.ids.count - length)
+            let ids = Array(golden.ids[first..<first + length])
+            var mask = ids.map { _ in false }
+            mask[length - 1] = true
+            if length > 8, index.isMultiple(of: 2) { mask[length / 2] = true }
+            let key = RecordKey(Digest(of: "record \(index)"))
+            return AnswerSequence.Record(ticket: index, key: key, sample: Sample(inputIDs: ids, lossMask: mask))
+        }
+    }
+
+    /// Twelve tokens for each answer, by these options.
+    private static func sampling(_ options: [String]) throws -> SamplingOptions {
+        try SamplingOptions.parse(["--max-new-tokens", "12"] + options)
+    }
+
+    /// The answers of all records, by ticket.
+    private static func answers(
+        _ golden: TargetGolden, tpSize: Int, sequences: Int, rows: Int, _ sampling: SamplingOptions,
+        ends: Set<Int32> = [], threads: Int = 1, _ precision: MatrixPrecision = .float32
+    ) throws -> [[AnswerSequence.FinishedAnswer]] {
+        let all = try ThreadCommunicator.run(tpSize) { communicator in
+            let compute = Compute(precision: precision, threads: threads, hasIndependentRows: true)
+            let target = try golden.load(communicator, compute, positions: longest)
+            let limits = AnswerSequence.Limits(sampling: sampling, endTokens: ends, longest: longest)
+            let pages = sequences + 1
+            let batch = ContinuousBatch(
+                target, .init(sequences: sequences, rows: rows, pages: pages), limits, in: Workspace(compute))
+            var answers = records(golden).map { _ in [AnswerSequence.FinishedAnswer]() }
+            for record in records(golden) { batch.add(record) }
+            while !batch.isIdle {
+                for sequence in batch.step() { answers[sequence.record.ticket] = sequence.answers }
+                #expect(batch.pagesInUse <= pages)
+            }
+            #expect(batch.pagesInUse == 0)
+            return answers
+        }
+        for other in all.dropFirst() { #expect(other == all[0]) }
+        return all[0]
+    }
+
+    /// What decoding one sequence with a cache of its own gives: no other code path computes the same.
+    private static func alone(
+        _ golden: TargetGolden, _ sampling: SamplingOptions, ends: Set<Int32>
+    ) throws -> [[AnswerSequence.FinishedAnswer]] {
+        let model = try golden.load(AbsentRanks(), positions: longest)
+        let target = TargetDecoder(model, targetLayers: [0], capacity: longest, workspace: Workspace())
+        return records(golden).map { record in
+            var (prompt, answers) = ([Int32](), [AnswerSequence.FinishedAnswer]())
+            for (token, isMark) in zip(record.sample.inputIDs, record.sample.lossMask) {
+                prompt.append(token)
+                guard isMark, answers.allSatisfy({ $0.isFinished && $0.tokens.count > 1 }) else { continue }
+                let tokens = SpeculativeDecoding.plain(
+                    target, prompt: prompt, limit: sampling.maxNewTokens, endTokens: ends
+                ).tokens
+                answers.append(.init(tokens: tokens, isFinished: ends.contains(tokens[tokens.count - 1])))
+                prompt += tokens
+            }
+            return answers
+        }
+    }
+
+    @Test(arguments: TargetGolden.families, [1, 2])
+    func greedyAnswersAreThoseOfDecodingAlone(family: String, tpSize: Int) throws {
+        let golden = try TargetGolden(family)
+        // Ends that come now and then, so that places are taken again and conversations go on.
+        let vocabSize = Int32(try golden.description.vocabSize)
+        let ends = Set((0..<vocabSize).filter { $0 % 7 == 3 })
+        let expected = try Self.alone(golden, Self.sampling(["--temperature=0"]), ends: ends)
+        for (sequences, rows) in [(1, 1), (3, 5), (16, 64)] {
+            let found = try Self.answers(
+                golden, tpSize: tpSize, sequences: sequences, rows: rows, Self.sampling(["--temperature=0"]), ends: ends)
+            #expect(found == expected, "\(sequences) sequences, \(rows) rows")
+        }
+    }
+
+    @Test(arguments: ["llama", "qwen3.5", "gpt-oss", "gemma3-text", "deepseek-v3"])
+    func sampledAnswersDependOnNothingButTheSeed(family: String) throws {
+        let golden = try TargetGolden(family)
+        let options = ["--temperature=1.5", "--top-p=0.95", "--top-k=40", "--repetition-penalty=1.1"]
+        let sampling = try Self.sampling(options)
+        let one = try Self.answers(golden, tpSize: 1, sequences: 1, rows: 1, sampling)
+        for (sequences, rows, threads) in [(2, 7, 2), (16, 64, 1), (9, 9, 3)] {
+            #expect(
+                try Self.answers(golden, tpSize: 1, sequences: sequences, rows: rows, sampling, threads: threads)
+                    == one)
+        }
+        #expect(try Self.answers(golden, tpSize: 2, sequences: 5, rows: 11, sampling) == one, "by two ranks")
+        let other = try Self.sampling(options + ["--seed=1"])
+        #expect(try Self.answers(golden, tpSize: 1, sequences: 4, rows: 8, other) != one)
+    }
+
+    @Test(.needsBFloat16, arguments: TargetGolden.families)
+    func inBFloat16NothingDependsOnTheBatchEither(family: String) throws {
+        let golden = try TargetGolden(family)
+        let sampling = try Self.sampling(["--temperature=1"])
+        let one = try Self.answers(golden, tpSize: 1, sequences: 1, rows: 1, sampling, .bfloat16)
+        for (sequences, rows) in [(3, 5), (16, 64)] {
+            #expect(
+                try Self.answers(golden, tpSize: 1, sequences: sequences, rows: rows, sampling, .bfloat16) == one)
+        }
+    }
+}
