@@ -7,7 +7,7 @@ struct TrainerCommand {
         commands: [
             TrainCommand.command, CaptureCommand.command,
             EvaluateCommand.command.or(EvaluateServer.command, with: "--server"), ExportCommand.command,
-            ReportCommand.command,
+            RegenerateCommand.command, ReportCommand.command,
             ProbeCommand.command, MeasureCommand.command, BenchmarkCommand.command, PlanCommand.command,
             ConfigCommand.command,
         ])

@@ -80,7 +80,8 @@ struct ContinuousBatchTests {
         let expected = try Self.alone(golden, Self.sampling(["--temperature=0"]), ends: ends)
         for (sequences, rows) in [(1, 1), (3, 5), (16, 64)] {
             let found = try Self.answers(
-                golden, tpSize: tpSize, sequences: sequences, rows: rows, Self.sampling(["--temperature=0"]), ends: ends)
+                golden, tpSize: tpSize, sequences: sequences, rows: rows, Self.sampling(["--temperature=0"]), ends: ends
+            )
             #expect(found == expected, "\(sequences) sequences, \(rows) rows")
         }
     }

@@ -11,12 +11,15 @@ enum Ranks {
     ///
     /// - Parameters:
     ///   - hasFixedCuts: Whether products are to be the same bit by bit for any number of threads.
+    ///   - hasIndependentRows: Whether rows of products are to be the same bit by bit whichever others stand beside them.
     ///   - recorder: What is to measure loops.
     static func start(
-        _ options: TargetOptions, hasFixedCuts: Bool = false, recorder: LoopRecorder? = nil
+        _ options: TargetOptions, hasFixedCuts: Bool = false, hasIndependentRows: Bool = false,
+        recorder: LoopRecorder? = nil
     ) throws -> ProcessGrid {
         let world = startWorld(options)
-        let compute = try compute(options, world, hasFixedCuts: hasFixedCuts, recorder)
+        let compute = try compute(
+            options, world, hasFixedCuts: hasFixedCuts, hasIndependentRows: hasIndependentRows, recorder)
         let grid = try ProcessGrid(world: world, tpSize: options.tpSize, compute)
         Log.line(
             "\(grid.world.size) rank\(grid.world.size == 1 ? "" : "s") = \(grid.dpSize) data parallel x "
@@ -54,7 +57,8 @@ enum Ranks {
 
     /// What every rank computes with: the same precision and library everywhere, as many threads as each has CPUs.
     private static func compute(
-        _ options: TargetOptions, _ world: any Communicator, hasFixedCuts: Bool, _ recorder: LoopRecorder? = nil
+        _ options: TargetOptions, _ world: any Communicator, hasFixedCuts: Bool, hasIndependentRows: Bool = false,
+        _ recorder: LoopRecorder? = nil
     ) throws(OptionsError) -> Compute {
         let precision = try precision(options.dtype, isSupported: options.dtype.isSupported, world)
         if precision != options.dtype {
@@ -65,7 +69,8 @@ enum Ranks {
         Machine.bindThread(to: Array(placement.pinned.prefix(1)))
         return Compute(
             precision: precision, library: isOneDNN ? .onednn : .openblas, threads: placement.threads,
-            cpus: placement.cores, hasFixedCuts: hasFixedCuts, pinned: placement.pinned, recorder: recorder)
+            cpus: placement.cores, hasFixedCuts: hasFixedCuts, hasIndependentRows: hasIndependentRows,
+            pinned: placement.pinned, recorder: recorder)
     }
 
     /// The precision of all ranks: that which is wanted, or float32, which is no less exact, if no CPU has it.

@@ -27,11 +27,14 @@ struct StoreOptions: Options {
     /// Opens the store of some datasets.
     ///
     /// - Parameter limit: The most samples to use; nil for all.
-    func open(_ dataPaths: [String], _ target: TargetOptions, limit: Int? = nil) throws -> StoreSamples {
+    func open(
+        _ dataPaths: [String], _ target: TargetOptions, holding contents: StoreLocation.Contents = .samples,
+        limit: Int? = nil
+    ) throws -> StoreSamples {
         try StoreSamples(
             StoreSamples.Request(
-                dataPaths: dataPaths, cacheDir: cacheDir, chatTemplate: chatTemplate, maxLength: maxLength,
-                targetModelPath: target.targetModelPath, limit: limit))
+                dataPaths: dataPaths, cacheDir: cacheDir, contents: contents, chatTemplate: chatTemplate,
+                maxLength: maxLength, targetModelPath: target.targetModelPath, limit: limit))
     }
 }
 

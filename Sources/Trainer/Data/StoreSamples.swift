@@ -11,6 +11,8 @@ struct StoreSamples: TrainingSamples {
         var dataPaths: [String]
         /// The directory of the stores.
         var cacheDir: String
+        /// What the store is for.
+        var contents = StoreLocation.Contents.samples
         /// What the store must have been built with; nil for any.
         var chatTemplate: String?
         var maxLength: Int?
@@ -25,7 +27,8 @@ struct StoreSamples: TrainingSamples {
     /// - Throws: An error that says what is missing or doesn't fit, and the command that builds what does.
     init(_ request: Request) throws {
         store = try SampleStore.open(
-            cacheDir: request.cacheDir, dataPaths: request.dataPaths, buildCommand: request.buildCommand)
+            cacheDir: request.cacheDir, dataPaths: request.dataPaths, holding: request.contents,
+            buildCommand: request.buildCommand)
         let (manifest, target) = (store.manifest, request.targetModelPath)
         let identity = try TargetIdentity(target, ModelConfiguration(directory: target))
         let problem = manifest.settings.mismatch(with: request.wanted) ?? manifest.mismatch(with: identity, at: target)
@@ -48,6 +51,14 @@ struct StoreSamples: TrainingSamples {
         return Array(sample.inputIDs.prefix(sample.lossMask.firstIndex(of: true) ?? 0))
     }
 
+    /// Where a sample's record is.
+    func source(at index: Int, key: RecordKey) throws -> RecordSource {
+        let source = try store.source(of: index)
+        return RecordSource(
+            file: store.manifest.files[source.file].path, line: source.line,
+            id: String(decoding: source.id, as: UTF8.self), key: key)
+    }
+
     /// The tokens of the longest sample, padding included.
     var longest: Int { (0..<count).map(store.length(of:)).max() ?? 0 }
 
@@ -64,6 +75,11 @@ struct StoreSamples: TrainingSamples {
         for setting in store.manifest.fingerprint { identity[setting.name] = setting.value }
         identity[Self.vocabularyKey] = store.manifest.tokenizer.vocabulary
         return identity
+    }
+
+    /// What the samples' tokens follow from besides the records: tokenizer, template and others.
+    var settings: [OptionSetting] {
+        store.manifest.fingerprint.map { OptionSetting(name: $0.name, values: [$0.value]) }
     }
 
     /// The tokens that end a turn or a text.
@@ -104,6 +120,11 @@ extension StoreSamples.Request {
     fileprivate func buildCommand(_ known: StoreManifest?) -> String {
         StoredSettings.command(
             dataPaths: dataPaths, targetModelPath: targetModelPath, cacheDir: cacheDir, known?.settings,
-            overriding: wanted)
+            overriding: wanted + prompts(known))
+    }
+
+    /// What makes a store that isn't known one of prompts.
+    private func prompts(_ known: StoreManifest?) -> [OptionSetting] {
+        contents == .prompts && known == nil ? [OptionSetting(name: "--prompts", values: ["all"])] : []
     }
 }

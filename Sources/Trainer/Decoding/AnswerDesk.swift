@@ -1,0 +1,110 @@
+import Shared
+
+/// What the first rank does for all groups: it reads records, deals them out, and gives their answers to the job.
+final class AnswerDesk {
+    let job: RegenerationJob
+    private let samples: StoreSamples
+    private let limits: AnswerSequence.Limits
+    private let vocabSize: Int
+    /// Records that each group has and hasn't answered.
+    private var outstanding: [Int]
+    /// Records of a group at most: those that it answers at a time, and some that wait for their places.
+    private let most: Int
+    private var keys = RecordKeys()
+    private var next = 0
+    /// The number and the group of each record that is dealt out, by ticket.
+    private var dealt: [Int: (index: Int, group: Int)] = [:]
+    private var lastMeeting = ContinuousClock.now
+    private var steps = 1
+
+    /// Numbers that deal one record out: group, number, ticket, and the copy of its key.
+    static let planFields = 4
+
+    /// - Parameters:
+    ///   - groups: Data-parallel groups.
+    ///   - sequences: That each decodes at a time.
+    init(
+        _ job: RegenerationJob, _ samples: StoreSamples, _ limits: AnswerSequence.Limits, vocabSize: Int, groups: Int,
+        sequences: Int
+    ) {
+        (self.job, self.samples, self.limits, self.vocabSize) = (job, samples, limits, vocabSize)
+        outstanding = [Int](repeating: 0, count: groups)
+        most = sequences + max(4, sequences / 2)
+    }
+
+    /// Records of which something is known: answered, failed, or left out, in this run or before.
+    var done: Int { next - dealt.count }
+
+    /// What groups do next: the steps that they take until they meet again, 0 if all is done, and the records that they
+    /// get.
+    func deal() throws -> [Double] {
+        let now = ContinuousClock.now
+        // Meetings are about a second apart.
+        let seconds = max(1e-3, (now - lastMeeting).seconds)
+        if seconds < 0.7 || seconds > 1.5 { steps = min(2 * steps, max(1, Int(Double(steps) / seconds))) }
+        lastMeeting = now
+        var plan: [Double] = [0]
+        while next < samples.count, job.canBegin,
+            let group = outstanding.indices.min(by: { outstanding[$0] < outstanding[$1] }), outstanding[group] < most
+        {
+            let index = next
+            next += 1
+            // A damaged store ends the run: without its tokens a record has no key.
+            let sample = try samples.sample(at: index)
+            let source = try samples.source(at: index, key: keys.next(sample.promptDigest))
+            guard let ticket = job.begin(source) else { continue }
+            if let reason = problem(sample) {
+                try job.end(ticket, .failed(reason))
+                continue
+            }
+            dealt[ticket] = (index, group)
+            outstanding[group] += 1
+            plan += [group, index, ticket, source.key.copy].map { Double($0) }
+        }
+        if next < samples.count || !dealt.isEmpty { plan[0] = Double(steps) }
+        return plan
+    }
+
+    /// Why a record can't be answered.
+    private func problem(_ sample: Sample) -> String? {
+        guard let mark = sample.lossMask.firstIndex(of: true) else { return "has nothing to answer" }
+        guard mark + 1 < limits.longest else {
+            return "has a prompt of \(mark + 1) tokens, which leaves no room for an answer within \(limits.longest)"
+        }
+        guard let stray = sample.inputIDs.first(where: { !(0..<vocabSize ~= Int($0)) }) else { return nil }
+        return "has the token \(stray), which isn't below the target's vocab_size, \(vocabSize)"
+    }
+
+    // MARK: - Answers
+
+    /// An answered record in words: its ticket, the number of its answers, and of each how many tokens it has, whether it
+    /// is finished, and these.
+    static func words(_ sequence: AnswerSequence) -> [Int32] {
+        [Int32(sequence.record.ticket), Int32(sequence.answers.count)]
+            + sequence.answers.flatMap { [Int32($0.tokens.count), $0.isFinished ? 1 : 0] + $0.tokens }
+    }
+
+    /// Gives the answers in `words` to the job.
+    func take(_ words: [Int32]) throws {
+        var words = words[...]
+        while let ticket = words.popFirst(), let count = words.popFirst() {
+            let answers = (0..<count).map { _ in
+                let (length, isFinished) = (Int(words.removeFirst()), words.removeFirst() == 1)
+                defer { words = words.dropFirst(length) }
+                return AnswerSequence.FinishedAnswer(tokens: Array(words.prefix(length)), isFinished: isFinished)
+            }
+            guard let (index, group) = dealt.removeValue(forKey: Int(ticket)) else {
+                preconditionFailure("an answer to a record that wasn't dealt out")
+            }
+            outstanding[group] -= 1
+            let sample = try samples.sample(at: index).answered(by: answers)
+            try job.end(
+                Int(ticket),
+                .answered(
+                    [
+                        ("input_ids", .array(sample.inputIDs.map { .int(Int($0)) })),
+                        ("loss_mask", .array(sample.lossMask.map { .int($0 ? 1 : 0) })),
+                    ], answers.map { Answer(ids: $0.tokens, isFinished: $0.isFinished) }))
+        }
+    }
+}
