@@ -285,4 +285,54 @@ hangs() {
 }
 check "a rank that hangs ends the others, which say what they waited for" hangs
 
+# --- The target's own answers are the same, however many ranks make them, and however often they are stopped.
+
+# regenerate RANKS OUTPUT OPTIONS...
+regenerate() {
+    local size=$1 output=$2
+    shift 2
+    trainer "$size" regenerate "${text[@]}" --train-data-path "$scratch/train.jsonl" --output "$output" \
+        --max-new-tokens 48 --temperature 1.2 --top-p 0.95 "$@"
+}
+# same_answers OUTPUT: those of one rank, byte for byte.
+same_answers() { cmp "$scratch/answers-1.jsonl" "$1"; }
+check "prompts without their answers" "$programs/Preprocess" build --prompts all \
+    --train-data-path "$scratch/train.jsonl" "${text[@]}"
+check "regenerate, 1 rank" regenerate 1 "$scratch/answers-1.jsonl"
+regenerate_same() {
+    regenerate "$@"
+    same_answers "$2"
+}
+check "regenerate, 1 record at a time: the same answers" \
+    regenerate_same 1 "$scratch/answers-alone.jsonl" --batch-size 1 --batch-rows 3
+check "regenerate, data parallel 3: the same answers" \
+    regenerate_same 3 "$scratch/answers-3.jsonl" --batch-size 2
+check "regenerate, tensor parallel 2: the same answers" \
+    regenerate_same 2 "$scratch/answers-tp.jsonl" --tp-size 2
+check "regenerate, data parallel 2 x tensor parallel 2: the same answers" \
+    regenerate_same 4 "$scratch/answers-grid.jsonl" --tp-size 2 --batch-size 3
+
+# regenerate_killed SIGNAL: a run is ended by a signal at five moments, each time a little later, and continued.
+regenerate_killed() {
+    local output=$scratch/answers-$1.jsonl lines launcher
+    for lines in 1 4 9 16 25; do
+        regenerate 2 "$output" --batch-size 1 &
+        launcher=$!
+        until [ "$(grep -c . "$output" 2>/dev/null)" -ge "$lines" ] 2>/dev/null; do
+            kill -0 "$launcher" 2>/dev/null || break
+            sleep 0.05
+        done
+        kill -"$1" "$(rank_writing "$output")" 2>/dev/null || true
+        wait "$launcher" || true
+    done
+    regenerate 2 "$output" --batch-size 1
+    same_answers "$output"
+}
+check "regenerate, a rank killed at five moments and continued: the same answers" regenerate_killed KILL
+check "regenerate, interrupted at five moments and continued: the same answers" regenerate_killed INT
+check "regenerate refuses to continue with another temperature" \
+    refuses "was begun with other settings" regenerate 1 "$scratch/answers-1.jsonl" --temperature 0.5
+check "the answers are data as they are" "$programs/Preprocess" build --train-data-path "$scratch/answers-1.jsonl" \
+    "${text[@]}"
+
 summary mpirun
