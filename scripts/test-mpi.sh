@@ -287,11 +287,12 @@ check "a rank that hangs ends the others, which say what they waited for" hangs
 
 # --- The target's own answers are the same, however many ranks make them, and however often they are stopped.
 
-# regenerate RANKS OUTPUT OPTIONS...
+# regenerate RANKS OUTPUT OPTIONS...: answers the records of `questions`.
+questions=$scratch/train.jsonl
 regenerate() {
     local size=$1 output=$2
     shift 2
-    trainer "$size" regenerate "${text[@]}" --train-data-path "$scratch/train.jsonl" --output "$output" \
+    trainer "$size" regenerate "${text[@]}" --train-data-path "$questions" --output "$output" \
         --max-new-tokens 48 --temperature 1.2 --top-p 0.95 "$@"
 }
 # same_answers OUTPUT: those of one rank, byte for byte.
@@ -312,24 +313,38 @@ check "regenerate, tensor parallel 2: the same answers" \
 check "regenerate, data parallel 2 x tensor parallel 2: the same answers" \
     regenerate_same 4 "$scratch/answers-grid.jsonl" --tp-size 2 --batch-size 3
 
-# regenerate_killed SIGNAL: a run is ended by a signal at five moments, each time a little later, and continued.
-regenerate_killed() {
-    local output=$scratch/answers-$1.jsonl lines launcher
-    for lines in 1 4 9 16 25; do
-        regenerate 2 "$output" --batch-size 1 &
-        launcher=$!
-        until [ "$(grep -c . "$output" 2>/dev/null)" -ge "$lines" ] 2>/dev/null; do
-            kill -0 "$launcher" 2>/dev/null || break
-            sleep 0.05
-        done
-        kill -"$1" "$(rank_writing "$output")" 2>/dev/null || true
-        wait "$launcher" || true
-    done
-    regenerate 2 "$output" --batch-size 1
-    same_answers "$output"
+# regenerate_killed SIGNAL: a run is ended by a signal as soon as it has written something, twice, and continued.
+for _ in $(seq 20); do cat "$scratch/train.jsonl"; done >"$scratch/asked.jsonl"
+regenerate_asked() {
+    local questions=$scratch/asked.jsonl
+    regenerate 2 "$@"
 }
-check "regenerate, a rank killed at five moments and continued: the same answers" regenerate_killed KILL
-check "regenerate, interrupted at five moments and continued: the same answers" regenerate_killed INT
+regenerate_whole() {
+    "$programs/Preprocess" build --prompts all --train-data-path "$scratch/asked.jsonl" "${text[@]}"
+    regenerate_asked "$scratch/asked-whole.jsonl"
+    [ "$(wc -l <"$scratch/asked-whole.jsonl")" = 720 ]
+}
+regenerate_killed() {
+    local output=$scratch/asked-$1.jsonl before launcher
+    touch "$output"
+    for _ in 1 2; do
+        before=$(wc -l <"$output")
+        regenerate_asked "$output" --batch-size 2 &
+        launcher=$!
+        until [ "$(wc -l <"$output")" -gt "$before" ]; do
+            kill -0 "$launcher"
+            sleep 0.02
+        done
+        kill -"$1" "$(rank_writing "$output")"
+        ! wait "$launcher"
+    done
+    [ "$(wc -l <"$output")" -lt 720 ]
+    regenerate_asked "$output"
+    cmp "$scratch/asked-whole.jsonl" "$output"
+}
+check "regenerate, 720 records of which many are equal" regenerate_whole
+check "regenerate, a rank killed twice and continued: the same answers" regenerate_killed KILL
+check "regenerate, interrupted twice and continued: the same answers" regenerate_killed INT
 check "regenerate refuses to continue with another temperature" \
     refuses "was begun with other settings" regenerate 1 "$scratch/answers-1.jsonl" --temperature 0.5
 check "the answers are data as they are" "$programs/Preprocess" build --train-data-path "$scratch/answers-1.jsonl" \

@@ -50,7 +50,7 @@ struct TokenSamplerTests {
 
     @Test(arguments: [
         ["--temperature=1"], ["--temperature=0.6"], ["--temperature=1", "--top-k=12"],
-        ["--temperature=1.3", "--top-p=0.8"], ["--temperature=1", "--min-p=0.2"],
+        ["--temperature=1.3", "--top-p=0.8"], ["--temperature=1", "--min-p=0.05"],
         ["--temperature=1", "--top-k=15", "--top-p=0.7"], ["--temperature=2", "--top-k=500", "--min-p=0.001"],
         ["--temperature=1", "--repetition-penalty=1.5"], ["--temperature=3", "--top-p=0.999"],
     ])
