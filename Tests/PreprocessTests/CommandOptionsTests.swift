@@ -40,7 +40,9 @@ import Testing
         let data = try scratch.write("data.jsonl", conversationLines(10).joined(separator: "\n") + "\n")
         let given = [
             "--train-data-path": data, "--target-model-path": model, "--cache-dir": scratch.file("cache"),
-            "--chat-template": "qwen", "--other-data-path": data,
+            "--chat-template": "qwen", "--other-data-path": data, "--output": scratch.file("output.jsonl"),
+            // No server is there, and none is waited for.
+            "--server": "http://127.0.0.1:9", "--server-timeout": "0",
         ]
         func run(_ command: Command, _ option: String, _ value: String) throws -> (code: Int32, errors: String) {
             let others = given.filter { name, _ in name != option && command.options.contains { $0.name == name } }
