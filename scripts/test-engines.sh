@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # A trained draft, exported to GGUF, in llama.cpp from PyPI: on the same prompts it accepts as many tokens a verification
-# as Trainer evaluate, within 3%. Targets are SmolLM2-135M-Instruct as a directory (bfloat16), in Q8_0 and in Q4_1.
+# as Trainer evaluate, within 3%. Both multiply in bfloat16, where the CPU can. Targets are SmolLM2-135M-Instruct as a
+# directory (bfloat16), in Q8_0 and in Q4_1.
 #
 # usage: scripts/test-engines.sh [PROMPTS]    (default 50; half an hour on two cores the first time, most of it training)
 #
@@ -48,7 +49,7 @@ compare() {
     "$programs/Trainer" export "$draft" --to gguf --target-model-path "$own" --output "$scratch/eagle3-$name.gguf" >&2
     "$programs/Trainer" evaluate --target-model-path "$own" --cache-dir "$scratch/cache" \
         --eval-data-path "$conversations/eval_sharegpt_smollm2.jsonl" --draft-model-path "$draft" --max-samples "$prompts" \
-        --max-new-tokens 96 --draft-length "$length" --ttt-length "$length" --json \
+        --max-new-tokens 96 --draft-length "$length" --ttt-length "$length" --dtype bfloat16 --json \
         --samples-output "$scratch/$name-prompts.jsonl" >"$scratch/$name.json"
     "$python" "$here/compare_engines.py" "$name" "$served" "$scratch/eagle3-$name.gguf" \
         "$scratch/$name-prompts.jsonl" "$scratch/$name.json" --draft-length "$length"

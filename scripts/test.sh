@@ -18,7 +18,7 @@ build=$root/.build-test
 results=$(mktemp -d)
 suites=(mpi faults cache)
 processes=()
-trap 'kill "${processes[@]}" 2>/dev/null; rm -rf "$results"' EXIT
+trap 'kill "${processes[@]}" 2>/dev/null || true; rm -rf "$results"' EXIT
 passed=0
 failed=0
 

@@ -156,4 +156,12 @@ struct HTTPClientTests {
         #expect(throws: Interrupted.self) { try client.get("/") }
         #expect(server.connections == 1)
     }
+
+    @Test(arguments: [
+        ("http://a:8080", "http://a:8080"), ("http://a:8080/", "http://a:8080"), ("http://a/v1", "http://a"),
+        ("http://a/v1//", "http://a"), ("http://a/api/v1/", "http://a/api"), ("http://a/v12", "http://a/v12"), ("", ""),
+    ])
+    func aBaseURLMayEndWithItsVersion(url: String, plain: String) {
+        #expect(HTTPClient.withoutVersion(url) == plain)
+    }
 }

@@ -34,6 +34,18 @@ struct ExportTests {
         }
     }
 
+    /// Exports such a draft, and gives what was written and the draft's weights by name.
+    private static func withGGUF(
+        _ type: GGUFWriter.Format, configuredBy path: String = plainTarget, target: String,
+        _ body: (_ file: GGUFFile, _ weights: [String: Matrix]) throws -> Void
+    ) throws {
+        try withDraft(target: path) { draft, weights, scratch in
+            let path = "\(scratch)/draft.gguf"
+            try GGUFDraft(DraftExport(draft, targetPath: target), type).write(to: path, name: "draft") { _ in }
+            try body(GGUFFile(path), weights)
+        }
+    }
+
     /// The target with a tokenizer of a few tokens beside it.
     private static func withTarget(_ body: (_ target: String) throws -> Void) throws {
         try withTemporaryDirectory { directory in
@@ -66,10 +78,7 @@ struct ExportTests {
 
     @Test func tokensOfADirectoryAreMadeOfItsTokenizer() throws {
         try Self.withTarget { target in
-            try Self.withDraft { draft, _, scratch in
-                let path = "\(scratch)/draft.gguf"
-                try GGUFDraft(DraftExport(draft, targetPath: target), .bfloat16).write(to: path, name: "draft") { _ in }
-                let file = try GGUFFile(path)
+            try Self.withGGUF(.bfloat16, target: target) { file, _ in
                 let tokens = try #require(file.metadata["tokenizer.ggml.tokens"]?.array).compactMap(\.string)
                 #expect(tokens.count == 256 && tokens[1] == "t1" && tokens[2] == "<end>" && tokens[250] == "[PAD250]")
                 let kinds = try #require(file.metadata["tokenizer.ggml.token_type"]?.array).compactMap(\.int)
@@ -176,10 +185,7 @@ struct ExportTests {
     @Test func packedWeightsAreWithinHalfAStepOfThose() throws {
         // Heads and widths of 32, or rows are no whole blocks: fc and the projections of two widths are.
         try Self.withTarget { target in
-            try Self.withDraft { draft, weights, scratch in
-                let path = "\(scratch)/draft.gguf"
-                try GGUFDraft(DraftExport(draft, targetPath: target), .q8_0).write(to: path, name: "draft") { _ in }
-                let file = try GGUFFile(path)
+            try Self.withGGUF(.q8_0, target: target) { file, weights in
                 for (name, stored) in [
                     ("fc.weight", "fc.weight"), ("midlayer.mlp.up_proj.weight", "blk.0.ffn_up.weight"),
                 ] {
@@ -214,11 +220,10 @@ struct ExportTests {
     @Test func tokensAreThoseOfTheTargetsGGUFByteForByte() throws {
         try withTemporaryDirectory { directory in
             let target = try Self.targetWithTokens(directory)
-            try Self.withDraft(target: target) { draft, _, scratch in
-                let path = "\(scratch)/draft.gguf"
-                try GGUFDraft(DraftExport(draft, targetPath: target), .bfloat16).write(to: path, name: "draft") { _ in }
-                let copied = try GGUFFile(path).entries(prefix: "tokenizer.")
-                #expect(try copied == GGUFFile(target).entries(prefix: "tokenizer.") && copied.count == 4)
+            try Self.withGGUF(.bfloat16, configuredBy: target, target: target) { file, _ in
+                let copied = file.entries(prefix: "tokenizer.")
+                let own = try GGUFFile(target).entries(prefix: "tokenizer.")
+                #expect(copied == own && copied.count == 4)
             }
         }
     }

@@ -201,7 +201,7 @@ struct ServerEvaluationTests {
     }
 
     @Test(arguments: [
-        (#"{"data": []}"#, "names no model"), ("<html>", "/v1/models"), ("{}", "key 'data' is missing"),
+        (#"{"data": []}"#, "lists no model"), ("<html>", "/v1/models"), ("{}", "key 'data' is missing"),
     ])
     func aServerThatIsNoneIsNamed(models: String, message: String) throws {
         let server = try LocalServer { _ in .json(models) }

@@ -47,6 +47,19 @@ struct TrainingPlanTests {
         for ratio in pairs { #expect(0.87...1.15 ~= ratio, "planned \(ratio) of what was taken") }
     }
 
+    /// Work that any number of rows takes counts once; noise makes no time shorter than the longer part's.
+    @Test func theWholeLiesOnTheLineThroughTwoParts() {
+        typealias Sampled = StepSampler.Sampled
+        func seconds(_ short: Double, _ long: Double) -> Double {
+            Sampled.line(
+                from: Sampled(operations: 10, seconds: short), to: Sampled(operations: 20, seconds: long), at: 100)
+        }
+        #expect(seconds(4 + 1, 4 + 2) == 4 + 10)
+        #expect(seconds(1, 2) == 10)
+        // As fast with twice the arithmetic, or slower than in proportion.
+        #expect(seconds(2, 2) == 10 && seconds(3, 2) == 10 && seconds(0.1, 2) == 10)
+    }
+
     /// A part that is laid out takes what a loaded one takes, and no number of it is read.
     @Test(arguments: TargetGolden.families, [1, 3])
     func aLaidOutTargetIsAsLargeAsALoadedOne(family: String, tpSize: Int) throws {

@@ -1,4 +1,3 @@
-@preconcurrency import Glibc
 import Shared
 
 /// `Preprocess regenerate`: questions in, a server's answers out.
@@ -75,7 +74,7 @@ enum RegenerateCommand {
 
     @Sendable private static func run(_ options: RegenerateOptions) throws {
         Interrupt.install()
-        let token = getenv("OPENAI_API_KEY").map { String(cString: $0) }
+        let token = HTTPClient.openAIKey
         var limits = ServerPool.Limits()
         limits.concurrency = options.concurrency
         limits.retries = options.maxRetries
@@ -116,12 +115,7 @@ enum RegenerateCommand {
         var problem: (any Error)?
         for url in pool.urls {
             do {
-                let client = try HTTPClient(url, token: token, limits: .init(answering: 30))
-                let answer = try client.get("/v1/models").json()
-                guard let first = try answer.root.required("data").asArray().first else {
-                    throw answer.root.error("lists no model; name one with --served-model-name")
-                }
-                return try first.string("id")
+                return try HTTPClient(url, token: token, limits: .init(answering: 30)).firstModel()
             } catch let interrupted as Interrupted {
                 throw interrupted
             } catch {

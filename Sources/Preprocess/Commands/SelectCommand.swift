@@ -1,4 +1,3 @@
-@preconcurrency import Glibc
 import Shared
 
 /// `Preprocess select`: the records of a dataset that are wanted, as files of their own.
@@ -112,74 +111,5 @@ enum SelectCommand {
         }
         try train.finish()
         try heldOut?.finish()
-    }
-}
-
-/// A file of records, a line each, which is there whole or not at all.
-private final class RecordFile {
-    private let path: String
-    private let file: OutputFile
-    private var pending: [UInt8] = []
-    private var isFinished = false
-
-    init(_ path: String) throws {
-        self.path = path
-        guard unlink("\(path).partial") == 0 || errno == ENOENT else { throw FileError("\(path).partial", "remove it") }
-        file = try OutputFile("\(path).partial", isNew: true)
-    }
-
-    deinit { if !isFinished { unlink("\(path).partial") } }
-
-    /// Line ends stand only between a record's values.
-    func add(_ record: UnsafeRawBufferPointer) throws {
-        for byte in record { pending.append(byte == 0x0A || byte == 0x0D ? 0x20 : byte) }
-        pending.append(0x0A)
-        if pending.count > 1 << 20 { try flush() }
-    }
-
-    private func flush() throws {
-        let written = pending.withUnsafeBytes { bytes in Result { () throws(FileError) in try file.write(bytes) } }
-        try written.get()
-        pending.removeAll(keepingCapacity: true)
-    }
-
-    func finish() throws {
-        try flush()
-        try file.finish()
-        guard rename("\(path).partial", path) == 0 else { throw FileError(path, "rename \(path).partial to it") }
-        isFinished = true
-    }
-}
-
-/// How many records became what.
-struct SelectionReport {
-    private let counts: [RecordSelection.Fate: Int]
-    private let byFile: [(path: String, counts: [RecordSelection.Fate: Int])]
-
-    init(_ selection: RecordSelection, _ paths: [String]) {
-        byFile = zip(paths, selection.counts).map { ($0, $1) }
-        counts = selection.counts.reduce(into: [:]) { $0.merge($1, uniquingKeysWith: +) }
-    }
-
-    private static func read(_ counts: [RecordSelection.Fate: Int]) -> Int { counts.values.reduce(0, +) }
-
-    var text: String {
-        func line(_ counts: [RecordSelection.Fate: Int]) -> String {
-            let parts = RecordSelection.Fate.allCases.compactMap { fate in
-                counts[fate].map { "\($0) \(fate == .train ? "selected" : fate.rawValue)" }
-            }
-            return "\(Self.read(counts)) read: \(parts.joined(separator: ", "))"
-        }
-        let files = byFile.count > 1 ? byFile.map { "  \($0.path): \(line($0.counts))" } : []
-        return (["records       \(line(counts))"] + files).joined(separator: "\n")
-    }
-
-    var json: JSONText {
-        func members(_ counts: [RecordSelection.Fate: Int]) -> [(String, JSONText)] {
-            [("read", .int(Self.read(counts)))]
-                + RecordSelection.Fate.allCases.map { ($0 == .train ? "selected" : $0.rawValue, .int(counts[$0] ?? 0)) }
-        }
-        let files = byFile.map { JSONText.object([("file", .string($0.path))] + members($0.counts)) }
-        return .object(members(counts) + [("files", .array(files))])
     }
 }

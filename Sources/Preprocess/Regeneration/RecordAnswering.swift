@@ -3,7 +3,6 @@ import Shared
 
 /// A record that is to be answered.
 struct Question: Sendable {
-    var ticket: Int
     var key: RecordKey
     var plan: AnswerPlan
 }

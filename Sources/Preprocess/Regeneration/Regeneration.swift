@@ -18,11 +18,9 @@ struct Regeneration {
     /// - Parameter progress: Called after each record, with the bytes that were read.
     /// - Throws: What reading, asking or writing threw; what has been answered until then is written.
     func run(_ job: RegenerationJob, progress: (Int) -> Void = { _ in }) throws -> RegenerationReport {
-        let workers = try AnswerWorkers<Question, Result>(threads: threads) { [makeAnswering] in
+        let workers = try WorkerPool<Question, Result>(threads: threads) { [makeAnswering] in
             let answering = makeAnswering()
             return { question in Result { try answering.outcome(of: question) } }
-        } ticket: {
-            $0.ticket
         }
         defer { workers.close() }
         do {
@@ -35,7 +33,7 @@ struct Regeneration {
     }
 
     private func answer(
-        _ job: RegenerationJob, _ workers: AnswerWorkers<Question, Result>, _ progress: (Int) -> Void
+        _ job: RegenerationJob, _ workers: WorkerPool<Question, Result>, _ progress: (Int) -> Void
     ) throws {
         var reader = DatasetReader(dataPaths, largestRecord: largestRecord)
         let parser = ConversationParser(isPreformatted: false, needsAnswer: false, roles: roles)
@@ -64,7 +62,7 @@ struct Regeneration {
                         }
                         let plan = try AnswerPlan(conversation, turns)
                         guard let ticket = job.begin(source) else { continue }
-                        workers.submit(Question(ticket: ticket, key: source.key, plan: plan))
+                        workers.submit(Question(key: source.key, plan: plan), ticket: ticket)
                     } catch {
                         guard let ticket = job.begin(source) else { continue }
                         try Self.fail(job, ticket, error)

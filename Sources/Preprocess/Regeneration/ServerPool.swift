@@ -17,7 +17,7 @@ final class ServerPool: Sendable {
         /// How long requests wait while no server can be reached.
         var patience = Duration.seconds(600)
 
-        /// The pause after so many failures in a row.
+        /// The pause after `failures` in a row.
         func pause(after failures: Int) -> Duration { min(longestPause, pause * (1 << min(failures - 1, 20))) }
     }
 
@@ -42,11 +42,7 @@ final class ServerPool: Sendable {
 
     /// - Parameter urls: With or without `/v1` at their ends.
     init(_ urls: [String], _ limits: Limits) {
-        self.urls = urls.map { url in
-            let end = url.lastIndex { $0 != "/" }.map(url.index(after:)) ?? url.endIndex
-            let plain = url[..<end]
-            return plain.hasSuffix("/v1") ? String(plain.dropLast(3)) : String(plain)
-        }
+        self.urls = urls.map(HTTPClient.withoutVersion)
         self.limits = limits
         state = Monitor(State(servers: urls.map { _ in Server() }))
     }

@@ -1,4 +1,3 @@
-@preconcurrency import Glibc
 import Shared
 
 /// `Trainer evaluate --server`: prompts to a running server.
@@ -8,7 +7,7 @@ enum EvaluateServer {
             "Measures a running server with a draft: llama.cpp's, vLLM's, or another of OpenAI's protocol."
 
         @Option(
-            "The server, as http://localhost:8080; its key, if it asks for one, is in EYRIE_SERVER_KEY.", value: "URL")
+            "The server, as http://localhost:8080; its key, if it asks for one, is in OPENAI_API_KEY.", value: "URL")
         var server: String
         @Option(
             "Prompts: lines of JSON with turns and a category (MT-bench, SPEED-Bench), conversations, messages, prompt, or "
@@ -34,7 +33,7 @@ enum EvaluateServer {
         let all = try PromptFile.read(options.prompts)
         let own = try options.beside.map(ServerReport.OwnReport.init)
         let prompts = Array(all.prefix(options.maxSamples ?? all.count))
-        let token = getenv("EYRIE_SERVER_KEY").map { String(cString: $0) }
+        let token = HTTPClient.openAIKey
         let connect = { url in
             try InferenceServer(url, token: token, timeout: options.timeout, newTokens: options.maxNewTokens)
         }

@@ -38,7 +38,7 @@ final class TokenSampler {
         return drawOfSome(logits, count, uniform)
     }
 
-    /// Sums of so many weights are float32's; they add up in double precision.
+    /// Weights are float32; a vocabulary of them is added up in double precision.
     private static let block = 1024
 
     private func sum(_ weights: UnsafeMutablePointer<Float>, _ count: Int) -> Double {

@@ -5,6 +5,8 @@ struct StepSampler {
     private let job: TimePlan.Job
     /// FLOP of a sample.
     private let operations: Double
+    /// Rows with which products run about as fast as with many.
+    private static let fewestRows = 192
     /// The most weights of experts that are written, about: more than a cache holds.
     private static let writtenNumbers = 6e7
     private let workspace: Workspace
@@ -71,13 +73,39 @@ struct StepSampler {
     }
 
     /// The draft, forward and backward, and the distributions that it learns: its `trial`, with fewer rows.
+    ///
+    /// A micro batch has work that doesn't depend on its rows: weights are rounded, their gradients added up. In a large
+    /// draft that takes longer than the few rows that are affordable here, so two numbers of rows are run.
     func draftSeconds() throws(Interrupted) -> Double {
         let trial = job.draft.trial
         guard let longest = trial.drafts.last else { return 0 }
-        let sample = sizes(whole: operations(longest, job.sizes), budget: operations)
-        let times = try trial.drafts.map { draft throws(Interrupted) in try draftSeconds(draft, sample) }
-        let seconds = trial.seconds(times)
-        return seconds * operations(job.draft, job.sizes) / operations(job.draft, sample)
+        let affordable = sizes(whole: operations(longest, job.sizes), budget: operations).length
+        let length = min(job.sizes.length, max(Self.fewestRows, affordable))
+        func run(_ length: Int) throws(Interrupted) -> Sampled {
+            let sample = StepSizes(sequences: 1, length: length, supervised: 1, tpSize: job.sizes.tpSize)
+            let times = try trial.drafts.map { draft throws(Interrupted) in try draftSeconds(draft, sample) }
+            return Sampled(operations: operations(job.draft, sample), seconds: trial.seconds(times))
+        }
+        let (long, whole) = (try run(length), operations(job.draft, job.sizes))
+        guard whole > 1.5 * long.operations else { return long.seconds * whole / long.operations }
+        return Sampled.line(from: try run(length / 2), to: long, at: whole)
+    }
+
+    /// A part of the arithmetic and the time that it took.
+    struct Sampled {
+        var operations: Double
+        var seconds: Double
+
+        /// Seconds of the whole: those that any part takes, and for the arithmetic as many as the longer part took more.
+        ///
+        /// - Parameter whole: FLOP.
+        static func line(from short: Sampled, to long: Sampled, at whole: Double) -> Double {
+            let slope = (long.seconds - short.seconds) / (long.operations - short.operations)
+            // No part takes less than nothing, whatever the system did meanwhile.
+            let steepest = long.seconds / long.operations
+            let rate = slope > 0 ? min(slope, steepest) : steepest
+            return long.seconds + rate * (whole - long.operations)
+        }
     }
 
     private func operations(_ draft: any DraftModel, _ sizes: StepSizes) -> Double {
@@ -185,8 +213,8 @@ extension DecoderLayer.FeedForward {
 }
 
 extension StepSampler {
-    /// The median of as many runs as take a third of a second, three at least, after a first one that finds memory cold:
-    /// one in which the system gave the cores to somebody else counts no more than another.
+    /// The median of as many runs as take a third of a second, three if that is less than three seconds, after a first one
+    /// that finds memory cold: one in which the system gave the cores to another process counts no more than the others.
     ///
     /// - Throws: `Interrupted` between two runs.
     private static func time(_ body: () -> Void) throws(Interrupted) -> Double {
@@ -194,7 +222,7 @@ extension StepSampler {
         let start = ContinuousClock.now
         var last = start
         var seconds: [Double] = []
-        while seconds.count < 3 || (last - start).seconds < 0.3 {
+        while seconds.isEmpty || ((seconds.count < 3 || (last - start).seconds < 0.3) && (last - start).seconds < 3) {
             try Interrupt.check()
             body()
             let now = ContinuousClock.now

@@ -24,15 +24,9 @@ final class InferenceServer {
 
     /// - Throws: `HTTPError` if there is no server, or it doesn't name a model.
     init(_ url: String, token: String?, timeout: Int, newTokens: Int) throws {
-        let isWithVersion = url.hasSuffix("/v1")
-        client = try HTTPClient(
-            isWithVersion ? String(url.dropLast(3)) : url, token: token, limits: .init(answering: timeout))
+        client = try HTTPClient(HTTPClient.withoutVersion(url), token: token, limits: .init(answering: timeout))
         self.newTokens = newTokens
-        let models = try client.get("/v1/models").json()
-        guard let first = try models.root.required("data").asArray().first else {
-            throw JSONError("names no model", at: models.path)
-        }
-        model = try first.string("id")
+        model = try client.firstModel()
         do {
             isLlamaCpp = try client.get("/props").json().root["default_generation_settings"] != nil
         } catch let error as HTTPError {

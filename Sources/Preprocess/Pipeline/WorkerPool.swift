@@ -1,9 +1,12 @@
 import Shared
 
 /// Threads that work on items side by side and hand out results as they come.
-final class AnswerWorkers<Input: Sendable, Output: Sendable> {
+///
+/// The caller, who is one thread, alternates between giving items and taking results, and keeps both bounded: see
+/// `canSubmit`.
+final class WorkerPool<Input: Sendable, Output: Sendable> {
     private struct Queue: Sendable {
-        var inputs: [Input] = []
+        var inputs: [(ticket: Int, input: Input)] = []
         var isClosed = false
     }
 
@@ -11,23 +14,23 @@ final class AnswerWorkers<Input: Sendable, Output: Sendable> {
     private let outputs = Monitor([(ticket: Int, output: Output)]())
     private var underWay = 0
     private var threads: [WorkerThread] = []
-    private let capacity: Int
+    /// Items that may be under way: enough that no thread waits for the caller.
+    let capacity: Int
 
-    /// - Parameter makeWork: Called once on each thread.
-    init(
-        threads count: Int, makeWork: @escaping @Sendable () -> (Input) -> Output,
-        ticket: @escaping @Sendable (Input) -> Int
-    ) throws {
-        capacity = 2 * count
+    /// - Parameters:
+    ///   - threads: How many work at once.
+    ///   - makeWork: Called once on each thread: what turns one item after another into its result there.
+    init(threads count: Int, makeWork: @escaping @Sendable () -> (Input) -> Output) throws {
+        capacity = 2 * count + 1
         let (queue, outputs) = (queue, outputs)
         do {
             for _ in 0..<count {
                 threads.append(
                     try WorkerThread {
                         let work = makeWork()
-                        while let input = Self.next(in: queue) {
+                        while let (ticket, input) = Self.next(in: queue) {
                             let output = work(input)
-                            outputs.change { $0.append((ticket(input), output)) }
+                            outputs.change { $0.append((ticket, output)) }
                         }
                     })
             }
@@ -41,12 +44,13 @@ final class AnswerWorkers<Input: Sendable, Output: Sendable> {
     var canSubmit: Bool { underWay < capacity }
     var isEmpty: Bool { underWay == 0 }
 
-    func submit(_ input: Input) {
-        queue.change { $0.inputs.append(input) }
+    /// - Parameter ticket: By which the caller knows the result.
+    func submit(_ input: Input, ticket: Int) {
+        queue.change { $0.inputs.append((ticket, input)) }
         underWay += 1
     }
 
-    /// A result; waits for one.
+    /// A result, of whichever item; waits for one.
     func take() -> (ticket: Int, output: Output) {
         precondition(!isEmpty)
         defer { underWay -= 1 }
@@ -60,8 +64,9 @@ final class AnswerWorkers<Input: Sendable, Output: Sendable> {
         threads = []
     }
 
-    private static func next(in queue: Monitor<Queue>) -> Input? {
-        queue.take { queue -> Input?? in
+    /// Waits for the next item; nil when there will be no more.
+    private static func next(in queue: Monitor<Queue>) -> (ticket: Int, input: Input)? {
+        queue.take { queue -> (ticket: Int, input: Input)?? in
             if queue.isClosed { return .some(nil) }
             return queue.inputs.isEmpty ? nil : .some(queue.inputs.removeFirst())
         }

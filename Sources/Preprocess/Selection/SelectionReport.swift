@@ -1,0 +1,34 @@
+import Shared
+
+/// How many records became what.
+struct SelectionReport {
+    private let counts: [RecordSelection.Fate: Int]
+    private let byFile: [(path: String, counts: [RecordSelection.Fate: Int])]
+
+    init(_ selection: RecordSelection, _ paths: [String]) {
+        byFile = zip(paths, selection.counts).map { ($0, $1) }
+        counts = selection.counts.reduce(into: [:]) { $0.merge($1, uniquingKeysWith: +) }
+    }
+
+    private static func read(_ counts: [RecordSelection.Fate: Int]) -> Int { counts.values.reduce(0, +) }
+
+    var text: String {
+        func line(_ counts: [RecordSelection.Fate: Int]) -> String {
+            let parts = RecordSelection.Fate.allCases.compactMap { fate in
+                counts[fate].map { "\($0) \(fate == .train ? "selected" : fate.rawValue)" }
+            }
+            return "\(Self.read(counts)) read: \(parts.joined(separator: ", "))"
+        }
+        let files = byFile.count > 1 ? byFile.map { "  \($0.path): \(line($0.counts))" } : []
+        return (["records       \(line(counts))"] + files).joined(separator: "\n")
+    }
+
+    var json: JSONText {
+        func members(_ counts: [RecordSelection.Fate: Int]) -> [(String, JSONText)] {
+            [("read", .int(Self.read(counts)))]
+                + RecordSelection.Fate.allCases.map { ($0 == .train ? "selected" : $0.rawValue, .int(counts[$0] ?? 0)) }
+        }
+        let files = byFile.map { JSONText.object([("file", .string($0.path))] + members($0.counts)) }
+        return .object(members(counts) + [("files", .array(files))])
+    }
+}
