@@ -153,6 +153,14 @@ struct PlanCommandTests {
         #expect(times.count == 4 && times.allSatisfy { $0 > 0 })
     }
 
+    /// Binding the first thread to a core takes none of the others from what is planned with.
+    @Test func oneRankIsPlannedWithAllCores() throws {
+        let options = ["plan", "--target-model-path", target, "--ranks", "1", "--max-length", "64"]
+        let run = try ProgramRun("Trainer", options).finish()
+        let cores = CPUTopology.allowed.cores
+        #expect(run.output.contains("1 rank, \(cores) thread\(cores == 1 ? "" : "s") each"), "\(run.output)\(run.errors)")
+    }
+
     /// A model of which nothing but config.json is there, for hosts that aren't either.
     @Test func aConfigurationAloneIsPlannedForOtherHosts() throws {
         try withTemporaryDirectory { directory in

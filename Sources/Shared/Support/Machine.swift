@@ -3,8 +3,8 @@ import CMachine
 
 /// Facts about the machine and this process.
 public enum Machine {
-    /// CPUs that this process may run on: its affinity mask at the first look, which mpirun and taskset narrow.
-    public static let availableCPUs = Int(machine_available_cpus())
+    /// CPUs that this process may run on: its affinity mask before threads were bound, which mpirun and taskset narrow.
+    public static let availableCPUs = allowedCPUs.isEmpty ? Int(machine_available_cpus()) : allowedCPUs.count
 
     /// These CPUs' numbers, ascending; none if the system doesn't tell.
     public static let allowedCPUs = currentCPUs
@@ -19,6 +19,8 @@ public enum Machine {
     /// Has the calling thread run on some CPUs alone, if the system agrees.
     public static func bindThread(to cpus: [Int]) {
         guard !cpus.isEmpty else { return }
+        // Read before this thread has fewer: a constant is computed when it is first asked for.
+        _ = allowedCPUs
         _ = machine_bind_thread(cpus.map { Int32($0) }, Int32(cpus.count))
     }
 

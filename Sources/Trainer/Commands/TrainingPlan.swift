@@ -32,9 +32,10 @@ struct TrainingPlan {
             throw OptionsError.rule(
                 "--dtype \(options.target.dtype): parts of a step are run here, and this CPU hasn't it")
         }
-        let threads = hosts.map(\.threads).max() ?? options.target.numThreads ?? max(1, Machine.availableCPUs / ranks)
+        let cores = max(1, CPUTopology.allowed.cores)
+        let threads = hosts.map(\.threads).max() ?? options.target.numThreads ?? max(1, cores / ranks)
         let rank = compute.with(threads: threads)
-        let all = compute.with(threads: hosts.isEmpty ? min(Machine.availableCPUs, ranks * threads) : compute.threads)
+        let all = compute.with(threads: hosts.isEmpty ? min(cores, ranks * threads) : compute.threads)
         hasWeights = try WeightDirectory.isThere(options.target.targetModelPath)
         let targetConfiguration = try ModelConfiguration(directory: options.target.targetModelPath)
         let configuration = try registry.configuration(options.draft, target: targetConfiguration)

@@ -6,7 +6,7 @@ struct StepSampler {
     /// FLOP of a sample.
     private let operations: Double
     /// Rows with which products run about as fast as with many.
-    private static let fewestRows = 192
+    private static let fewestRows = 256
     /// The most weights of experts that are written, about: more than a cache holds.
     private static let writtenNumbers = 6e7
     private let workspace: Workspace
