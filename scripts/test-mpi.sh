@@ -79,6 +79,21 @@ for shape in "2 1" "3 1" "4 1" "2 2" "3 3" "4 2"; do
     check "$size ranks, tensor parallel $tensor_parallel: losses and draft as with 1 rank" same "$output" 1e-3
 done
 
+# --- So is one that drafts in blocks.
+
+blocks() {
+    local options=(--draft-architecture DFlashDraftModel --num-anchors 8) output
+    train 1 "$scratch/blocks" "${options[@]}"
+    for shape in "2 1" "2 2"; do
+        read -r size tensor_parallel <<<"$shape"
+        output=$scratch/blocks-$size-$tensor_parallel
+        train "$size" "$output" --tp-size "$tensor_parallel" "${options[@]}"
+        compare metrics "$scratch/blocks/metrics.jsonl" "$output/metrics.jsonl" losses accuracies --tolerance 1e-3
+        compare tensors "$scratch/blocks/latest/model.safetensors" "$output/latest/model.safetensors" --tolerance 1e-3
+    done
+}
+check "a DFlash draft, 2 ranks, alone and tensor parallel 2: losses and draft as with 1 rank" blocks
+
 # --- A run that begins with a draft has its weights, and its vocabulary.
 
 begun() {

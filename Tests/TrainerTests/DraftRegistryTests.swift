@@ -134,6 +134,8 @@ struct DraftRegistryTests {
                 "--draft-architecture", "Medusa",
             ]
         ).finish()
-        #expect(run.code == 64 && run.errors.contains("supported: LlamaForCausalLMEagle3"), "\(run.errors)")
+        #expect(
+            run.code == 64 && run.errors.contains("supported: ") && run.errors.contains("LlamaForCausalLMEagle3"),
+            "\(run.errors)")
     }
 }

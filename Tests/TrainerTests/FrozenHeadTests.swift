@@ -74,7 +74,7 @@ struct FrozenHeadTests {
         draft.initializeHead(target, draftToTarget: ids)
         let workspace = Workspace()
         let rows = workspace.matrix(rows: ids.count, columns: configuration.shape.hiddenSize)
-        target.headRows(ids, into: rows)
+        target.headRows(ids, into: rows, includesNorm: true)
         withExtendedLifetime((draft, workspace)) {
             #expect(draft.head.lmHead.weight.weight.elements == rows.elements)
         }

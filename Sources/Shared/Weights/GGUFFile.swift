@@ -87,9 +87,11 @@ public struct GGUFFile: Sendable {
     }
 
     /// The entries whose keys begin with a prefix, each as the file has it: to be copied into another one.
-    public func entries(prefix: String) -> [[UInt8]] {
+    ///
+    /// - Parameter key: One that is left out.
+    public func entries(prefix: String, except key: String? = nil) -> [[UInt8]] {
         withExtendedLifetime(file) {
-            entries.filter { $0.key.hasPrefix(prefix) }.map { Array(file.bytes[$0.range]) }
+            entries.filter { $0.key.hasPrefix(prefix) && $0.key != key }.map { Array(file.bytes[$0.range]) }
         }
     }
 

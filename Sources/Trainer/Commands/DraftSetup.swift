@@ -53,6 +53,7 @@ struct DraftSetup {
                 draft.initializeHead(target, draftToTarget: mapping.draftToTarget)
             }
         }
+        draft.takeTargetWeights(target, draftToTarget: mapping.draftToTarget)
         model = OnlineDraft(
             target: target, draft: draft,
             teacher: CompactTeacher(target, draftToTarget: mapping.draftToTarget),

@@ -41,6 +41,7 @@ final class Evaluation {
             expertParallel: options.target.expertParallel,
             world: grid.world,
             beforeReading: { try grid.expectMemory(for: $0, besides: 4 * draft.parameters.weights.count) })
+        draft.takeTargetWeights(self.target, draftToTarget: draftToTarget)
         model = OnlineDraft(
             target: self.target, draft: draft, teacher: CompactTeacher(self.target, draftToTarget: draftToTarget),
             targetLayers: configuration.targetLayers)

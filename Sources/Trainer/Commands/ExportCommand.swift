@@ -17,8 +17,8 @@ enum ExportCommand {
             value: "TYPE")
         var outtype: OutType = .bf16
         @Option(
-            "The file or directory to write; eagle3-TARGET.gguf, which llama.cpp looks for beside a model, or "
-                + "eagle3-TARGET, in the working directory if left out.", value: "PATH")
+            "The file or directory to write; METHOD-TARGET.gguf (eagle3-TARGET.gguf is what llama.cpp looks for beside a "
+                + "model), or METHOD-TARGET, in the working directory if left out.", value: "PATH")
         var output: String?
 
         func validate() throws(OptionsError) {
@@ -59,7 +59,7 @@ enum ExportCommand {
 
     static let command = Command("export", Options.self) { options in
         let export = try DraftExport(options.draftModelPath, targetPath: options.targetModelPath)
-        let name = "eagle3-\(stem(options.targetModelPath))"
+        let name = "\(export.saved.configuration.method)-\(stem(options.targetModelPath))"
         let output = options.output ?? (options.to == .gguf ? "\(name).gguf" : name)
         let progress = Progress("exporting", total: Double(export.elementCount), unit: "weights")
         switch options.to {

@@ -128,7 +128,9 @@ struct DraftOptions: Options {
 
     /// - Parameter positions: The longest sequence, in tokens.
     func settings(positions: Int) -> DraftSettings {
-        DraftSettings(positions: positions, freezesHead: freezeLmHead, objective: objective)
+        DraftSettings(
+            positions: positions, freezesHead: freezeLmHead, startsFromRandomHead: lmHeadInit == .random,
+            objective: objective)
     }
 
     private var objective: DraftObjective {

@@ -75,7 +75,8 @@ struct GGUFDraft {
         metadata.append("general.file_type", fileType)
         metadata.append("general.quantization_version", UInt32(2))
         metadata.append(contentsOf: form.metadata)
-        try GGUFTokenizer.append(TargetFiles(export.targetPath), export.target, to: &metadata)
+        try GGUFTokenizer.append(
+            TargetFiles(export.targetPath), export.target, maskToken: form.maskToken, to: &metadata)
         return metadata
     }
 

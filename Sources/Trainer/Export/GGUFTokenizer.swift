@@ -6,6 +6,7 @@ import Shared
 /// a text with a draft's file.
 enum GGUFTokenizer {
     private static let prefix = "tokenizer."
+    private static let maskKey = "tokenizer.ggml.mask_token_id"
 
     /// What a token is, by ggml's numbers.
     private enum Kind {
@@ -19,10 +20,12 @@ enum GGUFTokenizer {
 
     /// Copies the entries of a GGUF target byte for byte, or makes them of a directory's `tokenizer.json`.
     ///
+    /// - Parameter maskToken: The draft's, which counts whatever the target's is.
     /// - Throws: `WeightsError` or `JSONError` if there is no such tokenizer, or it is another vocabulary's.
     static func append(
-        _ files: TargetFiles, _ target: ModelConfiguration, to metadata: inout GGUFMetadata
+        _ files: TargetFiles, _ target: ModelConfiguration, maskToken: Int32?, to metadata: inout GGUFMetadata
     ) throws {
+        if let maskToken { metadata.append(maskKey, UInt32(maskToken)) }
         if let gguf = files.gguf {
             guard let tokens = gguf.metadata["tokenizer.ggml.tokens"]?.array else {
                 throw WeightsError(gguf.path, "has no tokenizer.ggml.tokens, which a draft's file needs")
@@ -33,7 +36,8 @@ enum GGUFTokenizer {
                     "has \(tokens.count) tokens in tokenizer.ggml.tokens, should have the model's "
                         + "\(target.vocabSize)")
             }
-            return metadata.append(copied: gguf.entries(prefix: prefix))
+            return metadata.append(
+                copied: gguf.entries(prefix: prefix, except: maskToken == nil ? nil : maskKey))
         }
         guard let file = try files.json("tokenizer.json") else {
             throw WeightsError(

@@ -4,6 +4,8 @@ import Shared
 /// A weight, the gradient that backward passes add to, and the checkpoint tensors that it is made of.
 struct Parameter {
     /// The tensors, one below the other: `q_proj`, `k_proj` and `v_proj` are one matrix for one product.
+    ///
+    /// None of a weight that isn't saved.
     let parts: [Part]
     /// [out features, in features]; a vector is one row.
     let weight: Matrix
@@ -69,12 +71,15 @@ final class ParameterStore {
         let columns: Int
         let isVector: Bool
         var isFrozen = false
+        /// Whether it stands in checkpoints; a weight that is the target's as it is doesn't.
+        var isSaved = true
 
         /// A matrix of one or more tensors below each other.
         static func matrix(
-            _ parts: [(name: String, rows: Int)], columns: Int, isFrozen: Bool = false
+            _ parts: [(name: String, rows: Int)], columns: Int, isFrozen: Bool = false, isSaved: Bool = true
         ) -> Declaration {
-            Declaration(parts: parts, columns: columns, isVector: false, isFrozen: isFrozen)
+            precondition(isSaved || isFrozen, "a trained parameter that isn't saved")
+            return Declaration(parts: parts, columns: columns, isVector: false, isFrozen: isFrozen, isSaved: isSaved)
         }
 
         /// A vector, saved under one name or under several.
@@ -161,7 +166,7 @@ final class ParameterStore {
             if !rounded.isEmpty { usedRounded += declaration.roundedCapacity }
         }
         var row = 0
-        let parts = declaration.parts.map { part in
+        let parts = (declaration.isSaved ? declaration.parts : []).map { part in
             guard !declaration.isVector else {
                 return Parameter.Part(name: part.name, rows: 0..<1, shape: [declaration.columns])
             }

@@ -121,7 +121,7 @@ struct DistillationHead {
 
     /// Room for logits, whose rows are an odd number of cache lines apart, so that a column's elements don't evict each
     /// other from the cache.
-    private func logits(rows: Int, in workspace: Workspace) -> Matrix {
+    func logits(rows: Int, in workspace: Workspace) -> Matrix {
         let count = lmHead.weight.weight.rows
         let stride = (count + 15) / 16 * 16 | 16
         return workspace.matrix(rows: rows, columns: stride)[columns: 0..<count]
@@ -189,7 +189,7 @@ extension DistillationHead {
     /// isn't trained keeps that scale, or it could never be as decided as the target.
     func initialize(from target: any DistributedTargetModel, draftToTarget: [Int32]) {
         let head = lmHead.weight.weight
-        target.headRows(draftToTarget, into: head)
+        target.headRows(draftToTarget, into: head, includesNorm: true)
         if lmHead.weight.isFrozen { return }
         var squares = 0.0
         for row in 0..<head.rows { squares += Double(dot(head.row(row), head.row(row), head.columns)) }

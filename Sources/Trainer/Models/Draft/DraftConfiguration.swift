@@ -31,6 +31,10 @@ protocol DraftConfiguration: Sendable {
     var draftVocabSize: Int { get }
     /// Everything that `config.json` will hold.
     var json: JSONText { get }
+    /// The method's name, with which names of exported files begin.
+    var method: String { get }
+    /// The layers that an engine gives to such a draft whatever its configuration says; nil if it reads that.
+    func layersChosen(by engine: InferenceEngine, _ target: ModelConfiguration) -> AuxiliaryLayers?
 
     /// The keys of `config.json` that an engine doesn't know and the draft depends on.
     func lackingOptions(of engine: InferenceEngine) -> [String]
@@ -64,6 +68,8 @@ struct DraftSettings {
     var positions: Int
     /// Whether the head isn't trained.
     var freezesHead = false
+    /// Whether the head isn't taken from the target.
+    var startsFromRandomHead = false
     /// What is minimised.
     var objective = DraftObjective.crossEntropy
 }
@@ -80,10 +86,17 @@ struct GGUFDraftForm {
     let rowOrder: (_ weight: String) -> [Int]?
     /// Vectors that are no weights of the draft, by llama.cpp's names.
     let constants: [(name: String, values: [Float])]
+    /// The token that stands for those that are to be drafted; nil if none does.
+    var maskToken: Int32?
 }
 
 extension DraftConfiguration {
+    var method: String { "draft" }
     func ggufForm() throws(JSONError) -> GGUFDraftForm? { nil }
+
+    func layersChosen(by engine: InferenceEngine, _ target: ModelConfiguration) -> AuxiliaryLayers? {
+        engine.layers(of: target)
+    }
 
     /// The draft, by its own group of a command's options; by their defaults if there is none.
     func makeDraft(_ groups: [any Options], _ settings: DraftSettings, _ compute: Compute) throws(JSONError)

@@ -19,6 +19,9 @@ protocol DraftModel {
     /// Takes the head from the target's: as it is if it isn't trained, or with elements as large as `initialize` gives.
     func initializeHead(_ target: any DistributedTargetModel, draftToTarget: [Int32])
 
+    /// Takes from the target the weights that it shares with the draft and that no checkpoint of the draft has.
+    func takeTargetWeights(_ target: any DistributedTargetModel, draftToTarget: [Int32])
+
     // MARK: Learning
 
     /// Tokens whose embeddings it needs beside those of a sequence; `Lesson.embedding` has them after each sequence.
@@ -85,6 +88,9 @@ extension DraftModel {
     var longestDraft: Int { .max }
     func neededTokens(_ sample: Sample) -> Int { sample.inputIDs.count }
     var trial: DraftTrial { DraftTrial(drafts: [self]) { $0[0] } }
+
+    /// A draft has all its weights in its checkpoints.
+    func takeTargetWeights(_ target: any DistributedTargetModel, draftToTarget: [Int32]) {}
 
     /// As `ParameterStore.fillUniformly`.
     func initialize(seed: UInt64) { parameters.fillUniformly(seed: seed) }

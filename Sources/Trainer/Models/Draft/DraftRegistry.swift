@@ -5,7 +5,8 @@ import Shared
 /// To add one: a file with a `DraftConfiguration` and the `DraftModel` that it makes, and a line here.
 struct DraftRegistry: Sendable {
     static let standard = DraftRegistry([
-        "LlamaForCausalLMEagle3": Eagle3Configuration.self
+        "LlamaForCausalLMEagle3": Eagle3Configuration.self,
+        "DFlashDraftModel": DFlashConfiguration.self,
     ])
 
     /// What a draft is trained as if nothing names an architecture.
@@ -49,7 +50,7 @@ struct DraftRegistry: Sendable {
             throw OptionsError.rule("--draft-architecture is '\(name)', which isn't supported; supported: \(names)")
         }
         let generated = try type.generated(name, target: target, draftVocabSize: draftVocabSize)
-        guard let layers = engine?.layers(of: target) else { return generated }
+        guard let layers = engine.flatMap({ generated.layersChosen(by: $0, target) }) else { return generated }
         let text = layers.written(to: generated.json).pretty
         return try type.init(JSONFile(contents: Array(text.utf8), path: "generated draft config"), target: target)
     }

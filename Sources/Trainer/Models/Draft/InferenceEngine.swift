@@ -117,7 +117,7 @@ enum InferenceEngine: String, CaseIterable, Sendable {
             !family.engines.contains(self)
         {
             let others = family.engines.map(\.name).joined(separator: ", ")
-            return "\(name) \(version) serves no EAGLE-3 draft for \(family.name) (\(architecture)); what does: "
+            return "\(name) \(version) serves no draft for \(family.name) (\(architecture)); what does: "
                 + (others.isEmpty ? "none of the engines that are known here" : others)
         }
         let lacking = configuration.lackingOptions(of: self)
@@ -128,7 +128,8 @@ enum InferenceEngine: String, CaseIterable, Sendable {
     /// Checks that the engine serves a draft of this form for this target.
     func require(_ target: ModelConfiguration, _ configuration: any DraftConfiguration) throws(DraftNotServed) {
         if let obstacle = obstacle(target, configuration) { throw DraftNotServed(obstacle: obstacle) }
-        guard self == .openVINO, configuration.targetLayers != layers(of: target)?.outputs else { return }
+        let chosen = configuration.layersChosen(by: self, target)
+        guard self == .openVINO, let chosen, configuration.targetLayers != chosen.outputs else { return }
         Log.warning(
             "\(name) doesn't read the draft's layers: give it hidden_layers_list \(configuration.targetLayers), or it "
                 + "takes the outputs of layers 2, n/2 and n - 3 of the target's n, and none of less than 10 layers")

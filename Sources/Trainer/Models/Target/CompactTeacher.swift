@@ -15,7 +15,7 @@ struct CompactTeacher {
     /// This rank's draft columns, counted from the beginning of its part.
     private let columns: [Int32]
     /// The draft id of each target id; -1 if it has none.
-    private let targetToDraft: [Int32]
+    let targetToDraft: [Int32]
 
     /// What rows learn from.
     struct Distributions {

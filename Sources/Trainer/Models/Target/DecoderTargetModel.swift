@@ -103,9 +103,10 @@ struct DecoderTargetModel: DistributedTargetModel {
         }
     }
 
-    func headRows(_ ids: [Int32], into rows: Matrix) {
+    func headRows(_ ids: [Int32], into rows: Matrix, includesNorm: Bool) {
         VocabParallelEmbedding(vocabulary: vocabulary, weight: head.weight, communicator: communicator)
             .forward(ids, into: rows)
+        guard includesNorm else { return }
         rows.compute.rows(rows.rows, of: rows.columns) { range in
             for row in range {
                 for column in 0..<rows.columns { rows[row, column] *= norm.weight[0, column] * description.logitScale }

@@ -27,8 +27,10 @@ protocol DistributedTargetModel {
     /// Writes this rank's part of the logits of `hidden`, which is after the final norm: [rows, vocabulary.count].
     func logits(_ hidden: Matrix, into logits: Matrix)
 
-    /// Writes the head's rows of `ids`, with the weight of the norm before it multiplied in: [ids, hidden].
-    func headRows(_ ids: [Int32], into rows: Matrix)
+    /// Writes the head's rows of `ids`: [ids, hidden].
+    ///
+    /// - Parameter includesNorm: Whether the weight of the norm before it and the logits' scale are multiplied in.
+    func headRows(_ ids: [Int32], into rows: Matrix, includesNorm: Bool)
 }
 
 /// The sizes of a target that others ask for.

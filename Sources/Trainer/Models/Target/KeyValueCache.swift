@@ -50,6 +50,12 @@ final class KeyValueCache {
         return Attention.KeyValue(keys: layers[layer].keys[rows: rows], values: layers[layer].values[rows: rows])
     }
 
+    /// The keys and values of a layer's rows.
+    func keyValue(layer: Int) -> Attention.KeyValue {
+        Attention.KeyValue(
+            keys: layers[layer].keys[rows: 0..<count], values: layers[layer].values[rows: 0..<count])
+    }
+
     /// Counts `rows` that all layers have appended.
     func advance(_ rows: Int) { count += rows }
 

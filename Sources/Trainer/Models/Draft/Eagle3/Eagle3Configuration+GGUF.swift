@@ -3,9 +3,11 @@ import Shared
 /// An EAGLE-3 draft as llama.cpp reads it: architecture `eagle3`, as its converter writes it (`conversion/llama.py`) and
 /// `src/models/eagle3.cpp` loads it.
 extension Eagle3Configuration {
+    var method: String { "eagle3" }
+
     func ggufForm() throws(JSONError) -> GGUFDraftForm? {
         GGUFDraftForm(
-            architecture: "eagle3", metadata: try metadata(), names: Self.ggufNames, rowOrder: rowOrder,
+            architecture: method, metadata: try metadata(), names: Self.ggufNames, rowOrder: rowOrder,
             constants: try rotaryFactors().map { [(GGUFFile.rotaryFactors, $0)] } ?? [])
     }
 

@@ -1,0 +1,163 @@
+import Shared
+
+/// The head of a draft that learns blocks: norm, the target's `lm_head` and the loss, of all rows that learn.
+///
+/// As `DistillationHead`, of whose pieces of labels it makes use: no logits outlive their piece.
+struct BlockHead {
+    let head: DistillationHead
+    let loss: BlockLoss
+
+    /// What it is given.
+    struct Lessons {
+        /// h of all rows.
+        let hidden: Matrix
+        /// For each rank of the group, what its rows learn.
+        let labels: [DraftLabels]
+        /// Of this rank's labels, the target's id of the token that is predicted.
+        let tokens: [Int32]
+        let lesson: Lesson
+
+        var own: DraftLabels { labels[lesson.rank] }
+    }
+
+    /// The loss, its statistics and, if `weights` are given, the gradients of the norm and of h.
+    ///
+    /// Collective: call on all ranks of the teacher's group.
+    /// - Parameter weights: Nil to measure only.
+    /// - Returns: The gradient of h, in `workspace`, has no rows if it isn't wanted.
+    func learn(
+        _ lessons: Lessons, weights: LossWeights?, in workspace: Workspace
+    ) -> (statistics: TrainingStatistics, dHidden: Matrix) {
+        let labels = lessons.own
+        let gradient = workspace.zeros(
+            rows: weights == nil ? 0 : lessons.hidden.rows, columns: lessons.hidden.columns)
+        let measured = loss.weights.needsLosses ? measure(lessons, in: workspace).map { $0?.row.ce } : []
+        let rowWeights = loss.weights.weights(labels, ce: measured)
+        var outcomes = LabelOutcomes(labels)
+        forEachPiece(lessons, in: workspace) { learnt in
+            let rows = rows(learnt) { label in
+                (weights?.sequences[labels.all[label].sequence] ?? 0) * rowWeights[label]
+            }
+            for (i, label) in learnt.labels.enumerated() {
+                let result = DistillationLoss.Row(
+                    loss: rows[i].softCrossEntropy, objective: rowWeights[label] * loss.value(rows[i]),
+                    argmax: rows[i].argmax, acceptance: rows[i].acceptance)
+                outcomes.record(labels.all[label], result, isCorrect: rows[i].argmax == learnt.likeliest[i])
+            }
+            if weights != nil { backward(learnt, into: gradient, in: workspace) }
+        }
+        if weights != nil { head.norm.backward(gradient, x: lessons.hidden, into: gradient, in: workspace) }
+        return (outcomes.statistics, gradient)
+    }
+
+    /// What one label says of itself.
+    struct Measured {
+        let row: BlockLoss.Row
+        /// The draft's and the target's distribution over the draft vocabulary; empty unless they were asked for.
+        var logits: [Float] = []
+    }
+
+    /// Each label's losses, without any gradient; nil of those that learn nothing.
+    ///
+    /// Collective in the teacher's group.
+    func measure(_ lessons: Lessons, keepsLogits: Bool = false, in workspace: Workspace) -> [Measured?] {
+        var measured = [Measured?](repeating: nil, count: lessons.own.all.count)
+        forEachPiece(lessons, in: workspace) { learnt in
+            let logits = learnt.labels.indices.map { i in
+                keepsLogits ? Array(UnsafeBufferPointer(start: learnt.z.row(i), count: learnt.z.columns)) : []
+            }
+            let rows = rows(learnt) { _ in 0 }
+            for (i, label) in learnt.labels.enumerated() {
+                measured[label] = Measured(row: rows[i], logits: logits[i])
+            }
+        }
+        return measured
+    }
+
+    /// A piece's rows that learn.
+    private struct Learnt {
+        /// Their labels' indices.
+        let labels: [Int]
+        /// Their indices among the rows of h.
+        let rows: [Int32]
+        /// The draft id that each row's CE learns.
+        let ids: [Int]
+        /// The draft id of the target's likeliest token; -1 if it has none.
+        let likeliest: [Int32]
+        let targets: [DistillationLoss.Target]
+        /// norm(h): [rows, hidden].
+        let y: Matrix
+        /// Logits [rows, draftVocabSize].
+        let z: Matrix
+    }
+
+    /// Calls `body` with each piece of this rank and its logits; collective in the group.
+    private func forEachPiece(_ lessons: Lessons, in workspace: Workspace, _ body: (Learnt) -> Void) {
+        let (lesson, pieces) = (lessons.lesson, lessons.labels.map { $0.pieces() })
+        for index in 0..<(pieces.map(\.count).max() ?? 0) {
+            workspace.scope {
+                let rows = pieces.map { index < $0.count ? $0[index].targetRows : [] }
+                let target = lesson.teacher.distributions(lesson.targetHidden, rows: rows, in: workspace)
+                let own = pieces[lesson.rank]
+                if index < own.count { body(learnt(own[index], target, lessons, in: workspace)) }
+            }
+        }
+    }
+
+    private func learnt(
+        _ piece: DraftLabels.Piece, _ target: CompactTeacher.Distributions, _ lessons: Lessons,
+        in workspace: Workspace
+    ) -> Learnt {
+        let targetRow = { (label: Int) in piece.targetIndex[label - piece.labels.lowerBound] }
+        let ids = piece.labels.map { label -> Int in
+            switch loss.label {
+            case .tokens: Int(lessons.lesson.teacher.targetToDraft[Int(lessons.tokens[label])])
+            case .target:
+                indexOfMaximum(target.probabilities.row(targetRow(label)), target.probabilities.columns)
+            }
+        }
+        // Of text, rows whose token the draft doesn't know learn nothing.
+        let labels = zip(piece.labels, ids).filter { $0.1 >= 0 }
+        let rows = labels.map { Int32(lessons.own.all[$0.0].row) }
+        let y = workspace.matrix(rows: rows.count, columns: lessons.hidden.columns)
+        y.gather(rows, from: lessons.hidden)
+        head.norm.forward(y, into: y)
+        let z = head.logits(rows: rows.count, in: workspace)
+        head.lmHead.forward(y, into: z)
+        return Learnt(
+            labels: labels.map(\.0), rows: rows, ids: labels.map(\.1),
+            likeliest: labels.map { target.argmax[targetRow($0.0)] },
+            targets: labels.map {
+                DistillationLoss.Target(
+                    probabilities: target.probabilities.row(targetRow($0.0)),
+                    coverage: target.coverage[targetRow($0.0)])
+            }, y: y, z: z)
+    }
+
+    /// What each row lost; its logits become their gradient, rounded in place for products in bfloat16.
+    ///
+    /// - Parameter weight: Of a label, by its index.
+    private func rows(_ learnt: Learnt, weight: (Int) -> Float) -> [BlockLoss.Row] {
+        let weights = learnt.labels.map(weight)
+        return [BlockLoss.Row](unsafeUninitializedCapacity: learnt.labels.count) { results, count in
+            nonisolated(unsafe) let results = results
+            nonisolated(unsafe) let learnt = learnt
+            learnt.z.compute.forEach(learnt.labels.count) { i, _ in
+                results[i] = loss.forwardBackward(
+                    learnt.z.row(i), learnt.z.columns, learnt.targets[i], label: learnt.ids[i], weight: weights[i])
+                if head.lmHead.weight.rounded != nil { learnt.z.roundInPlace(i) }
+            }
+            count = learnt.labels.count
+        }
+    }
+
+    private func backward(_ learnt: Learnt, into gradient: Matrix, in workspace: Workspace) {
+        let dY = workspace.matrix(rows: learnt.rows.count, columns: learnt.y.columns)
+        if head.lmHead.weight.rounded == nil {
+            head.lmHead.backward(learnt.z, x: learnt.y, into: dY)
+        } else {
+            learnt.y.compute.withRounded(learnt.y) { head.lmHead.backward(learnt.z.rounded, x: $0, into: dY) }
+        }
+        dY.scatter(learnt.rows, into: gradient)
+    }
+}

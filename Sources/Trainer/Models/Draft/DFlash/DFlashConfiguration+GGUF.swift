@@ -1,0 +1,51 @@
+import Shared
+
+/// A DFlash draft as llama.cpp reads it: architecture `dflash`, as its converter writes it (`conversion/qwen.py`) and
+/// `src/models/dflash.cpp` loads it. Rows of queries and keys keep their order: llama.cpp turns halves.
+extension DFlashConfiguration {
+    /// - Throws: `JSONError` for a scaled rotation, which llama.cpp drops of such drafts.
+    func ggufForm() throws(JSONError) -> GGUFDraftForm? {
+        guard rope.type == "default" else { throw rope.unsupported(["default"]) }
+        return GGUFDraftForm(
+            architecture: method, metadata: metadata, names: ggufNames, rowOrder: { _ in nil }, constants: [],
+            maskToken: shape.maskToken)
+    }
+
+    private var ggufNames: [String: String] {
+        let parts = [
+            ("input_layernorm", "attn_norm"), ("self_attn.q_proj", "attn_q"), ("self_attn.k_proj", "attn_k"),
+            ("self_attn.v_proj", "attn_v"), ("self_attn.q_norm", "attn_q_norm"), ("self_attn.k_norm", "attn_k_norm"),
+            ("self_attn.o_proj", "attn_output"), ("post_attention_layernorm", "ffn_norm"),
+            ("mlp.gate_proj", "ffn_gate"), ("mlp.up_proj", "ffn_up"), ("mlp.down_proj", "ffn_down"),
+        ]
+        var names = [
+            "fc.weight": "fc.weight", "hidden_norm.weight": "enc.output_norm.weight",
+            "norm.weight": "output_norm.weight", "lm_head.weight": "output.weight",
+        ]
+        for layer in 0..<shape.numHiddenLayers {
+            for (own, name) in parts { names["layers.\(layer).\(own).weight"] = "blk.\(layer).\(name).weight" }
+        }
+        return names
+    }
+
+    private var metadata: GGUFMetadata {
+        var metadata = GGUFMetadata()
+        let numbers: [(String, Int)] = [
+            ("block_count", shape.numHiddenLayers), ("context_length", rope.maxPositionEmbeddings),
+            ("embedding_length", shape.hiddenSize), ("feed_forward_length", shape.intermediateSize),
+            ("attention.head_count", shape.numAttentionHeads),
+            ("attention.head_count_kv", shape.numKeyValueHeads), ("attention.key_length", shape.headDim),
+            ("attention.value_length", shape.headDim), ("rope.dimension_count", shape.headDim),
+            ("vocab_size", vocabSize), ("block_size", shape.blockSize),
+        ]
+        for (key, value) in numbers { metadata.append("dflash.\(key)", UInt32(value)) }
+        metadata.append("dflash.attention.layer_norm_rms_epsilon", shape.rmsNormEpsilon)
+        metadata.append("dflash.rope.freq_base", Float(rope.theta))
+        metadata.append("dflash.target_layers", AuxiliaryLayers(outputs: targetLayers).inputs.map(UInt32.init))
+        metadata.append("dflash.sample_from_anchor", shape.anchorFirst)
+        metadata.append("dflash.has_confidence_head", false)
+        // One rule for all layers; without the key a block's rows see each other both ways.
+        if shape.spans.allSatisfy(\.isCausal) { metadata.append("dflash.attention.causal", true) }
+        return metadata
+    }
+}

@@ -1,0 +1,69 @@
+/// Drafting a block at a time: what an inference engine does with the trained draft, with a cache of the context's keys
+/// and values.
+///
+/// The cache holds what the target's features of verified tokens become; those never change. A block's own keys and
+/// values are forgotten with it.
+final class DFlashDecoder: Drafting {
+    private let draft: DFlashDraftModel
+    private let draftToTarget: [Int32]
+    private let embed: ([Int32], Matrix) -> Void
+    private let cache: KeyValueCache
+    private let workspace: Workspace
+    /// The newest token, from which the next block begins.
+    private var anchor: Int32 = 0
+
+    init(
+        _ draft: DFlashDraftModel, draftToTarget: [Int32], capacity: Int, workspace: Workspace,
+        embed: @escaping ([Int32], Matrix) -> Void
+    ) {
+        (self.draft, self.draftToTarget, self.embed, self.workspace) = (draft, draftToTarget, embed, workspace)
+        cache = KeyValueCache(
+            layers: draft.layers.count, width: draft.shape.keyValueWidth, capacity: capacity, workspace.compute)
+    }
+
+    func restart() { cache.truncate(to: 0) }
+
+    func advance(features: Matrix, next: [Int32]) {
+        precondition(features.rows == next.count && features.rows > 0)
+        anchor = next[next.count - 1]
+        let positions = (0..<features.rows).map { Int32(cache.count + $0) }
+        workspace.scope {
+            let context = workspace.matrix(rows: features.rows, columns: draft.shape.hiddenSize)
+            draft.fc.forward(features, into: context)
+            draft.hiddenNorm.forward(context, into: context)
+            for (index, layer) in draft.layers.enumerated() {
+                let keys = layer.keys(context, positions, draft.rotary, in: workspace)
+                _ = cache.append(keys.keyValue, layer: index)
+            }
+        }
+        cache.advance(features.rows)
+    }
+
+    func draft(_ count: Int) -> [Int32] {
+        precondition(count <= draft.longestDraft)
+        let first = draft.shape.firstDraftingRow
+        return workspace.scope {
+            let hidden = block(in: workspace)[rows: first..<first + count]
+            let logits = workspace.matrix(rows: count, columns: draftToTarget.count)
+            draft.head.head.norm.forward(hidden, into: hidden)
+            draft.head.head.lmHead.forward(hidden, into: logits)
+            return (0..<count).map { draftToTarget[indexOfMaximum(logits.row($0), logits.columns)] }
+        }
+    }
+
+    /// h of the block that follows the verified tokens.
+    func block(in workspace: Workspace) -> Matrix {
+        let shape = draft.shape
+        let positions = (0..<shape.blockSize).map { Int32(cache.count + $0) }
+        let segment = BlockAttention.Segment(firstRow: 0, context: 0..<cache.count, anchors: [cache.count])
+        var hidden = workspace.matrix(rows: shape.blockSize, columns: shape.hiddenSize)
+        embed([anchor] + [Int32](repeating: shape.maskToken, count: shape.blockSize - 1), hidden)
+        for (index, layer) in draft.layers.enumerated() {
+            hidden =
+                layer.forward(
+                    hidden, context: cache.keyValue(layer: index), [segment], positions, draft.rotary, in: workspace
+                ).hidden
+        }
+        return hidden
+    }
+}
