@@ -78,8 +78,8 @@ struct DFlashConfigurationTests {
     @Test(arguments: [
         ("block_size", "1"), ("block_size", "65"), ("draft_vocab_size", "0"), ("draft_vocab_size", "100000"),
         ("hidden_size", "48"), ("vocab_size", "300"), ("num_target_layers", "7"), ("hidden_act", "\"gelu\""),
-        ("attention_bias", "true"), ("tie_word_embeddings", "true"), ("markov_rank", "8"),
-        ("enable_confidence_head", "true"), ("layer_types", "[\"full_attention\"]"),
+        ("attention_bias", "true"), ("tie_word_embeddings", "true"), ("markov_rank", "-1"),
+        ("markov_head_type", "\"gated\""), ("layer_types", "[\"full_attention\"]"),
         ("layer_types", "[\"full_attention\", \"linear_attention\"]"), ("block_size", "\"eight\""),
         ("dflash_config", "{\"mask_token_id\": 256, \"target_layer_ids\": [1]}"),
         ("dflash_config", "{\"mask_token_id\": -1, \"target_layer_ids\": [1]}"),
@@ -93,6 +93,28 @@ struct DFlashConfigurationTests {
         let node = try JSONFile(contents: Array(text.utf8), path: "value").root.required("v")
         let error = #expect(throws: JSONError.self) { try Self.read([(key, JSONText(node.value))]) }
         #expect(error.map { "\($0)".contains(key) } == true, "\(String(describing: error))")
+    }
+
+    @Test func aDSparkDraftHasItsHeads() throws {
+        let target = try Self.target()
+        let generated = try DFlashConfiguration.generated(
+            DFlashConfiguration.dsparkArchitecture, target: target, draftVocabSize: 96)
+        let shape = generated.shape
+        #expect(shape.anchorFirst && shape.draftedTokens == 7 && shape.markovRank == 32)
+        #expect(shape.confidence == .hiddenAndToken && generated.method == "dspark")
+        #expect(generated.lackingOptions(of: .llamaCpp).isEmpty && generated.lackingOptions(of: .vllm).isEmpty)
+        #expect(generated.lackingOptions(of: .openVINO).contains("markov_rank"))
+        let hidden = try Self.read([
+            ("markov_rank", .int(4)), ("enable_confidence_head", .bool(true)),
+            ("confidence_head_with_markov", .bool(false)),
+        ])
+        #expect(hidden.shape.confidence == .hidden && hidden.shape.markovRank == 4)
+        #expect(hidden.lackingOptions(of: .llamaCpp) == ["confidence_head_with_markov"])
+        let plain = try Self.read([("enable_confidence_head", .bool(true))])
+        #expect(plain.shape.confidence == .hidden && plain.shape.markovRank == 0)
+        #expect(throws: JSONError.self) {
+            try Self.read([("enable_confidence_head", .bool(true)), ("confidence_head_with_markov", .bool(true))])
+        }
     }
 
     @Test func optionsOfOtherLossesAreRefused() throws {

@@ -114,6 +114,33 @@ struct DFlashExportTests {
         }
     }
 
+    @Test func theHeadsOfADSparkDraftAreWhereLlamaCppReadsThem() throws {
+        try withTemporaryDirectory { folder in
+            let target = try Self.targetWithTokens(folder)
+            let heads: [(String, JSONText)] = [
+                ("markov_rank", .int(6)), ("enable_confidence_head", .bool(true)),
+                ("confidence_head_with_markov", .bool(true)), ("sample_from_anchor", .bool(true)),
+            ]
+            let own = JSONText.object([("target_layer_ids", .array([.int(1)])), ("mask_token_id", .int(3))])
+            try Self.withDraft(draftVocabSize: 96, changes: heads + [("dflash_config", own)]) {
+                draft, weights, scratch in
+                let path = "\(scratch)/dspark.gguf"
+                try GGUFDraft(DraftExport(draft, targetPath: target), .float32).write(to: path, name: "dspark") { _ in }
+                let file = try GGUFFile(path)
+                #expect(file.metadata["general.architecture"]?.string == "dflash")
+                #expect(file.metadata["dflash.has_confidence_head"]?.bool == true)
+                #expect(file.metadata["dflash.sample_from_anchor"]?.bool == true && file.tokenID("mask") == 3)
+                for (name, stored) in [
+                    ("markov_head.markov_w1.weight", "markov_w1.weight"),
+                    ("markov_head.markov_w2.weight", "markov_w2.weight"),
+                    ("confidence_head.proj.weight", "conf_proj.weight"),
+                    ("confidence_head.proj.bias", "conf_proj.bias"),
+                ] { #expect(try #require(file.tensors[stored]).floats() == weights[name], "\(name)") }
+                #expect(file.tensors.count == weights.count + 1)
+            }
+        }
+    }
+
     @Test func whatLlamaCppComputesInAnotherWayIsRefused() throws {
         let own = JSONText.object([
             ("target_layer_ids", .array([.int(1)])), ("mask_token_id", .int(3)), ("sample_from_anchor", .bool(true)),

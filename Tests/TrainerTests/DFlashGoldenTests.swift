@@ -3,7 +3,8 @@ import Testing
 
 @testable import Trainer
 
-/// Whole training runs of speculators 0.9.0 and DeepSpec, step by step, and drafting by z-lab's DFlash and DeepSpec.
+/// Whole training runs of speculators 0.9.0 and DeepSpec, step by step, and drafting by z-lab's DFlash and DeepSpec: DFlash
+/// and DSpark.
 struct DFlashGoldenTests {
     @Test func thereAreGoldens() { #expect(!BlockGolden.cases.isEmpty) }
 
@@ -53,7 +54,9 @@ struct DFlashGoldenTests {
             var sums: [String: [Float]] = [:]
             for (i, label) in plan.labels.all.enumerated() {
                 let row = try #require(measured[i]).row
-                for (key, value) in [("rows", 1), ("weight", weights[i]), ("ce", row.ce), ("tv", row.tv)] {
+                var values: [(String, Float)] = [("rows", 1), ("weight", weights[i]), ("ce", row.ce), ("tv", row.tv)]
+                if draft.head.confidence != nil { values.append(("bce", row.bce)) }
+                for (key, value) in values {
                     sums[key, default: [Float](repeating: 0, count: draft.shape.blockSize)][first + label.position] +=
                         value
                 }
@@ -101,9 +104,10 @@ struct DFlashGoldenTests {
         let logits = workspace.matrix(rows: plan.rowCount, columns: draft.shape.draftVocabSize)
         draft.head.head.norm.forward(record.hidden, into: y)
         draft.head.head.lmHead.forward(y, into: logits)
-        expectClose(logits.elements, try reference.golden("logits").values, tolerance: 1e-5, "logits")
+        let expected = try reference.golden("logits").values
+        if draft.head.markov == nil { expectClose(logits.elements, expected, tolerance: 1e-5, "logits") }
 
-        let measured = draft.head.measure(draft.lessons(record, [plan], lesson), in: workspace)
+        let measured = draft.head.measure(draft.lessons(record, [plan], lesson), keepsLogits: true, in: workspace)
         let weights = draft.head.loss.weights.weights(plan.labels, ce: measured.map { $0?.row.ce })
         let (ce, tv, mask, weight) = (
             try reference.golden("ce").values, try reference.golden("tv").values,
@@ -111,7 +115,10 @@ struct DFlashGoldenTests {
         )
         #expect(Set(plan.labels.all.map(\.row)) == Set(mask.indices.filter { mask[$0] > 0 }))
         for (i, label) in plan.labels.all.enumerated() {
-            let row = try #require(measured[i]).row
+            let (row, z) = (try #require(measured[i]).row, try #require(measured[i]).logits)
+            expectClose(
+                z, Array(expected[label.row * z.count..<(label.row + 1) * z.count]), tolerance: 1e-5,
+                "logits of row \(label.row)")
             expectClose(
                 [row.ce, row.tv, weights[i]], [ce[label.row], tv[label.row], weight[label.row]], tolerance: 1e-5,
                 "row \(label.row)")

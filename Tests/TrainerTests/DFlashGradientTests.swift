@@ -1,3 +1,4 @@
+import Glibc
 import Shared
 import Testing
 
@@ -13,12 +14,15 @@ struct DFlashGradientTests {
         var spans = [BlockShape.Span(), BlockShape.Span()]
         var mask = BlockPlan.LabelMask.prefix
         var anchors = BlockTraining.Anchors.drawn(3)
+        var markovRank = 0
+        var confidence: BlockShape.Confidence?
 
         var shape: BlockShape {
             BlockShape(
                 hiddenSize: 20, intermediateSize: 24, numHiddenLayers: spans.count, numAttentionHeads: 4,
                 numKeyValueHeads: 2, headDim: 6, rmsNormEpsilon: 1e-5, featureCount: 2, vocabSize: 40,
-                draftVocabSize: 30, blockSize: 4, anchorFirst: anchorFirst, maskToken: 39, spans: spans)
+                draftVocabSize: 30, blockSize: 4, anchorFirst: anchorFirst, maskToken: 39, spans: spans,
+                markovRank: markovRank, confidence: confidence)
         }
     }
 
@@ -38,6 +42,12 @@ struct DFlashGradientTests {
                 BlockShape.Span(window: 3, isCausal: true), BlockShape.Span(isCausal: true), BlockShape.Span(window: 2),
             ]),
         Form(testDescription: "an anchor without context", anchors: .given([1: [0, 4, 5], 2: [0]])),
+        Form(testDescription: "a Markov head", anchorFirst: true, markovRank: 5),
+        Form(testDescription: "a Markov and a confidence head", markovRank: 18, confidence: .hiddenAndToken),
+        Form(
+            testDescription: "a confidence head that sees no token", anchorFirst: true, markovRank: 3,
+            confidence: .hidden),
+        Form(testDescription: "a confidence head alone", confidence: .hidden),
     ]
 
     private let workspace = Workspace()
@@ -87,6 +97,8 @@ struct DFlashGradientTests {
         let weights = LossWeights(sequences: [0.25, 0.5])
         let statistics = draft.learn(lesson, weights: weights, in: workspace)
         #expect(statistics.learnt > 4)
+        // What is accepted, which confidence learns without a gradient through it.
+        var accepted: [Float?] = []
         func loss() throws -> Double {
             // Sequences with weights of their own: the same rows, weighed here.
             workspace.scope {
@@ -94,13 +106,19 @@ struct DFlashGradientTests {
                 let record = draft.forward(lesson, plan, in: workspace)
                 let measured = draft.head.measure(draft.lessons(record, [plan], lesson), in: workspace)
                 let own = form.loss.weights.weights(plan.labels, ce: measured.map { $0?.row.ce })
+                if accepted.isEmpty { accepted = measured.map { $0.map { 1 - $0.row.tv } } }
                 return plan.labels.all.indices.reduce(0.0) { sum, i in
-                    guard let row = measured[i]?.row else { return sum }
+                    guard var row = measured[i]?.row else { return sum }
+                    if form.confidence != nil, let accepted = accepted[i] {
+                        let sigma = row.confidenceGradient + 1 - row.tv
+                        row.bce += (1 - row.tv - accepted) * logf(sigma / (1 - sigma))
+                    }
                     let weight = weights.sequences[plan.labels.all[i].sequence] * own[i]
                     return sum + Double(weight) * Double(form.loss.value(row))
                 }
             }
         }
+        _ = try loss()
         let checked = draft.parameters.parameters.filter { !$0.isFrozen }.map { parameter in
             let gradient = workspace.matrix(rows: parameter.gradient.rows, columns: parameter.gradient.columns)
             gradient.copy(from: parameter.gradient)

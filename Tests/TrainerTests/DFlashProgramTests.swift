@@ -5,7 +5,7 @@ import Testing
 
 @testable import Trainer
 
-/// DFlash drafts in the programs' own hands, as a user has them.
+/// DFlash and DSpark drafts in the programs' own hands, as a user has them.
 struct DFlashProgramTests {
     private let scratch: ScratchDirectory
     private let target: [String]
@@ -40,13 +40,15 @@ struct DFlashProgramTests {
         return end.output
     }
 
-    private func train(to directory: String, vocabulary: Int?, _ options: [String] = []) throws {
+    private func train(
+        to directory: String, _ architecture: String = "DFlashDraftModel", vocabulary: Int?, _ options: [String] = []
+    ) throws {
         try run(
             "Trainer",
             ["train", "--train-data-path", scratch.file("train.jsonl"), "--output-dir", scratch.file(directory)]
                 + target + data
                 + (vocabulary.map {
-                    ["--draft-architecture", "DFlashDraftModel", "--draft-vocab-size", "\($0)"]
+                    ["--draft-architecture", architecture, "--draft-vocab-size", "\($0)"]
                 } ?? []) + [
                     "--num-anchors", "6", "--total-steps", "6", "--draft-global-batch-size", "4", "--save-interval",
                     "2", "--learning-rate", "3e-3", "--deterministic",
@@ -58,21 +60,22 @@ struct DFlashProgramTests {
     }
 
     /// With its own head, and with the target's, which no checkpoint has.
-    @Test(arguments: [96, 256])
-    func itIsTrainedResumedAndEvaluated(vocabulary: Int) throws {
+    @Test(arguments: [("DFlashDraftModel", 96), ("DFlashDraftModel", 256), ("Qwen3DSparkModel", 96)])
+    func itIsTrainedResumedAndEvaluated(architecture: String, vocabulary: Int) throws {
         let evaluation = [
             "--eval-data-path", scratch.file("eval.jsonl"), "--eval-max-samples", "2", "--eval-max-new-tokens", "8",
             "--draft-length", "7",
         ]
-        try train(to: "whole", vocabulary: vocabulary, evaluation)
+        try train(to: "whole", architecture, vocabulary: vocabulary, evaluation)
         // The first two steps of the run, continued elsewhere.
         try makeDirectory(scratch.file("resumed"))
         try FileManager.default.copyItem(
             atPath: "\(scratch.file("whole"))/step_2", toPath: "\(scratch.file("resumed"))/step_2")
-        try train(to: "resumed", vocabulary: vocabulary, evaluation + ["--resume"])
+        try train(to: "resumed", architecture, vocabulary: vocabulary, evaluation + ["--resume"])
         #expect(try weights("whole") == weights("resumed"), "a resumed run is the same bit by bit")
         let saved = try SafetensorsFile("\(scratch.file("whole"))/latest/model.safetensors")
         #expect((saved.tensors["lm_head.weight"] != nil) == (vocabulary < 256))
+        #expect((saved.tensors["markov_head.markov_w1.weight"] != nil) == (architecture == "Qwen3DSparkModel"))
 
         let report = try run(
             "Trainer",

@@ -10,16 +10,19 @@ struct DFlashTrainingTests {
         numEpochs: 3, batchSize: 1, globalBatchSize: 4, learningRate: 3e-3, warmupRatio: 0.1, maxGradNorm: 1, seed: 5,
         isDeterministic: true)
 
-    private static func model(_ communicator: any Communicator) throws -> (online: OnlineDraft, draft: DFlashDraftModel)
-    {
-        try BlockGolden("llama").model(communicator, BlockTraining(anchors: .drawn(3)))
+    private static func model(
+        _ communicator: any Communicator, _ name: String = "dflash/llama"
+    ) throws -> (online: OnlineDraft, draft: DFlashDraftModel) {
+        try BlockGolden(name).model(communicator, BlockTraining(anchors: .drawn(3)))
     }
 
-    private static func loop(_ world: any Communicator, tpSize: Int = 1) throws -> TrainingLoop {
+    private static func loop(
+        _ world: any Communicator, tpSize: Int = 1, _ name: String = "dflash/llama"
+    ) throws -> TrainingLoop {
         let grid = try ProcessGrid(world: world, tpSize: tpSize)
         return try TrainingLoop(
-            grid: grid, model: model(grid.tensorParallel).online,
-            samples: BlockGolden("llama").sequences.map(\.sample), settings: settings)
+            grid: grid, model: model(grid.tensorParallel, name).online,
+            samples: BlockGolden("dflash/llama").sequences.map(\.sample), settings: settings)
     }
 
     private static func train(_ loop: TrainingLoop, steps: Int = .max) throws -> (losses: [Double], weights: [Float]) {
@@ -28,11 +31,11 @@ struct DFlashTrainingTests {
         return (losses, Array(loop.model.draft.parameters.weights))
     }
 
-    @Test(arguments: [2, 3])
-    func itTrainsTheSameOnAnyNumberOfRanks(ranks: Int) throws {
-        let alone = try Self.train(Self.loop(AbsentRanks()))
+    @Test(arguments: [2, 3], ["dflash/llama", "dspark/llama"])
+    func itTrainsTheSameOnAnyNumberOfRanks(ranks: Int, name: String) throws {
+        let alone = try Self.train(Self.loop(AbsentRanks(), name))
         #expect(alone.losses.allSatisfy { $0 > 0 } && Set(alone.losses).count == alone.losses.count)
-        for run in try ThreadCommunicator.run(ranks, { try Self.train(Self.loop($0)) }) {
+        for run in try ThreadCommunicator.run(ranks, { try Self.train(Self.loop($0, name)) }) {
             #expect(run.losses == alone.losses && run.weights == alone.weights)
         }
     }
@@ -57,9 +60,10 @@ struct DFlashTrainingTests {
         #expect(!draft.parameters.tensors.contains { $0.name == "lm_head.weight" }, "a whole head isn't saved")
     }
 
-    @Test func productsInBFloat16LearnTheSame() throws {
+    @Test(arguments: ["dflash/llama", "dspark/llama"])
+    func productsInBFloat16LearnTheSame(name: String) throws {
         guard MatrixPrecision.bfloat16.isSupported else { return }
-        let golden = try BlockGolden("llama")
+        let golden = try BlockGolden(name)
         let (sequence, weights) = (golden.sequences[0], LossWeights(sequences: [0.05]))
         let gradients = try [Compute.Way.float32, .bfloat16].map { way in
             let (model, draft) = try golden.model(AbsentRanks(), golden.training, way.compute)
@@ -69,9 +73,11 @@ struct DFlashTrainingTests {
         expectClose(gradients[1], gradients[0], tolerance: 0.05, "gradients")
     }
 
-    @Test(arguments: [(1, 60, 1.0), (2, 60, 0.4)])
-    func activationsArePlannedAsTheyAreTaken(sequences: Int, length: Int, share: Double) throws {
-        let (model, draft) = try Self.model(AbsentRanks())
+    @Test(arguments: [(1, 60, 1.0), (2, 60, 0.4)], ["dflash/llama", "dspark/llama"])
+    func activationsArePlannedAsTheyAreTaken(_ sizes: (sequences: Int, length: Int, share: Double), name: String) throws
+    {
+        let (sequences, length, share) = sizes
+        let (model, draft) = try Self.model(AbsentRanks(), name)
         let target = try #require(model.target as? DecoderTargetModel)
         let sizes = StepSizes(sequences: sequences, length: length, supervised: share, tpSize: 1)
         let workspace = Workspace()

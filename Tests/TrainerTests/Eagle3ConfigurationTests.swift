@@ -74,7 +74,7 @@ struct Eagle3ConfigurationTests {
         ("attention_bias", "true", "isn't supported"), ("num_aux_hidden_states", "2", "should be 3"),
         ("eagle_config", #"{"norm_before_fc": true}"#, "belongs beside eagle_config"),
         ("hidden_act", "\"gelu\"", "supported is silu"),
-        ("architectures", "[\"Other\"]", "supported: DFlashDraftModel, LlamaForCausalLMEagle3"),
+        ("architectures", "[\"Other\"]", "supported: DFlashDraftModel, LlamaForCausalLMEagle3, Qwen3DSparkModel"),
         ("eagle_config", #"{"eagle_aux_hidden_state_layer_ids": [1, 2]}"#, "should be three layers"),
         ("eagle_config", #"{"eagle_aux_hidden_state_layer_ids": [1, 2, 6]}"#, "should be three layers"),
     ])

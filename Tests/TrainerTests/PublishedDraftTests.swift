@@ -178,7 +178,7 @@ struct PublishedDraftTests {
         "four features": ({ $0.set("num_aux_hidden_states", .int(4)) }, "should be 3"),
         "another architecture": (
             { $0.set("architectures", .array([.string("PEagleDraftModel")])) },
-            "supported: DFlashDraftModel, LlamaForCausalLMEagle3"
+            "supported: DFlashDraftModel, LlamaForCausalLMEagle3, Qwen3DSparkModel"
         ),
         "biases": ({ $0.set("attention_bias", .bool(true)) }, "attention_bias"),
         "no norm in the first layer": (

@@ -4,7 +4,7 @@ import TestSupport
 
 @testable import Trainer
 
-/// One folder of `dflash/`: a training run of a reference implementation, and drafting rounds of another.
+/// One folder of `dflash/` or `dspark/`: a training run of a reference implementation, and drafting rounds of another.
 struct BlockGolden {
     struct Expected: Decodable {
         struct MicroBatch: Decodable {
@@ -35,6 +35,7 @@ struct BlockGolden {
         let gamma: Float
         let dpaceAlpha: Float
         let denominator: String
+        let confidenceAlpha: Float?
         let accumulation: Int
         let learningRate: Double
         let totalSteps: Int
@@ -50,7 +51,10 @@ struct BlockGolden {
         let anchors: [Int]
     }
 
-    static let cases = Golden.cases("dflash") { (try? BlockGolden($0)) != nil }
+    static let cases = ["dflash", "dspark"].flatMap { folder in
+        Golden.cases(folder) { fileExists(Fixtures.goldens.appending(path: "\(folder)/\($0)/expected.json").path) }
+            .map { "\(folder)/\($0)" }
+    }
 
     let directory: String
     let expected: Expected
@@ -59,7 +63,7 @@ struct BlockGolden {
     let anchors: [[Int]]
 
     init(_ name: String) throws {
-        let url = Fixtures.goldens.appending(path: "dflash/\(name)")
+        let url = Fixtures.goldens.appending(path: name)
         let decoder = JSONDecoder()
         decoder.keyDecodingStrategy = .convertFromSnakeCase
         directory = url.path
@@ -89,11 +93,12 @@ struct BlockGolden {
             loss: BlockLoss(
                 ce: expected.loss["ce"] ?? 0, kl: expected.loss["kl_div"] ?? 0,
                 tv: (expected.loss["tv"] ?? 0) + 2 * (expected.loss["l1"] ?? 0),
+                confidence: expected.confidenceAlpha ?? 0,
                 label: expected.labels == "tokens" ? .tokens : .target,
                 weights: PositionWeights(
                     kind: expected.positionWeights == "dpace" ? .dpace : .decay, gamma: expected.gamma,
                     alpha: expected.dpaceAlpha, dividesByWeights: expected.denominator.hasPrefix("sum of"))),
-            mask: expected.reference.hasPrefix("DeepSpec") ? .prefix : .each, anchors: .given(known))
+            mask: expected.reference.hasPrefix("DeepSpec") ? .prefix : .row, anchors: .given(known))
     }
 
     /// - Parameter weights: The draft's, of a file of the folder.

@@ -7,6 +7,7 @@ struct DraftRegistry: Sendable {
     static let standard = DraftRegistry([
         "LlamaForCausalLMEagle3": Eagle3Configuration.self,
         "DFlashDraftModel": DFlashConfiguration.self,
+        "Qwen3DSparkModel": DFlashConfiguration.self,
     ])
 
     /// What a draft is trained as if nothing names an architecture.

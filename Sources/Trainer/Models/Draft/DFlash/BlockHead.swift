@@ -1,10 +1,13 @@
 import Shared
 
-/// The head of a draft that learns blocks: norm, the target's `lm_head` and the loss, of all rows that learn.
+/// The head of a draft that learns blocks: norm, the target's `lm_head`, Markov and confidence heads, and the loss, of all
+/// rows that learn.
 ///
 /// As `DistillationHead`, of whose pieces of labels it makes use: no logits outlive their piece.
 struct BlockHead {
     let head: DistillationHead
+    let markov: MarkovHead?
+    let confidence: ConfidenceHead?
     let loss: BlockLoss
 
     /// What it is given.
@@ -15,6 +18,8 @@ struct BlockHead {
         let labels: [DraftLabels]
         /// Of this rank's labels, the target's id of the token that is predicted.
         let tokens: [Int32]
+        /// The token before each of those.
+        let previous: [Int32]
         let lesson: Lesson
 
         var own: DraftLabels { labels[lesson.rank] }
@@ -35,16 +40,20 @@ struct BlockHead {
         let rowWeights = loss.weights.weights(labels, ce: measured)
         var outcomes = LabelOutcomes(labels)
         forEachPiece(lessons, in: workspace) { learnt in
-            let rows = rows(learnt) { label in
+            let weight = { (label: Int) in
                 (weights?.sequences[labels.all[label].sequence] ?? 0) * rowWeights[label]
             }
+            let rows = rows(learnt, weight: weight)
             for (i, label) in learnt.labels.enumerated() {
                 let result = DistillationLoss.Row(
                     loss: rows[i].softCrossEntropy, objective: rowWeights[label] * loss.value(rows[i]),
                     argmax: rows[i].argmax, acceptance: rows[i].acceptance)
                 outcomes.record(labels.all[label], result, isCorrect: rows[i].argmax == learnt.likeliest[i])
             }
-            if weights != nil { backward(learnt, into: gradient, in: workspace) }
+            if weights != nil {
+                let dS = zip(learnt.labels, rows).map { loss.confidence * weight($0) * $1.confidenceGradient }
+                backward(learnt, dS, into: gradient, in: workspace)
+            }
         }
         if weights != nil { head.norm.backward(gradient, x: lessons.hidden, into: gradient, in: workspace) }
         return (outcomes.statistics, gradient)
@@ -87,6 +96,9 @@ struct BlockHead {
         let targets: [DistillationLoss.Target]
         /// norm(h): [rows, hidden].
         let y: Matrix
+        /// The token before each row's, and what the Markov head has of it: [rows, r].
+        let previous: [Int32]
+        let e: Matrix?
         /// Logits [rows, draftVocabSize].
         let z: Matrix
     }
@@ -122,8 +134,14 @@ struct BlockHead {
         let y = workspace.matrix(rows: rows.count, columns: lessons.hidden.columns)
         y.gather(rows, from: lessons.hidden)
         head.norm.forward(y, into: y)
+        let previous = labels.map { lessons.previous[$0.0] }
+        let e = markov.map { workspace.matrix(rows: rows.count, columns: $0.rank) }
         let z = head.logits(rows: rows.count, in: workspace)
         head.lmHead.forward(y, into: z)
+        if let markov, let e {
+            markov.embed(previous, into: e)
+            markov.addBias(of: e, to: z)
+        }
         return Learnt(
             labels: labels.map(\.0), rows: rows, ids: labels.map(\.1),
             likeliest: labels.map { target.argmax[targetRow($0.0)] },
@@ -131,7 +149,7 @@ struct BlockHead {
                 DistillationLoss.Target(
                     probabilities: target.probabilities.row(targetRow($0.0)),
                     coverage: target.coverage[targetRow($0.0)])
-            }, y: y, z: z)
+            }, y: y, previous: previous, e: e, z: z)
     }
 
     /// What each row lost; its logits become their gradient, rounded in place for products in bfloat16.
@@ -145,19 +163,33 @@ struct BlockHead {
             learnt.z.compute.forEach(learnt.labels.count) { i, _ in
                 results[i] = loss.forwardBackward(
                     learnt.z.row(i), learnt.z.columns, learnt.targets[i], label: learnt.ids[i], weight: weights[i])
+                if let confidence {
+                    let s = confidence.logit(learnt.y.row(i), learnt.y.columns, learnt.e?.row(i))
+                    let (value, derivative) = ConfidenceHead.loss(s, 1 - results[i].tv)
+                    results[i].bce = value
+                    results[i].confidenceGradient = derivative
+                }
                 if head.lmHead.weight.rounded != nil { learnt.z.roundInPlace(i) }
             }
             count = learnt.labels.count
         }
     }
 
-    private func backward(_ learnt: Learnt, into gradient: Matrix, in workspace: Workspace) {
+    /// - Parameter dS: The gradient of the confidence head's logit, of each row.
+    private func backward(_ learnt: Learnt, _ dS: [Float], into gradient: Matrix, in workspace: Workspace) {
         let dY = workspace.matrix(rows: learnt.rows.count, columns: learnt.y.columns)
+        let dE = markov.map { workspace.matrix(rows: learnt.rows.count, columns: $0.rank) }
         if head.lmHead.weight.rounded == nil {
             head.lmHead.backward(learnt.z, x: learnt.y, into: dY)
+            if let markov, let e = learnt.e { markov.output.backward(learnt.z, x: e, into: dE) }
         } else {
             learnt.y.compute.withRounded(learnt.y) { head.lmHead.backward(learnt.z.rounded, x: $0, into: dY) }
+            if let markov, let e = learnt.e {
+                e.compute.withRounded(e) { markov.output.backward(learnt.z.rounded, x: $0, into: dE) }
+            }
         }
+        confidence?.backward(dS, y: learnt.y, e: learnt.e, into: dY, dE)
+        if let markov, let dE { markov.backward(dE, learnt.previous) }
         dY.scatter(learnt.rows, into: gradient)
     }
 }

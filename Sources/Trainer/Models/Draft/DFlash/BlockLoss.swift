@@ -2,14 +2,15 @@ import Glibc
 
 /// What a row of a block minimises: a mixture of three distances to the target's distribution p, or to one token y.
 ///
-///     ce CE + kl KL + tv TV,   CE = −log q_y,   KL = Σ p log(p / q),   TV = ½ Σ |p − q| = 1 − Σ min(p, q)
+///     ce CE + kl KL + tv TV + confidence BCE,   CE = −log q_y,   KL = Σ p log(p / q),   TV = ½ Σ |p − q| = 1 − Σ min(p, q)
 ///
 /// q and p are over the draft vocabulary, each with a sum of one. (Speculators' `ce`, `kl_div` and `tv`; DeepSpec's `l1`
-/// is twice `tv`.)
+/// is twice `tv`.) BCE is `ConfidenceHead`'s, of drafts that have one.
 struct BlockLoss: Equatable, Sendable {
     var ce: Float = 1
     var kl: Float = 0
     var tv: Float = 0
+    var confidence: Float = 1
     var label = Label.target
     var weights = PositionWeights()
 
@@ -34,9 +35,12 @@ struct BlockLoss: Equatable, Sendable {
         var acceptance: Float
         /// The likeliest draft id.
         var argmax: Int32
+        /// The confidence head's loss, and its derivative by that head's logit.
+        var bce: Float = 0
+        var confidenceGradient: Float = 0
     }
 
-    func value(_ row: Row) -> Float { ce * row.ce + kl * row.kl + tv * row.tv }
+    func value(_ row: Row) -> Float { ce * row.ce + kl * row.kl + tv * row.tv + confidence * row.bce }
 
     /// Replaces a row's logits by their gradient.
     ///

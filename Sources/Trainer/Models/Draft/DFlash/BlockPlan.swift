@@ -23,19 +23,24 @@ struct BlockPlan {
     let labels: DraftLabels
     /// The token that each label's row predicts, of `labels.all`, in the target's ids.
     let tokens: [Int32]
+    /// The token before each of those.
+    let previous: [Int32]
 
     /// Which rows of a block learn.
     enum LabelMask: String, CaseIterable, Sendable {
         /// Those whose token is supervised, and all before it in the block: what a decoder asks for. DeepSpec's.
         case prefix
-        /// All whose token is supervised. Speculators'.
+        /// All whose token is supervised.
         case each
+        /// All whose own position is supervised: the same in place, and one token early from the anchor. Speculators'.
+        case row
     }
 
     /// - Parameters:
     ///   - anchors: Of each sequence, ascending; each is the position of a token.
     init(_ sequences: [TrainingSequence], anchors: [[Int]], _ shape: BlockShape, _ mask: LabelMask) {
-        var (parts, labels, tokens): ([Sequence], [DraftLabels.Label], [Int32]) = ([], [], [])
+        var (parts, labels): ([Sequence], [DraftLabels.Label]) = ([], [])
+        var (tokens, previous): ([Int32], [Int32]) = ([], [])
         var (token, block, context) = (0, 0, 0)
         for (index, (sequence, anchors)) in zip(sequences, anchors).enumerated() {
             let part = Sequence(
@@ -44,6 +49,7 @@ struct BlockPlan {
             let own = Self.labels(sequence.sample, anchors, part, index, shape, mask)
             labels += own
             tokens += own.map { sequence.sample.inputIDs[($0.targetRow ?? 0) - token + 1] }
+            previous += own.map { sequence.sample.inputIDs[($0.targetRow ?? 0) - token] }
             parts.append(part)
             (token, block, context) = (part.tokens.upperBound, part.blocks.upperBound, part.context.upperBound)
         }
@@ -53,6 +59,7 @@ struct BlockPlan {
         self.labels = DraftLabels(
             positionCount: shape.draftedTokens, sequenceCount: sequences.count, roundCount: block, all: labels)
         self.tokens = tokens
+        self.previous = previous
     }
 
     private static func labels(
@@ -60,7 +67,7 @@ struct BlockPlan {
     ) -> [DraftLabels.Label] {
         let labels = anchors.enumerated().flatMap { number, anchor in
             let round = part.blocks.lowerBound + number
-            let positions = learnt(sample.lossMask, anchor, shape.draftedTokens, mask)
+            let positions = learnt(sample.lossMask, anchor, shape, mask)
             return positions.map { position in
                 DraftLabels.Label(
                     position: position, row: round * shape.blockSize + shape.firstDraftingRow + position, round: round,
@@ -71,11 +78,12 @@ struct BlockPlan {
     }
 
     /// The positions after an anchor that learn: position p predicts the token p + 1 after it.
-    static func learnt(_ lossMask: [Bool], _ anchor: Int, _ count: Int, _ mask: LabelMask) -> [Int] {
-        let inside = (0..<count).filter { anchor + 1 + $0 < lossMask.count }
+    static func learnt(_ lossMask: [Bool], _ anchor: Int, _ shape: BlockShape, _ mask: LabelMask) -> [Int] {
+        let inside = (0..<shape.draftedTokens).filter { anchor + 1 + $0 < lossMask.count }
         switch mask {
         case .prefix: return Array(inside.prefix { lossMask[anchor + 1 + $0] })
         case .each: return inside.filter { lossMask[anchor + 1 + $0] }
+        case .row: return inside.filter { lossMask[anchor + shape.firstDraftingRow + $0] }
         }
     }
 

@@ -20,6 +20,12 @@ struct BlockShape: Equatable, Sendable {
     let maskToken: Int32
     /// Of each layer.
     let spans: [Span]
+    /// r of the Markov head; 0 if there is none.
+    var markovRank = 0
+    /// What the confidence head sees; nil if there is none.
+    var confidence: Confidence?
+
+    enum Confidence: Sendable { case hidden, hiddenAndToken }
 
     /// What rows of a layer see.
     struct Span: Equatable, Sendable {

@@ -1,13 +1,13 @@
 import Shared
 
-/// A DFlash draft as llama.cpp reads it: architecture `dflash`, as its converter writes it (`conversion/qwen.py`) and
+/// A DFlash or DSpark draft as llama.cpp reads it: architecture `dflash`, as its converter writes it (`conversion/qwen.py`) and
 /// `src/models/dflash.cpp` loads it. Rows of queries and keys keep their order: llama.cpp turns halves.
 extension DFlashConfiguration {
     /// - Throws: `JSONError` for a scaled rotation, which llama.cpp drops of such drafts.
     func ggufForm() throws(JSONError) -> GGUFDraftForm? {
         guard rope.type == "default" else { throw rope.unsupported(["default"]) }
         return GGUFDraftForm(
-            architecture: method, metadata: metadata, names: ggufNames, rowOrder: { _ in nil }, constants: [],
+            architecture: "dflash", metadata: metadata, names: ggufNames, rowOrder: { _ in nil }, constants: [],
             maskToken: shape.maskToken)
     }
 
@@ -21,6 +21,8 @@ extension DFlashConfiguration {
         var names = [
             "fc.weight": "fc.weight", "hidden_norm.weight": "enc.output_norm.weight",
             "norm.weight": "output_norm.weight", "lm_head.weight": "output.weight",
+            "markov_head.markov_w1.weight": "markov_w1.weight", "markov_head.markov_w2.weight": "markov_w2.weight",
+            "confidence_head.proj.weight": "conf_proj.weight", "confidence_head.proj.bias": "conf_proj.bias",
         ]
         for layer in 0..<shape.numHiddenLayers {
             for (own, name) in parts { names["layers.\(layer).\(own).weight"] = "blk.\(layer).\(name).weight" }
@@ -43,7 +45,7 @@ extension DFlashConfiguration {
         metadata.append("dflash.rope.freq_base", Float(rope.theta))
         metadata.append("dflash.target_layers", AuxiliaryLayers(outputs: targetLayers).inputs.map(UInt32.init))
         metadata.append("dflash.sample_from_anchor", shape.anchorFirst)
-        metadata.append("dflash.has_confidence_head", false)
+        metadata.append("dflash.has_confidence_head", shape.confidence != nil)
         // One rule for all layers; without the key a block's rows see each other both ways.
         if shape.spans.allSatisfy(\.isCausal) { metadata.append("dflash.attention.causal", true) }
         return metadata

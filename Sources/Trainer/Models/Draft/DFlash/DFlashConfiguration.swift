@@ -1,7 +1,7 @@
 import Shared
 
-/// The configuration of a DFlash draft: Qwen3's own keys, `block_size`, and `dflash_config` as z-lab's checkpoints and
-/// engines have it.
+/// The configuration of a DFlash or DSpark draft: Qwen3's own keys, `block_size`, and `dflash_config` as z-lab's checkpoints
+/// and engines have it; DSpark's keys stand beside those.
 struct DFlashConfiguration: DraftConfiguration {
     let shape: BlockShape
     let rope: RopeConfiguration
@@ -10,19 +10,30 @@ struct DFlashConfiguration: DraftConfiguration {
 
     var vocabSize: Int { shape.vocabSize }
     var draftVocabSize: Int { shape.draftVocabSize }
-    var method: String { "dflash" }
+    var method: String { shape.markovRank > 0 ? "dspark" : "dflash" }
 
     static let defaultDraftVocabSize = 32_000
     static let defaultLayers = 2
     static let defaultBlockSize = 8
     static let defaultFeatures = 5
+    /// What DSpark drafts are called in the registry.
+    static let dsparkArchitecture = "Qwen3DSparkModel"
 
-    /// The target's sizes, two layers, blocks of eight of which seven are drafted, and the last id of the vocabulary for
-    /// the mask, which hardly any text has.
+    /// The target's sizes, two layers, blocks in which seven tokens are drafted, and the last id of the vocabulary for the
+    /// mask, which hardly any text has.
     static func generated(
         _ architecture: String, target: ModelConfiguration, draftVocabSize: Int?
     ) throws(JSONError) -> DFlashConfiguration {
         let layers = defaultTargetLayers(target.numHiddenLayers)
+        let isDSpark = architecture == dsparkArchitecture
+        let drafting: [(String, JSONText)] = [
+            ("target_layer_ids", .array(layers.map(JSONText.int))), ("mask_token_id", .int(target.vocabSize - 1)),
+            ("sample_from_anchor", .bool(isDSpark)),
+        ]
+        let heads: [(String, JSONText)] = [
+            ("markov_rank", .int(defaultMarkovRank(target.hiddenSize))), ("markov_head_type", .string("vanilla")),
+            ("enable_confidence_head", .bool(true)), ("confidence_head_with_markov", .bool(true)),
+        ]
         let members: [(String, JSONText)] = [
             ("architectures", .array([.string(architecture)])),
             ("model_type", .string("qwen3")),
@@ -45,20 +56,18 @@ struct DFlashConfiguration: DraftConfiguration {
             ("vocab_size", .int(target.vocabSize)),
             ("draft_vocab_size", .int(min(draftVocabSize ?? defaultDraftVocabSize, target.vocabSize))),
             ("num_target_layers", .int(target.numHiddenLayers)),
-            ("block_size", .int(defaultBlockSize)),
+            ("block_size", .int(isDSpark ? defaultBlockSize - 1 : defaultBlockSize)),
             ("torch_dtype", .string("bfloat16")),
-            (
-                "dflash_config",
-                .object([
-                    ("target_layer_ids", .array(layers.map(JSONText.int))),
-                    ("mask_token_id", .int(target.vocabSize - 1)),
-                    ("sample_from_anchor", .bool(false)),
-                ])
-            ),
+            ("dflash_config", .object(drafting)),
         ]
-        let file = try JSONFile(contents: Array(JSONText.object(members).pretty.utf8), path: "generated draft config")
+        let text = JSONText.object(members + (isDSpark ? drafting + heads : [])).pretty
+        let file = try JSONFile(contents: Array(text.utf8), path: "generated draft config")
         return try DFlashConfiguration(file, target: target)
     }
+
+    /// An eighth of the hidden size, in steps of 32, and at most the 256 of published drafts: W₂ is read once for each token
+    /// that is drafted.
+    static func defaultMarkovRank(_ hiddenSize: Int) -> Int { max(32, min(256, hiddenSize / 8 / 32 * 32)) }
 
     /// Up to five layers, evenly from the second to the last but two, as z-lab and SpecForge have them.
     static func defaultTargetLayers(_ count: Int) -> [Int] {
@@ -100,7 +109,8 @@ struct DFlashConfiguration: DraftConfiguration {
             rmsNormEpsilon: Float(own.rmsNormEpsilon), featureCount: targetLayers.count, vocabSize: own.vocabSize,
             draftVocabSize: draftVocabSize, blockSize: blockSize,
             anchorFirst: try Self.option(root, "sample_from_anchor")?.asBool() ?? false,
-            maskToken: Int32(try mask.asInt()), spans: try Self.spans(root, own.numHiddenLayers))
+            maskToken: Int32(try mask.asInt()), spans: try Self.spans(root, own.numHiddenLayers),
+            markovRank: try Self.markovRank(root), confidence: try Self.confidence(root))
         rope = own.rope
         json = JSONText(root.value)
     }
@@ -126,6 +136,24 @@ struct DFlashConfiguration: DraftConfiguration {
             throw node.error("is \(layers), should be ascending layers of the target's below its last, \(last)")
         }
         return layers
+    }
+
+    private static func markovRank(_ root: JSONNode) throws(JSONError) -> Int {
+        let rank = try root.int("markov_rank", default: 0)
+        guard 0...65_536 ~= rank else {
+            throw try root.required("markov_rank").error("is \(rank), should be between 0 and 65536")
+        }
+        return rank
+    }
+
+    private static func confidence(_ root: JSONNode) throws(JSONError) -> BlockShape.Confidence? {
+        guard try root.bool("enable_confidence_head", default: false) else { return nil }
+        let hasMarkov = try root.int("markov_rank", default: 0) > 0
+        guard try root.bool("confidence_head_with_markov", default: hasMarkov) else { return .hidden }
+        guard hasMarkov else {
+            throw try root.required("confidence_head_with_markov").error("is true, which needs a markov_rank above 0")
+        }
+        return .hiddenAndToken
     }
 
     /// Sliding layers count their window from the anchor, and are causal unless `causal` says otherwise.
@@ -162,15 +190,16 @@ struct DFlashConfiguration: DraftConfiguration {
 
     /// Keys that would change what the draft computes, and their only supported values.
     private static func refuseUnsupported(_ root: JSONNode, _ own: ModelConfiguration) throws(JSONError) {
-        for key in ["attention_bias", "mlp_bias", "tie_word_embeddings", "enable_confidence_head"]
+        for key in ["attention_bias", "mlp_bias", "tie_word_embeddings"]
         where try root.bool(key, default: false) {
             throw try root.required(key).error("is true, which isn't supported")
         }
         if let node = try option(root, "use_swa"), try node.asBool() {
             throw node.error("is true; windows are given by layer_types and sliding_window")
         }
-        if try root.int("markov_rank", default: 0) != 0 {
-            throw try root.required("markov_rank").error("isn't 0, the only value that is supported")
+        let kind = try root.string("markov_head_type", default: "vanilla")
+        guard kind == "vanilla" else {
+            throw try root.required("markov_head_type").error("is '\(kind)', supported is vanilla")
         }
         guard own.hiddenActivation == "silu" else {
             throw try root.required("hidden_act").error("is '\(own.hiddenActivation)', supported is silu")
@@ -180,15 +209,19 @@ struct DFlashConfiguration: DraftConfiguration {
     /// Engines read `target_layer_ids`.
     func layersChosen(by engine: InferenceEngine, _ target: ModelConfiguration) -> AuxiliaryLayers? { nil }
 
-    /// No engine samples a DFlash draft from its anchor by itself; SGLang drops a reduced vocabulary, and OpenVINO isn't
-    /// known to read one; llama.cpp has one rule for all layers, and vLLM mixes layers with and without a window on GPUs
-    /// alone.
+    /// Only with a Markov head do engines sample from the anchor by themselves.
+    ///
+    /// SGLang drops a reduced vocabulary, and
+    /// OpenVINO isn't known to read one; llama.cpp has one rule for all layers, and its confidence head sees the Markov
+    /// head's numbers; vLLM mixes layers with and without a window, and serves DSpark, on GPUs alone.
     func lackingOptions(of engine: InferenceEngine) -> [String] {
         let sliding = shape.spans.count { $0.window != nil }
         let isPlain = shape.spans.allSatisfy { $0.isCausal == ($0.window != nil) }
         let options: [(isUsed: Bool, key: String, engines: [InferenceEngine])] = [
             (shape.hasOwnHead, "draft_vocab_size", [.vllm, .llamaCpp]),
-            (shape.anchorFirst, "sample_from_anchor", []),
+            (shape.anchorFirst, "sample_from_anchor", shape.markovRank > 0 ? [.llamaCpp, .vllm, .sglang] : []),
+            (shape.markovRank > 0, "markov_rank", [.llamaCpp, .vllm, .sglang]),
+            (shape.confidence == .hidden, "confidence_head_with_markov", [.vllm, .sglang]),
             (sliding > 0, "layer_types", sliding == shape.spans.count ? [.vllm, .sglang] : [.sglang]),
             (!isPlain, "causal", [.vllm, .llamaCpp]),
         ]

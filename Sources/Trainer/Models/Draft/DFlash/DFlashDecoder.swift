@@ -47,7 +47,22 @@ final class DFlashDecoder: Drafting {
             let logits = workspace.matrix(rows: count, columns: draftToTarget.count)
             draft.head.head.norm.forward(hidden, into: hidden)
             draft.head.head.lmHead.forward(hidden, into: logits)
-            return (0..<count).map { draftToTarget[indexOfMaximum(logits.row($0), logits.columns)] }
+            var previous = anchor
+            return (0..<count).map { k in
+                addBias(after: previous, to: logits[rows: k..<k + 1])
+                previous = draftToTarget[indexOfMaximum(logits.row(k), logits.columns)]
+                return previous
+            }
+        }
+    }
+
+    /// What the Markov head, if there is one, makes of the token drafted before.
+    private func addBias(after previous: Int32, to logits: Matrix) {
+        guard let markov = draft.head.markov else { return }
+        workspace.scope {
+            let e = workspace.matrix(rows: 1, columns: markov.rank)
+            markov.embed([previous], into: e)
+            markov.addBias(of: e, to: logits)
         }
     }
 

@@ -2,7 +2,7 @@ import Shared
 
 /// What training takes: elements of activations, and FLOP.
 extension DFlashDraftModel {
-    var headOperations: Double { head.head.operations }
+    var headOperations: Double { head.head.operations + (head.markov?.operations ?? 0) }
 
     var cost: @Sendable (Sample) -> Double {
         let (shape, training, head) = (shape, training, headOperations)
@@ -22,8 +22,10 @@ extension DFlashDraftModel {
         let scores = layers.map { $0.attention.floats(plan.segments, rank.compute) }.max() ?? 0
         let gradients = rows * (2 * q + 2 * kv) + 2 * context * kv
         let backward = context * h + max(rows * (q + 2 * wide + 2 * h), gradients + max(scores, 2 * rows * h))
+        let labels = plan.labels.pieces().map(\.labels.count).max() ?? 0
+        let markov = 2 * labels * shape.markovRank
         return DraftWorkload(
-            elements: kept + max(head.head.elements(plan.labels, on: rank), backward),
+            elements: kept + max(head.head.elements(plan.labels, on: rank) + markov, backward),
             roundedElements: (
                 input: max(rows * wide, context * shape.featureCount * h), gradient: max(2 * rows * wide, context * h)
             ),

@@ -9,7 +9,8 @@ import Shared
 ///     x_k = the target's embedding of the anchor's token, or of the mask
 ///     h_k = layers(x, c),   z_k = lm_head norm(h_k)
 ///
-/// with f the outputs of the target's layers. Embedding and head are the target's and aren't trained.
+/// with f the outputs of the target's layers. Embedding and head are the target's and aren't trained. DSpark is DFlash
+/// with a `MarkovHead`, which adds to z what the token before says, and a `ConfidenceHead`.
 struct DFlashDraftModel: DraftModel {
     let shape: BlockShape
     let training: BlockTraining
@@ -25,14 +26,15 @@ struct DFlashDraftModel: DraftModel {
         self.training = training
         self.rotary = rotary
         let h = shape.hiddenSize
-        let declarations: [ParameterStore.Declaration] =
-            [.matrix([("fc.weight", h)], columns: shape.featureCount * h), .vector("hidden_norm.weight", count: h)]
-            + (0..<shape.numHiddenLayers).flatMap { BlockLayer.declarations(shape, layer: $0) }
-            + [
-                .vector("norm.weight", count: h),
-                .matrix(
-                    [("lm_head.weight", shape.draftVocabSize)], columns: h, isFrozen: true, isSaved: shape.hasOwnHead),
-            ]
+        var declarations: [ParameterStore.Declaration] = [
+            .matrix([("fc.weight", h)], columns: shape.featureCount * h), .vector("hidden_norm.weight", count: h),
+        ]
+        for layer in 0..<shape.numHiddenLayers { declarations += BlockLayer.declarations(shape, layer: layer) }
+        declarations.append(.vector("norm.weight", count: h))
+        if shape.markovRank > 0 { declarations += MarkovHead.declarations(shape) }
+        if shape.confidence != nil { declarations += ConfidenceHead.declarations(shape) }
+        declarations.append(
+            .matrix([("lm_head.weight", shape.draftVocabSize)], columns: h, isFrozen: true, isSaved: shape.hasOwnHead))
         parameters = ParameterStore(declarations, compute)
         let all = parameters.parameters
         fc = Linear(weight: all[0])
@@ -41,11 +43,22 @@ struct DFlashDraftModel: DraftModel {
             let first = 2 + layer * BlockLayer.parameterCount
             return BlockLayer(shape, layer: layer, Array(all[first..<first + BlockLayer.parameterCount]))
         }
+        let norm = 2 + shape.numHiddenLayers * BlockLayer.parameterCount
+        let confidence = norm + (shape.markovRank > 0 ? 3 : 1)
         head = BlockHead(
             head: DistillationHead(
-                norm: RMSNorm(weight: all[all.count - 2], epsilon: shape.rmsNormEpsilon),
+                norm: RMSNorm(weight: all[norm], epsilon: shape.rmsNormEpsilon),
                 lmHead: Linear(weight: all[all.count - 1]), positionWeights: [], objective: .crossEntropy),
+            markov: shape.markovRank > 0
+                ? MarkovHead(table: all[norm + 1], output: Linear(weight: all[norm + 2])) : nil,
+            confidence: shape.confidence == nil
+                ? nil : ConfidenceHead(weight: all[confidence], bias: all[confidence + 1]),
             loss: training.loss)
+    }
+
+    func initialize(seed: UInt64) {
+        parameters.fillUniformly(seed: seed)
+        head.confidence?.initialize()
     }
 
     func initializeHead(_ target: any DistributedTargetModel, draftToTarget: [Int32]) {
@@ -96,7 +109,8 @@ struct DFlashDraftModel: DraftModel {
 
     func lessons(_ record: Record, _ plans: [BlockPlan], _ lesson: Lesson) -> BlockHead.Lessons {
         BlockHead.Lessons(
-            hidden: record.hidden, labels: plans.map(\.labels), tokens: plans[lesson.rank].tokens, lesson: lesson)
+            hidden: record.hidden, labels: plans.map(\.labels), tokens: plans[lesson.rank].tokens,
+            previous: plans[lesson.rank].previous, lesson: lesson)
     }
 
     func forward(_ lesson: Lesson, _ plan: BlockPlan, in workspace: Workspace) -> Record {

@@ -12,9 +12,13 @@ struct DFlashOptions: DraftTrainingOptions {
     var klLossWeight: Float = 0
     @Option("Weight of the total variation distance to it, which is the share of drafts rejected.", in: 0...1000)
     var tvLossWeight: Float = 0
+    @Option("Weight of the confidence head's binary cross-entropy, of drafts that have one.", in: 0...1000)
+    var confidenceLossWeight: Float = 1
     @Option("What cross-entropy learns: the target's likeliest token, or the text's.")
     var blockLabels: BlockLoss.Label = .target
-    @Option("Which rows of a block learn: up to the first that isn't supervised, or each that is.")
+    @Option(
+        "Which rows of a block learn: up to the first whose token isn't supervised, each whose token is, or each that is "
+            + "itself.")
     var blockMask: BlockPlan.LabelMask = .prefix
     @Option("What each position of a block counts: by the draft's own probabilities, or e^(-position/gamma).")
     var positionWeights: PositionWeights.Kind = .dpace
@@ -26,7 +30,8 @@ struct DFlashOptions: DraftTrainingOptions {
     var training: BlockTraining {
         BlockTraining(
             loss: BlockLoss(
-                ce: ceLossWeight, kl: klLossWeight, tv: tvLossWeight, label: blockLabels,
+                ce: ceLossWeight, kl: klLossWeight, tv: tvLossWeight, confidence: confidenceLossWeight,
+                label: blockLabels,
                 weights: PositionWeights(
                     kind: positionWeights, gamma: positionGamma, alpha: dpaceAlpha, dividesByWeights: divideByWeights)),
             mask: blockMask, anchors: .drawn(measuring.numAnchors))
@@ -68,7 +73,7 @@ struct BlockTraining: Sendable {
     func divisor(_ sequence: TrainingSequence, _ shape: BlockShape) -> Double {
         let mask = sequence.sample.lossMask
         return anchors(sequence).reduce(0) { sum, anchor in
-            BlockPlan.learnt(mask, anchor, shape.draftedTokens, self.mask).reduce(sum) {
+            BlockPlan.learnt(mask, anchor, shape, self.mask).reduce(sum) {
                 $0 + loss.weights.divisor($1)
             }
         }
