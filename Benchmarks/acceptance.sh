@@ -3,8 +3,10 @@
 #
 # usage: Benchmarks/acceptance.sh [OPTIONS OF Trainer train]    (half an hour on two cores)
 #
+# EVALUATE_OPTIONS: further options of Trainer evaluate, as --json.
+#
 # A draft that SpecForge 0.2.0 trained on the same rows, with as many steps and the same sizes, is accepted by vLLM on
-# CPUs at 0.368 tokens a verification of the same prompts (by place 0.264 0.067 0.026 0.008 0.003).
+# CPUs at 0.368 tokens a verification of the same prompts (by position 0.264 0.067 0.026 0.008 0.003).
 
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -30,6 +32,7 @@ trainer 1 train "${text[@]}" --train-data-path "$conversations/sharegpt_smollm2.
     --ttt-loss-decay 0.5 --dtype bfloat16 --save-interval 100 --keep-last 1 --log-steps 20 "$@" >&2
 
 say "Decoding 100 prompts"
+# shellcheck disable=SC2086  # options are words
 trainer "$(nproc)" evaluate --target-model-path "$target" --cache-dir "$scratch/cache" --dtype bfloat16 \
     --eval-data-path "$conversations/eval_sharegpt_smollm2.jsonl" --draft-model-path "$scratch/draft/latest" \
-    --max-samples 100 --max-new-tokens 96 --draft-length 5
+    --max-samples 100 --max-new-tokens 96 --draft-length 5 ${EVALUATE_OPTIONS:-}

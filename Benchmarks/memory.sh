@@ -3,7 +3,7 @@
 #
 # usage: Benchmarks/memory.sh [LENGTH...]    (default: 2048 4096 8192 16384; some minutes on two cores)
 #
-# Real tokens of several conversations one behind the other, nine tenths of which are learnt; draft vocabulary 8000.
+# Real tokens of several conversations one after the other, nine tenths of which are learnt; draft vocabulary 8000.
 
 set -euo pipefail
 [ $# -gt 0 ] || set -- 2048 4096 8192 16384

@@ -19,11 +19,12 @@ for choice in "$@"; do
     exit 64
 done
 
-printf '%-24s %-12s %s\n' choice accepted "by place"
+printf '%-24s %-12s %s\n' choice accepted "by position"
 for choice in "$@"; do
     # shellcheck disable=SC2086  # options are words
-    report=$("$here/acceptance.sh" ${options[$choice]})
-    accepted=$(awk '/^accepted a verification/ { print $4 }' <<<"$report")
-    places=$(sed -n 's/^ *by place, with all before *//p' <<<"$report")
-    printf '%-24s %-12s %s\n' "$choice" "$accepted" "$places"
+    EVALUATE_OPTIONS=--json "$here/acceptance.sh" ${options[$choice]} | python3 -c '
+import json, sys
+report = json.loads(sys.stdin.read().splitlines()[-1])
+positions = " ".join(f"{share:.3f}" for share in report["accepted_at"])
+print(f"{sys.argv[1]:24} {report['accepted_per_verification']:<12.3f} {positions}")' "$choice"
 done

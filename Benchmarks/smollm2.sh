@@ -11,7 +11,7 @@ mkdir -p "$scratch"
 target=$state/models/SmolLM2-135M-Instruct
 "$python" "$root/scripts/get_smollm2.py" "$target" --downloads "$state/downloads" >&2
 
-# real_tokens FILE LENGTH SEQUENCES: the tokens of real conversations, one behind the other, in sequences of one length,
+# real_tokens FILE LENGTH SEQUENCES: the tokens of real conversations, one after the other, in sequences of one length,
 # nine tenths of which are learnt.
 real_tokens() {
     local conversations=$root/fixtures/conversations/sharegpt_smollm2.jsonl

@@ -4,7 +4,7 @@
 usage: compare_gguf.py PREPROCESS TRAINER CONVERSATIONS.jsonl MODEL.gguf TOKENIZER_DIRECTORY [MODEL.gguf TOKENIZER_DIRECTORY...]
 
 Ids of each turn of the conversations must be those of llama.cpp and those by the tokenizer.json of the same model. The
-next tokens behind some prompts must be as likely as llama.cpp says, but for what it rounds: its products are of 8-bit
+next tokens after some prompts must be as likely as llama.cpp says, but for what it rounds: its products are of 8-bit
 numbers. Prints a line for each comparison; fails unless all hold.
 """
 import json
@@ -44,7 +44,7 @@ def compare_ids(name, peer, texts, own, others):
 
 
 def log_probabilities(trainer, model, ids, folder):
-    """Of every token behind the last of `ids`."""
+    """Of every token after the last of `ids`."""
     given, output = folder / "ids.json", folder / "probe.safetensors"
     given.write_text(json.dumps(ids))
     subprocess.run([trainer, "probe", "--target-model-path", model, "--input-ids", given, "--output", output],

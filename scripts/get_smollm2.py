@@ -72,7 +72,7 @@ class GGUF:
         count = int(np.prod(shape))
 
         def blocks(size):
-            """32 numbers each, behind a float16 scale."""
+            """32 numbers each, after a float16 scale."""
             raw = np.frombuffer(self.data, np.uint8, count // 32 * size, offset).reshape(-1, size)
             return raw, raw[:, 0:2].copy().view("<f2").astype(np.float32)
 

@@ -92,7 +92,7 @@ def byte_level(ranks, pattern, added, inverted=False, split=True, names_in_vocab
     level = dict(type="ByteLevel", add_prefix_space=False, trim_offsets=True, use_regex=not split)
     splitting = dict(type="Split", pattern={"Regex": pattern}, behavior="Removed" if inverted else "Isolated",
                      invert=inverted)
-    # Added tokens that aren't in the vocabulary get the ids behind it.
+    # Added tokens that aren't in the vocabulary get the ids after it.
     vocab = {entry["content"]: entry["id"] for entry in added} if names_in_vocab else {}
     vocab.update({written(token): rank for token, rank in ranks.items()})
     return tokenizer(

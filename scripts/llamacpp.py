@@ -1,4 +1,4 @@
-"""llama.cpp behind the PyPI package xllamacpp: what it makes of texts with a GGUF file."""
+"""llama.cpp by the PyPI package xllamacpp: what it makes of texts with a GGUF file."""
 import json
 import urllib.request
 

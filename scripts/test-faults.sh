@@ -232,7 +232,7 @@ few() {
         [ "$step" = 1 ] || compare tensors "$output/$(checkpoint $((step - 1)))/training_state.safetensors" \
             "$output/$(checkpoint "$step")/training_state.safetensors"
     done
-    # Resumed before, between and behind the skipped steps, as one is in each epoch of three.
+    # Resumed before, between and after the skipped steps, as one is in each epoch of three.
     for step in 1 3 5; do
         rm -rf "$resumed" && mkdir "$resumed"
         cp -a "$output/$(checkpoint "$step")" "$resumed/"
@@ -287,7 +287,7 @@ END
 }
 check "a damaged record stops the run by name, or is left out by every rank and counted" bad_sample
 
-# --- The store is built anew while training reads it
+# --- The store is rebuilt while training reads it
 
 rebuilt() {
     cp "$scratch/train.jsonl" "$scratch/other.jsonl"
@@ -302,6 +302,6 @@ rebuilt() {
     same_draft "$scratch/rebuilt"
     refuses "the training data's samples was 36, is 30" alone "$scratch/rebuilt" --resume
 }
-[ -z "$tracing" ] || check "a store that is built anew while training reads it changes nothing, and is told later" rebuilt
+[ -z "$tracing" ] || check "a store that is rebuilt while training reads it changes nothing, and is reported later" rebuilt
 
 summary faults

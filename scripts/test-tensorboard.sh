@@ -34,7 +34,7 @@ train() {
         --total-steps 12 --log-steps 1 --save-interval 4 --report-to tensorboard --num-threads 1 "$@"
 }
 train
-# As if the run had been lost behind step 8: its later checkpoints are gone, its events are not.
+# As if the run had been lost after step 8: its later checkpoints are gone, its events are not.
 rm -rf "$scratch/run"/{epoch_2,latest,best}
 train --resume
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Sourced by what compares Eyrie with Python packages: setup.sh, and then `python` is that of a virtual environment with
-# the packages of requirements.txt and SpecForge. Made once, and anew when the list changes.
+# the packages of requirements.txt and SpecForge. Made once, and again when the list changes.
 
 # shellcheck source=setup.sh
 source "$(dirname "${BASH_SOURCE[0]}")/setup.sh"

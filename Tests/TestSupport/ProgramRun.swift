@@ -5,7 +5,7 @@ public final class ProgramRun {
     private let process = Process()
     private let scratch: ScratchDirectory
 
-    /// Starts the program, which lies beside the tests, in a directory of its own: a relative path leaves nothing behind.
+    /// Starts the program, which lies beside the tests, in a directory of its own: a relative path leaves no file elsewhere.
     /// - Parameters:
     ///   - input: The file that its standard input comes from; nothing by default.
     ///   - output: The file that its standard output goes to, if the test doesn't read it.

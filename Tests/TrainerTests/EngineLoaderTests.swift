@@ -4,7 +4,7 @@ import Testing
 
 @testable import Trainer
 
-/// What inference engines make of a checkpoint's tensors: each loader's rules anew, which find what it would drop.
+/// What inference engines make of a checkpoint's tensors: each loader's rules, written again from its documentation, which find what it would drop.
 struct EngineLoaderTests {
     @Test(arguments: DraftVariant.allCases, InferenceEngine.allCases)
     func anEngineThatHasAllOptionsLoadsEveryTensor(variant: DraftVariant, engine: InferenceEngine) throws {

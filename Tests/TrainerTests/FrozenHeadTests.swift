@@ -57,8 +57,8 @@ struct FrozenHeadTests {
 
     private func secondMoments(_ optimizer: ShardedOptimizer) throws -> [Float] {
         var moments: [Float] = []
-        try optimizer.gather(.second) { place, numbers in
-            moments += UnsafeBufferPointer(start: numbers, count: place.count)
+        try optimizer.gather(.second) { range, numbers in
+            moments += UnsafeBufferPointer(start: numbers, count: range.count)
         }
         return moments
     }

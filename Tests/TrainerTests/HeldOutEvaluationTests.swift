@@ -46,7 +46,7 @@ struct DecodingStatisticsTests {
         return statistics
     }
 
-    @Test func placesCountWholePrefixes() {
+    @Test func positionsCountWholePrefixes() {
         let statistics = Self.statistics([0, 1, 3, 0])
         #expect(statistics.acceptedAtShares == [0.5, 0.25, 0.25] && statistics.acceptedPerVerification == 1)
         #expect(statistics.acceptedAtShares.reduce(0, +) == statistics.acceptedPerVerification)

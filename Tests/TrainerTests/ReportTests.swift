@@ -68,7 +68,7 @@ struct TrainingReportTests {
         #expect(!text.contains("src=") && !text.contains("href=") && !text.contains(">nan") && !text.contains(" nan"))
         // A curve of 400 points is drawn with 100 means, so no page is larger than a picture.
         #expect(text.utf8.count < 400_000)
-        for heading in ["Acceptance length", "Loss by place", "Conditional accuracy by place", "Gradient norm"] {
+        for heading in ["Acceptance length", "Loss by position", "Conditional accuracy by position", "Gradient norm"] {
             #expect(text.contains("<h2>\(heading)</h2>"))
         }
     }

@@ -20,7 +20,7 @@ struct ShardedOptimizerTests {
         #expect(place == count)
     }
 
-    /// A store of so many weights, whose gradients are random.
+    /// A store of a number of weights, whose gradients are random.
     private static func store(_ count: Int, seed: Int) -> ParameterStore {
         let store = ParameterStore([
             .matrix([("first", 1)], columns: count / 2), .matrix([("second", 1)], columns: count - count / 2),

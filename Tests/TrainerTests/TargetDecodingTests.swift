@@ -42,7 +42,7 @@ struct TargetDecodingTests {
         }
     }
 
-    /// Rows that are taken back leave nothing behind, however many of a run they are.
+    /// Rows that are rolled back leave no trace, however many of a run they are.
     @Test(arguments: SpeculativeDecodingTests.hybrids, [0, 1, 5, 6])
     func whatIsTakenBackLeavesNothingBehind(family: String, kept: Int) throws {
         let golden = try TargetGolden(family)

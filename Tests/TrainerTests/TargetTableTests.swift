@@ -7,7 +7,7 @@ import Testing
 
 /// The table of targets in Documentation/Targets.md is what the registry and the fixtures say.
 ///
-/// `EYRIE_WRITE_TABLES=1 scripts/test.sh --filter TargetTable` writes it anew.
+/// `EYRIE_WRITE_TABLES=1 scripts/test.sh --filter TargetTable` writes it again.
 struct TargetTableTests {
     private static let document = Fixtures.folder.deletingLastPathComponent().appending(
         path: "Documentation/Targets.md")
@@ -58,7 +58,7 @@ struct TargetTableTests {
             try text.replacingCharacters(in: range, with: table).write(
                 to: Self.document, atomically: true, encoding: .utf8)
         } else {
-            #expect(text[range] == table, "Documentation/Targets.md is stale: EYRIE_WRITE_TABLES=1 writes it anew")
+            #expect(text[range] == table, "Documentation/Targets.md is stale: EYRIE_WRITE_TABLES=1 writes it again")
         }
     }
 }

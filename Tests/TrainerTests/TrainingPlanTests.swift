@@ -158,7 +158,8 @@ struct PlanCommandTests {
         let options = ["plan", "--target-model-path", target, "--ranks", "1", "--max-length", "64"]
         let run = try ProgramRun("Trainer", options).finish()
         let cores = CPUTopology.allowed.cores
-        #expect(run.output.contains("1 rank, \(cores) thread\(cores == 1 ? "" : "s") each"), "\(run.output)\(run.errors)")
+        #expect(
+            run.output.contains("1 rank, \(cores) thread\(cores == 1 ? "" : "s") each"), "\(run.output)\(run.errors)")
     }
 
     /// A model of which nothing but config.json is there, for hosts that aren't either.

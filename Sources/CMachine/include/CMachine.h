@@ -20,7 +20,7 @@ int machine_has_bfloat16(void);
 /// The kind of file system that a path is on, by its number in statfs(2); -1, with errno, if it can't be told.
 long machine_file_system(const char *path);
 
-/// Has the allocator give memory back to the operating system as soon as it is freed, of pieces of so many bytes or more.
+/// Has the allocator give memory back to the operating system as soon as it is freed, of pieces of at least a number of bytes.
 void machine_return_freed_memory(int bytes);
 
 /// The vector extensions that this program was compiled to use, as one line of text.

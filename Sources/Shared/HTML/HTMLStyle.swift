@@ -9,14 +9,14 @@ public enum HTMLStyle {
           --ground: #f7f7f5; --card: #ffffff; --ink: #1d1f23; --soft: #686d76; --line: #e4e4e0;
           --accent: #2f6fde; --second: #d9822b; --supervised: #dcefdc; --supervised-ink: #14421a;
           --run0: #2f6fde; --run1: #d9822b; --run2: #2b9a66; --run3: #b5446e; --run4: #7b61c9; --run5: #2596a8;
-          --run6: #8a7a22; --run7: #7d8590; --first-place: #2456c8; --last-place: #f08c3a;
+          --run6: #8a7a22; --run7: #7d8590; --first-position: #2456c8; --last-position: #f08c3a;
         }
         @media (prefers-color-scheme: dark) {
           :root {
             --ground: #131519; --card: #1b1e24; --ink: #e7e9ed; --soft: #989eaa; --line: #2c3038;
             --accent: #74a5ff; --second: #f0a95b; --supervised: #1d3a26; --supervised-ink: #b9e8c3;
             --run0: #74a5ff; --run1: #f0a95b; --run2: #5cc995; --run3: #ec7fa6; --run4: #ab97f2; --run5: #5cc6d8;
-            --run6: #cdbb56; --run7: #a2a9b4; --first-place: #86b1ff; --last-place: #ff9a55;
+            --run6: #cdbb56; --run7: #a2a9b4; --first-position: #86b1ff; --last-position: #ff9a55;
           }
         }
         * { box-sizing: border-box; }

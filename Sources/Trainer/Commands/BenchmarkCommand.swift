@@ -14,7 +14,7 @@ enum BenchmarkCommand {
         @Option("Sequences of a step.", in: 1...1 << 20) var draftGlobalBatchSize: Int = 8
         @Option("Steps that count, after a first one that doesn't.", in: 1...1_000_000) var steps: Int = 3
         @Option(
-            "Numbers of threads to model a step for, of the longest sample, as if there were so many cores: how long "
+            "Numbers of threads to model a step for, of the longest sample, as if there were as many cores: how long "
                 + "each parallel loop takes, into how many pieces it is cut, and how uneven they are.", in: 1...1024)
         var scaling: [Int] = []
         @Flag("Print one JSON object.") var json

@@ -34,7 +34,7 @@ struct RankLayout: Equatable {
             sharers > cores
             ? "start at most \(cores) here"
             : "leave out --num-threads" + (sharers > 1 ? "" : ", or give the rank more by mpirun --bind-to none")
-        return "\(all) share \(cores) core\(cores == 1 ? "" : "s"), and take turns instead of computing together: "
+        return "\(all) share \(cores) core\(cores == 1 ? "" : "s"), which oversubscribes them: "
             + advice
     }
 

@@ -76,7 +76,7 @@ enum Ranks {
     /// The precision of all ranks: that which is wanted, or float32, which is no less exact, if no CPU has it.
     ///
     /// Collective: call on all ranks.
-    /// - Throws: `OptionsError` on all ranks, if only some of their CPUs have it: they would compute different numbers
+    /// - Throws: `OptionsError` on all ranks, if only some of their CPUs have it: they would compute different values
     ///   from the same weights.
     static func precision(
         _ wanted: MatrixPrecision, isSupported: Bool, _ world: any Communicator

@@ -78,7 +78,7 @@ struct ScalingReport {
     let computing: String
     let costs: ScalingModel.Costs
     let models: [ScalingModel]
-    /// Seconds of a step that so many threads really ran.
+    /// Seconds of a step that this number of threads really ran.
     let clock: [Int: Double]
 
     private var one: Double { models.first?.seconds ?? 0 }

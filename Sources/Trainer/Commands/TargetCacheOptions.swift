@@ -16,7 +16,7 @@ struct TargetCacheOptions: Options {
     /// The largest that a target's file gets, in bytes.
     var limit: Int { Int((1e3 * targetCacheSize).rounded()) * 1_000_000 }
 
-    /// What of it a run's numbers depend on.
+    /// What of it a run's results depend on.
     var fixedSetting: String {
         let type = isUsed ? targetCacheDtype : .float32
         return type == .float32 ? "float32" : "\(type.shown) (--target-cache-dtype)"

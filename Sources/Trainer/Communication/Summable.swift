@@ -1,6 +1,6 @@
 /// Counts and sums that add up over batches, prompts and ranks.
 protocol Summable {
-    /// Passes each of its numbers to `visit`, in an order of its own.
+    /// Passes each of its values to `visit`, in an order of its own.
     mutating func visitNumbers(_ visit: NumberVisitor)
 }
 
@@ -34,7 +34,7 @@ struct NumberVisitor {
 }
 
 extension Summable {
-    /// All numbers, in the order in which they are visited.
+    /// All values, in the order in which they are visited.
     var numbers: [Double] {
         get {
             var (copy, numbers) = (self, [Double]())

@@ -22,7 +22,7 @@ struct StepBatch {
 struct MicroBatch {
     /// For each rank of the tensor-parallel group, its sequences.
     let sequences: [[TrainingSequence]]
-    /// For each rank of the world, the numbers of its samples.
+    /// For each rank of the world, the indices of its samples.
     let numbers: [[Int]]
     /// The ranks of the world, in the order in which samples were dealt to them.
     let order: [Int]

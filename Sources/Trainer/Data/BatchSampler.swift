@@ -99,7 +99,7 @@ struct SampleCost: Equatable, Sendable {
 extension BatchSampler {
     /// Which samples the ranks work on at a time.
     struct Deal {
-        /// For each rank, the numbers of its samples.
+        /// For each rank, the indices of its samples.
         fileprivate(set) var numbers: [[Int]]
         /// The ranks, from the one with the most expensive sample to the one with the least expensive, or none: so
         /// samples of a batch are in the same order for any number of ranks, where each has one at a time.

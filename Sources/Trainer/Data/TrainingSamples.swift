@@ -21,7 +21,7 @@ struct SomeSamples: TrainingSamples {
         numbers = Self.numbers(limit, of: all.count)
     }
 
-    /// The numbers of as many as `limit` of `count` samples.
+    /// The indices of as many as `limit` of `count` samples.
     static func numbers(_ limit: Int?, of count: Int) -> [Int] {
         let some = min(limit ?? .max, count)
         return (0..<some).map { $0 * count / max(1, some) }

@@ -60,10 +60,10 @@ struct DraftingCosts: Equatable {
     /// An estimate for each draft length that was measured.
     /// - Parameter acceptedAt: Share of verifications that accepted the tokens at each position and at all before it.
     func estimates(acceptedAt: [Double]) -> [Estimate] {
-        zip(verifications, acceptedAt.indices).map { seconds, place in
+        zip(verifications, acceptedAt.indices).map { seconds, position in
             Estimate(
-                draftLength: place + 1, breakEven: seconds / plain,
-                acceptanceLength: 1 + acceptedAt[...place].reduce(0, +))
+                draftLength: position + 1, breakEven: seconds / plain,
+                acceptanceLength: 1 + acceptedAt[...position].reduce(0, +))
         }
     }
 }

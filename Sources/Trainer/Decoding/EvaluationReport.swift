@@ -73,7 +73,7 @@ struct EvaluationReport {
             prompts                     \(decoding.decoded.count)
             acceptance length           \(fixed(decoding.acceptanceLength, 3)) tokens a verification
             accepted a verification     \(fixed(statistics.acceptedPerVerification, 3)) of the drafted tokens
-              by position             \(list(statistics.acceptedAtShares))
+              by position               \(list(statistics.acceptedAtShares))
               given those before        \(list(statistics.conditionalShares))
             \(lengthLines)
             decoding                    \(fixed(decoding.tokensPerSecond, 1)) tokens/s with the draft, \

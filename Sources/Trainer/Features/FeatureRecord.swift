@@ -8,14 +8,14 @@ import Synchronization
 ///     v         rows
 ///     v         columns of all matrices together
 ///     v...      for each block of rows, the bytes of its frame
-///     frames    for each block of rows, the exponents of its numbers, row by row, as one zstd frame
+///     frames    for each block of rows, the exponents of its elements, row by row, as one zstd frame
 ///     planes    all other bits, a byte of each number, the highest byte's plane first
 ///     8 bytes   the low half of the XXH3-128 of all before, little-endian
 ///
 /// A number's bits are rotated left by one, so that its exponent is a byte: those compress to less than half, signs
 /// and fractions not at all. Blocks are read by as many threads as there are.
 enum FeatureRecord {
-    /// How numbers are kept.
+    /// How elements are kept.
     enum NumberType: String, CaseIterable, OptionValue {
         case bfloat16, float32
 
@@ -182,7 +182,7 @@ enum FeatureRecord {
 
     /// - Parameters:
     ///   - exponents: Of the rows.
-    ///   - planes: Of all rows, `count` numbers.
+    ///   - planes: Of all rows, `count` elements.
     private static func read(
         _ exponents: [UInt8], _ planes: UnsafeRawBufferPointer, _ count: Int, _ rows: Range<Int>, _ type: NumberType,
         into parts: [Part]

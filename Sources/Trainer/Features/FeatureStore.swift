@@ -3,7 +3,7 @@ import Shared
 /// Features by digest, which several processes of one host read and write at once: what a run of a model needn't
 /// compute again.
 ///
-/// One LMDB file with LMDB's locks: readers never wait, writers take turns, and a process that is killed leaves what
+/// One LMDB file with LMDB's locks: readers never wait, one writer commits at a time, and a process that is killed leaves what
 /// was committed. Documentation/StoreFormat.md says what is in it.
 final class FeatureStore: Sendable {
     let path: String

@@ -150,7 +150,7 @@ final class TargetCache: Sendable {
 }
 
 extension TargetCache {
-    /// To be raised when the target computes other numbers than before from the same weights, or records change.
+    /// To be raised when the target computes other values than before from the same weights, or records change.
     private static let version = 2
 
     /// Tells targets and what is computed of them apart: by the bytes of the weights and the configuration, the layers,

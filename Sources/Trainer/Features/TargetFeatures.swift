@@ -14,7 +14,7 @@ struct TargetFeatures {
     var appendedTokens: [Int32] = []
     /// Where features are kept; nil to compute them each time.
     let cache: TargetCache?
-    /// Sequences of several ranks are computed together up to so many rows: more make products no faster.
+    /// Sequences of several ranks are computed together up to this number of rows: more make products no faster.
     var mostRows = Self.mostRows
 
     static let mostRows = 4096

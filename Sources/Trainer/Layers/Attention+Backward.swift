@@ -71,7 +71,7 @@ extension Attention {
         Dictionary(grouping: 0..<numHeads) { keyValueHead[$0] }.sorted { $0.key < $1.key }.map(\.value)
     }
 
-    /// About how many pieces a batch's backward pass is cut into: so many threads have something to do.
+    /// About how many pieces a batch's backward pass is cut into: as many threads have something to do.
     private static let pieces = 64
 
     /// How many parts the blocks of a sequence are divided into, which add to gradients of their own: with them, all
@@ -135,12 +135,12 @@ extension Attention {
     ) {
         let columns = keyValueColumns(head)
         for part in block.parts {
-            let places = block.places(part)
+            let positions = block.positions(part)
             let p = tile.p[rows: 0..<rows.queries.rows][columns: 0..<part.count]
             let dP = tile.dP[rows: 0..<rows.queries.rows][columns: 0..<part.count]
             let pOperand = tile.rounded.p[rows: 0..<rows.queries.rows][columns: 0..<part.count]
             let dPOperand = tile.rounded.dP[rows: 0..<rows.queries.rows][columns: 0..<part.count]
-            let (keys, values) = operands[places, columns]
+            let (keys, values) = operands[positions, columns]
             BLAS.product(rows.rounded.queries, transposed: false, keys, transposed: true, into: p, scale: scale)
             BLAS.product(rows.rounded.gradient, transposed: false, values, transposed: true, into: dP)
             // p becomes the probabilities, dP becomes scale · ds.
@@ -156,7 +156,7 @@ extension Attention {
                 dPOperand.round(i, of: dP, part.count)
             }
             let (dKeys, dValues) = (
-                dPrefix.keys[rows: places][columns: columns], dPrefix.values[rows: places][columns: columns]
+                dPrefix.keys[rows: positions][columns: columns], dPrefix.values[rows: positions][columns: columns]
             )
             BLAS.product(
                 pOperand, transposed: true, rows.rounded.gradient, transposed: false, into: dValues,

@@ -95,7 +95,7 @@ struct Attention {
         for keys in block.parts {
             let p = tile.p[rows: 0..<output.rows][columns: 0..<keys.count]
             let weights = tile.rounded.p[rows: 0..<output.rows][columns: 0..<keys.count]
-            let (keyOperand, valueOperand) = pass.prefix[block.places(keys), keyValueColumns(head)]
+            let (keyOperand, valueOperand) = pass.prefix[block.positions(keys), keyValueColumns(head)]
             BLAS.product(queries, transposed: false, keyOperand, transposed: true, into: p, scale: scale)
             for (i, row) in block.rows.enumerated() {
                 let seen = keys.seen(pass.visible[row])
@@ -132,7 +132,7 @@ extension Attention {
         }
 
         /// Where some keys of the sequence are among those of the batch.
-        func places(_ part: Range<Int>) -> Range<Int> {
+        func positions(_ part: Range<Int>) -> Range<Int> {
             keys.lowerBound + part.lowerBound..<keys.lowerBound + part.upperBound
         }
     }

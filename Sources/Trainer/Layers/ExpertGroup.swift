@@ -25,7 +25,7 @@ struct ExpertGroup {
         let isOfFew: Bool
     }
 
-    /// The tiles of products of so many columns, the largest first.
+    /// The tiles of products with a number of columns, the largest first.
     private func tiles(_ compute: Compute, _ columns: (GatedMLP) -> Int) -> [Tile] {
         let tiles = numbers.enumerated().flatMap { index, number -> [Tile] in
             guard let expert = mixture.experts[number] else { return [] }

@@ -37,10 +37,10 @@ struct ExpertRoutes {
     ///   - experts: Those of the rank, ascending.
     ///   - count: How many there are in all.
     init(_ choices: ExpertChoices, rows rowCount: Int, experts: [Int], of count: Int) {
-        var place = [Int](repeating: -1, count: count)
-        for (index, expert) in experts.enumerated() { place[expert] = index }
+        var slot = [Int](repeating: -1, count: count)
+        for (index, expert) in experts.enumerated() { slot[expert] = index }
         var counts = [Int](repeating: 0, count: experts.count)
-        for expert in choices.experts where place[Int(expert)] >= 0 { counts[place[Int(expert)]] += 1 }
+        for expert in choices.experts where slot[Int(expert)] >= 0 { counts[slot[Int(expert)]] += 1 }
         starts = counts.reduce(into: [0]) { $0.append($0[$0.count - 1] + $1) }
         var next = starts
         rows = [Int32](repeating: 0, count: starts[experts.count])
@@ -52,7 +52,7 @@ struct ExpertRoutes {
         for row in 0..<rowCount {
             let first = slots.count
             for choice in row * choices.perToken..<(row + 1) * choices.perToken {
-                let expert = place[Int(choices.experts[choice])]
+                let expert = slot[Int(choices.experts[choice])]
                 guard expert >= 0 else { continue }
                 let slot = next[expert]
                 next[expert] += 1

@@ -96,18 +96,18 @@ struct ExpertRouting {
         return groups.flatMap { Array($0 * size..<($0 + 1) * size) }
     }
 
-    /// Writes the numbers with the largest scores, the largest first, of equals the first.
+    /// Writes the indices of the largest scores, the largest first, of equals the first.
     @inline(__always) private func largest(
         _ most: Int, of numbers: some Sequence<Int>, into chosen: UnsafeMutablePointer<Int32>, _ score: (Int) -> Float
     ) {
         var count = 0
         for number in numbers {
-            var place = count
-            while place > 0, score(Int(chosen[place - 1])) < score(number) { place -= 1 }
-            guard place < most else { continue }
+            var slot = count
+            while slot > 0, score(Int(chosen[slot - 1])) < score(number) { slot -= 1 }
+            guard slot < most else { continue }
             count = min(count + 1, most)
-            for i in stride(from: count - 1, to: place, by: -1) { chosen[i] = chosen[i - 1] }
-            chosen[place] = Int32(number)
+            for i in stride(from: count - 1, to: slot, by: -1) { chosen[i] = chosen[i - 1] }
+            chosen[slot] = Int32(number)
         }
     }
 }

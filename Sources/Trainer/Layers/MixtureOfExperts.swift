@@ -51,7 +51,7 @@ struct MixtureOfExperts {
     /// Rows of experts that are worked on at a time, about: what bounds memory.
     private static let rowsTogether = 8192
 
-    /// How many times experts of so many rows together are worked on.
+    /// Number of rounds in which experts that have this many rows together are computed.
     private static func groups(_ rows: Int) -> Int { max(1, (rows + rowsTogether / 2) / rowsTogether) }
 
     /// Floats that `addPart` takes of its workspace for that many rows, beside a shared expert's.

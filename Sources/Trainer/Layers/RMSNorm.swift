@@ -5,7 +5,7 @@
 ///     dw += Σ_rows dy x̂
 ///     dx  = r (g − x̂ mean(g x̂))
 ///
-/// (Zhang and Sennrich 2019; transformers' `LlamaRMSNorm`.) The rows' r are computed anew in `backward`, from the
+/// (Zhang and Sennrich 2019; transformers' `LlamaRMSNorm`.) The rows' r are recomputed in `backward`, from the
 /// input that the caller kept.
 struct RMSNorm {
     /// [1, features].

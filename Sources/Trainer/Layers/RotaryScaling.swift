@@ -4,7 +4,7 @@ import Shared
 /// The rotation that a configuration asks for, of which LongRoPE and dynamic scaling depend on a sequence's length.
 ///
 /// The length is that of a whole sequence. For decoding it is the longest that the sequence may get, known from the
-/// start, as inference engines have it: rows that are in the cache already can't be turned anew.
+/// start, as inference engines have it: rows that are in the cache already can't be rotated again.
 struct RotaryScaling {
     private let headDim: Int
     /// What cosines and sines are multiplied by.

@@ -112,11 +112,11 @@ struct StreamingAttention {
         let head = keyValueHead[task.heads.lowerBound]
         let columns = head * headDim..<(head + 1) * headDim
         let block = scratch[rows: count]
-        for (place, head) in task.heads.enumerated() {
+        for (slot, head) in task.heads.enumerated() {
             let sink = sinks.map { $0[0, head] } ?? -.infinity
             for row in 0..<rows {
                 let query = q.row(task.rows.lowerBound + row) + head * headDim
-                let index = place * rows + row
+                let index = slot * rows + row
                 scale(query, into: block.queries.row(index), by: scale)
                 block.softmax.begin(index, sink: sink)
                 block.output.row(index).update(repeating: 0, count: headDim)
@@ -128,9 +128,9 @@ struct StreamingAttention {
         var begin = span.first(of: first) / Self.keyBlock * Self.keyBlock
         while begin < last {
             let keys = begin..<min(begin + Self.keyBlock, last)
-            let places = task.keys.lowerBound + keys.lowerBound..<task.keys.lowerBound + keys.upperBound
+            let positions = task.keys.lowerBound + keys.lowerBound..<task.keys.lowerBound + keys.upperBound
             let scores = block.scores[columns: 0..<keys.count]
-            let (keyOperand, valueOperand) = operands[places, columns]
+            let (keyOperand, valueOperand) = operands[positions, columns]
             let weights = block.rounded.scores[columns: 0..<keys.count]
             BLAS.product(block.rounded.queries, transposed: false, keyOperand, transposed: true, into: scores)
             for index in 0..<count {
@@ -146,9 +146,9 @@ struct StreamingAttention {
                 weights, transposed: false, valueOperand, transposed: false, into: block.output, accumulate: true)
             begin += Self.keyBlock
         }
-        for (place, head) in task.heads.enumerated() {
+        for (slot, head) in task.heads.enumerated() {
             for row in 0..<rows {
-                let index = place * rows + row
+                let index = slot * rows + row
                 let target = o.row(task.rows.lowerBound + row) + head * headDim
                 scale(block.output.row(index), into: target, by: 1 / block.softmax.sum(index))
             }
@@ -180,22 +180,22 @@ struct StreamingAttention {
     private func attend(
         _ query: UnsafeMutablePointer<Float>, _ keys: Matrix, _ values: Matrix, visible: Int, sink: Float,
         into output: UnsafeMutablePointer<Float>, scores: UnsafeMutablePointer<Float>, _ softmax: StreamingSoftmax,
-        _ place: Int
+        _ slot: Int
     ) {
         precondition(visible <= keys.rows)
-        softmax.begin(place, sink: sink)
+        softmax.begin(slot, sink: sink)
         output.update(repeating: 0, count: headDim)
         var begin = span.first(of: visible)
         while begin < visible {
             let count = min(Self.keyBlock, visible - begin)
             for i in 0..<count { scores[i] = scale * dot(query, keys.row(begin + i), headDim) }
             cap(scores, count)
-            let shrink = softmax.add(scores, count, seen: 0..<count, to: place)
+            let shrink = softmax.add(scores, count, seen: 0..<count, to: slot)
             if shrink != 1 { scale(output, into: output, by: shrink) }
             for i in 0..<count { add(scores[i], values.row(begin + i), to: output, headDim) }
             begin += count
         }
-        scale(output, into: output, by: 1 / softmax.sum(place))
+        scale(output, into: output, by: 1 / softmax.sum(slot))
     }
 
     /// Scores become those that are capped, if there is a cap.

@@ -19,7 +19,7 @@ final class AdamW {
     private let ranges: [Range<Int>]
     private let compute: Compute
     /// Where each range's moments stand in `m` and `v`.
-    let places: [Range<Int>]
+    let momentRanges: [Range<Int>]
     /// First and second moments of these weights, concatenated by range.
     let m: UnsafeMutableBufferPointer<Float>
     let v: UnsafeMutableBufferPointer<Float>
@@ -32,7 +32,7 @@ final class AdamW {
         self.compute = compute
         self.ranges = ranges
         let starts = ranges.reduce(into: [0]) { $0.append($0[$0.count - 1] + $1.count) }
-        places = zip(starts, starts.dropFirst()).map { $0..<$1 }
+        momentRanges = zip(starts, starts.dropFirst()).map { $0..<$1 }
         let count = starts[ranges.count]
         m = UnsafeMutableBufferPointer(start: allocateFloats(count), count: count)
         v = UnsafeMutableBufferPointer(start: allocateFloats(count), count: count)
@@ -41,9 +41,9 @@ final class AdamW {
         nonisolated(unsafe) let moments = (m, v)
         for group in groups {
             forEachPiece(of: group) { piece in
-                let place = piece.place.lowerBound + offset(of: piece.range)
-                (moments.0 + place).update(repeating: 0, count: piece.place.count)
-                (moments.1 + place).update(repeating: 0, count: piece.place.count)
+                let moment = piece.elements.lowerBound + offset(of: piece.range)
+                (moments.0 + moment).update(repeating: 0, count: piece.elements.count)
+                (moments.1 + moment).update(repeating: 0, count: piece.elements.count)
             }
         }
     }
@@ -67,9 +67,10 @@ final class AdamW {
         nonisolated(unsafe) let pointers = (w, g, m, v)
         for group in groups {
             forEachPiece(of: group) { piece in
-                let (start, place) = (piece.place.lowerBound, piece.place.lowerBound + offset(of: piece.range))
+                let (start, moment) = (piece.elements.lowerBound, piece.elements.lowerBound + offset(of: piece.range))
                 factors.update(
-                    pointers.0 + start, pointers.1 + start, pointers.2 + place, pointers.3 + place, piece.place.count)
+                    pointers.0 + start, pointers.1 + start, pointers.2 + moment, pointers.3 + moment,
+                    piece.elements.count)
             }
             for index in group { updated(index) }
         }
@@ -78,7 +79,7 @@ final class AdamW {
     // MARK: - Pieces
 
     /// Where moments stand, counted from where weights do.
-    private func offset(of range: Int) -> Int { places[range].lowerBound - ranges[range].lowerBound }
+    private func offset(of range: Int) -> Int { momentRanges[range].lowerBound - ranges[range].lowerBound }
 
     /// Elements of a group of ranges for each thread, at least, where there are as many.
     private static let elementsPerThread = 65_536
@@ -104,13 +105,13 @@ final class AdamW {
 
     /// Calls `body` with the pieces of a group's ranges, each thread with neighbouring ones, and always the same.
     private func forEachPiece(
-        of group: Range<Int>, function: StaticString = #function, _ body: ((range: Int, place: Range<Int>)) -> Void
+        of group: Range<Int>, function: StaticString = #function, _ body: ((range: Int, elements: Range<Int>)) -> Void
     ) {
         let pieces = Sharding.pieces(of: group.lazy.map { (offset: $0, element: self.ranges[$0]) })
         compute.ranges(pieces.count, function: function) { range in for piece in range { body(pieces[piece]) } }
     }
 
-    /// The numbers of an update that are the same for all weights.
+    /// The factors of an update that are the same for all weights.
     private struct Factors {
         let stepSize, rootCorrection, decay, b1, c1, b2, c2, epsilon, gradient: Vector
 

@@ -5,19 +5,19 @@ enum GradientClipping {
     /// Σ g² of each piece of some ranges, in double precision.
     ///
     /// The cut into pieces is fixed, so that sums depend neither on the number of threads nor on that of ranks.
-    static func squares(_ parameters: ParameterStore, _ ranges: [Range<Int>]) -> [(place: Range<Int>, sum: Double)] {
+    static func squares(_ parameters: ParameterStore, _ ranges: [Range<Int>]) -> [(elements: Range<Int>, sum: Double)] {
         guard let start = parameters.gradients.baseAddress else { return [] }
         let pieces = Sharding.pieces(of: ranges.enumerated())
         let sums = [Double](unsafeUninitializedCapacity: pieces.count) { sums, count in
             nonisolated(unsafe) let (sums, start) = (sums, start)
             parameters.compute.ranges(pieces.count, atLeast: 4) { range in
                 for piece in range {
-                    sums[piece] = squares(start + pieces[piece].place.lowerBound, pieces[piece].place.count)
+                    sums[piece] = squares(start + pieces[piece].elements.lowerBound, pieces[piece].elements.count)
                 }
             }
             count = pieces.count
         }
-        return zip(pieces, sums).map { ($0.place, $1) }
+        return zip(pieces, sums).map { ($0.elements, $1) }
     }
 
     /// The factor that brings a gradient of `norm` down to `limit`; 1 if it is small enough.

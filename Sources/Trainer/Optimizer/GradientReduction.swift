@@ -142,7 +142,7 @@ final class GradientReduction: GradientObserver {
                 },
                 receive: buffers.received,
                 receiveBlocks: ranks.map { rank in
-                    let first = place(of: rank) * own.count
+                    let first = slot(of: rank) * own.count
                     return rank == communicator.rank ? 0..<0 : first..<first + own.count
                 },
                 type: wireType)
@@ -178,7 +178,7 @@ final class GradientReduction: GradientObserver {
     }
 
     /// Where a rank's values stand among those of the other ranks.
-    private func place(of rank: Int) -> Int { rank < communicator.rank ? rank : rank - 1 }
+    private func slot(of rank: Int) -> Int { rank < communicator.rank ? rank : rank - 1 }
 
     /// Adds up this rank's part of a bucket, every number in the order of ranks.
     private func add(_ arrived: Bucket) {
@@ -186,7 +186,7 @@ final class GradientReduction: GradientObserver {
         let received = received(arrived, count: own.count)
         let mine = gradients + own.lowerBound
         var sources = order.map { rank in
-            rank == communicator.rank ? mine : received + place(of: rank) * own.count
+            rank == communicator.rank ? mine : received + slot(of: rank) * own.count
         }
         nonisolated(unsafe) let sum = sums.map { $0 + offsets[arrived.index] } ?? mine
         if sums != nil, !isFirstRound { sources.insert(sum, at: 0) }

@@ -42,8 +42,8 @@ final class ShardedOptimizer {
     /// Each piece is summed by the rank that has it, and the pieces by all ranks in their order.
     func gradientNorm() -> Double {
         var sums = [Double](repeating: 0, count: sharding.pieces)
-        for (place, sum) in GradientClipping.squares(parameters, sharding.parts(of: communicator.rank)) {
-            sums[place.lowerBound / Sharding.pieceSize] = sum
+        for (range, sum) in GradientClipping.squares(parameters, sharding.parts(of: communicator.rank)) {
+            sums[range.lowerBound / Sharding.pieceSize] = sum
         }
         return communicator.sum(sums).reduce(0, +).squareRoot()
     }
@@ -81,7 +81,7 @@ final class ShardedOptimizer {
     ///
     /// Collective: call on all ranks.
     ///
-    /// - Parameter body: Called on rank 0 with each bucket's place and numbers. If it throws, the other ranks are
+    /// - Parameter body: Called on rank 0 with each bucket's range and values. If it throws, the other ranks are
     ///   heard to the end, and then it is thrown on.
     func gather(
         _ moment: Moment, _ body: (Range<Int>, UnsafePointer<Float>) throws -> Void
@@ -89,32 +89,32 @@ final class ShardedOptimizer {
         let whole = UnsafeMutablePointer<Float>.allocate(capacity: sharding.bucketSize)
         defer { whole.deallocate() }
         var failure: (any Error)?
-        for (bucket, own) in adam.places.enumerated() {
-            let (place, isFirst) = (sharding.bucket(bucket), communicator.rank == 0)
+        for (bucket, own) in adam.momentRanges.enumerated() {
+            let (range, isFirst) = (sharding.bucket(bucket), communicator.rank == 0)
             guard let start = buffer(moment).baseAddress else { continue }
             let parts = (0..<sharding.ranks).map { sharding.part(ofBucket: bucket, rank: $0) }
             communicator.startExchange(
                 Exchange(
                     send: start, sendBlocks: parts.indices.map { $0 == 0 ? own : 0..<0 }, receive: whole,
                     receiveBlocks: parts.map {
-                        isFirst ? $0.lowerBound - place.lowerBound..<$0.upperBound - place.lowerBound : 0..<0
+                        isFirst ? $0.lowerBound - range.lowerBound..<$0.upperBound - range.lowerBound : 0..<0
                     })
             ).wait()
             guard isFirst, failure == nil else { continue }
-            do { try body(place, UnsafePointer(whole)) } catch { failure = error }
+            do { try body(range, UnsafePointer(whole)) } catch { failure = error }
         }
         if let failure { throw failure }
     }
 
     /// Writes this rank's parts of a moment.
     ///
-    /// - Parameter body: Writes the numbers of some places of the flat buffer.
+    /// - Parameter body: Writes the values of some ranges of the flat buffer.
     func restore<E: Error>(_ moment: Moment, _ body: (Range<Int>, UnsafeMutablePointer<Float>) throws(E) -> Void)
         throws(E)
     {
         guard let start = buffer(moment).baseAddress else { return }
-        for (place, part) in zip(adam.places, sharding.parts(of: communicator.rank)) where !part.isEmpty {
-            try body(part, start + place.lowerBound)
+        for (range, part) in zip(adam.momentRanges, sharding.parts(of: communicator.rank)) where !part.isEmpty {
+            try body(part, start + range.lowerBound)
         }
     }
 }

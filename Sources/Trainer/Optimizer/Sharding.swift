@@ -34,17 +34,17 @@ struct Sharding: Equatable, Sendable {
     func part(ofBucket index: Int, rank: Int) -> Range<Int> {
         let bucket = bucket(index)
         let pieces = shard((bucket.count + Self.pieceSize - 1) / Self.pieceSize, rank: rank, of: ranks)
-        let place = { (piece: Int) in min(bucket.upperBound, bucket.lowerBound + piece * Self.pieceSize) }
-        return place(pieces.lowerBound)..<place(pieces.upperBound)
+        let start = { (piece: Int) in min(bucket.upperBound, bucket.lowerBound + piece * Self.pieceSize) }
+        return start(pieces.lowerBound)..<start(pieces.upperBound)
     }
 
     /// The pieces of some ranges, in order, each with the index of its range.
     static func pieces(of ranges: some Sequence<(offset: Int, element: Range<Int>)>) -> [(
-        range: Int, place: Range<Int>
+        range: Int, elements: Range<Int>
     )] {
         ranges.flatMap { index, range in
             stride(from: range.lowerBound, to: range.upperBound, by: pieceSize).map {
-                (range: index, place: $0..<min($0 + pieceSize, range.upperBound))
+                (range: index, elements: $0..<min($0 + pieceSize, range.upperBound))
             }
         }
     }

@@ -1,7 +1,7 @@
 import Shared
 
 /// What the target's features will take in `--target-cache`, at most: their exponents are compressed there, which
-/// depends on the numbers.
+/// depends on the values.
 struct CachePlan {
     /// Of the layers that the draft sees and the last hidden state.
     let bytesPerToken: Int

@@ -66,8 +66,8 @@ struct RunLog {
         self[keyPath: points].compactMap { point in point.values[tag].map { (Double(point.step), $0) } }
     }
 
-    /// How many places ahead were measured: elements of a list.
-    func places(_ points: KeyPath<RunLog, [Point]>, _ name: String) -> Int {
+    /// How many positions ahead were measured: elements of a list.
+    func positions(_ points: KeyPath<RunLog, [Point]>, _ name: String) -> Int {
         let last = self[keyPath: points].last
         return (0...).prefix { last?.values["\(name)/\($0)"] != nil }.count
     }

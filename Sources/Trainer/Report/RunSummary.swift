@@ -33,10 +33,10 @@ struct RunSummary {
         add("held-out loss", heldOut["losses/0"].map { fixed($0, 3) }, merit: heldOut["losses/0"].map { -$0 })
         for (name, tag) in [
             ("held-out accuracy", "accuracies"), ("  given those before right", "conditional_accuracies"),
-            ("accepted by place, measured", "accepted_at"),
+            ("accepted by position, measured", "accepted_at"),
         ] {
-            let places = (0..<run.places(\.heldOut, tag)).compactMap { heldOut["\(tag)/\($0)"] }
-            add(name, places.isEmpty ? nil : places.map { fixed($0, 2) }.joined(separator: " "))
+            let positions = (0..<run.positions(\.heldOut, tag)).compactMap { heldOut["\(tag)/\($0)"] }
+            add(name, positions.isEmpty ? nil : positions.map { fixed($0, 2) }.joined(separator: " "))
         }
         add("training loss", training["losses/0"].map { fixed($0, 3) })
         add("tokens", shortNumber(run.total("tokens")))

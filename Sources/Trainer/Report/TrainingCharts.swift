@@ -1,6 +1,6 @@
 import Shared
 
-/// The charts of a report: one run by place, several by run.
+/// The charts of a report: one run by position, several by run.
 struct TrainingCharts {
     private let runs: [RunLog]
     private let steps: Axis
@@ -15,9 +15,9 @@ struct TrainingCharts {
     static func color(ofRun index: Int) -> String { "var(--run\(index % HTMLStyle.runColors))" }
 
     /// From one end of a ramp to the other.
-    private static func color(ofPlace place: Int, of places: Int) -> String {
-        let share = places > 1 ? Double(place) / Double(places - 1) : 0
-        return "color-mix(in oklch, var(--last-place) \(fixed(100 * share, 0))%, var(--first-place))"
+    private static func color(ofPosition position: Int, of positions: Int) -> String {
+        let share = positions > 1 ? Double(position) / Double(positions - 1) : 0
+        return "color-mix(in oklch, var(--last-position) \(fixed(100 * share, 0))%, var(--first-position))"
     }
 
     // MARK: - What was learnt
@@ -53,7 +53,7 @@ struct TrainingCharts {
             ]
         }
         return card(
-            "Loss of the first place", "Cross-entropy with the target's distribution, in nats a token.",
+            "Loss of the first position", "Cross-entropy with the target's distribution, in nats a token.",
             LineChart(
                 "Loss over steps", x: steps, y: axis(curves), curves, xName: "step", xText: Self.stepText,
                 yText: Self.decimalText))
@@ -62,26 +62,26 @@ struct TrainingCharts {
     /// Each list of the metrics over the steps, and where all came to at the end.
     var byPlace: [String] {
         let lists: [(String, String, String)] = [
-            ("losses", "Loss by place", "Nats a token, for each place ahead."),
-            ("accuracies", "Accuracy by place", "Tokens whose likeliest draft token is the target's."),
+            ("losses", "Loss by position", "Nats a token, for each position ahead."),
+            ("accuracies", "Accuracy by position", "Tokens whose likeliest draft token is the target's."),
             (
-                "conditional_accuracies", "Conditional accuracy by place",
-                "The same where all places before were right."
+                "conditional_accuracies", "Conditional accuracy by position",
+                "The same where all positions before were right."
             ),
-            ("acceptance_rates", "Acceptance rate by place", "Σ min(p, q): how often a sampled token is kept."),
+            ("acceptance_rates", "Acceptance rate by position", "Σ min(p, q): how often a sampled token is kept."),
         ]
         return (runs.count == 1 ? lists.map { overSteps(runs[0], $0, $1, $2) } : [])
             + (runs.count == 1 ? [atTheEnd(runs[0])] : lists.map { atTheEnd(runs, $0, $1, $2) })
     }
 
     private func overSteps(_ run: RunLog, _ tag: String, _ heading: String, _ note: String) -> String {
-        let places = run.places(\.training, tag)
-        let curves = (0..<places).flatMap { place -> [LineChart.Curve] in
-            let (name, color) = ("\(place + 1)", Self.color(ofPlace: place, of: places))
+        let positions = run.positions(\.training, tag)
+        let curves = (0..<positions).flatMap { position -> [LineChart.Curve] in
+            let (name, color) = ("\(position + 1)", Self.color(ofPosition: position, of: positions))
             return [
-                .init(name, color: color, .line, curve(run, \.training, "\(tag)/\(place)")),
+                .init(name, color: color, .line, curve(run, \.training, "\(tag)/\(position)")),
                 .init(
-                    name + ", held out", color: color, .dashed, run.series(\.heldOut, "\(tag)/\(place)"),
+                    name + ", held out", color: color, .dashed, run.series(\.heldOut, "\(tag)/\(position)"),
                     isInLegend: false),
             ]
         }
@@ -92,51 +92,51 @@ struct TrainingCharts {
         return card(heading, run.heldOut.isEmpty ? note : "\(note) Held out: dashed.", chart)
     }
 
-    /// One run's places at its last evaluation.
+    /// One run's positions at its last evaluation.
     private func atTheEnd(_ run: RunLog) -> String {
         let points: KeyPath<RunLog, [RunLog.Point]> = run.heldOut.isEmpty ? \.training : \.heldOut
         let curves = [
             ("accuracy", "accuracies", 0), ("conditional accuracy", "conditional_accuracies", 1),
             ("acceptance rate", "acceptance_rates", 2), ("accepted, measured", "accepted_at", 3),
         ].map { name, tag, color in
-            LineChart.Curve(name, color: Self.color(ofRun: color), .dots, places(run, points, tag))
+            LineChart.Curve(name, color: Self.color(ofRun: color), .dots, positions(run, points, tag))
         }
         return card(
-            "By place, at the end",
+            "By position, at the end",
             run.heldOut.isEmpty ? "The newest steps." : "The last evaluation. Measured: of all verifications.",
-            placeChart("Shares by place", curves, includesZero: true, yText: Self.percentText))
+            positionChart("Shares by position", curves, includesZero: true, yText: Self.percentText))
     }
 
-    /// Several runs' places at their last evaluations.
+    /// Several runs' positions at their last evaluations.
     private func atTheEnd(_ runs: [RunLog], _ tag: String, _ heading: String, _ note: String) -> String {
         let isHeldOut = runs.allSatisfy { !$0.heldOut.isEmpty }
         let curves = runs.enumerated().map { index, run in
             LineChart.Curve(
                 run.name, color: Self.color(ofRun: index), .dots,
-                places(run, isHeldOut ? \.heldOut : \.training, tag))
+                positions(run, isHeldOut ? \.heldOut : \.training, tag))
         }
         let isShare = tag != "losses"
-        let chart = placeChart(heading, curves, includesZero: isShare) {
+        let chart = positionChart(heading, curves, includesZero: isShare) {
             isShare ? Self.percentText($0) : Self.decimalText($0)
         }
         return card(heading, "\(note) \(isHeldOut ? "At the last evaluation." : "In the newest steps.")", chart)
     }
 
-    private func places(
+    private func positions(
         _ run: RunLog, _ points: KeyPath<RunLog, [RunLog.Point]>, _ tag: String
     ) -> [(x: Double, y: Double)] {
-        (0..<run.places(points, tag)).compactMap { place in
-            run[keyPath: points].last?.values["\(tag)/\(place)"].map { (Double(place + 1), $0) }
+        (0..<run.positions(points, tag)).compactMap { position in
+            run[keyPath: points].last?.values["\(tag)/\(position)"].map { (Double(position + 1), $0) }
         }
     }
 
-    private func placeChart(
+    private func positionChart(
         _ name: String, _ curves: [LineChart.Curve], includesZero: Bool, yText: @escaping (Double) -> String
     ) -> LineChart {
         let last = curves.flatMap(\.points).map(\.x).max() ?? 1
         let x = Axis(0.5...last + 0.5, ticks: Array(stride(from: 1, through: last, by: 1)))
         return LineChart(
-            name, x: x, y: axis(curves, includesZero: includesZero), curves, xName: "place", yText: yText)
+            name, x: x, y: axis(curves, includesZero: includesZero), curves, xName: "position", yText: yText)
     }
 
     // MARK: - What it cost
@@ -174,9 +174,9 @@ struct TrainingCharts {
             let phases = run.phases
             let total = phases.reduce(0) { $0 + $1.seconds }
             guard total > 0 else { return nil }
-            let parts = phases.enumerated().map { place, phase in
+            let parts = phases.enumerated().map { position, phase in
                 let share = fixed(100 * phase.seconds / total, 1) + "%"
-                let color = Self.color(ofRun: place)
+                let color = Self.color(ofRun: position)
                 return (
                     bar: "<span style=\"width:\(share);--c:\(color)\" data-tip=\"\(htmlEscaped(phase.name)): "
                         + "\(shortTime(phase.seconds)), \(share)\"></span>",

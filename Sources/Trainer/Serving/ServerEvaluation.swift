@@ -62,7 +62,7 @@ struct ServerReport {
     /// What `Trainer evaluate --json` printed of the same prompts.
     let own: OwnReport?
 
-    /// The part of such a report that a server's numbers stand beside.
+    /// The part of such a report that a server's results are compared with.
     struct OwnReport {
         let acceptedPerVerification: Double
         let acceptedAt: [Double]

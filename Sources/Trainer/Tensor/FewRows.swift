@@ -110,7 +110,7 @@ enum FewRows {
         }
     }
 
-    /// Each 32 numbers as the even ones and then the odd ones, which is how a bfloat16 row's halves of words come.
+    /// Each 32 elements as the even ones and then the odd ones, which is how a bfloat16 row's halves of words come.
     private static func splitPairs(
         _ x: UnsafeMutablePointer<Float>, _ count: Int, into split: UnsafeMutablePointer<Float>, _ width: Int
     ) {
@@ -173,7 +173,7 @@ enum FewRows {
 
 /// A weight's row as vectors.
 private protocol VectorRow {
-    /// The vector that goes with sixteen numbers of x at `offset` of `count`.
+    /// The vector that goes with sixteen elements of x at `offset` of `count`.
     func load(_ offset: Int, of count: Int) -> Vector
 }
 

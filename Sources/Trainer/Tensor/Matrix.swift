@@ -1,7 +1,7 @@
 /// A row-major matrix of floats inside memory that a `Workspace`, a `ParameterStore` or a model owns.
 ///
 /// Rows are tokens and columns are features wherever the matrix is an activation; a weight is
-/// [out features, in features], as in checkpoints. A view like a pointer: copying it copies no numbers.
+/// [out features, in features], as in checkpoints. A view like a pointer: copying it copies no elements.
 struct Matrix: @unchecked Sendable {
     let start: UnsafeMutablePointer<Float>
     let rows: Int

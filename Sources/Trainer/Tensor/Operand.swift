@@ -39,7 +39,7 @@ enum Operand {
         }
     }
 
-    /// Takes over the first `count` numbers of a row of the matrix whose operand it is.
+    /// Takes over the first `count` elements of a row of the matrix whose operand it is.
     @inline(__always) func round(_ row: Int, of matrix: Matrix, _ count: Int) {
         if case .bfloat16(let rounded) = self {
             BFloat16.round(matrix.row(row), into: rounded.row(row), count: count)

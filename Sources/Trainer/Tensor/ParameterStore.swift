@@ -149,8 +149,8 @@ final class ParameterStore {
         }
     }
 
-    /// Every checkpoint tensor: its name, its shape and its place in the flat buffers, in their order.
-    var places: [(name: String, shape: [Int], place: Range<Int>)] {
+    /// Every checkpoint tensor: its name, its shape and its range in the flat buffers, in their order.
+    var ranges: [(name: String, shape: [Int], range: Range<Int>)] {
         guard let start = weights.baseAddress else { return [] }
         return tensors.map { name, shape, values in
             (name, shape, values.start - start..<values.start - start + values.count)

@@ -18,7 +18,7 @@ struct TileGrid: Equatable {
     private static let delay = 0.15
     /// Tiles of each thread, at most.
     private static let mostRounds = 4
-    /// Elements of a tile's side, at least: libraries compute so many at a time.
+    /// Elements of a tile's side, at least: libraries compute as many at a time.
     private static let (leastRows, leastColumns) = (16, 32)
 
     /// The grid of an output [m, n] for that many threads that is done first.

@@ -23,7 +23,7 @@ struct BestDraft: Equatable {
 
     /// Takes in an evaluation.
     ///
-    /// Lengths from another source can't be compared with the best one: the first of them is the best anew.
+    /// Lengths from another source can't be compared with the best one: the first of them is the best of a new series.
     /// - Returns: Whether it is the best so far.
     mutating func note(_ length: Double, _ source: Source, step: Int) -> Bool {
         if let acceptanceLength, source == self.source, length <= acceptanceLength {

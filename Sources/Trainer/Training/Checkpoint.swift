@@ -117,12 +117,12 @@ struct Checkpoints {
         }
         for moment in ShardedOptimizer.Moment.allCases {
             try optimizer.restore(moment) { part, target in
-                for (name, shape, place) in parameters.places where part.overlaps(place) {
+                for (name, shape, range) in parameters.ranges where part.overlaps(range) {
                     let tensor = try file.tensor(moment.rawValue + name)
                     try tensor.expect(shape)
-                    let common = part.clamped(to: place)
+                    let common = part.clamped(to: range)
                     tensor.widen(
-                        elements: common.lowerBound - place.lowerBound..<common.upperBound - place.lowerBound,
+                        elements: common.lowerBound - range.lowerBound..<common.upperBound - range.lowerBound,
                         into: target + (common.lowerBound - part.lowerBound))
                 }
                 try check()
@@ -161,8 +161,8 @@ struct Checkpoints {
         var failure: (any Error)?
         do {
             try contents.optimizer.gather(moment) { piece, numbers in
-                for (_, _, place) in contents.parameters.places where piece.overlaps(place) {
-                    let common = piece.clamped(to: place)
+                for (_, _, range) in contents.parameters.ranges where piece.overlaps(range) {
+                    let common = piece.clamped(to: range)
                     let start = numbers + (common.lowerBound - piece.lowerBound)
                     try writer?.append(UnsafeBufferPointer(start: start, count: common.count))
                 }

@@ -25,7 +25,7 @@ struct CheckpointState: Equatable {
     /// In `provenance`: which kernels multiplied.
     static let kernels = "kernels"
 
-    /// What is to be known where others multiply now: numbers go on as close as ever, and not bit by bit.
+    /// What is to be known where others multiply now: results stay as close as ever, and not bit by bit.
     func note(kernels now: String) -> String? {
         guard let saved = provenance[Self.kernels], saved != now else { return nil }
         return "the checkpoint was computed by \(saved), this CPU has \(now): from here on numbers may differ in their "

@@ -2,7 +2,7 @@ import Shared
 
 /// Held-out samples whose prompts are trained on: what is measured on them says little about others.
 enum HeldOutOverlap {
-    /// The numbers of the held-out samples whose prompt, token by token, is one of the training samples'.
+    /// The indices of the held-out samples whose prompt, token by token, is one of the training samples'.
     ///
     /// A prompt is what stands before the first supervised token. Samples that can't be read are training's to report.
     ///

@@ -30,7 +30,7 @@ protocol DraftModel {
     /// How many positions ahead it learns, which its statistics tell apart.
     var positionCount: Int { get }
 
-    /// How far after a sequence's end its rows may stand: rotation is prepared for so many positions more.
+    /// How far after a sequence's end its rows may stand: rotation is prepared for as many more positions.
     var positionsAfterEnd: Int { get }
 
     /// What the loss of a step is a mean over, of one sequence: its labels at the first position, or their weights.

@@ -34,9 +34,9 @@ extension DecoderDescription {
         }
     }
 
-    /// Multi-head latent attention: queries, keys and values are made of a few numbers of each row.
+    /// Multi-head latent attention: queries, keys and values are made of a few features of each row.
     struct LatentSizes {
-        /// The numbers that queries are made of; nil where they are made of the row itself.
+        /// The features that queries are made of; nil where they are made of the row itself.
         var queryRank: Int?
         var keyValueRank: Int
         /// Elements of a query or key that don't turn, and of those that do: these are the same for all heads' keys.
@@ -93,12 +93,12 @@ struct TensorSpelling: ExpressibleByDictionaryLiteral {
     mutating func add(_ other: TensorSpelling) { replacements += other.replacements }
 
     /// What Llama calls norms that are told apart here, so that a family can call them otherwise.
-    private static let usual = [(from: ".final_norm.", to: ".norm."), (from: ".gated_norm.", to: ".norm.")]
+    private static let common = [(from: ".final_norm.", to: ".norm."), (from: ".gated_norm.", to: ".norm.")]
 
     /// A tensor's name in the checkpoint: whole parts between dots are replaced.
     func callAsFunction(_ name: String) -> String {
         var path = ".\(name)."
-        for (from, to) in replacements + Self.usual where path.contains(from) { path = path.replacing(from, with: to) }
+        for (from, to) in replacements + Self.common where path.contains(from) { path = path.replacing(from, with: to) }
         return String(path.dropFirst().dropLast())
     }
 }

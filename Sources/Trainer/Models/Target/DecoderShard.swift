@@ -128,7 +128,7 @@ extension DecoderShard {
         return weight
     }
 
-    /// Some output features of several maps from the hidden states, or from so many inputs, below each other.
+    /// Some output features of several maps from the hidden states, or from a number of inputs, below each other.
     func columnParallel(
         _ parts: [(name: String, outputs: [Int], total: Int)], inputs: Int? = nil, hasBias: Bool
     ) throws(WeightsError) -> ColumnParallelLinear {

@@ -1,6 +1,6 @@
 /// Multi-head latent attention: this rank's heads (DeepSeek-AI 2024, DeepSeek-V2, section 2.1).
 ///
-/// Each row has a latent of a few numbers that its keys and values are made of, and a part of the keys that turns and is
+/// Each row has a latent of a few features that its keys and values are made of, and a part of the keys that turns and is
 /// the same for all heads; so have queries a latent, in most models. Latents are computed by every rank, heads are
 /// divided. A head's queries and keys are [turned | plain], and values end in zeros where they are shorter, so that all
 /// are of one size; the cache holds keys and values, not latents.

@@ -52,7 +52,7 @@ extension ModelConfiguration {
         return flags
     }
 
-    /// What holds numbers x as c tanh(x / c): a number above 0, or none where `null` is written.
+    /// What caps values x as c tanh(x / c): a number above 0, or none where `null` is written.
     func cap(_ key: String, default: Double?) throws(JSONError) -> Float? {
         if text[key] == nil, text.value[key] != nil { return nil }
         guard let value = try text[key].map({ _ throws(JSONError) in try positive(key, default: 1) }) ?? `default`

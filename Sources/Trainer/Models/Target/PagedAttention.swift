@@ -50,7 +50,7 @@ struct PagedAttention {
 
     private func tasks(_ run: Run, _ heads: Int) -> Int { (run.rows.count * heads + Self.together - 1) / Self.together }
 
-    /// The last of ascending numbers that isn't above one.
+    /// The last of ascending values that isn't above one.
     private static func last(of numbers: [Int], notAbove number: Int) -> Int {
         var (low, high) = (0, numbers.count)
         while high - low > 1 {

@@ -6,7 +6,7 @@
 final class PagedCache {
     /// For each layer; nil where a layer has no keys of its own.
     let layers: [KeyValuePages?]
-    /// [slots, numbers of a state] of layers that have one.
+    /// [slots, elements of a state] of layers that have one.
     private let states: [Int: Matrix]
     private let memory: FrozenWeights
     /// The pages of each slot's sequence, in order.
@@ -83,7 +83,7 @@ final class PagedCache {
     /// The pages of a slot's sequence.
     func table(_ slot: Int) -> UnsafePointer<Int32> { UnsafePointer(tables + slot * mostPages) }
 
-    /// The state of a layer, [1, numbers].
+    /// The state of a layer, [1, elements].
     func state(_ slot: Int, layer: Int) -> Matrix? { states[layer]?[rows: slot..<slot + 1] }
 }
 

@@ -40,7 +40,7 @@ extension Matrix {
         }
     }
 
-    /// The same numbers in so many rows, of a matrix without gaps.
+    /// The same elements as a matrix of another number of rows, if it has no gaps.
     func reshaped(rows: Int) -> Matrix {
         precondition(isContiguous && rows > 0 && count.isMultiple(of: rows))
         return Matrix(start: start, rows: rows, columns: count / rows, compute)

@@ -24,7 +24,7 @@ final class WeightPlan {
     /// What is planned belongs to it.
     private var portion = Portion.ends
 
-    /// What becomes of numbers once they have been read.
+    /// What becomes of elements once they have been read.
     private enum Change {
         case added(Float)
         case multiplied(Float)
