@@ -1,5 +1,5 @@
 # The doors to everything. Each is a script of its own, for machines without make.
-.PHONY: demo install test test-engines test-mpi test-faults test-cache test-hosts test-tokenizers test-gguf test-tensorboard fuzz lint format bench bench-preprocess bench-large-records bench-tokenize bench-target bench-plan bench-8b bench-ranks bench-cache bench-train bench-drafts bench-scaling bench-memory bench-dtypes bench-recipe bench-regenerate fixtures
+.PHONY: demo install test test-engines test-mpi test-faults test-cache test-hosts test-tokenizers test-gguf test-tensorboard fuzz lint format bench bench-preprocess bench-large-records bench-tokenize bench-target bench-plan bench-8b bench-ranks bench-cache bench-train bench-drafts bench-scaling bench-memory bench-dtypes bench-recipe bench-regenerate bench-time-to-acceptance fixtures
 
 demo:     ; @scripts/demo.sh
 install:  ; @scripts/install.sh
@@ -31,4 +31,5 @@ bench-memory: ; @Benchmarks/memory.sh
 bench-dtypes: ; @Benchmarks/dtypes.sh
 bench-recipe: ; @Benchmarks/recipe.sh
 bench-regenerate: ; @Benchmarks/regenerate.sh
+bench-time-to-acceptance: ; @Benchmarks/time_to_acceptance.sh
 fixtures: ; @scripts/fixtures.sh

@@ -9,6 +9,12 @@ set -euo pipefail
 # shellcheck source=smollm2.sh
 source "$(dirname "${BASH_SOURCE[0]}")/smollm2.sh"
 
+# plan WHEN RUN RANKS OPTIONS...
+plan() {
+    "$programs/Trainer" plan "${@:4}" --ranks "$3" --num-threads "$(($(nproc) / $3))" --supervised-share 0.9 --json \
+        >"$scratch/plan-$1-$2.json"
+}
+
 # compare MODEL LENGTH NAME DTYPE...: plans a run for each precision and number of ranks, and trains some steps.
 compare() {
     local model=$1 length=$2 name=$3 size dtype options run data=$scratch/tokens-$2.jsonl
@@ -22,10 +28,11 @@ compare() {
             say "$name, $dtype, $size rank(s)"
             options=(--target-model-path "$model" --tp-size "$size" --dtype "$dtype" --max-length "$length"
                 --draft-vocab-size 32000 --draft-global-batch-size 2)
-            "$programs/Trainer" plan "${options[@]}" --ranks "$size" --num-threads "$(($(nproc) / size))" \
-                --supervised-share 0.9 --json >"$scratch/plan-$run.json"
+            # Before and after training, as a machine's rate isn't the same at all times.
+            plan before "$run" "$size" "${options[@]}"
             trainer "$size" train "${options[@]}" "${store[@]:2}" --output-dir "$scratch/$run" --total-steps 4 \
                 --log-steps 1 --save-interval 1h 2>&1 | tee "$scratch/log-$run" >&2
+            plan after "$run" "$size" "${options[@]}"
             find "$scratch/$run" -name '*.safetensors' -delete
         done
     done
@@ -48,9 +55,10 @@ import json, pathlib, re, sys
 scratch = pathlib.Path(sys.argv[1])
 print(f"\n{'':26} {'memory of a rank, MB':>30} {'a step of 2 sequences, s':>32}"
       f"\n{'tokens, precision, ranks':26} {'planned':>10} {'measured':>9} {'ratio':>9} {'planned':>12} {'measured':>9} {'ratio':>9}")
-for path in sorted(scratch.glob("plan-*.json"), key=lambda path: path.stat().st_mtime):
-    name = path.stem.removeprefix("plan-")
-    plan = json.loads(path.read_text())
+for path in sorted(scratch.glob("plan-before-*.json"), key=lambda path: path.stat().st_mtime):
+    name = path.stem.removeprefix("plan-before-")
+    plan, after = (json.loads((scratch / f"plan-{when}-{name}.json").read_text()) for when in ("before", "after"))
+    plan["step_seconds"] = (plan["step_seconds"] + after["step_seconds"]) / 2
     steps = [json.loads(line) for line in (scratch / name / "metrics.jsonl").open()]
     seconds = min(step["seconds"] for step in steps if step.get("seconds") and step["step"] > 1)
     number, unit = re.search(r"peak memory ([\d.]+)([MG])B", (scratch / f"log-{name}").read_text()).groups()

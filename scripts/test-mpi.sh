@@ -117,6 +117,21 @@ resumed() {
 }
 check "resumed at step 4, in the midst of the second epoch, the draft equals that of an uninterrupted run" resumed
 
+# --- Muon: each matrix is one rank's, and its momentum everybody's.
+
+muon=(--optimizer muon --deterministic --save-interval 4)
+orthogonal() {
+    train 1 "$scratch/muon" "${muon[@]}"
+    mkdir "$scratch/muon-resumed"
+    cp -r "$scratch/muon/step_4" "$scratch/muon-resumed/"
+    ln -s step_4 "$scratch/muon-resumed/latest"
+    train 3 "$scratch/muon-resumed" "${muon[@]}" --resume
+    compare tensors "$scratch/muon/latest/model.safetensors" "$scratch/muon-resumed/latest/model.safetensors"
+}
+check "with Muon, 3 ranks that resume a run of 1 end with its draft, bit by bit" orthogonal
+check "a run of Muon's isn't continued by AdamW" refuses "--optimizer was muon" \
+    train 1 "$scratch/muon-resumed" --deterministic --save-interval 4 --resume
+
 interrupted() {
     local output=$scratch/interrupted code=0 process
     train 2 "$output" --total-steps 30 --log-steps 1 --keep-last 1 &

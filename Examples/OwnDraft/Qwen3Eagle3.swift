@@ -113,7 +113,7 @@ struct Qwen3Eagle3: DraftModel {
                 .vector("norm.weight", count: shape.hiddenSize),
                 .matrix(
                     [("lm_head.weight", shape.draftVocabSize)], columns: shape.hiddenSize,
-                    isFrozen: settings.freezesHead),
+                    isFrozen: settings.freezesHead, isOfVocabulary: true),
             ], compute)
         let (all, norm) = (
             parameters.parameters, { (weight: Parameter) in RMSNorm(weight: weight, epsilon: shape.rmsNormEpsilon) }

@@ -50,7 +50,8 @@ struct Eagle3GoldenTests {
             expectClose([learningRate], [Float(wanted.learningRate)], tolerance: 1e-5, "learning rate of step \(step)")
             optimizer.update(
                 learningRate: learningRate,
-                gradientFactor: GradientClipping.factor(norm: norm, limit: Float(run.expected.maxGradNorm)))
+                gradientFactor: GradientClipping.factor(norm: norm, limit: Float(run.expected.maxGradNorm)),
+                in: workspace)
             draft.parameters.zeroGradients()
             let file = "step_\(step + 1)"
             if fileExists(run.path(file)) { try compare(draft.parameters, run, file, nil) }

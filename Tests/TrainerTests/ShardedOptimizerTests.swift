@@ -96,7 +96,7 @@ struct ShardedOptimizerTests {
                     break
                 }
             }
-            optimizer.update(learningRate: 1e-2, gradientFactor: 1)
+            optimizer.update(learningRate: 1e-2, gradientFactor: 1, in: Workspace())
             #expect(counting.mostPending == PendingExchanges<Void>.most, "\(counting.mostPending) under way")
             #expect(counting.started == 2 * optimizer.sharding.buckets)
             return Array(store.weights)
@@ -130,12 +130,12 @@ struct ShardedOptimizerTests {
     func ranksHoldTheWeightsOfOneThatUpdatesAll(ranks: Int) throws {
         let alone = Self.store(40_000, seed: 9)
         let optimizer = ShardedOptimizer(alone, .init(weightDecay: 0.1), AbsentRanks())
-        for _ in 0..<2 { optimizer.update(learningRate: 1e-2, gradientFactor: 0.5) }
+        for _ in 0..<2 { optimizer.update(learningRate: 1e-2, gradientFactor: 0.5, in: Workspace()) }
         let together = try ThreadCommunicator.run(ranks) { world in
             let store = Self.store(40_000, seed: 9)
             let sharded = ShardedOptimizer(
                 store, .init(weightDecay: 0.1), world, bucketSize: 4 * Sharding.pieceSize)
-            for _ in 0..<2 { sharded.update(learningRate: 1e-2, gradientFactor: 0.5) }
+            for _ in 0..<2 { sharded.update(learningRate: 1e-2, gradientFactor: 0.5, in: Workspace()) }
             return store.weightValues
         }
         for weights in together { #expect(weights == alone.weightValues) }
@@ -143,7 +143,7 @@ struct ShardedOptimizerTests {
 }
 
 extension ParameterStore {
-    fileprivate var weightValues: [Float] { Array(weights) }
-    fileprivate var gradientValues: [Float] { Array(gradients) }
+    var weightValues: [Float] { Array(weights) }
+    var gradientValues: [Float] { Array(gradients) }
     fileprivate func gradientValue(_ index: Int) -> Float { gradients[index] }
 }

@@ -166,7 +166,11 @@ struct ThreadCountTests {
             numbers.fill(store.parameters[0].weight)
             numbers.fill(store.parameters[0].gradient)
             let optimizer = ShardedOptimizer(store, .init(weightDecay: 0.1), AbsentRanks(), bucketSize: 8192)
-            for _ in 0..<3 { optimizer.update(learningRate: 1e-2, gradientFactor: Float(1 / optimizer.gradientNorm())) }
+            for _ in 0..<3 {
+                optimizer.update(
+                    learningRate: 1e-2, gradientFactor: Float(1 / optimizer.gradientNorm()),
+                    in: Workspace(store.compute))
+            }
         }
         #expect(Array(store.weights) == Array(alone.weights))
     }

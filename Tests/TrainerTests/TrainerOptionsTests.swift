@@ -49,6 +49,12 @@ struct TrainerOptionsTests {
         (["--deterministic", "--reduce-dtype", "bfloat16"], "--reduce-dtype bfloat16"),
         (["--eval-loss-samples", "5"], "--eval-loss-samples needs --eval-data-path"),
         (["--reduce-dtype", "float16"], "--reduce-dtype"),
+        (["--muon-momentum", "0.9"], "--optimizer muon alone"),
+        (["--muon-learning-rate", "1e-3"], "--optimizer muon alone"),
+        (
+            ["--optimizer", "muon", "--learning-rate", "0", "--muon-learning-rate", "1e-3"],
+            "follows the schedule of --learning-rate"
+        ),
     ])
     func whatDoesNotGoTogetherIsRefused(arguments: [String], message: String) throws {
         let required = ["--target-model-path", "t", "--train-data-path", "d", "--output-dir", "o"]

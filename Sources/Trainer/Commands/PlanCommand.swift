@@ -20,6 +20,7 @@ enum PlanCommand {
         @Option("Sequences that a rank works on at a time.", alias: "--draft-micro-batch-size", in: 1...1 << 20)
         var batchSize: Int = 1
         @Option("Sequences of a step over all ranks.", in: 1...1 << 20) var draftGlobalBatchSize: Int = 8
+        @Option("What updates weights, as in training.") var optimizer: OptimizerKind = .adamw
         @Flag("Print one JSON object.") var json
 
         func validate() throws(OptionsError) {

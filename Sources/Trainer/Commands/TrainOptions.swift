@@ -142,6 +142,9 @@ struct DraftOptions: Options {
     }
 }
 
+/// What updates weights.
+enum OptimizerKind: String, CaseIterable, OptionValue { case adamw, muon }
+
 /// Steps, batches and the optimizer.
 struct OptimizerOptions: Options {
     @Option("Passes over the data.", in: 1...1_000_000) var numEpochs: Int = 10
@@ -154,16 +157,36 @@ struct OptimizerOptions: Options {
     @Option("Share of the steps in which the learning rate rises.", in: 0...1) var warmupRatio: Float = 0.015
     @Option("Largest norm of the gradient; longer ones are scaled down.", in: .above(0, through: 1e12))
     var maxGradNorm: Float = 0.5
+    @Option(
+        "What updates weights: AdamW, or Muon the matrices between features and AdamW the head, norms and all else.")
+    var optimizer: OptimizerKind = .adamw
+    @Option("With --optimizer muon, how much of its momentum a matrix keeps each step.", in: 0..<1)
+    var muonMomentum: Float = 0.95
+    @Option("With --optimizer muon, the peak learning rate of its matrices; --learning-rate if left out.", in: 0...1000)
+    var muonLearningRate: Float?
     @Option("AdamW's beta 1.", in: 0..<1) var adamBeta1: Float = 0.9
     @Option("AdamW's beta 2.", in: 0..<1) var adamBeta2: Float = 0.999
-    @Option("AdamW's weight decay.", in: 0...1000) var weightDecay: Float = 0
+    @Option("Weight decay.", in: 0...1000) var weightDecay: Float = 0
     @Option("What gradients are rounded to on their way between ranks; they are added up in float32.")
     var reduceDtype: WireType = .float32
     @Flag("Give the same result bit by bit for any number of ranks, working on one sequence at a time.")
     var deterministic
     @Option("Seed of the samples' order and the draft's first weights.", in: 0...) var seed: Int = 0
 
+    var muon: Muon.Settings? {
+        guard optimizer == .muon else { return nil }
+        return Muon.Settings(
+            momentum: muonMomentum, weightDecay: weightDecay,
+            rateFactor: muonLearningRate.map { learningRate > 0 ? $0 / learningRate : 0 } ?? 1)
+    }
+
     func validate() throws(OptionsError) {
+        if optimizer != .muon, muonMomentum != 0.95 || muonLearningRate != nil {
+            throw .rule("--muon-momentum and --muon-learning-rate have an effect with --optimizer muon alone")
+        }
+        if muonLearningRate != nil, learningRate == 0 {
+            throw .rule("--muon-learning-rate follows the schedule of --learning-rate, which is 0")
+        }
         if deterministic, batchSize > 1 {
             throw .rule("--deterministic works on one sequence at a time: leave out --batch-size \(batchSize)")
         }
@@ -228,7 +251,8 @@ struct TrainOptions: Options {
             normalization: draft.lossNormalization, seed: optimizer.seed, isDeterministic: optimizer.deterministic,
             badSamples: data.onBadSample, reduceType: optimizer.reduceDtype,
             adam: AdamW.Settings(
-                beta1: optimizer.adamBeta1, beta2: optimizer.adamBeta2, weightDecay: optimizer.weightDecay))
+                beta1: optimizer.adamBeta1, beta2: optimizer.adamBeta2, weightDecay: optimizer.weightDecay),
+            muon: optimizer.muon)
     }
 
     var checkpoints: Checkpoints {
@@ -276,6 +300,9 @@ struct TrainOptions: Options {
             "--kl-decay": draft.klDecay.shown,
             "--deterministic": optimizer.deterministic ? "yes" : "no",
             "--reduce-dtype": optimizer.reduceDtype.shown,
+            "--optimizer": optimizer.muon.map {
+                "muon of momentum \($0.momentum.shown), rate \((optimizer.muonLearningRate ?? optimizer.learningRate).shown)"
+            } ?? "adamw",
         ]
         for (name, value) in configuration.own(draft.own)?.described ?? [] { settings[name] = value }
         for (name, value) in data { settings["the training data's \(name)"] = value }

@@ -57,12 +57,14 @@ struct TrainingPlan {
         sequences = options.draftGlobalBatchSize
         length = options.maxLength
         memory = MemoryPlan(
-            process: process, target, targetLayers: configuration.targetLayers.count, draft, sizes, ranks: ranks, rank)
+            process: process, target, targetLayers: configuration.targetLayers.count, draft, sizes, ranks: ranks,
+            orthogonalizes: options.optimizer == .muon, rank)
         let own = (sequences + ranks - 1) / ranks
         let sample = try TimePlan.Sample(
             TimePlan.Job(
                 target: target, draft: draft, targetLayers: configuration.targetLayers.count,
-                draftVocabSize: configuration.draftVocabSize, sizes: sizes, compute: all, ranks: ranks,
+                draftVocabSize: configuration.draftVocabSize, orthogonalizes: options.optimizer == .muon, sizes: sizes,
+                compute: all, ranks: ranks,
                 microBatches: Double(own) / Double(options.batchSize)))
         if hosts.isEmpty {
             (time, self.hosts) = (TimePlan(sample, sample.pace(threads: threads)), [])

@@ -18,6 +18,8 @@ final class AdamW {
     /// The ranges in a store of the weights that are updated.
     private let ranges: [Range<Int>]
     private let compute: Compute
+    /// Ranges of the store, ascending, whose weights something else updates by the first moments here.
+    private let others: [Range<Int>]
     /// Where each range's moments stand in `m` and `v`.
     let momentRanges: [Range<Int>]
     /// First and second moments of these weights, concatenated by range.
@@ -27,9 +29,12 @@ final class AdamW {
     var updates = 0
 
     /// For some ranges of a store's weights, which begin at multiples of 16.
-    init(_ ranges: [Range<Int>], _ settings: Settings, _ compute: Compute) {
+    ///
+    /// - Parameter others: What it leaves to something else, likewise.
+    init(_ ranges: [Range<Int>], _ settings: Settings, _ compute: Compute, except others: [Range<Int>] = []) {
         self.settings = settings
         self.compute = compute
+        self.others = others
         self.ranges = ranges
         let starts = ranges.reduce(into: [0]) { $0.append($0[$0.count - 1] + $1.count) }
         momentRanges = zip(starts, starts.dropFirst()).map { $0..<$1 }
@@ -40,10 +45,11 @@ final class AdamW {
         // Each thread touches first what it will update, so that it is in the memory next to it.
         nonisolated(unsafe) let moments = (m, v)
         for group in groups {
-            forEachPiece(of: group) { piece in
-                let moment = piece.elements.lowerBound + offset(of: piece.range)
-                (moments.0 + moment).update(repeating: 0, count: piece.elements.count)
-                (moments.1 + moment).update(repeating: 0, count: piece.elements.count)
+            for elements in [Elements.own, .others] {
+                forEachPiece(elements, of: group) { elements, moment in
+                    (moments.0 + moment).update(repeating: 0, count: elements.count)
+                    (moments.1 + moment).update(repeating: 0, count: elements.count)
+                }
             }
         }
     }
@@ -66,11 +72,10 @@ final class AdamW {
         let factors = Factors(settings, updates: updates, learningRate: learningRate, gradientFactor: gradientFactor)
         nonisolated(unsafe) let pointers = (w, g, m, v)
         for group in groups {
-            forEachPiece(of: group) { piece in
-                let (start, moment) = (piece.elements.lowerBound, piece.elements.lowerBound + offset(of: piece.range))
+            forEachPiece(.own, of: group) { elements, moment in
+                let start = elements.lowerBound
                 factors.update(
-                    pointers.0 + start, pointers.1 + start, pointers.2 + moment, pointers.3 + moment,
-                    piece.elements.count)
+                    pointers.0 + start, pointers.1 + start, pointers.2 + moment, pointers.3 + moment, elements.count)
             }
             for index in group { updated(index) }
         }
@@ -103,12 +108,43 @@ final class AdamW {
         return groups
     }
 
-    /// Calls `body` with the pieces of a group's ranges, each thread with neighbouring ones, and always the same.
-    private func forEachPiece(
-        of group: Range<Int>, function: StaticString = #function, _ body: ((range: Int, elements: Range<Int>)) -> Void
+    /// Whose elements are meant.
+    enum Elements {
+        /// Those that are updated here.
+        case own
+        /// Those that something else updates.
+        case others
+    }
+
+    /// Calls `body` with pieces of a group's ranges, or of all, each thread with neighbouring ones, and always the same.
+    ///
+    /// - Parameter body: Gets a piece's elements, and where their moments begin in `m` and `v`.
+    func forEachPiece(
+        _ wanted: Elements, of group: Range<Int>? = nil, function: StaticString = #function,
+        _ body: (_ elements: Range<Int>, _ moment: Int) -> Void
     ) {
-        let pieces = Sharding.pieces(of: group.lazy.map { (offset: $0, element: self.ranges[$0]) })
-        compute.ranges(pieces.count, function: function) { range in for piece in range { body(pieces[piece]) } }
+        let pieces = Sharding.pieces(of: (group ?? ranges.indices).lazy.map { (offset: $0, element: self.ranges[$0]) })
+            .flatMap { piece in elements(wanted, of: piece.elements).map { (range: piece.range, elements: $0) } }
+        compute.ranges(pieces.count, function: function) { range in
+            for piece in pieces[range] { body(piece.elements, piece.elements.lowerBound + offset(of: piece.range)) }
+        }
+    }
+
+    /// What of a range is updated here.
+    func own(_ range: Range<Int>) -> [Range<Int>] { elements(.own, of: range) }
+
+    private func elements(_ wanted: Elements, of piece: Range<Int>) -> [Range<Int>] {
+        guard !others.isEmpty else { return wanted == .own ? [piece] : [] }
+        var (own, other) = ([Range<Int>](), [Range<Int>]())
+        var rest = piece
+        for range in others where range.overlaps(piece) {
+            let common = range.clamped(to: piece)
+            own.append(rest.lowerBound..<common.lowerBound)
+            other.append(common)
+            rest = common.upperBound..<piece.upperBound
+        }
+        own.append(rest)
+        return (wanted == .own ? own : other).filter { !$0.isEmpty }
     }
 
     /// The factors of an update that are the same for all weights.

@@ -1,6 +1,6 @@
 import Glibc
 
-/// AdamW shared by the ranks, as ZeRO's first stage does.
+/// The optimizer, shared by the ranks, as ZeRO's first stage does: AdamW, with Muon for hidden matrices if it is asked for.
 ///
 /// (Rajbhandari et al. 2020, ZeRO: Memory Optimizations Toward Training Trillion Parameter Models.)
 ///
@@ -10,6 +10,8 @@ final class ShardedOptimizer {
     let sharding: Sharding
     let reduction: GradientReduction
     private let adam: AdamW
+    /// What updates the hidden matrices, if that isn't AdamW.
+    private let muon: Muon?
     private let parameters: ParameterStore
     /// Of this optimizer alone.
     private let communicator: any Communicator
@@ -18,14 +20,17 @@ final class ShardedOptimizer {
     ///   - hasRounds: Whether a step adds up gradients of several rounds; see `GradientReduction`.
     ///   - reduceType: What gradients are rounded to on their way to the rank that adds them up.
     init(
-        _ parameters: ParameterStore, _ settings: AdamW.Settings, _ world: any Communicator, hasRounds: Bool = false,
-        reduceType: WireType = .float32, bucketSize: Int = Sharding.bucketSize
+        _ parameters: ParameterStore, _ settings: AdamW.Settings, muon: Muon.Settings? = nil,
+        _ world: any Communicator, hasRounds: Bool = false, reduceType: WireType = .float32,
+        bucketSize: Int = Sharding.bucketSize
     ) {
         self.parameters = parameters
         sharding = Sharding(count: parameters.gradients.count, ranks: world.size, bucketSize: bucketSize)
         communicator = world.split(color: 0)
         reduction = GradientReduction(parameters, sharding, world, hasRounds: hasRounds, wireType: reduceType)
-        adam = AdamW(sharding.parts(of: world.rank), settings, parameters.compute)
+        self.muon = muon.map { [sharding, communicator] in Muon(parameters, $0, sharding, communicator) }
+        adam = AdamW(
+            sharding.parts(of: world.rank), settings, parameters.compute, except: self.muon?.ranges ?? [])
     }
 
     /// Updates so far.
@@ -49,18 +54,28 @@ final class ShardedOptimizer {
     }
 
     /// Moves every weight along the summed gradient times `gradientFactor`; all ranks hold the same weights again.
-    func update(learningRate: Float, gradientFactor: Float) {
+    ///
+    /// - Parameter workspace: Room for `Muon.update`.
+    func update(learningRate: Float, gradientFactor: Float, in workspace: Workspace) {
+        muon?.addMomentum(adam, gradientFactor: gradientFactor)
+        updateByAdam(learningRate: learningRate, gradientFactor: gradientFactor)
+        muon?.update(learningRate: learningRate, in: workspace)
+    }
+
+    private func updateByAdam(learningRate: Float, gradientFactor: Float) {
         guard let weights = parameters.weights.baseAddress else { return }
+        let own = communicator.rank
         var pending = PendingExchanges<Void>()
         adam.update(parameters, learningRate: learningRate, gradientFactor: gradientFactor) { bucket in
-            let parts = (0..<sharding.ranks).map { sharding.part(ofBucket: bucket, rank: $0) }
-            let own = communicator.rank
-            let exchange = Exchange(
-                send: weights, sendBlocks: parts.indices.map { $0 == own ? 0..<0 : parts[own] },
-                receive: weights, receiveBlocks: parts.indices.map { $0 == own ? 0..<0 : parts[$0] })
-            _ = pending.ended()
-            if pending.isFull { _ = pending.wait() }
-            pending.add((), communicator.startExchange(exchange))
+            for range in adam.own(sharding.bucket(bucket)) {
+                let parts = (0..<sharding.ranks).map { sharding.part(ofBucket: bucket, rank: $0).clamped(to: range) }
+                let exchange = Exchange(
+                    send: weights, sendBlocks: parts.indices.map { $0 == own ? 0..<0 : parts[own] },
+                    receive: weights, receiveBlocks: parts.indices.map { $0 == own ? 0..<0 : parts[$0] })
+                _ = pending.ended()
+                if pending.isFull { _ = pending.wait() }
+                pending.add((), communicator.startExchange(exchange))
+            }
         }
         while !pending.isEmpty { _ = pending.wait() }
     }

@@ -30,6 +30,14 @@ struct Sharding: Equatable, Sendable {
         index * bucketSize..<min(count, (index + 1) * bucketSize)
     }
 
+    /// A range, cut at the ends of buckets.
+    func cut(_ range: Range<Int>) -> [Range<Int>] {
+        guard !range.isEmpty else { return [] }
+        return (range.lowerBound / bucketSize...(range.upperBound - 1) / bucketSize).map {
+            bucket($0).clamped(to: range)
+        }
+    }
+
     /// The range of a rank's part of a bucket in the buffer; empty where there are fewer pieces than ranks.
     func part(ofBucket index: Int, rank: Int) -> Range<Int> {
         let bucket = bucket(index)

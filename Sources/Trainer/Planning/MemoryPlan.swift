@@ -18,18 +18,23 @@ struct MemoryPlan {
     ///   - target: This rank's part, laid out.
     ///   - targetLayers: How many of its layers the draft sees.
     ///   - ranks: Those that divide the moments.
+    ///   - orthogonalizes: Whether Muon updates the draft's hidden matrices, in the memory of activations.
     ///   - compute: What a rank computes with.
     init(
         process: Int, _ target: DecoderTargetModel, targetLayers: Int, _ draft: any DraftModel, _ sizes: StepSizes,
-        ranks: Int, _ compute: Compute
+        ranks: Int, orthogonalizes: Bool = false, _ compute: Compute
     ) {
         let parameters = draft.parameters
         let (count, trainedCount) = (parameters.weights.count, parameters.gradients.count)
         let activations = ActivationPlan(target, targetLayers: targetLayers, draft, sizes, compute)
+        let matrices = orthogonalizes ? parameters.hiddenTensors : []
+        let scratch =
+            matrices.map { Orthogonalization.scratch(rows: $0.rows, columns: $0.columns, compute.precision) }.max() ?? 0
         var parts = [
             ("the program", process + Self.inStep), ("the target's weights", target.memory.byteCount),
             ("the draft's weights", 4 * count), ("its gradients", 4 * trainedCount),
-            ("the optimizer's moments", 8 * trainedCount / ranks), ("activations", 4 * activations.elements),
+            ("the optimizer's moments", 8 * trainedCount / ranks),
+            ("activations", 4 * max(activations.elements, scratch)),
         ]
         if ranks > 1 {
             parts.append(("gradients on their way", GradientReduction.pendingBytes(trainedCount, ranks: ranks)))

@@ -266,6 +266,21 @@ extension StepSampler {
         return seconds * Double(count) / Double(max(1024, sample / 1024 * 1024))
     }
 
+    /// All matrices of the rank of which they take the longest: one of the largest's shape is run, or a smaller one.
+    static func orthogonalizationSeconds(_ tensors: [Muon.Tensor], _ compute: Compute) throws(Interrupted) -> Double {
+        guard let largest = tensors.max(by: { $0.work < $1.work }) else { return 0 }
+        let scale = max(1, Double(min(largest.rows, largest.columns)) / 1024)
+        let (rows, columns) = (Int(Double(largest.rows) / scale), Int(Double(largest.columns) / scale))
+        let workspace = Workspace(compute)
+        let matrix = workspace.zeros(rows: rows, columns: columns)
+        for row in 0..<rows { matrix[row, row % columns] = 1 }
+        let seconds = try time {
+            workspace.scope { _ = Orthogonalization.orthogonalize(matrix, in: workspace) }
+        }
+        let work = tensors.reduce(into: [Int: Double]()) { $0[$1.owner, default: 0] += $1.work }.values.max() ?? 0
+        return seconds * work / Orthogonalization.work(rows: rows, columns: columns)
+    }
+
     /// Bytes a second of an all-reduce among ranks of this machine: each byte is copied about three times.
     static func allReduceRate(_ compute: Compute) throws(Interrupted) -> Double {
         let workspace = Workspace(compute)

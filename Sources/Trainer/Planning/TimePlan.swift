@@ -21,6 +21,8 @@ struct TimePlan {
         /// How many of the target's layers the draft sees.
         let targetLayers: Int
         let draftVocabSize: Int
+        /// Whether Muon updates the draft's hidden matrices.
+        let orthogonalizes: Bool
         let sizes: StepSizes
         /// What computes here: as many threads as all ranks of this machine have.
         let compute: Compute
@@ -39,7 +41,8 @@ struct TimePlan {
         let attention = sample.attentionShare
         let target = sample.target * ((1 - attention) * pace.products + attention * pace.attention) * job.microBatches
         let rest = [
-            ("draft", sample.draft * pace.products * job.microBatches), ("optimizer", sample.optimizer * pace.memory),
+            ("draft", sample.draft * pace.products * job.microBatches),
+            ("optimizer", sample.optimizer * pace.memory + sample.orthogonalization * pace.products),
         ]
         guard job.ranks > 1 else {
             (parts, partsFromCache) = ([("target", target)] + rest, rest)
@@ -62,6 +65,8 @@ struct TimePlan {
         let target: Double
         let draft: Double
         let optimizer: Double
+        /// The matrices of the rank that has most to do.
+        let orthogonalization: Double
         /// Bytes a second that ranks of this machine exchange, by as many threads.
         let exchange: Double
         /// Of the target's arithmetic.
@@ -76,6 +81,10 @@ struct TimePlan {
             draft = try sampler.draftSeconds()
             let count = job.draft.parameters.gradients.count
             optimizer = try StepSampler.optimizerSeconds(count / job.ranks, job.compute)
+            orthogonalization =
+                job.orthogonalizes
+                ? try StepSampler.orthogonalizationSeconds(
+                    Muon.deal(job.draft.parameters, ranks: job.ranks), job.compute) : 0
             exchange = job.ranks > 1 ? try StepSampler.allReduceRate(job.compute) : 1
             let operations = job.target.layers.reduce(into: (all: 0.0, products: 0.0)) { sum, layer in
                 sum.all += job.sizes.operations(layer)

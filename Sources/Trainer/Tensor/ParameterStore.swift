@@ -13,6 +13,8 @@ struct Parameter {
     let gradient: Matrix
     /// As `weight`, where products are in bfloat16: what it was at `ParameterStore.round()`.
     let rounded: BFloat16Matrix?
+    /// Whether it maps features to features, and isn't a vector, an embedding or a head.
+    let isHidden: Bool
 
     struct Part {
         /// The tensor's name in a checkpoint.
@@ -28,6 +30,7 @@ struct Parameter {
         self.weight = weight
         gradient = Matrix(start: weight.start, rows: 0, columns: weight.columns, weight.compute)
         rounded = nil
+        isHidden = false
     }
 
     /// Whether it isn't trained.
@@ -37,14 +40,15 @@ struct Parameter {
     subscript(rows range: Range<Int>) -> Parameter {
         Parameter(
             parts: [], weight: weight[rows: range], gradient: isFrozen ? gradient : gradient[rows: range],
-            rounded: rounded?[rows: range])
+            rounded: rounded?[rows: range], isHidden: isHidden)
     }
 
-    fileprivate init(parts: [Part], weight: Matrix, gradient: Matrix, rounded: BFloat16Matrix?) {
+    fileprivate init(parts: [Part], weight: Matrix, gradient: Matrix, rounded: BFloat16Matrix?, isHidden: Bool) {
         self.parts = parts
         self.weight = weight
         self.gradient = gradient
         self.rounded = rounded
+        self.isHidden = isHidden
     }
 }
 
@@ -73,13 +77,19 @@ final class ParameterStore {
         var isFrozen = false
         /// Whether it stands in checkpoints; a weight that is the target's as it is doesn't.
         var isSaved = true
+        var isOfVocabulary = false
 
         /// A matrix of one or more tensors below each other.
+        ///
+        /// - Parameter isOfVocabulary: Whether one of its sides is the vocabulary: an embedding or a head.
         static func matrix(
-            _ parts: [(name: String, rows: Int)], columns: Int, isFrozen: Bool = false, isSaved: Bool = true
+            _ parts: [(name: String, rows: Int)], columns: Int, isFrozen: Bool = false, isSaved: Bool = true,
+            isOfVocabulary: Bool = false
         ) -> Declaration {
             precondition(isSaved || isFrozen, "a trained parameter that isn't saved")
-            return Declaration(parts: parts, columns: columns, isVector: false, isFrozen: isFrozen, isSaved: isSaved)
+            return Declaration(
+                parts: parts, columns: columns, isVector: false, isFrozen: isFrozen, isSaved: isSaved,
+                isOfVocabulary: isOfVocabulary)
         }
 
         /// A vector, saved under one name or under several.
@@ -157,6 +167,26 @@ final class ParameterStore {
         }
     }
 
+    /// The ranges in the flat buffers of the trained matrices that map features to features, in order, each from a
+    /// multiple of 16 on.
+    var hiddenRanges: [Range<Int>] {
+        parameters.filter(\.isHidden).map { parameter in
+            let first = parameter.weight.start - (weights.baseAddress ?? parameter.weight.start)
+            return first..<first + (parameter.weight.count + 15) & ~15
+        }
+    }
+
+    /// The checkpoint tensors of these matrices.
+    var hiddenTensors: [(range: Range<Int>, rows: Int, columns: Int)] {
+        zip(parameters.filter(\.isHidden), hiddenRanges).flatMap { parameter, range in
+            let columns = parameter.weight.columns
+            return parameter.parts.map { part in
+                let first = range.lowerBound + part.rows.lowerBound * columns
+                return (first..<first + part.rows.count * columns, part.rows.count, columns)
+            }
+        }
+    }
+
     private func place(_ declaration: Declaration) -> Parameter {
         guard let weight = weights.baseAddress, let gradient = gradients.baseAddress else {
             preconditionFailure("a parameter in a store of none")
@@ -180,7 +210,8 @@ final class ParameterStore {
             gradient: declaration.isFrozen
                 ? Matrix(start: gradient, rows: 0, columns: declaration.columns, compute)
                 : Matrix(start: gradient + used, rows: declaration.rows, columns: declaration.columns, compute),
-            rounded: rounded(declaration))
+            rounded: rounded(declaration),
+            isHidden: declaration.rows > 1 && !declaration.isFrozen && !declaration.isOfVocabulary)
     }
 
     private func rounded(_ declaration: Declaration) -> BFloat16Matrix? {

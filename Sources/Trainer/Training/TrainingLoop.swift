@@ -19,7 +19,9 @@ final class TrainingLoop {
         let isSkipped = !norm.isFinite || !statistics.isFinite
         if !isSkipped, !batch.samples.isEmpty {
             let factor = GradientClipping.factor(norm: norm, limit: settings.maxGradNorm)
-            Profile.measure(.optimizer) { optimizer.update(learningRate: learningRate, gradientFactor: factor) }
+            Profile.measure(.optimizer) {
+                optimizer.update(learningRate: learningRate, gradientFactor: factor, in: workspace)
+            }
         }
         step += 1
         return StepReport(
@@ -128,7 +130,7 @@ final class TrainingLoop {
         schedule = LearningRateSchedule(
             peak: settings.learningRate, warmupRatio: settings.warmupRatio, totalSteps: totalSteps)
         optimizer = ShardedOptimizer(
-            model.draft.parameters, settings.adam, grid.world, hasRounds: settings.isDeterministic,
+            model.draft.parameters, settings.adam, muon: settings.muon, grid.world, hasRounds: settings.isDeterministic,
             reduceType: settings.reduceType, bucketSize: settings.bucketSize)
         let order = EpochOrder(sampler)
         reader = BatchReader(

@@ -28,4 +28,6 @@ struct TrainingSettings: Equatable {
     /// Gradients that ranks exchange in one go.
     var bucketSize = Sharding.bucketSize
     var adam = AdamW.Settings()
+    /// What updates hidden matrices instead of AdamW, if anything.
+    var muon: Muon.Settings?
 }

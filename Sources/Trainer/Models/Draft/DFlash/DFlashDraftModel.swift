@@ -34,7 +34,9 @@ struct DFlashDraftModel: DraftModel {
         if shape.markovRank > 0 { declarations += MarkovHead.declarations(shape) }
         if shape.confidence != nil { declarations += ConfidenceHead.declarations(shape) }
         declarations.append(
-            .matrix([("lm_head.weight", shape.draftVocabSize)], columns: h, isFrozen: true, isSaved: shape.hasOwnHead))
+            .matrix(
+                [("lm_head.weight", shape.draftVocabSize)], columns: h, isFrozen: true, isSaved: shape.hasOwnHead,
+                isOfVocabulary: true))
         parameters = ParameterStore(declarations, compute)
         let all = parameters.parameters
         fc = Linear(weight: all[0])

@@ -11,8 +11,11 @@ struct MarkovHead {
 
     static func declarations(_ shape: BlockShape) -> [ParameterStore.Declaration] {
         [
-            .matrix([("markov_head.markov_w1.weight", shape.vocabSize)], columns: shape.markovRank),
-            .matrix([("markov_head.markov_w2.weight", shape.draftVocabSize)], columns: shape.markovRank),
+            .matrix(
+                [("markov_head.markov_w1.weight", shape.vocabSize)], columns: shape.markovRank, isOfVocabulary: true),
+            .matrix(
+                [("markov_head.markov_w2.weight", shape.draftVocabSize)], columns: shape.markovRank,
+                isOfVocabulary: true),
         ]
     }
 

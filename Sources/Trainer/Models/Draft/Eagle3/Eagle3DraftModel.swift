@@ -66,7 +66,9 @@ struct Eagle3DraftModel: DraftModel {
         parameters = ParameterStore(
             FeatureFusion.declarations(shape) + layerDeclarations.flatMap { $0 } + [
                 .vector("norm.weight", count: shape.hiddenSize),
-                .matrix([("lm_head.weight", shape.draftVocabSize)], columns: shape.hiddenSize, isFrozen: freezesHead),
+                .matrix(
+                    [("lm_head.weight", shape.draftVocabSize)], columns: shape.hiddenSize, isFrozen: freezesHead,
+                    isOfVocabulary: true),
             ], compute)
         var rest = parameters.parameters[...]
         func take(_ count: Int) -> [Parameter] {
