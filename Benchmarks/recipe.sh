@@ -7,12 +7,13 @@ set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 declare -A options=(
     [recommended]=""
+    [muon]="--optimizer muon --learning-rate 2e-3 --muon-learning-rate 1.2e-2"
     [eagle-mask]="--loss-mask-alignment eagle"
     [rows-normalization]="--loss-normalization rows"
     [decay-0.8]="--ttt-loss-decay 0.8"
     [decay-0.8-random-head]="--ttt-loss-decay 0.8 --lm-head-init random"
 )
-[ $# -gt 0 ] || set -- recommended eagle-mask rows-normalization decay-0.8 decay-0.8-random-head
+[ $# -gt 0 ] || set -- recommended muon eagle-mask rows-normalization decay-0.8 decay-0.8-random-head
 for choice in "$@"; do
     [ -n "${options[$choice]+known}" ] && continue
     echo "recipe.sh: no choice '$choice'; there are: ${!options[*]}" >&2

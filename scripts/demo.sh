@@ -88,8 +88,9 @@ say "Training $steps steps on $rank_count ranks"
 resume=()
 [ ! -e "$output/latest" ] || resume=(--resume)
 trainer "$rank_count" train "${text[@]}" --train-data-path "$data" --output-dir "$output" \
-    --draft-vocab-size "$draft_vocab_size" --draft-global-batch-size 4 --total-steps "$steps" --learning-rate 1e-3 \
-    --ttt-loss-decay 0.5 --dtype bfloat16 --warmup-ratio 0.03 --save-interval 100 --keep-last 2 "${resume[@]}" >&2
+    --draft-vocab-size "$draft_vocab_size" --draft-global-batch-size 4 --total-steps "$steps" --optimizer muon \
+    --learning-rate 2e-3 --muon-learning-rate 1.2e-2 --ttt-loss-decay 0.5 --dtype bfloat16 --warmup-ratio 0.03 \
+    --save-interval 100 --keep-last 2 "${resume[@]}" >&2
 
 say "Evaluating: speculative decoding, checked against plain decoding token by token"
 evaluate --draft-model-path "$output/latest" >"$output/trained.json"

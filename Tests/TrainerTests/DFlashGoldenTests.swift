@@ -33,7 +33,7 @@ struct DFlashGoldenTests {
             expectClose([learningRate], [Float(wanted.learningRate)], tolerance: 1e-5, "learning rate of step \(step)")
             optimizer.update(
                 learningRate: learningRate,
-                gradientFactor: GradientClipping.factor(norm: norm, limit: Float(expected.maxGradNorm)))
+                gradientFactor: GradientClipping.factor(norm: norm, limit: Float(expected.maxGradNorm)), in: workspace)
             draft.parameters.zeroGradients()
             let file = "step_\(step + 1)"
             if fileExists(golden.path(file)) { try compare(draft.parameters, golden, file, nil) }

@@ -19,14 +19,15 @@ final class MPIExchange: PendingExchange {
             numbers[2 * ranks + rank] = Int32(to.count)
             numbers[3 * ranks + rank] = Int32(to.isEmpty ? 0 : to.lowerBound - (receive ?? 0))
         }
-        // Open MPI takes two equal addresses for an exchange in place, which this never is.
-        let nothing = UnsafeMutableRawPointer(numbers)
+        // Open MPI takes two equal addresses for an exchange in place, which this never is, also where a rank neither
+        // sends nor receives: it would wait for other messages than those that the others send.
+        let (nothingSent, nothingReceived) = (UnsafeMutableRawPointer(numbers), UnsafeMutableRawPointer(numbers + 1))
         // MPI knows no bfloat16, and only moves it.
         let type = exchange.type == .float32 ? mpi_float() : mpi_uint16()
         MPICommunicator.call("MPI_Ialltoallv") {
             MPI_Ialltoallv(
-                send.map(exchange.send(from:)) ?? nothing, numbers, numbers + ranks, type,
-                receive.map(exchange.receive(from:)) ?? nothing, numbers + 2 * ranks, numbers + 3 * ranks, type,
+                send.map(exchange.send(from:)) ?? nothingSent, numbers, numbers + ranks, type,
+                receive.map(exchange.receive(from:)) ?? nothingReceived, numbers + 2 * ranks, numbers + 3 * ranks, type,
                 communicator, &request)
         }
     }

@@ -33,8 +33,8 @@ enum Orthogonalization {
         var (from, to) = (x, workspace.matrix(rows: x.rows, columns: x.columns))
         scale(x, by: Float(1 / max(norm(x), 1e-7)))
         for _ in 0..<steps {
-            multiply(from, byItsTranspose: isTall, into: gram, in: workspace)
-            multiply(gram, byItsTranspose: false, into: polynomial, in: workspace)
+            multiplyByTranspose(from, isTall: isTall, into: gram, in: workspace)
+            multiplyByTranspose(gram, isTall: false, into: polynomial, in: workspace)
             combine(gram, into: polynomial)
             if isTall {
                 multiplyRounded(from, polynomial, into: to)
@@ -58,7 +58,7 @@ enum Orthogonalization {
     private static let (tileRows, mostTiles) = (128, 16)
 
     /// z = x xᵀ, or xᵀ x, in the precision of products: tiles on and below the diagonal, and copies of these above.
-    private static func multiply(_ x: Matrix, byItsTranspose isTall: Bool, into z: Matrix, in workspace: Workspace) {
+    private static func multiplyByTranspose(_ x: Matrix, isTall: Bool, into z: Matrix, in workspace: Workspace) {
         let count = max(1, min(mostTiles, z.rows / tileRows))
         let tiles = (0..<count).flatMap { row in
             (0...row).map { (shard(z.rows, rank: row, of: count), shard(z.rows, rank: $0, of: count)) }

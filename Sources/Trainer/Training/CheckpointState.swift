@@ -55,13 +55,11 @@ struct CheckpointState: Equatable {
                 try root.required(key).members.map { ($0.key, try $0.value.asString()) },
                 uniquingKeysWith: { a, _ in a })
         }
-        // Runs that began before there was a choice have this optimizer.
-        let settings = ["--optimizer": "adamw"].merging(try strings("settings")) { $1 }
         let state = CheckpointState(
             step: try root.int("step"), epoch: try root.int("epoch"), updates: try root.int("updates"),
             best: try BestDraft(root.required("best")), isEvaluationDue: try root.bool("evaluation_due"),
             faults: try Faults(root.required("faults")),
-            settings: settings, provenance: try strings("provenance"))
+            settings: try strings("settings"), provenance: try strings("provenance"))
         return (state, try strings("digests"))
     }
 }
