@@ -1,5 +1,5 @@
 # The doors to everything. Each is a script of its own, for machines without make.
-.PHONY: demo install test test-engines test-mpi test-faults test-cache test-hosts test-tokenizers test-gguf test-tensorboard fuzz lint format bench bench-preprocess bench-large-records bench-tokenize bench-target bench-plan bench-8b bench-ranks bench-cache bench-train bench-drafts bench-scaling bench-memory bench-dtypes bench-recipe bench-regenerate bench-time-to-acceptance fixtures
+.PHONY: demo install test test-engines test-mpi test-faults test-cache test-hosts test-tokenizers test-gguf test-tensorboard fuzz lint format bench bench-preprocess bench-large-records bench-tokenize bench-target bench-plan bench-8b bench-ranks bench-cache bench-train bench-drafts bench-scaling bench-memory bench-dtypes bench-recipe bench-regenerate bench-time-to-acceptance bench-packed fixtures
 
 demo:     ; @scripts/demo.sh
 install:  ; @scripts/install.sh
@@ -22,6 +22,7 @@ bench-tokenize: ; @Benchmarks/tokenize.sh
 bench-target: ; @Benchmarks/target.sh
 bench-plan: ; @Benchmarks/plan.sh
 bench-8b: ; @Benchmarks/large_target.sh
+bench-packed: ; @Benchmarks/packed.sh
 bench-ranks: ; @Benchmarks/ranks.sh
 bench-cache: ; @Benchmarks/cache.sh
 bench-train: ; @Benchmarks/utilisation.sh

@@ -5,11 +5,14 @@ extension GGUFWriter {
     ///
     /// - Parameters:
     ///   - tensors: Names and shapes of tensors of float32; a multiple of 8 elements each.
-    ///   - numbers: What is in them; zeros if nil.
+    ///   - packed: ggml's type and the bytes of those among them that are packed.
+    ///   - numbers: What is in the others; zeros if nil.
     public static func write(
         _ path: String, _ metadata: [(String, GGUFValue)], tensors: [(name: String, shape: [Int])] = [],
+        packed: [String: (type: UInt32, bytes: [UInt8])] = [:],
         numbers: ((_ name: String) throws -> [Float])? = nil
     ) throws {
+        if !packed.isEmpty { return try write(path, metadata, tensors, packed, numbers) }
         var head = GGUFMetadata()
         for (key, value) in metadata { head.append(copied: [entry(key, value)]) }
         let entries = tensors.map { Entry(name: $0.name, format: .float32, shape: $0.shape) }
@@ -19,6 +22,31 @@ extension GGUFWriter {
             try writer.append(stored: values.withUnsafeBytes { Array($0) })
         }
         try writer.finish()
+    }
+
+    /// A file with packed tensors, which the programs don't write themselves.
+    private static func write(
+        _ path: String, _ metadata: [(String, GGUFValue)], _ tensors: [(name: String, shape: [Int])],
+        _ packed: [String: (type: UInt32, bytes: [UInt8])], _ numbers: ((_ name: String) throws -> [Float])?
+    ) throws {
+        var head = Array("GGUF".utf8)
+        append(UInt32(3), to: &head)
+        append(UInt64(tensors.count), to: &head)
+        append(UInt64(metadata.count), to: &head)
+        for (key, value) in metadata { head += entry(key, value) }
+        var data: [UInt8] = []
+        for (name, shape) in tensors {
+            append(name, to: &head)
+            append(UInt32(shape.count), to: &head)
+            for length in shape.reversed() { append(UInt64(length), to: &head) }
+            append(packed[name]?.type ?? 0, to: &head)
+            append(UInt64(data.count), to: &head)
+            let zeros = [Float](repeating: 0, count: packed[name] == nil ? shape.reduce(1, *) : 0)
+            let plain = packed[name] == nil ? try numbers?(name) ?? zeros : zeros
+            data += packed[name]?.bytes ?? plain.withUnsafeBytes { Array($0) }
+        }
+        head += [UInt8](repeating: 0, count: (32 - head.count % 32) % 32)
+        try writeFile(path, head + data)
     }
 
     private static func entry(_ key: String, _ value: GGUFValue) -> [UInt8] {

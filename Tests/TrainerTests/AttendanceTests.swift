@@ -58,6 +58,14 @@ struct AttendanceTests {
         #expect(texts == [text, text, text])
     }
 
+    private static func interrupt(after most: Int, _ pieces: borrowing Mutex<Int>) throws {
+        let count = pieces.withLock { count in
+            count += 1
+            return count
+        }
+        if count == most { throw Interrupted() }
+    }
+
     /// Weights are read up to the piece at which the work is told to end; by one thread, so that pieces can be counted.
     @Test func theLoadingOfWeightsIsEndedByASignal() throws {
         let golden = try TargetGolden("llama")
@@ -70,14 +78,7 @@ struct AttendanceTests {
                     try plan.tensor("model.norm.weight", [32]), .matrix, outputs: [0], inputs: 0..<8,
                     into: weight[rows: row..<row + 1])
             }
-            try plan.fill([.ends]) { () throws(Interrupted) in
-                if pieces.withLock({ count in
-                    count += 1
-                    return count == 3
-                }) {
-                    throw Interrupted()
-                }
-            }
+            try plan.fill([.ends]) { try Self.interrupt(after: 3, pieces) }
         }
         #expect(pieces.withLock { $0 } == 3)
     }

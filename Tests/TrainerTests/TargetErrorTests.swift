@@ -77,8 +77,8 @@ struct TargetErrorTests {
             "model.safetensors: tensor 'model.layers.5.input_layernorm.weight' of shape [32] is no part of the model"
         ),
         (
-            #""dtype": "float32""#, #""quantization_config": {"quant_method": "gptq"}"#,
-            "key 'quantization_config.quant_method' is 'gptq', supported is mxfp4 of GptOssForCausalLM"
+            #""dtype": "float32""#, #""quantization_config": {"quant_method": "quanto"}"#,
+            "key 'quantization_config.quant_method' is 'quanto', supported are awq, compressed-tensors, fp8, gptq, and mxfp4 of GptOssForCausalLM"
         ),
         (
             #""rope_scaling": null"#, #""rope_parameters": {"full_attention": {"rope_theta": 1}}"#,

@@ -37,3 +37,51 @@ static inline void machine_pause(void) {
     __asm__ volatile("yield");
 #endif
 }
+
+/// Vectors of sixteen, which are Swift's SIMD16: to convert and to look up are instructions that Swift makes calls of, or
+/// has no name for.
+typedef unsigned char machine_bytes __attribute__((ext_vector_type(16)));
+typedef signed char machine_signed_bytes __attribute__((ext_vector_type(16)));
+typedef int machine_integers __attribute__((ext_vector_type(16)));
+typedef float machine_floats __attribute__((ext_vector_type(16)));
+typedef unsigned short machine_halves __attribute__((ext_vector_type(16)));
+typedef unsigned machine_words __attribute__((ext_vector_type(16)));
+
+#define MACHINE_INLINE static inline __attribute__((always_inline))
+
+MACHINE_INLINE machine_floats machine_floats_of_bytes(machine_bytes x) {
+    return __builtin_convertvector(x, machine_floats);
+}
+
+MACHINE_INLINE machine_floats machine_floats_of_signed_bytes(machine_bytes x) {
+    return __builtin_convertvector((machine_signed_bytes)x, machine_floats);
+}
+
+MACHINE_INLINE machine_integers machine_integers_of_bytes(machine_bytes x) {
+    return __builtin_convertvector(x, machine_integers);
+}
+
+MACHINE_INLINE machine_floats machine_floats_of_integers(machine_integers x) {
+    return __builtin_convertvector(x, machine_floats);
+}
+
+MACHINE_INLINE machine_words machine_words_of_halves(machine_halves x) {
+    return __builtin_convertvector(x, machine_words);
+}
+
+/// The upper halves of words.
+MACHINE_INLINE machine_halves machine_upper_halves(machine_words x) {
+    return __builtin_convertvector(x >> 16, machine_halves);
+}
+
+/// Bytes of a table by index, each below 16.
+MACHINE_INLINE machine_bytes machine_look_up(machine_bytes table, machine_bytes index) {
+#if defined(__SSSE3__)
+    typedef char bytes __attribute__((vector_size(16)));
+    return (machine_bytes)__builtin_ia32_pshufb128((bytes)table, (bytes)index);
+#else
+    machine_bytes found;
+    for (int i = 0; i < 16; i++) found[i] = table[index[i] & 15];
+    return found;
+#endif
+}

@@ -21,7 +21,7 @@ public enum BlockQuantization: String, CaseIterable, Sendable {
     case nvfp4 = "NVFP4"
 
     /// Numbers in a block.
-    var size: Int {
+    public var size: Int {
         switch self {
         case .q4_0, .q4_1, .q5_0, .q5_1, .q8_0, .iq4_NL, .mxfp4: 32
         case .nvfp4: 64
@@ -30,7 +30,7 @@ public enum BlockQuantization: String, CaseIterable, Sendable {
     }
 
     /// Bytes of a block.
-    var byteCount: Int {
+    public var byteCount: Int {
         switch self {
         case .q4_0: 18
         case .q4_1: 20
@@ -51,50 +51,30 @@ public enum BlockQuantization: String, CaseIterable, Sendable {
         }
     }
 
-    private static let largestSize = 256
-
-    /// Unpacks some columns of a row of blocks.
-    func unpack(_ row: UnsafeRawPointer, columns: Range<Int>, into x: UnsafeMutablePointer<Float>) {
-        withUnsafeTemporaryAllocation(of: Float.self, capacity: Self.largestSize) { buffer in
-            guard let numbers = buffer.baseAddress else { return }
-            var column = columns.lowerBound
-            while column < columns.upperBound {
-                let (index, first) = (column / size, column % size)
-                let count = min(size - first, columns.upperBound - column)
-                unpack(row + index * byteCount, into: numbers)
-                (x + (column - columns.lowerBound)).update(from: numbers + first, count: count)
-                column += count
-            }
+    /// Unpacks some blocks.
+    @inline(__always) func unpack(_ blocks: UnsafeRawPointer, count: Int, into sink: inout some NumberSink) {
+        switch self {
+        case .q4_0: each(blocks, count) { $0.halves(codes: 2, shift: -8, into: &sink) }
+        case .q4_1: each(blocks, count) { $0.halves(codes: 4, least: $0.half(2), into: &sink) }
+        case .q5_0: each(blocks, count) { $0.halves(codes: 6, fifthBits: 2, shift: -16, into: &sink) }
+        case .q5_1: each(blocks, count) { $0.halves(codes: 8, fifthBits: 4, least: $0.half(2), into: &sink) }
+        case .q8_0: each(blocks, count) { $0.signedBytes(into: &sink) }
+        case .q4_K: each(blocks, count) { $0.superBlock(codes: 16, fifthBits: nil, into: &sink) }
+        case .q5_K: each(blocks, count) { $0.superBlock(codes: 48, fifthBits: 16, into: &sink) }
+        case .q6_K: each(blocks, count) { $0.sixBits(into: &sink) }
+        case .q2_K: each(blocks, count) { $0.twoBits(into: &sink) }
+        case .q3_K: each(blocks, count) { $0.threeBits(into: &sink) }
+        case .iq4_NL: each(blocks, count) { $0.table(PackedBlock.iq4, codes: 2, scale: $0.half(0), into: &sink) }
+        case .iq4_XS: each(blocks, count) { $0.tableParts(into: &sink) }
+        case .tq1_0: each(blocks, count) { $0.ternary(into: &sink) }
+        case .tq2_0: each(blocks, count) { $0.ternaryPairs(into: &sink) }
+        case .mxfp4: each(blocks, count) { $0.table(PackedBlock.fp4, codes: 1, scale: $0.powerOfTwo(0), into: &sink) }
+        case .nvfp4: each(blocks, count) { $0.tableQuarters(into: &sink) }
         }
     }
 
-    /// Unpacks one block into `size` numbers.
-    private func unpack(_ block: UnsafeRawPointer, into x: UnsafeMutablePointer<Float>) {
-        let block = PackedBlock(start: block)
-        switch self {
-        case .q4_0: block.halves(d: 0, codes: 2, into: x) { d, code in d * Float(code - 8) }
-        case .q4_1:
-            let m = block.half(2)
-            block.halves(d: 0, codes: 4, into: x) { d, code in d * Float(code) + m }
-        case .q5_0: block.halves(d: 0, codes: 6, fifthBits: 2, into: x) { d, code in d * Float(code - 16) }
-        case .q5_1:
-            let m = block.half(2)
-            block.halves(d: 0, codes: 8, fifthBits: 4, into: x) { d, code in d * Float(code) + m }
-        case .q8_0:
-            let d = block.half(0)
-            for i in 0..<32 { x[i] = d * Float(block.signed(2 + i)) }
-        case .q4_K: block.superBlock(codes: 16, fifthBits: nil, into: x)
-        case .q5_K: block.superBlock(codes: 48, fifthBits: 16, into: x)
-        case .q6_K: block.sixBits(into: x)
-        case .q2_K: block.twoBits(into: x)
-        case .q3_K: block.threeBits(into: x)
-        case .iq4_NL: block.table(PackedBlock.iq4, codes: 2, scale: block.half(0), into: x)
-        case .iq4_XS: block.tableParts(into: x)
-        case .tq1_0: block.ternary(into: x)
-        case .tq2_0: block.ternaryPairs(into: x)
-        case .mxfp4: block.table(PackedBlock.fp4, codes: 1, scale: block.powerOfTwo(0), into: x)
-        case .nvfp4: block.tableQuarters(into: x)
-        }
+    @inline(__always) private func each(_ blocks: UnsafeRawPointer, _ count: Int, _ body: (PackedBlock) -> Void) {
+        for index in 0..<count { body(PackedBlock(start: blocks + index * byteCount)) }
     }
 }
 
@@ -103,57 +83,90 @@ struct PackedBlock {
     let start: UnsafeRawPointer
 
     @inline(__always) func byte(_ offset: Int) -> Int { Int(start.load(fromByteOffset: offset, as: UInt8.self)) }
-    @inline(__always) func signed(_ offset: Int) -> Int { Int(start.load(fromByteOffset: offset, as: Int8.self)) }
     @inline(__always) func half(_ offset: Int) -> Float {
         Float(start.loadUnaligned(fromByteOffset: offset, as: Float16.self))
     }
+    @inline(__always) func word(_ offset: Int) -> UInt32 {
+        start.loadUnaligned(fromByteOffset: offset, as: UInt32.self)
+    }
+    @inline(__always) func bytes(_ offset: Int) -> SIMD16<UInt8> {
+        start.loadUnaligned(fromByteOffset: offset, as: SIMD16<UInt8>.self)
+    }
 
-    /// 32 numbers of four bits, the low halves of sixteen bytes and then the high ones, with a fifth bit of each or
-    /// without.
+    /// 32 numbers d (code + shift) + least of four bits, the low halves of sixteen bytes and then the high ones, with a
+    /// fifth bit of each or without.
     @inline(__always) func halves(
-        d: Int, codes: Int, fifthBits: Int? = nil, into x: UnsafeMutablePointer<Float>,
-        _ number: (_ d: Float, _ code: Int) -> Float
+        codes: Int, fifthBits: Int? = nil, shift: Float? = nil, least: Float? = nil, into sink: inout some NumberSink
     ) {
-        let d = half(d)
-        let high = fifthBits.map { Int(start.loadUnaligned(fromByteOffset: $0, as: UInt32.self)) } ?? 0
-        for i in 0..<16 {
-            let code = byte(codes + i)
-            x[i] = number(d, code & 15 | (high >> i & 1) << 4)
-            x[i + 16] = number(d, code >> 4 | (high >> (i + 16) & 1) << 4)
+        let (d, pairs) = (half(0), bytes(codes))
+        var (low, high) = ((pairs & 15).integers, (pairs &>> 4).integers)
+        if let fifthBits {
+            let lanes = SIMD16<UInt32>(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15)
+            let bits = word(fifthBits)
+            let first = (SIMD16(repeating: bits) &>> lanes & 1) &<< 4
+            let second = (SIMD16(repeating: bits &>> 16) &>> lanes & 1) &<< 4
+            low |= unsafeBitCast(first, to: SIMD16<Int32>.self)
+            high |= unsafeBitCast(second, to: SIMD16<Int32>.self)
         }
+        let numbers = { (codes: SIMD16<Float>) in
+            let scaled = d * (shift.map { codes + $0 } ?? codes)
+            return least.map { scaled + $0 } ?? scaled
+        }
+        sink.put(numbers(low.floats))
+        sink.put(numbers(high.floats))
+    }
+
+    /// Q8_0.
+    @inline(__always) func signedBytes(into sink: inout some NumberSink) {
+        let d = half(0)
+        sink.put(d * bytes(2).signedFloats)
+        sink.put(d * bytes(18).signedFloats)
     }
 
     /// Q4_K and Q5_K: eight parts of 32 numbers d s code − m t, with six bits each for a part's s and t.
-    @inline(__always) func superBlock(codes: Int, fifthBits: Int?, into x: UnsafeMutablePointer<Float>) {
-        let (d, m) = (half(0), half(2))
-        for part in 0..<8 {
-            let (s, t) = partScales(part)
-            let (scale, shift) = (d * Float(s), m * Float(t))
-            for i in 0..<32 {
-                let pair = byte(codes + part / 2 * 32 + i)
-                var code = part.isMultiple(of: 2) ? pair & 15 : pair >> 4
-                if let fifthBits { code |= (byte(fifthBits + i) >> part & 1) << 4 }
-                x[part * 32 + i] = scale * Float(code) - shift
+    @inline(__always) func superBlock(codes: Int, fifthBits: Int?, into sink: inout some NumberSink) {
+        let (scales, shifts) = partScales()
+        for pair in 0..<4 {
+            let first = bytes(codes + pair * 32)
+            let second = bytes(codes + pair * 32 + 16)
+            var parts = (first & 15, second & 15, first &>> 4, second &>> 4)
+            if let fifthBits {
+                let (low, high) = (bytes(fifthBits), bytes(fifthBits + 16))
+                let even = SIMD16<UInt8>(repeating: UInt8(truncatingIfNeeded: 2 &* pair))
+                parts.0 |= (low &>> even & 1) &<< 4
+                parts.1 |= (high &>> even & 1) &<< 4
+                parts.2 |= (low &>> (even &+ 1) & 1) &<< 4
+                parts.3 |= (high &>> (even &+ 1) & 1) &<< 4
             }
+            sink.put(scales[2 * pair] * parts.0.floats - shifts[2 * pair])
+            sink.put(scales[2 * pair] * parts.1.floats - shifts[2 * pair])
+            sink.put(scales[2 * pair + 1] * parts.2.floats - shifts[2 * pair + 1])
+            sink.put(scales[2 * pair + 1] * parts.3.floats - shifts[2 * pair + 1])
         }
     }
 
-    /// The two six-bit scales of a part, of twelve bytes from the fifth on.
-    private func partScales(_ part: Int) -> (Int, Int) {
-        let (low, high) = (byte(4 + part), byte(8 + part))
-        guard part >= 4 else { return (low & 63, high & 63) }
-        return (high & 15 | (byte(part) >> 6) << 4, high >> 4 | (low >> 6) << 4)
+    /// d s and m t of the eight parts, of twelve bytes from the fifth on: of the first four parts in six bits of a byte,
+    /// of the others four bits together and two in the first ones' bytes.
+    @inline(__always) private func partScales() -> (SIMD8<Float>, SIMD8<Float>) {
+        let (a, b, c) = (word(4), word(8), word(12))
+        let scales = UInt64(a & 0x3F3F_3F3F) | UInt64(c & 0x0F0F_0F0F | (a &>> 6 & 0x0303_0303) &<< 4) &<< 32
+        let shifts = UInt64(b & 0x3F3F_3F3F) | UInt64(c &>> 4 & 0x0F0F_0F0F | (b &>> 6 & 0x0303_0303) &<< 4) &<< 32
+        let floats = { (bytes: UInt64) in unsafeBitCast(SIMD2(bytes, 0), to: SIMD16<UInt8>.self).floats.lowHalf }
+        return (half(0) * floats(scales), half(2) * floats(shifts))
     }
 
     /// Q6_K: sixteen parts of 16 numbers d s (code − 32), four bits of a code in one array and two in another.
-    @inline(__always) func sixBits(into x: UnsafeMutablePointer<Float>) {
+    @inline(__always) func sixBits(into sink: inout some NumberSink) {
         let d = half(208)
-        for i in 0..<256 {
-            let (group, position) = (i / 128, i % 128)
-            let low = byte(group * 64 + position % 64)
-            let high = byte(128 + group * 32 + position % 32) >> (position / 32 * 2) & 3
-            let code = (position < 64 ? low & 15 : low >> 4) | high << 4
-            x[i] = d * Float(signed(192 + i / 16)) * Float(code - 32)
+        let scales = d * bytes(192).signedFloats
+        for group in 0..<2 {
+            for part in 0..<8 {
+                let pairs = bytes(group * 64 + part % 4 * 16)
+                let low = part < 4 ? pairs & 15 : pairs &>> 4
+                let shift = SIMD16<UInt8>(repeating: UInt8(truncatingIfNeeded: part / 2 * 2))
+                let high = (bytes(128 + group * 32 + part % 2 * 16) &>> shift & 3) &<< 4
+                sink.put(scales[group * 8 + part] * ((low | high).floats - 32))
+            }
         }
     }
 }

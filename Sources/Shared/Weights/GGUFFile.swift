@@ -186,6 +186,6 @@ private struct TensorInfo {
         else { throw fail("ends after the file's \(file.bytes.count) bytes: the file is truncated") }
         return StoredTensor(
             name: name, type: stored, shape: shape, file: file, range: start + begin..<start + begin + byteCount,
-            quantization: quantization)
+            packing: quantization)
     }
 }

@@ -7,6 +7,8 @@ public enum TensorType: String, CaseIterable, Sendable {
     case int32 = "I32"
     case uint8 = "U8"
     case int8 = "I8"
+    /// Four bits of exponent and three of fraction, which are numbers with a scale beside them alone.
+    case float8 = "F8_E4M3"
     case bool = "BOOL"
 
     public var byteCount: Int {
@@ -14,7 +16,7 @@ public enum TensorType: String, CaseIterable, Sendable {
         case .int64: 8
         case .float32, .int32: 4
         case .float16, .bfloat16: 2
-        case .uint8, .int8, .bool: 1
+        case .uint8, .int8, .float8, .bool: 1
         }
     }
 
@@ -44,10 +46,13 @@ public struct StoredTensor: Sendable {
     let file: MappedFile
     let range: Range<Int>
     /// How numbers are packed, if they are; the type is that of bytes then.
-    var quantization: BlockQuantization?
+    var packing: (any PackedNumbers)?
 
     /// Whether it holds numbers that `widen` reads.
-    public var isFloatingPoint: Bool { quantization != nil || type.isFloatingPoint }
+    public var isFloatingPoint: Bool { packing != nil || type.isFloatingPoint }
+
+    /// Whether numbers are packed.
+    public var isPacked: Bool { packing != nil }
 
     public var path: String { file.path }
 
@@ -56,7 +61,7 @@ public struct StoredTensor: Sendable {
 
     /// Bytes that a number takes in the file, on average.
     public var bytesPerNumber: Double {
-        quantization.map { Double($0.byteCount) / Double($0.size) } ?? Double(type.byteCount)
+        packing?.bytesPerNumber ?? Double(type.byteCount)
     }
 
     /// Whether it stands before another one: in the same file, or in one of a lesser name.
@@ -69,6 +74,7 @@ public struct StoredTensor: Sendable {
     public func release(rows: Range<Int>) {
         let height = shape.dropLast().reduce(1, *)
         precondition(rows.upperBound <= max(1, height))
+        if let packing, packing.release(rows: rows) { return }
         let rowBytes = range.count / max(1, height)
         file.release(range.lowerBound + rows.lowerBound * rowBytes..<range.lowerBound + rows.upperBound * rowBytes)
     }
@@ -96,10 +102,7 @@ public struct StoredTensor: Sendable {
     /// Copies some columns of a row of a floating-point matrix, converted to float32.
     public func widen(row: Int, columns: Range<Int>, into target: UnsafeMutablePointer<Float>) {
         guard let start = bytes.baseAddress else { return }
-        if let quantization {
-            let rowStart = start + row * (shape.last ?? 0) / quantization.size * quantization.byteCount
-            return quantization.unpack(rowStart, columns: columns, into: target)
-        }
+        if let packing { return packing.widen(self, row: row, columns: columns, into: target) }
         let source = start + (row * (shape.last ?? 1) + columns.lowerBound) * type.byteCount
         switch type {
         case .float32: UnsafeMutableRawPointer(target).copyMemory(from: source, byteCount: columns.count * 4)
@@ -112,9 +115,33 @@ public struct StoredTensor: Sendable {
         }
     }
 
+    /// How some columns lie in memory if they stay as they are stored; nil where that cuts what is packed together.
+    public func format(columns: Range<Int>) -> RowFormat? {
+        if let packing { return packing.format(columns: columns) }
+        return type.isFloatingPoint && columns.count.isMultiple(of: 16) ? .plain(type) : nil
+    }
+
+    /// Checks that the scales of some columns of a row are numbers, if there are any.
+    public func expectNumbers(row: Int, columns: Range<Int>) throws(WeightsError) {
+        try packing?.expectNumbers(self, row: row, columns: columns)
+    }
+
+    /// Copies some columns of a row as they are stored, in their `format`.
+    ///
+    /// - Throws: `WeightsError` if a scale among them is no number.
+    public func copyStored(
+        row: Int, columns: Range<Int>, into target: UnsafeMutableRawPointer
+    ) throws(WeightsError) {
+        if let packing { return try packing.copy(self, row: row, columns: columns, into: target) }
+        guard let start = bytes.baseAddress else { return }
+        target.copyMemory(
+            from: start + (row * (shape.last ?? 1) + columns.lowerBound) * type.byteCount,
+            byteCount: columns.count * type.byteCount)
+    }
+
     /// Copies some elements of a floating-point tensor that isn't packed, counted over all rows, converted to float32.
     public func widen(elements: Range<Int>, into target: UnsafeMutablePointer<Float>) {
-        precondition(quantization == nil && elements.upperBound <= shape.reduce(1, *))
+        precondition(packing == nil && elements.upperBound <= shape.reduce(1, *))
         widen(row: 0, columns: elements, into: target)
     }
 

@@ -1,5 +1,7 @@
-/// The weights of a Hugging Face directory: `model.safetensors`, or the files that `model.safetensors.index.json` names;
-/// or those of a GGUF file.
+/// The weights of a Hugging Face directory, or those of a GGUF file.
+///
+/// Of a directory they are in `model.safetensors`, or in the files that `model.safetensors.index.json` names. Matrices that
+/// `quantization_config` says are packed are one tensor each, by the name of the weight.
 public struct WeightDirectory: Sendable {
     public let path: String
     /// The file that names all tensors: the weights themselves, or the index of their files.
@@ -12,11 +14,12 @@ public struct WeightDirectory: Sendable {
         self.path = path
         let (single, index) = ("\(path)/model.safetensors", "\(path)/model.safetensors.index.json")
         if fileExists(single) {
-            (source, files, tensors) = (single, [single], try SafetensorsFile(single).tensors)
+            (source, files) = (single, [single])
+            tensors = try QuantizedWeights.joined(SafetensorsFile(single).tensors, directory: path)
         } else if fileExists(index) {
             source = index
             let shards = try Self.shards(index, directory: path)
-            (files, tensors) = ([index] + shards.files, shards.tensors)
+            (files, tensors) = ([index] + shards.files, try QuantizedWeights.joined(shards.tensors, directory: path))
         } else if let file = try GGUFModel.file(at: path) {
             let model = try GGUFModel(file)
             (source, files, tensors) = (file, model.files, model.tensors)

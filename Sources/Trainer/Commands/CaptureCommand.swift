@@ -32,6 +32,7 @@ enum CaptureCommand {
         let target = try TargetModelRegistry.load(
             options.target.targetModelPath, communicator: grid.tensorParallel,
             positions: stores.map(\.longest).max() ?? 1, grid.compute, expertParallel: options.target.expertParallel,
+            unpacks: options.target.unpackTarget,
             layersWait: true, world: grid.world, beforeReading: { try grid.expectMemory(for: $0) })
         let features = TargetFeatures(target: target, targetLayers: layers, cache: cache)
         let progress = Progress(

@@ -33,7 +33,7 @@ struct DraftSetup {
         self.positions = positions
         target = try TargetModelRegistry.load(
             options.targetModelPath, communicator: grid.tensorParallel, positions: positions, grid.compute,
-            expertParallel: options.expertParallel, layersWait: cacheOptions.isUsed,
+            expertParallel: options.expertParallel, unpacks: options.unpackTarget, layersWait: cacheOptions.isUsed,
             world: grid.world,
             beforeReading: {
                 let ranks = grid.world.size

@@ -38,7 +38,7 @@ final class Evaluation {
         }
         self.target = try TargetModelRegistry.load(
             options.target.targetModelPath, communicator: grid.tensorParallel, positions: positions, grid.compute,
-            expertParallel: options.target.expertParallel,
+            expertParallel: options.target.expertParallel, unpacks: options.target.unpackTarget,
             world: grid.world,
             beforeReading: { try grid.expectMemory(for: $0, besides: 4 * draft.parameters.weights.count) })
         draft.takeTargetWeights(self.target, draftToTarget: draftToTarget)

@@ -19,6 +19,7 @@ enum MeasureCommand {
         let target = try TargetModelRegistry.load(
             options.target.targetModelPath, communicator: grid.tensorParallel,
             positions: options.lengths.max() ?? 1, grid.compute, expertParallel: options.target.expertParallel,
+            unpacks: options.target.unpackTarget,
             world: grid.world,
             beforeReading: { try grid.expectMemory(for: $0) })
         let loading = grid.world.max([(ContinuousClock.now - start).seconds])[0]

@@ -18,7 +18,7 @@ enum ProbeCommand {
         guard !ids.isEmpty else { throw JSONError("should be an array of at least one token id", at: options.inputIds) }
         let target = try TargetModelRegistry.load(
             options.target.targetModelPath, communicator: grid.tensorParallel, positions: ids.count, grid.compute,
-            expertParallel: options.target.expertParallel,
+            expertParallel: options.target.expertParallel, unpacks: options.target.unpackTarget,
             world: grid.world,
             beforeReading: { try grid.expectMemory(for: $0) })
         let vocabSize = target.configuration.vocabSize

@@ -47,7 +47,8 @@ struct TrainingPlan {
         let parts = try (0..<tpSize).map { member in
             try TargetModelRegistry.layOut(
                 options.target.targetModelPath, communicator: AbsentRanks(rank: member, size: tpSize),
-                positions: positions, all, expertParallel: options.target.expertParallel)
+                positions: positions, all, expertParallel: options.target.expertParallel,
+                unpacks: options.target.unpackTarget)
         }
         // The rank that has the most.
         let target = parts.dropFirst().reduce(parts[0]) { $1.memory.byteCount > $0.memory.byteCount ? $1 : $0 }

@@ -85,7 +85,11 @@ struct ExpertGroup {
 
     /// What products of the experts' weights round their operands to.
     private var precision: MatrixPrecision {
-        if case .bfloat16 = mixture.experts[numbers[0]]?.gateUp.weight { .bfloat16 } else { .float32 }
+        switch mixture.experts[numbers[0]]?.gateUp.weight {
+        case .bfloat16: .bfloat16
+        case .packed(let weight): weight.compute.precision
+        case .float32, nil: .float32
+        }
     }
 
     private func gather(_ x: Matrix, _ routes: ExpertRoutes, into rows: Matrix, _ input: Operand) {
@@ -153,6 +157,13 @@ extension FrozenWeight {
         switch self {
         case .float32(let weight) where isOfFew: FewRows.multiply(x, byInputs: weight, into: y, accumulate: accumulate)
         case .bfloat16(let weight) where isOfFew: FewRows.multiply(x, weight, into: y, accumulate: accumulate)
+        case .packed(let weight) where isOfFew: FewRows.multiply(x, weight, into: y, accumulate: accumulate)
+        case .packed(let weight):
+            weight.compute.withUnpackedPanel(rows: weight.rows, columns: weight.columns) { panel in
+                weight.unpack(0..<weight.rows, into: panel)
+                BLAS.product(
+                    operand, transposed: false, panel, transposed: true, into: y, accumulate: accumulate)
+            }
         case .float32(let weight):
             BLAS.product(
                 operand, transposed: false, .float32(weight), transposed: false, into: y, accumulate: accumulate)

@@ -1,17 +1,20 @@
 import Shared
 
-/// A weight that isn't trained, of [out features, in features]: float32, or bfloat16 at half the memory.
+/// A weight that isn't trained, of [out features, in features]: float32, bfloat16 at half the memory, or as packed as
+/// its file holds it.
 enum FrozenWeight {
     /// Held as [in features, out features]: a product of many rows is faster so, the fewer they are the more
     /// (Documentation/Performance.md).
     case float32(Matrix)
     case bfloat16(BFloat16Matrix)
+    case packed(PackedMatrix)
 
     /// Out features.
     var rows: Int {
         switch self {
         case .float32(let weight): weight.columns
         case .bfloat16(let weight): weight.rows
+        case .packed(let weight): weight.rows
         }
     }
 
@@ -20,6 +23,7 @@ enum FrozenWeight {
         switch self {
         case .float32(let weight): weight.rows
         case .bfloat16(let weight): weight.columns
+        case .packed(let weight): weight.columns
         }
     }
 
@@ -34,6 +38,7 @@ enum FrozenWeight {
         case .bfloat16(let weight) where x.compute.hasIndependentRows:
             IndependentRows.multiply(x, weight, into: y, accumulate: accumulate)
         case .bfloat16(let weight): multiply(x, transposed: weight, into: y, accumulate: accumulate)
+        case .packed(let weight): multiply(x, transposed: weight, into: y, accumulate: accumulate)
         }
     }
 
@@ -42,6 +47,8 @@ enum FrozenWeight {
         switch self {
         case .float32(let weight): for i in 0..<weight.rows { target[i] = weight[i, row] }
         case .bfloat16(let weight): BFloat16.widen(weight.row(row), into: target, count: weight.columns)
+        case .packed(let weight):
+            weight.eachRow(in: row..<row + 1) { $2.unpack($1, count: weight.columns, into: target) }
         }
     }
 
@@ -50,23 +57,36 @@ enum FrozenWeight {
         switch self {
         case .float32(let weight): .float32(weight[columns: range])
         case .bfloat16(let weight): .bfloat16(weight[rows: range])
+        case .packed(let weight): .packed(weight[rows: range])
         }
     }
 
-    /// The columns in `range`.
+    /// The columns in `range`, of a weight that isn't packed.
     subscript(columns range: Range<Int>) -> FrozenWeight {
         switch self {
         case .float32(let weight): .float32(weight[rows: range])
         case .bfloat16(let weight): .bfloat16(weight[columns: range])
+        case .packed: preconditionFailure("columns of a packed weight")
         }
     }
 
     /// Reads some columns of rows of a stored tensor, one for each row.
-    func read(_ tensor: StoredTensor, rows: ArraySlice<Int>, columns: Range<Int>) {
+    ///
+    /// - Throws: `WeightsError` if a packed weight has a scale that is no number.
+    func read(_ tensor: StoredTensor, rows: ArraySlice<Int>, columns: Range<Int>) throws(WeightsError) {
+        if tensor.isPacked { for row in rows { try tensor.expectNumbers(row: row, columns: columns) } }
         switch self {
         case .float32(let weight): Self.readTransposed(tensor, rows, columns, into: weight)
         case .bfloat16(let weight):
             for (index, row) in rows.enumerated() { tensor.round(row: row, columns: columns, into: weight.row(index)) }
+        case .packed(let weight):
+            var first = rows.startIndex
+            for segment in weight.segments {
+                for row in 0..<segment.rows {
+                    try tensor.copyStored(row: rows[first + row], columns: columns, into: segment.row(row))
+                }
+                first += segment.rows
+            }
         }
     }
 
@@ -89,20 +109,22 @@ enum FrozenWeight {
         }
     }
 
-    /// Writes a number everywhere.
+    /// Writes a number everywhere, in a weight that isn't packed.
     func fill(_ value: Float) {
         switch self {
         case .float32(let weight): weight.fill(value)
         case .bfloat16(let weight):
             for row in 0..<rows { weight.row(row).update(repeating: BFloat16.bits(value), count: columns) }
+        case .packed: preconditionFailure("a packed weight is read from a file alone")
         }
     }
 
-    /// Writes one number.
+    /// Writes one number, in a weight that isn't packed.
     func set(_ row: Int, _ column: Int, _ value: Float) {
         switch self {
         case .float32(let weight): weight[column, row] = value
         case .bfloat16(let weight): weight.row(row)[column] = BFloat16.bits(value)
+        case .packed: preconditionFailure("a packed weight is read from a file alone")
         }
     }
 }

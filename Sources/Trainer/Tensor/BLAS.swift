@@ -108,6 +108,15 @@ func multiply(
     }
 }
 
+/// c = a bᵀ, or c += a bᵀ, of operands of one precision, `depth` columns each.
+func multiply(_ a: Operand, transposed b: Operand, depth: Int, into c: Matrix, accumulate: Bool) {
+    split(c, depth: depth) { rows, columns in
+        BLAS.product(
+            a[rows: rows], transposed: false, b[rows: columns], transposed: true, into: c[rows: rows][columns: columns],
+            accumulate: accumulate)
+    }
+}
+
 /// Cuts an output into tiles, which threads take as they become free.
 private func split(_ c: Matrix, depth: Int, _ body: (_ rows: Range<Int>, _ columns: Range<Int>) -> Void) {
     let compute = c.compute

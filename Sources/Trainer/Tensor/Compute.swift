@@ -21,6 +21,7 @@ struct Compute: @unchecked Sendable {
         let team: ThreadTeam
         let recorder: LoopRecorder?
         let roundedOperands: RoundedOperands
+        let unpackedPanels: UnpackedPanels
     }
 
     /// - Parameters:
@@ -44,7 +45,7 @@ struct Compute: @unchecked Sendable {
                 precision: precision, gemmLibrary: library.isOneDNN ? .onednn : .openblas, hasFixedCuts: hasFixedCuts,
                 hasIndependentRows: hasIndependentRows, threads: threads, staysAwake: threads <= cpus,
                 team: ThreadTeam(cpus: pinned), recorder: recorder,
-                roundedOperands: RoundedOperands()))
+                roundedOperands: RoundedOperands(), unpackedPanels: UnpackedPanels()))
     }
 
     private init(_ settings: Settings) {
@@ -93,6 +94,9 @@ struct Compute: @unchecked Sendable {
     func run(_ workers: Int, _ body: (_ worker: Int, _ workers: Int) -> Void) {
         settings.pointee.team.run(workers, staysAwake: settings.pointee.staysAwake, body)
     }
+
+    /// Memory for packed weights that are unpacked for a product.
+    var unpackedPanels: UnpackedPanels { settings.pointee.unpackedPanels }
 
     /// Runs `body` with both operands rounded to bfloat16; one product at a time.
     func withRounded(_ a: Matrix, _ b: Matrix, _ body: (BFloat16Matrix, BFloat16Matrix) -> Void) {

@@ -121,11 +121,8 @@ extension DecoderShard {
         _ name: String, _ vocabSize: Int? = nil, features: Int? = nil
     ) throws(WeightsError) -> FrozenWeight {
         let (vocabSize, h) = (vocabSize ?? description.vocabSize, features ?? description.hiddenSize)
-        let rows = part(vocabSize)
-        let weight = plan.weight(rows: rows.count, columns: h)
         let tensor = try plan.tensor("\(name).weight", [vocabSize, h])
-        plan.read(tensor, outputs: Array(rows), inputs: 0..<h, into: weight)
-        return weight
+        return plan.weight([WeightPlan.Rows(tensor: tensor, outputs: Array(part(vocabSize)))], inputs: 0..<h)
     }
 
     /// Some output features of several maps from the hidden states, or from a number of inputs, below each other.
@@ -133,20 +130,17 @@ extension DecoderShard {
         _ parts: [(name: String, outputs: [Int], total: Int)], inputs: Int? = nil, hasBias: Bool
     ) throws(WeightsError) -> ColumnParallelLinear {
         let (count, h) = (parts.reduce(0) { $0 + $1.outputs.count }, inputs ?? description.hiddenSize)
-        let weight = plan.weight(rows: count, columns: h)
         let bias = hasBias ? plan.vector(count) : nil
-        var first = 0
+        var (first, rows) = (0, [WeightPlan.Rows]())
         for (name, outputs, total) in parts {
+            rows.append(WeightPlan.Rows(tensor: try plan.tensor("\(name).weight", [total, h]), outputs: outputs))
             let range = first..<first + outputs.count
-            plan.read(
-                try plan.tensor("\(name).weight", [total, h]), outputs: outputs, inputs: 0..<h,
-                into: weight[rows: range])
             if let bias {
                 plan.read(try plan.tensor("\(name).bias", [total]), features: outputs, into: bias[columns: range])
             }
             first = range.upperBound
         }
-        return ColumnParallelLinear(weight: weight, bias: bias)
+        return ColumnParallelLinear(weight: plan.weight(rows, inputs: 0..<h), bias: bias)
     }
 
     /// Some input features of a map to the hidden states.
@@ -154,8 +148,8 @@ extension DecoderShard {
         _ name: String, _ inputs: Range<Int>, of total: Int, hasBias: Bool
     ) throws(WeightsError) -> RowParallelLinear {
         let h = description.hiddenSize
-        let weight = plan.weight(rows: h, columns: inputs.count)
-        plan.read(try plan.tensor("\(name).weight", [h, total]), outputs: Array(0..<h), inputs: inputs, into: weight)
+        let tensor = try plan.tensor("\(name).weight", [h, total])
+        let weight = plan.weight([WeightPlan.Rows(tensor: tensor, outputs: Array(0..<h))], inputs: inputs)
         let bias = hasBias ? try vector("\(name).bias", h) : nil
         return RowParallelLinear(weight: weight, bias: communicator.rank == 0 ? bias : nil)
     }

@@ -10,18 +10,19 @@ struct ExpertTensors {
     private enum Store {
         /// Of each expert; without gates `gate` is empty.
         case separate(gate: [StoredTensor?], up: [StoredTensor?], down: [StoredTensor?])
-        case fused(Fused)
-        case stacked(gateUp: StoredTensor?, down: StoredTensor?)
+        case joined(Joined)
         case stackedParts(Parts)
     }
 
-    private struct Fused {
+    /// Of all experts together, gate and up in one tensor.
+    private struct Joined {
         let gateUp: StoredTensor?
         let down: StoredTensor?
-        /// Scales of gateUp and down, if they are packed.
-        var scales: (gateUp: StoredTensor?, down: StoredTensor?)?
         var biases: (gateUp: StoredTensor?, down: StoredTensor?)?
-        let isInterleaved: Bool
+        /// Whether they are [experts, in, out], and not [experts, out, in].
+        var isTransposed = false
+        /// Whether gate and up alternate.
+        var isInterleaved = false
     }
 
     private struct Parts {
@@ -42,25 +43,26 @@ struct ExpertTensors {
         switch experts.layout {
         case .separate: store = try Self.separate(name, experts, isGated, hiddenSize, plan)
         case .stacked:
-            store = .stacked(
-                gateUp: try plan.tensor("\(name).gate_up_proj", [count, 2 * size, hiddenSize]),
-                down: try plan.tensor("\(name).down_proj", [count, hiddenSize, size]))
+            store = .joined(
+                Joined(
+                    gateUp: try plan.tensor("\(name).gate_up_proj", [count, 2 * size, hiddenSize]),
+                    down: try plan.tensor("\(name).down_proj", [count, hiddenSize, size])))
         case .stackedParts: store = .stackedParts(try Self.parts(name, experts, isGated, hiddenSize, plan))
         case .fused(let isInterleaved):
-            var fused =
+            var joined =
                 plan.contains("\(name).gate_up_proj_blocks")
-                ? try Self.packed(name, experts, hiddenSize, plan, isInterleaved)
-                : Fused(
+                ? try Self.packed(name, experts, hiddenSize, plan)
+                : Joined(
                     gateUp: try plan.tensor("\(name).gate_up_proj", [count, hiddenSize, 2 * size]),
-                    down: try plan.tensor("\(name).down_proj", [count, size, hiddenSize]),
-                    isInterleaved: isInterleaved)
+                    down: try plan.tensor("\(name).down_proj", [count, size, hiddenSize]), isTransposed: true)
+            joined.isInterleaved = isInterleaved
             if experts.hasBias {
-                fused.biases = (
+                joined.biases = (
                     try plan.tensor("\(name).gate_up_proj_bias", [count, 2 * size]),
                     try plan.tensor("\(name).down_proj_bias", [count, hiddenSize])
                 )
             }
-            store = .fused(fused)
+            store = .joined(joined)
         }
     }
 
@@ -98,72 +100,65 @@ struct ExpertTensors {
         return parts
     }
 
+    /// gpt-oss's.
     private static func packed(
-        _ name: String, _ experts: DecoderDescription.Experts, _ hiddenSize: Int, _ plan: WeightPlan,
-        _ isInterleaved: Bool
-    ) throws(WeightsError) -> Fused {
-        let tensor = { (part: String, rows: Int, columns: Int) throws(WeightsError) -> (StoredTensor?, StoredTensor?) in
-            let shape = [experts.count, rows, columns / MXFP4.groupSize]
-            return (
-                try plan.tensor("\(name).\(part)_blocks", shape + [MXFP4.groupSize / 2], isPacked: true),
-                try plan.tensor("\(name).\(part)_scales", shape, isPacked: true)
-            )
-        }
-        let gateUp = try tensor("gate_up_proj", 2 * experts.intermediateSize, hiddenSize)
-        let down = try tensor("down_proj", hiddenSize, experts.intermediateSize)
-        return Fused(
-            gateUp: gateUp.0, down: down.0, scales: (gateUp.1, down.1), isInterleaved: isInterleaved)
+        _ name: String, _ experts: DecoderDescription.Experts, _ hiddenSize: Int, _ plan: WeightPlan
+    ) throws(WeightsError) -> Joined {
+        Joined(
+            gateUp: try plan.mxfp4("\(name).gate_up_proj", [experts.count, 2 * experts.intermediateSize, hiddenSize]),
+            down: try plan.mxfp4("\(name).down_proj", [experts.count, hiddenSize, experts.intermediateSize]))
     }
 
     /// Plans to read some intermediate features of an expert.
     func expert(_ number: Int, _ features: Range<Int>, gate: GatedActivation.Gate, addsBias: Bool) -> GatedMLP {
-        let gateUp = plan.weight(rows: (gate.isGated ? 2 : 1) * features.count, columns: hiddenSize)
-        let down = plan.weight(rows: hiddenSize, columns: features.count)
-        var (gateUpBias, downBias): (Matrix?, Matrix?)
         let (hidden, all) = (0..<hiddenSize, Array(0..<hiddenSize))
+        let (gateUp, down): (FrozenWeight, FrozenWeight)
+        var (gateUpBias, downBias): (Matrix?, Matrix?)
         switch store {
         case .separate(let gates, let ups, let downs):
-            for (index, tensors) in [gates, ups].filter({ !$0.isEmpty }).enumerated() {
-                let rows = index * features.count..<(index + 1) * features.count
-                plan.read(tensors[number], outputs: Array(features), inputs: hidden, into: gateUp[rows: rows])
-            }
-            plan.read(downs[number], outputs: all, inputs: features, into: down)
-        case .fused(let fused):
+            gateUp = plan.weight(
+                [gates, ups].filter { !$0.isEmpty }.map {
+                    WeightPlan.Rows(tensor: $0[number], outputs: Array(features))
+                }, inputs: hidden)
+            down = plan.weight([WeightPlan.Rows(tensor: downs[number], outputs: all)], inputs: features)
+        case .joined(let joined):
             let outputs =
-                fused.isInterleaved
+                joined.isInterleaved
                 ? features.map { 2 * $0 } + features.map { 2 * $0 + 1 } : features + features.map { $0 + size }
-            let layout = { (scales: StoredTensor?) -> WeightPlan.Layout in
-                scales.map { .mxfp4(expert: number, scales: $0) } ?? .transposed(expert: number)
-            }
-            plan.read(
-                fused.gateUp, layout(fused.scales.flatMap(\.gateUp)), outputs: outputs, inputs: hidden, into: gateUp)
-            plan.read(fused.down, layout(fused.scales.flatMap(\.down)), outputs: all, inputs: features, into: down)
-            if let biases = fused.biases {
+            gateUp = plan.weight([rows(joined.gateUp, joined, number, outputs, of: 2 * size)], inputs: hidden)
+            down = plan.weight([rows(joined.down, joined, number, all, of: hiddenSize)], inputs: features)
+            if let biases = joined.biases {
                 gateUpBias = bias(biases.gateUp, number, outputs)
                 if addsBias { downBias = bias(biases.down, number, all) }
             }
-        case .stacked(let both, let stackedDown):
-            // Rows are counted over all experts.
-            let outputs = (features + features.map { $0 + size }).map { number * 2 * size + $0 }
-            plan.read(both, outputs: outputs, inputs: hidden, into: gateUp)
-            plan.read(stackedDown, outputs: all.map { number * hiddenSize + $0 }, inputs: features, into: down)
         case .stackedParts(let parts):
-            let bias = parts.biases.map { _ in plan.vector(gateUp.rows) }
-            for (index, tensor) in parts.ups.enumerated() {
-                let rows = index * features.count..<(index + 1) * features.count
-                plan.read(
-                    tensor, outputs: features.map { number * size + $0 }, inputs: hidden, into: gateUp[rows: rows])
-                if let bias, let biases = parts.biases {
-                    plan.read(biases.ups[index], row: number, features: Array(features), into: bias[columns: rows])
+            gateUp = plan.weight(
+                parts.ups.map { WeightPlan.Rows(tensor: $0, outputs: features.map { number * size + $0 }) },
+                inputs: hidden)
+            down = plan.weight(
+                [WeightPlan.Rows(tensor: parts.down, outputs: all.map { number * hiddenSize + $0 })], inputs: features)
+            if let biases = parts.biases {
+                let bias = plan.vector(gateUp.rows)
+                for (index, tensor) in biases.ups.enumerated() {
+                    let rows = index * features.count..<(index + 1) * features.count
+                    plan.read(tensor, row: number, features: Array(features), into: bias[columns: rows])
                 }
+                gateUpBias = bias
+                if addsBias { downBias = self.bias(biases.down, number, all) }
             }
-            plan.read(parts.down, outputs: all.map { number * hiddenSize + $0 }, inputs: features, into: down)
-            gateUpBias = bias
-            if let biases = parts.biases, addsBias { downBias = self.bias(biases.down, number, all) }
         }
         return GatedMLP(
             gateUp: ColumnParallelLinear(weight: gateUp, bias: gateUpBias),
             down: RowParallelLinear(weight: down, bias: downBias), gate: gate)
+    }
+
+    /// Some of an expert's `total` output features; where tensors aren't transposed, rows are counted over all experts.
+    private func rows(
+        _ tensor: StoredTensor?, _ joined: Joined, _ number: Int, _ outputs: [Int], of total: Int
+    ) -> WeightPlan.Rows {
+        joined.isTransposed
+            ? WeightPlan.Rows(tensor: tensor, layout: .transposed(expert: number), outputs: outputs)
+            : WeightPlan.Rows(tensor: tensor, outputs: outputs.map { number * total + $0 })
     }
 
     /// Plans to read some features of an expert's bias.

@@ -1,3 +1,5 @@
+import Shared
+
 /// Memory for weights that aren't trained.
 ///
 /// It is zero, and takes none of the machine's, until it is written: so a model can be laid out for its size alone,
@@ -35,6 +37,15 @@ final class FrozenWeights: @unchecked Sendable {
 
     /// Memory of which the caller knows what it holds.
     func bytes(_ count: Int) -> UnsafeMutableRawPointer { take(count) }
+
+    /// A weight of rows that stay as they are stored, of one format after the other.
+    func packed(_ parts: [(rows: Int, format: RowFormat)], columns: Int) -> FrozenWeight {
+        let segments = parts.filter { $0.rows > 0 }.map { rows, format in
+            let stride = format.byteCount(columns: columns)
+            return PackedMatrix.Segment(start: take(rows * stride), rows: rows, format: format, stride: stride)
+        }
+        return .packed(PackedMatrix(segments, columns: columns, compute))
+    }
 
     private func take(_ bytes: Int) -> UnsafeMutableRawPointer {
         let bytes = (max(1, bytes) + 63) & ~63

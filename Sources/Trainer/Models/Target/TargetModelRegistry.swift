@@ -54,19 +54,22 @@ enum TargetModelRegistry {
     ///   - positions: The longest sequence that will be asked for, in rows.
     ///   - compute: What computes; linear maps and the embedding are held in its precision.
     ///   - expertParallel: Whether ranks have whole experts, instead of a part of each.
+    ///   - unpacks: Whether packed weights are unpacked when they are read, instead of when a product needs them.
     ///   - layersWait: Whether the layers' weights are read when they first run, and not at once.
     ///   - world: All ranks that load their parts at the same time; the group by itself if left out.
     ///   - beforeReading: Sees the model that is laid out, whose size is known and whose weights are still zero.
     /// - Throws: An error that names the key, or the tensor, that is missing or not supported.
     static func load(
         _ directory: String, communicator: any Communicator, positions: Int, _ compute: Compute,
-        expertParallel: Bool = false, layersWait: Bool = false, architectures: [String: Describe] = architectures,
+        expertParallel: Bool = false, unpacks: Bool = false, layersWait: Bool = false,
+        architectures: [String: Describe] = architectures,
         world: (any Communicator)? = nil, beforeReading: (DecoderTargetModel) throws -> Void = { _ in }
     ) throws -> DecoderTargetModel {
         try Profile.measure(.loading) {
             let (model, plan) = try lay(
                 directory, try WeightDirectory(directory), communicator, positions, compute, expertParallel,
-                architectures)
+                unpacks, architectures)
+            log(plan, unpacks: unpacks, tpSize: communicator.size)
             try beforeReading(model)
             try (world ?? communicator).together { beat in
                 try plan.fill(layersWait ? [.ends] : [.ends, .layers], check: beat)
@@ -81,15 +84,28 @@ enum TargetModelRegistry {
     /// Where there are no weights at all it follows from `config.json` alone.
     static func layOut(
         _ directory: String, communicator: any Communicator, positions: Int, _ compute: Compute,
-        expertParallel: Bool = false
+        expertParallel: Bool = false, unpacks: Bool = false
     ) throws -> DecoderTargetModel {
         let weights = try WeightDirectory.isThere(directory) ? WeightDirectory(directory) : nil
-        return try lay(directory, weights, communicator, positions, compute, expertParallel, architectures).model
+        return try lay(
+            directory, weights, communicator, positions, compute, expertParallel, unpacks, architectures
+        ).model
+    }
+
+    /// Says what of packed weights stays so.
+    private static func log(_ plan: WeightPlan, unpacks: Bool, tpSize: Int) {
+        let (kept, unpacked) = (Double(plan.packedCounts.kept), Double(plan.packedCounts.unpacked))
+        if kept > 0 { Log.line("target: \(shortNumber(kept)) packed weights are unpacked as products need them") }
+        if unpacked > 0, !unpacks {
+            Log.line(
+                "note: \(shortNumber(unpacked)) packed weights are held unpacked: "
+                    + (tpSize > 1 ? "--tp-size \(tpSize) cuts their blocks" : "their blocks aren't whole rows'"))
+        }
     }
 
     private static func lay(
         _ directory: String, _ weights: WeightDirectory?, _ communicator: any Communicator, _ positions: Int,
-        _ compute: Compute, _ expertParallel: Bool, _ architectures: [String: Describe]
+        _ compute: Compute, _ expertParallel: Bool, _ unpacks: Bool, _ architectures: [String: Describe]
     ) throws -> (model: DecoderTargetModel, plan: WeightPlan) {
         let configuration = try ModelConfiguration(directory: directory)
         guard let name = configuration.architectures.first else {
@@ -106,19 +122,25 @@ enum TargetModelRegistry {
             let isInterleaved = try configuration.text.bool("rope_interleave", default: false)
             description = description.inGGUF(isInterleaved: isInterleaved)
         }
-        let plan = WeightPlan(weights, compute, spelling: description.spelling)
+        let plan = WeightPlan(weights, compute, spelling: description.spelling, keepsPacked: !unpacks)
         let model = try DecoderTargetModel(
             description, plan, communicator: communicator, positions: positions,
             expertParallel: expertParallel)
         return (model, plan)
     }
 
-    /// Refuses packed weights other than gpt-oss's.
+    /// Refuses packed weights in a way that isn't known; those that are known, their reader checks.
     private static func refuseQuantization(_ configuration: ModelConfiguration) throws(JSONError) {
         for node in [configuration.root, configuration.text] {
             guard let method = try node["quantization_config"]?.required("quant_method") else { continue }
-            guard try method.asString() == "mxfp4", configuration.architectures.first == "GptOssForCausalLM" else {
-                throw method.error("is '\(try method.asString())', supported is mxfp4 of GptOssForCausalLM")
+            let name = try method.asString()
+            let isKnown =
+                name == "mxfp4"
+                ? configuration.architectures.first == "GptOssForCausalLM" : QuantizedWeights.methods.contains(name)
+            guard isKnown else {
+                throw method.error(
+                    "is '\(name)', supported are \(QuantizedWeights.methods.joined(separator: ", ")), "
+                        + "and mxfp4 of GptOssForCausalLM")
             }
         }
     }

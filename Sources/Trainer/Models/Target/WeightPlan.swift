@@ -23,6 +23,10 @@ final class WeightPlan {
     private var changes: [Portion: [(change: Change, target: Matrix)]] = [:]
     /// What is planned belongs to it.
     private var portion = Portion.ends
+    /// Whether what is packed in the files stays so.
+    private let keepsPacked: Bool
+    /// Numbers of weights that stay packed, and of those that are packed in the files and are unpacked.
+    private(set) var packedCounts = (kept: 0, unpacked: 0)
 
     /// What becomes of elements once they have been read.
     private enum Change {
@@ -39,8 +43,13 @@ final class WeightPlan {
         case row(Int)
         /// [experts, in, out], of one expert.
         case transposed(expert: Int)
-        /// [experts, out, in] of one expert, packed; its scales are in another tensor.
-        case mxfp4(expert: Int, scales: StoredTensor)
+    }
+
+    /// Some output features of a tensor, which become neighbouring rows of a weight.
+    struct Rows {
+        let tensor: StoredTensor?
+        var layout = Layout.matrix
+        let outputs: [Int]
     }
 
     /// A part of a tensor and the matrix that it goes to.
@@ -52,17 +61,54 @@ final class WeightPlan {
         let target: FrozenWeight
     }
 
-    /// - Parameter weights: Nil to lay a model out by its configuration alone, which can't be filled.
-    init(_ weights: WeightDirectory?, _ compute: Compute, spelling: TensorSpelling = [:]) {
+    /// - Parameters:
+    ///   - weights: Nil to lay a model out by its configuration alone, which can't be filled.
+    ///   - keepsPacked: Whether what is packed in the files stays so in memory, where its blocks aren't cut.
+    init(
+        _ weights: WeightDirectory?, _ compute: Compute, spelling: TensorSpelling = [:], keepsPacked: Bool = true
+    ) {
         self.weights = weights
         self.spelling = spelling
+        self.keepsPacked = keepsPacked
         memory = FrozenWeights(compute, isLaidOut: true)
     }
 
     /// What will compute with the weights.
     var compute: Compute { memory.compute }
 
-    /// Memory for a linear map's or an embedding's weight.
+    /// A linear map's or an embedding's weight: rows of some tensors below each other, as packed as they are stored.
+    ///
+    /// - Parameter inputs: The input features that are wanted of all of them.
+    func weight(_ parts: [Rows], inputs: Range<Int>) -> FrozenWeight {
+        let weight =
+            packedWeight(parts, inputs)
+            ?? self.weight(rows: parts.reduce(0) { $0 + $1.outputs.count }, columns: inputs.count)
+        var first = 0
+        for part in parts {
+            let range = first..<first + part.outputs.count
+            read(part.tensor, part.layout, outputs: part.outputs, inputs: inputs, into: weight[rows: range])
+            first = range.upperBound
+        }
+        return weight
+    }
+
+    /// Memory for rows as they are stored; nil if none of them is packed, or blocks would be cut.
+    private func packedWeight(_ parts: [Rows], _ inputs: Range<Int>) -> FrozenWeight? {
+        guard parts.contains(where: { $0.tensor?.isPacked ?? false }) else { return nil }
+        let count = parts.reduce(0) { $0 + $1.outputs.count } * inputs.count
+        let formats = parts.compactMap { part -> RowFormat? in
+            guard case .matrix = part.layout else { return nil }
+            return part.tensor?.format(columns: inputs)
+        }
+        guard keepsPacked, formats.count == parts.count, count > 0 else {
+            packedCounts.unpacked += count
+            return nil
+        }
+        packedCounts.kept += count
+        return memory.packed(zip(parts, formats).map { ($0.outputs.count, $1) }, columns: inputs.count)
+    }
+
+    /// Memory for a weight whose rows are read one by one.
     func weight(rows: Int, columns: Int) -> FrozenWeight {
         memory.weight(rows: rows, columns: columns)
     }
@@ -74,22 +120,33 @@ final class WeightPlan {
 
     /// The tensor of a name in Llama's spelling, which must have this shape, or the other one; nil where there are no
     /// weights.
-    func tensor(
-        _ name: String, _ shape: [Int], or other: [Int]? = nil, isPacked: Bool = false
-    ) throws(WeightsError) -> StoredTensor? {
+    func tensor(_ name: String, _ shape: [Int], or other: [Int]? = nil) throws(WeightsError) -> StoredTensor? {
+        guard let tensor = try named(name, shape) else { return nil }
+        if tensor.shape != other { try tensor.expect(shape) }
+        guard tensor.isFloatingPoint else {
+            throw tensor.error("is of type \(tensor.type.rawValue), should be of floating point")
+        }
+        return tensor
+    }
+
+    /// The tensor that gpt-oss ships as `_blocks` and `_scales`.
+    func mxfp4(_ name: String, _ shape: [Int]) throws(WeightsError) -> StoredTensor? {
+        guard let blocks = try named("\(name)_blocks", shape), let scales = try named("\(name)_scales", shape) else {
+            return nil
+        }
+        let tensor = try MXFP4Tensor.tensor(name, blocks: blocks, scales: scales)
+        try tensor.expect(shape)
+        return tensor
+    }
+
+    private func named(_ name: String, _ shape: [Int]) throws(WeightsError) -> StoredTensor? {
         guard let weights else { return nil }
         let name = spelling(name)
         named.insert(name)
         guard weights.contains(name) else {
             throw WeightsError(weights.source, tensor: name, "is missing, should be there in shape \(shape)")
         }
-        let tensor = try weights.tensor(name)
-        if tensor.shape != other { try tensor.expect(shape) }
-        let isRight = isPacked ? tensor.type == .uint8 : tensor.isFloatingPoint
-        guard isRight else {
-            throw tensor.error("is of type \(tensor.type.rawValue), should be \(isPacked ? "U8" : "of floating point")")
-        }
-        return tensor
+        return try weights.tensor(name)
     }
 
     /// What `body` plans belongs to the layers.
@@ -152,29 +209,30 @@ final class WeightPlan {
 
     /// Reads portions, in the order of the files, and lets go of their pages.
     ///
+    /// Throws `WeightsError` if packed weights are damaged, and what `check` throws.
+    ///
     /// Pages of a mapped file count as this process's memory while they are mapped, so that a rank would seem to need
     /// its weights twice.
     ///
     /// - Parameter check: Runs now and then on the calling thread, and may end it by throwing.
-    func fill<E: Error>(_ portions: [Portion], check: () throws(E) -> Void) throws(E) {
+    func fill(_ portions: [Portion], check: () throws -> Void) throws {
         memory.makeWritable()
         let start = ContinuousClock.now
         let pieces = portions.flatMap { self.pieces[$0] ?? [] }.sorted { $0.tensor.precedes($1.tensor) }
         let isEnded = Atomic<Bool>(false)
-        var failure: E?
+        let failure = Mutex<(any Error)?>(nil)
         compute.forEach(pieces.count) { index, worker in
             guard !isEnded.load(ordering: .relaxed) else { return }
-            pieces[index].fill()
-            pieces[index].release()
-            guard worker == 0 else { return }
-            do throws(E) {
-                try check()
+            do {
+                try pieces[index].fill()
+                pieces[index].release()
+                if worker == 0 { try check() }
             } catch {
-                failure = error
+                failure.withLock { $0 = $0 ?? error }
                 isEnded.store(true, ordering: .relaxed)
             }
         }
-        if let failure { throw failure }
+        if let error = failure.withLock({ $0 }) { throw error }
         for (change, target) in portions.flatMap({ changes[$0] ?? [] }) {
             for row in 0..<target.rows {
                 for column in 0..<target.columns {
@@ -197,16 +255,11 @@ extension WeightPlan.Piece {
     /// Bytes of the file that hold what is read.
     fileprivate var storedBytes: Double { Double(outputs.count * inputs.count) * tensor.bytesPerNumber }
 
-    fileprivate func fill() {
+    fileprivate func fill() throws(WeightsError) {
         switch layout {
-        case .matrix: target.read(tensor, rows: outputs, columns: inputs)
+        case .matrix: try target.read(tensor, rows: outputs, columns: inputs)
         case .row(let row): gather(row) { target.set($0, 0, $1) }
         case .transposed(let expert): fillTransposed(expert)
-        case .mxfp4(let expert, let scales):
-            let rows = tensor.shape[1]
-            for (row, output) in outputs.enumerated() {
-                MXFP4.unpack(tensor, scales, row: expert * rows + output, columns: inputs) { target.set(row, $0, $1) }
-            }
         }
     }
 
@@ -219,9 +272,6 @@ extension WeightPlan.Piece {
         case .transposed(let expert):
             let rows = tensor.shape[1]
             tensor.release(rows: expert * rows..<(expert + 1) * rows)
-        case .mxfp4(let expert, let scales):
-            let rows = tensor.shape[1]
-            for tensor in [tensor, scales] { tensor.release(rows: expert * rows + first..<expert * rows + last + 1) }
         }
     }
 
