@@ -33,7 +33,7 @@ extension QuantizedWeights.Scheme {
         case "compressed-tensors": try self.init(compressed: node)
         case let other:
             throw method.error(
-                "is '\(other)', supported are \(QuantizedWeights.methods.joined(separator: ", ")), and mxfp4 of gpt-oss"
+                "is '\(other)', supported are \(QuantizedWeights.methods.joined(separator: ", ")), and mxfp4 of GptOssForCausalLM"
             )
         }
     }
