@@ -71,7 +71,7 @@ struct ContinuousBatchTests {
         }
     }
 
-    @Test(arguments: TargetGolden.families, [1, 2])
+    @Test(arguments: TargetGolden.familiesAndPackedOnes, [1, 2])
     func greedyAnswersAreThoseOfDecodingAlone(family: String, tpSize: Int) throws {
         let golden = try TargetGolden(family)
         // Ends that come now and then, so that places are taken again and conversations go on.
@@ -86,7 +86,9 @@ struct ContinuousBatchTests {
         }
     }
 
-    @Test(arguments: ["llama", "qwen3.5", "gpt-oss", "gemma3-text", "deepseek-v3"])
+    @Test(arguments: [
+        "llama", "qwen3.5", "gpt-oss", "gemma3-text", "deepseek-v3", "gguf/llama", "gguf/qwen35moe", "gguf/gpt-oss",
+    ])
     func sampledAnswersDependOnNothingButTheSeed(family: String) throws {
         let golden = try TargetGolden(family)
         let options = ["--temperature=1.5", "--top-p=0.95", "--top-k=40", "--repetition-penalty=1.1"]
@@ -102,7 +104,7 @@ struct ContinuousBatchTests {
         #expect(try Self.answers(golden, tpSize: 1, sequences: 4, rows: 8, other) != one)
     }
 
-    @Test(.needsBFloat16, arguments: TargetGolden.families)
+    @Test(.needsBFloat16, arguments: TargetGolden.familiesAndPackedOnes)
     func inBFloat16NothingDependsOnTheBatchEither(family: String) throws {
         let golden = try TargetGolden(family)
         let sampling = try Self.sampling(["--temperature=1"])

@@ -35,7 +35,7 @@ struct GGUFGoldenTests {
 
     @Test(arguments: families, [1, 2, 3])
     func hiddenStatesAndLogitsEqualTransformers(family: String, tpSize: Int) throws {
-        let golden = try TargetGolden(directory: Self.path(family), expected: expected(family))
+        let golden = try TargetGolden("gguf/\(family)")
         _ = try ThreadCommunicator.run(tpSize) { try golden.expectEqual(golden.load($0)) }
     }
 

@@ -9,13 +9,21 @@ struct IndependentRowsTests {
 
     private static func expectIndependence(_ precision: MatrixPrecision, depth: Int, outputs: Int) {
         var generator = SplitMix64(seed: UInt64(depth * outputs))
-        let one = Compute(precision: precision, hasIndependentRows: true)
-        let three = Compute(precision: precision, threads: 3, hasIndependentRows: true)
-        let memory = FrozenWeights(one)
+        let memory = FrozenWeights(Compute(precision: precision))
         let weight = memory.weight(rows: outputs, columns: depth)
         for row in 0..<outputs {
             for column in 0..<depth { weight.set(row, column, Float(generator.uniform()) - 0.5) }
         }
+        expectIndependence(weight, precision)
+        withExtendedLifetime(memory) {}
+    }
+
+    private static func expectIndependence(_ weight: FrozenWeight, _ precision: MatrixPrecision) {
+        let (depth, outputs) = (weight.columns, weight.rows)
+        var generator = SplitMix64(seed: UInt64(depth + outputs))
+        let one = Compute(precision: precision, hasIndependentRows: true)
+        let three = Compute(precision: precision, threads: 3, hasIndependentRows: true)
+        let memory = FrozenWeights(one)
         let (x, start) = (memory.matrix(rows: most, columns: depth), memory.matrix(rows: most, columns: outputs))
         for index in 0..<x.count { x.start[index] = Float(generator.uniform()) - 0.5 }
         for index in 0..<start.count { start.start[index] = Float(generator.uniform()) - 0.5 }
@@ -52,6 +60,22 @@ struct IndependentRowsTests {
     @Test(.needsBFloat16, arguments: [8, 33, 64, 576, 1536, 4096, 11_008], [1, 2, 40, 97])
     func inBFloat16(depth: Int, outputs: Int) {
         Self.expectIndependence(.bfloat16, depth: depth, outputs: outputs)
+    }
+
+    /// Packed weights, of more rows than a panel has too.
+    @Test(arguments: MatrixPrecision.allCases, BlockQuantization.allCases)
+    func ofPackedWeights(precision: MatrixPrecision, quantization: BlockQuantization) throws {
+        if precision == .bfloat16, !Machine.hasBFloat16 { return }
+        let tensor = try #require(try GGUFFile(GGUFGoldenTests.path("blocks")).tensors[quantization.rawValue])
+        let format = try #require(tensor.format(columns: 0..<512))
+        for outputs in [1, 2, 40, 97] + (quantization == .q4_K ? [2049] : []) {
+            let memory = FrozenWeights(Compute(precision: precision))
+            let weight = memory.packed([(outputs, format)], columns: 512)
+            let rows = (0..<outputs).map { $0 % 3 }
+            try weight.read(tensor, rows: rows[...], columns: 0..<512)
+            Self.expectIndependence(weight, precision)
+            withExtendedLifetime(memory) {}
+        }
     }
 
     /// What the switch is for: without it products are those of libraries, which round a row as its neighbours allow.

@@ -38,6 +38,8 @@ enum FrozenWeight {
         case .bfloat16(let weight) where x.compute.hasIndependentRows:
             IndependentRows.multiply(x, weight, into: y, accumulate: accumulate)
         case .bfloat16(let weight): multiply(x, transposed: weight, into: y, accumulate: accumulate)
+        case .packed(let weight) where x.compute.hasIndependentRows:
+            IndependentRows.multiply(x, weight, into: y, accumulate: accumulate)
         case .packed(let weight): multiply(x, transposed: weight, into: y, accumulate: accumulate)
         }
     }

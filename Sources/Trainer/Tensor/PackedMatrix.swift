@@ -83,18 +83,21 @@ func multiply(_ x: Matrix, transposed w: PackedMatrix, into y: Matrix, accumulat
     }
 }
 
-/// Unpacks a weight by panels, all threads each of them, and multiplies with each.
-private func multiply(_ x: Operand, byPanelsOf w: PackedMatrix, into y: Matrix, accumulate: Bool) {
+/// y = x wᵀ, or y += x wᵀ: unpacks a weight by panels, all threads each of them, and multiplies with each.
+///
+/// Panels are about equal, so that none is a single row, for which libraries have other kernels.
+func multiply(_ x: Operand, byPanelsOf w: PackedMatrix, into y: Matrix, accumulate: Bool) {
     let compute = y.compute
     let most = panelRows(w, compute)
-    compute.withUnpackedPanel(rows: most, columns: w.columns) { panel in
-        for first in stride(from: 0, to: w.rows, by: most) {
-            let rows = first..<min(first + most, w.rows)
-            compute.rows(rows.count, of: w.columns) { part in
+    let panels = (w.rows + most - 1) / most
+    let bounds = (0...panels).map { min(w.rows, (w.rows * $0 / panels + 31) & ~31) }
+    compute.withUnpackedPanel(rows: min(w.rows, most + 32), columns: w.columns) { panel in
+        for (first, end) in zip(bounds, bounds.dropFirst()) {
+            compute.rows(end - first, of: w.columns) { part in
                 w.unpack(first + part.lowerBound..<first + part.upperBound, into: panel[rows: part])
             }
             multiply(
-                x, transposed: panel[rows: 0..<rows.count], depth: w.columns, into: y[columns: rows],
+                x, transposed: panel[rows: 0..<end - first], depth: w.columns, into: y[columns: first..<end],
                 accumulate: accumulate)
         }
     }

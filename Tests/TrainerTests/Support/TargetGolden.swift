@@ -8,6 +8,10 @@ import Testing
 /// One folder of `targets/`: a tiny checkpoint, and what transformers computes with it.
 struct TargetGolden {
     static let families = Golden.cases("targets") { _ in true }
+    /// Those, and as `gguf/FAMILY` the GGUF files, most of whose weights are packed.
+    static let familiesAndPackedOnes = families + GGUFGoldenTests.families.map { "\(packedPrefix)\($0)" }
+
+    private static let packedPrefix = "gguf/"
 
     let directory: String
     let ids: [Int32]
@@ -17,6 +21,10 @@ struct TargetGolden {
     let logits: GoldenTensor
 
     init(_ family: String) throws {
+        if family.hasPrefix(Self.packedPrefix) {
+            let file = Fixtures.folder.appending(path: family).path
+            return try self.init(directory: "\(file).gguf", expected: SafetensorsFile("\(file).safetensors"))
+        }
         let directory = Fixtures.goldens.appending(path: "targets/\(family)").path
         try self.init(directory: directory, expected: SafetensorsFile("\(directory)/expected.safetensors"))
     }
