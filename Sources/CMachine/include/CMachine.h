@@ -69,10 +69,21 @@ MACHINE_INLINE machine_words machine_words_of_halves(machine_halves x) {
     return __builtin_convertvector(x, machine_words);
 }
 
-/// The upper halves of words.
-MACHINE_INLINE machine_halves machine_upper_halves(machine_words x) {
-    return __builtin_convertvector(x >> 16, machine_halves);
+/// Floats as bfloat16: to nearest, ties to even. They aren't NaNs; those below 2^-126 may become zero.
+MACHINE_INLINE machine_halves machine_round(machine_floats x) {
+#if defined(__AVX512BF16__)
+    typedef float floats __attribute__((vector_size(64)));
+    typedef __bf16 rounded __attribute__((vector_size(32)));
+    const machine_halves zero = {0};
+    return (machine_halves)__builtin_ia32_cvtneps2bf16_512_mask((floats)x, (rounded)zero, (unsigned short)-1);
+#else
+    machine_words bits = (machine_words)x;
+    return __builtin_convertvector((bits + 0x7FFF + (bits >> 16 & 1)) >> 16, machine_halves);
+#endif
 }
+
+/// Has memory that will be written brought to the cache.
+MACHINE_INLINE void machine_prefetch_for_writing(const void *address) { __builtin_prefetch(address, 1, 3); }
 
 /// Bytes of a table by index, each below 16.
 MACHINE_INLINE machine_bytes machine_look_up(machine_bytes table, machine_bytes index) {

@@ -21,12 +21,14 @@ struct FloatSink: NumberSink {
 struct BFloat16Sink: NumberSink {
     private var next: UnsafeMutableRawPointer
 
+    /// Bytes that memory is asked for ahead: stores to a panel wait for it otherwise.
+    private static let ahead = 512
+
     init(_ target: UnsafeMutablePointer<UInt16>) { next = UnsafeMutableRawPointer(target) }
 
     @inline(__always) mutating func put(_ numbers: SIMD16<Float>) {
-        let bits = unsafeBitCast(numbers, to: SIMD16<UInt32>.self)
-        let rounded = bits &+ 0x7FFF &+ ((bits &>> 16) & 1)
-        next.storeBytes(of: machine_upper_halves(rounded), as: SIMD16<UInt16>.self)
+        machine_prefetch_for_writing(next + Self.ahead)
+        next.storeBytes(of: machine_round(numbers), as: SIMD16<UInt16>.self)
         next += 32
     }
 }

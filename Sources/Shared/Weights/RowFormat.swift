@@ -42,7 +42,7 @@ public enum RowFormat: Hashable, Sendable {
         unpack(row, count, into: &sink)
     }
 
-    @inline(__always) private func unpack(_ row: UnsafeRawPointer, _ count: Int, into sink: inout some NumberSink) {
+    @inline(__always) func unpack(_ row: UnsafeRawPointer, _ count: Int, into sink: inout some NumberSink) {
         switch self {
         case .plain(let type): Self.plain(row, type, count, into: &sink)
         case .blocks(let quantization): quantization.unpack(row, count: count / quantization.size, into: &sink)

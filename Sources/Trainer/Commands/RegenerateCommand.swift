@@ -54,7 +54,7 @@ enum RegenerateCommand {
         let size = try options.size(samples, limits, grid)
         let target = try TargetModelRegistry.load(
             options.target.targetModelPath, communicator: grid.tensorParallel, positions: limits.longest, grid.compute,
-            expertParallel: options.target.expertParallel, world: grid.world,
+            expertParallel: options.target.expertParallel, unpacks: options.target.unpackTarget, world: grid.world,
             beforeReading: { target in
                 let shape = target.cacheShape
                 let cache = size.pages * shape.pageBytes + size.sequences * shape.stateBytes
@@ -96,7 +96,7 @@ extension RegenerateCommand.Options {
             OptionSetting(name: "--target-model-path", values: [target.targetModelPath]),
             OptionSetting(name: "--dtype", values: [compute.precision.rawValue]),
             OptionSetting(name: "--max-positions", values: ["\(limits.longest)"]),
-        ]
+        ] + (target.unpackTarget ? [OptionSetting(name: "--unpack-target", values: nil)] : [])
     }
 
     /// What a batch is made for.

@@ -111,34 +111,10 @@ private func panelRows(_ w: PackedMatrix, _ compute: Compute) -> Int {
     return min(w.rows, most, 2048 * threads)
 }
 
-extension FewRows {
-    /// y = x Wᵀ, or y += x Wᵀ: two rows of the weight at a time are unpacked, into the first-level cache.
-    static func multiply(_ x: Matrix, _ weight: PackedMatrix, into y: Matrix, accumulate: Bool) {
-        precondition(x.columns == weight.columns && y.columns == weight.rows && y.rows == x.rows)
-        y.compute.rows(weight.rows, of: weight.columns) { range in
-            multiply(x, weight, range, into: y, accumulate: accumulate)
-        }
-    }
-
-    private static func multiply(
-        _ x: Matrix, _ weight: PackedMatrix, _ range: Range<Int>, into y: Matrix, accumulate: Bool
-    ) {
-        withUnsafeTemporaryAllocation(byteCount: 8 * weight.columns, alignment: 64) { memory in
-            let start = memory.bindMemory(to: Float.self).baseAddress ?? x.start
-            let pair = Matrix(start: start, rows: 2, columns: weight.columns, y.compute)
-            for first in stride(from: range.lowerBound, to: range.upperBound, by: 2) {
-                let rows = first..<min(first + 2, range.upperBound)
-                weight.unpack(rows, into: .float32(pair))
-                multiply(x, pair[rows: 0..<rows.count], into: y[columns: rows], accumulate: accumulate)
-            }
-        }
-    }
-}
-
 /// Memory for what is unpacked at a time: a panel of all threads, or a tile of one, each of which grows to the largest.
 final class UnpackedPanels: Sendable {
     /// Elements of a panel, unless 512 rows have more.
-    static let mostElements = 1 << 26
+    static let mostElements = 1 << 24
 
     private let free = Mutex<[Panel]>([])
 
