@@ -9,11 +9,31 @@ extension GGUFConfiguration {
 
     /// By `model_type`.
     static let extras: [String: Extra] = [
+        "cohere2": Extra { keys in
+            [
+                ("logit_scale", .number(try keys.double("logit_scale"))),
+                ("sliding_window", .int(try keys.int("attention.sliding_window"))),
+            ]
+        },
+        "exaone4": Extra { keys in
+            guard let window = keys.value("attention.sliding_window")?.int, window > 0 else {
+                return [("sliding_window", .null)]
+            }
+            return [("sliding_window", .int(window))] + keys.windowsByLayer()
+        },
         "gemma2": Extra { keys in
             // llama.cpp knows by the number of layers that the 27B model scales queries by another size than a head's.
             try keys.gemma(layersOfLargest: 46)
         },
         "gemma3_text": Extra { keys in try keys.gemma(layersOfLargest: 62) },
+        "glm4": Extra(turnsPartOfHead: true) { keys in
+            // The converter orders heads otherwise for positions of several axes, those of images.
+            guard keys.value("rope.dimension_sections") == nil else {
+                throw JSONError(
+                    "key 'glm4.rope.dimension_sections' is set, which isn't supported", at: keys.file.path)
+            }
+            return []
+        },
         "gpt_oss": Extra(hasExperts: true) { keys in
             [("sliding_window", .int(try keys.int("attention.sliding_window")))]
                 + (try keys.experts("intermediate_size"))
@@ -79,6 +99,15 @@ extension GGUFConfiguration {
             ("num_experts_per_tok", .int(try int("expert_used_count"))),
             (size, .int(try int("expert_feed_forward_length"))),
         ]
+    }
+
+    /// Which layers have a window, where the file says it.
+    private func windowsByLayer() -> [(String, JSONText)] {
+        guard let pattern = value("attention.sliding_window_pattern")?.array else { return [] }
+        let kinds = pattern.map { isLocal in
+            JSONText.string(isLocal.bool == true || isLocal.int == 1 ? "sliding_attention" : "full_attention")
+        }
+        return [("layer_types", .array(kinds))]
     }
 
     /// Layers that have no key/value heads are convolutions.

@@ -24,7 +24,8 @@ struct GGUFConfiguration {
         guard let embedding = file.tensors["token_embd.weight"], let vocabSize = embedding.shape.first else {
             throw WeightsError(file.path, tensor: "token_embd.weight", "is missing")
         }
-        let epsilon = JSONText.number(try double("attention.layer_norm_rms_epsilon"))
+        let hasMeans = value("attention.layer_norm_epsilon") != nil
+        let epsilon = JSONText.number(try double("attention.layer_norm_\(hasMeans ? "" : "rms_")epsilon"))
         var members: [(String, JSONText)] = [
             ("architectures", .array([.string(family.architecture)])), ("model_type", .string(family.modelType)),
             ("is_gguf", .bool(true)), ("hidden_size", .int(hidden)),
@@ -32,7 +33,7 @@ struct GGUFConfiguration {
             ("num_attention_heads", .int(heads)), ("num_key_value_heads", .int(try keyValueHeads() ?? heads)),
             ("head_dim", .int(headDim)), ("vocab_size", .int(vocabSize)),
             ("max_position_embeddings", .int(try int("context_length"))),
-            ("rms_norm_eps", epsilon), ("norm_eps", epsilon),
+            ("rms_norm_eps", epsilon), ("norm_eps", epsilon), ("layer_norm_eps", epsilon),
             ("tie_word_embeddings", .bool(file.tensors["output.weight"] == nil)),
             ("rope_interleave", .bool(family.hasInterleavedRotation)),
             ("norms_include_offset", .bool(family.includesNormOffset)),

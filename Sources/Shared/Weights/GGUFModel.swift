@@ -34,10 +34,15 @@ public struct GGUFModel: Sendable {
     }
 
     private static let families: [String: Family] = [
+        "cohere2": Family("Cohere2ForCausalLM", "cohere2"),
+        "ernie4_5": Family("Ernie4_5ForCausalLM", "ernie4_5"),
+        "exaone4": Family("Exaone4ForCausalLM", "exaone4"),
         "gemma2": Family("Gemma2ForCausalLM", "gemma2", includesNormOffset: true),
         "gemma3": Family("Gemma3ForCausalLM", "gemma3_text", includesNormOffset: true),
+        "glm4": Family("Glm4ForCausalLM", "glm4", hasFusedGateUp: true),
         "gpt-oss": Family("GptOssForCausalLM", "gpt_oss", normsAttentionLast: false),
         "granite": Family("GraniteForCausalLM", "granite", isInterleaved: true),
+        "hunyuan-dense": Family("HunYuanDenseV1ForCausalLM", "hunyuan_v1_dense"),
         "lfm2": Family("Lfm2ForCausalLM", "lfm2"),
         "lfm2moe": Family("Lfm2MoeForCausalLM", "lfm2_moe"),
         "llama": Family("LlamaForCausalLM", "llama", isInterleaved: true),
