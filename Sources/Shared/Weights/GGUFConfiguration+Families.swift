@@ -4,6 +4,8 @@ extension GGUFConfiguration {
         /// Whether its layers may have experts, and a part of each head may turn.
         var hasExperts = false
         var turnsPartOfHead = false
+        /// Whether layers with a window have other heads and rotations than the others.
+        var differsByLayer = false
         let keys: @Sendable (GGUFConfiguration) throws -> [(String, JSONText)]
     }
 
@@ -26,6 +28,7 @@ extension GGUFConfiguration {
             try keys.gemma(layersOfLargest: 46)
         },
         "gemma3_text": Extra { keys in try keys.gemma(layersOfLargest: 62) },
+        "gemma4_text": Extra(hasExperts: true, differsByLayer: true) { keys in try keys.gemma4() },
         "glm4": Extra(turnsPartOfHead: true) { keys in
             // The converter orders heads otherwise for positions of several axes, those of images.
             guard keys.value("rope.dimension_sections") == nil else {
@@ -38,19 +41,16 @@ extension GGUFConfiguration {
             [("sliding_window", .int(try keys.int("attention.sliding_window")))]
                 + (try keys.experts("intermediate_size"))
         },
-        "granite": Extra { keys in
-            [
-                ("attention_multiplier", .number(try keys.double("attention.scale"))),
-                ("embedding_multiplier", .number(try keys.double("embedding_scale"))),
-                ("residual_multiplier", .number(try keys.double("residual_scale"))),
-                ("logits_scaling", .number(try keys.double("logit_scale"))),
-            ]
+        "granite": Extra { keys in try keys.multipliers() },
+        "granitemoehybrid": Extra(hasExperts: true) { keys in
+            try keys.multipliers() + keys.graniteStateSpace()
         },
         "lfm2": Extra { keys in try keys.convolutions() + [("block_auto_adjust_ff_dim", .bool(false))] },
         "lfm2_moe": Extra(hasExperts: true) { keys in
             let dense = try keys.int("leading_dense_block_count")
             return try keys.convolutions() + keys.experts("moe_intermediate_size") + [("num_dense_layers", .int(dense))]
         },
+        "nemotron_h": Extra(hasExperts: true, turnsPartOfHead: true) { keys in try keys.nemotron() },
         "olmo2": Extra { keys in
             // OLMo 3 has this name too, and other rotations.
             guard keys.value("attention.sliding_window").map({ $0.int == 0 }) ?? true else {
@@ -77,6 +77,16 @@ extension GGUFConfiguration {
         },
     ]
 
+    /// Granite's.
+    private func multipliers() throws -> [(String, JSONText)] {
+        [
+            ("attention_multiplier", .number(try double("attention.scale"))),
+            ("embedding_multiplier", .number(try double("embedding_scale"))),
+            ("residual_multiplier", .number(try double("residual_scale"))),
+            ("logits_scaling", .number(try double("logit_scale"))),
+        ]
+    }
+
     private func gemma(layersOfLargest: Int) throws -> [(String, JSONText)] {
         let (hidden, heads) = (try int("embedding_length"), try int("attention.head_count"))
         let headDim = value("attention.key_length")?.int ?? hidden / max(1, heads)
@@ -93,7 +103,7 @@ extension GGUFConfiguration {
     }
 
     /// - Parameter size: The family's key for an expert's intermediate features.
-    private func experts(_ size: String) throws -> [(String, JSONText)] {
+    func experts(_ size: String) throws -> [(String, JSONText)] {
         [
             ("num_local_experts", .int(try int("expert_count"))),
             ("num_experts_per_tok", .int(try int("expert_used_count"))),
@@ -102,7 +112,7 @@ extension GGUFConfiguration {
     }
 
     /// Which layers have a window, where the file says it.
-    private func windowsByLayer() -> [(String, JSONText)] {
+    func windowsByLayer() -> [(String, JSONText)] {
         guard let pattern = value("attention.sliding_window_pattern")?.array else { return [] }
         let kinds = pattern.map { isLocal in
             JSONText.string(isLocal.bool == true || isLocal.int == 1 ? "sliding_attention" : "full_attention")
@@ -119,15 +129,10 @@ extension GGUFConfiguration {
     }
 
     private func gatedDelta() throws -> [(String, JSONText)] {
-        let (heads, width) = (try int("ssm.time_step_rank"), try int("ssm.inner_size"))
-        guard heads > 0, width.isMultiple(of: heads) else {
-            throw JSONError(
-                "keys 'ssm.time_step_rank' and 'ssm.inner_size' are \(heads) and \(width), the first should divide the other",
-                at: file.path)
-        }
+        let (heads, size) = try stateSpaceHeads()
         return [
             ("linear_num_key_heads", .int(try int("ssm.group_count"))), ("linear_num_value_heads", .int(heads)),
-            ("linear_key_head_dim", .int(try int("ssm.state_size"))), ("linear_value_head_dim", .int(width / heads)),
+            ("linear_key_head_dim", .int(try int("ssm.state_size"))), ("linear_value_head_dim", .int(size)),
             ("linear_conv_kernel_dim", .int(try int("ssm.conv_kernel"))),
             ("full_attention_interval", .int(value("full_attention_interval")?.int ?? 4)),
         ]

@@ -14,13 +14,16 @@ struct GGUFConfiguration {
     }
 
     func json(_ family: GGUFModel.Family) throws -> JSONFile {
+        let extra = Self.extras[family.modelType]
         let hasExperts = value("expert_count").map { $0.double != 0 } ?? false
-        if hasExperts, Self.extras[family.modelType]?.hasExperts != true {
+        if hasExperts, extra?.hasExperts != true {
             throw JSONError("key '\(architecture).expert_count' is set, which isn't supported", at: file.path)
         }
         let (hidden, heads) = (try int("embedding_length"), try int("attention.head_count"))
         guard heads > 0 else { throw JSONError("key '\(architecture).attention.head_count' is 0", at: file.path) }
-        let headDim = value("attention.key_length")?.int ?? hidden / heads
+        // Where layers differ, sizes are those of layers with a window, and others are given by layer.
+        let ofWindows = extra?.differsByLayer == true ? "_swa" : ""
+        let headDim = value("attention.key_length\(ofWindows)")?.int ?? hidden / heads
         guard let embedding = file.tensors["token_embd.weight"], let vocabSize = embedding.shape.first else {
             throw WeightsError(file.path, tensor: "token_embd.weight", "is missing")
         }
@@ -30,27 +33,30 @@ struct GGUFConfiguration {
             ("architectures", .array([.string(family.architecture)])), ("model_type", .string(family.modelType)),
             ("is_gguf", .bool(true)), ("hidden_size", .int(hidden)),
             ("intermediate_size", .int(try feedForwardLength())), ("num_hidden_layers", .int(try layerCount())),
-            ("num_attention_heads", .int(heads)), ("num_key_value_heads", .int(try keyValueHeads() ?? heads)),
+            ("num_attention_heads", .int(heads)),
+            ("num_key_value_heads", .int(try keyValueHeads(differsByLayer: !ofWindows.isEmpty) ?? heads)),
             ("head_dim", .int(headDim)), ("vocab_size", .int(vocabSize)),
             ("max_position_embeddings", .int(try int("context_length"))),
             ("rms_norm_eps", epsilon), ("norm_eps", epsilon), ("layer_norm_eps", epsilon),
+            ("layer_norm_epsilon", epsilon),
             ("tie_word_embeddings", .bool(file.tensors["output.weight"] == nil)),
             ("rope_interleave", .bool(family.hasInterleavedRotation)),
             ("norms_include_offset", .bool(family.includesNormOffset)),
+            ("has_fused_gate_up", .bool(family.hasFusedGateUp)),
             ("bos_token_id", token("bos")), ("eos_token_id", .array(file.endTokenIDs.map(JSONText.int))),
             ("pad_token_id", token("padding")),
         ]
         if let theta = value("rope.freq_base")?.double { members.append(("rope_theta", .number(theta))) }
-        if let turned = value("rope.dimension_count")?.int, turned != headDim {
-            guard Self.extras[family.modelType]?.turnsPartOfHead == true, headDim > 0 else {
+        if let turned = value("rope.dimension_count\(ofWindows)")?.int, turned != headDim {
+            guard extra?.turnsPartOfHead == true, headDim > 0 else {
                 throw JSONError(
                     "key '\(architecture).rope.dimension_count' is \(turned), supported is a head's size, \(headDim)",
                     at: file.path)
             }
             members.append(("partial_rotary_factor", .number(Double(turned) / Double(headDim))))
         }
-        if let scaling = try scaling() { members.append(("rope_scaling", scaling)) }
-        if let extra = Self.extras[family.modelType] { members += try extra.keys(self) }
+        if extra?.differsByLayer != true, let scaling = try scaling() { members.append(("rope_scaling", scaling)) }
+        if let extra { members += try extra.keys(self) }
         if family.modelType != "gpt_oss" {
             let hasBias = file.tensors["blk.0.attn_q.bias"] != nil && family.modelType != "qwen2"
             members.append(("attention_bias", .bool(hasBias)))
@@ -63,16 +69,20 @@ struct GGUFConfiguration {
         try int("block_count") - (value("nextn_predict_layers")?.int ?? 0)
     }
 
+    /// Of layers that have such a network; the least where they differ.
     private func feedForwardLength() throws(JSONError) -> Int {
+        if let lengths = value("feed_forward_length")?.array {
+            return lengths.compactMap(\.int).filter { $0 > 0 }.min() ?? 0
+        }
         if value("feed_forward_length") == nil, let length = value("expert_feed_forward_length")?.int { return length }
         return try int("feed_forward_length")
     }
 
     /// One number for all layers, or one for each, of which those without attention have 0.
-    private func keyValueHeads() throws(JSONError) -> Int? {
+    private func keyValueHeads(differsByLayer: Bool) throws(JSONError) -> Int? {
         guard let counts = value("attention.head_count_kv")?.array else { return value("attention.head_count_kv")?.int }
         let kinds = Set(counts.compactMap(\.int)).subtracting([0])
-        guard kinds.count == 1, let count = kinds.first else {
+        guard kinds.count == 1 || differsByLayer, let count = kinds.first else {
             throw JSONError(
                 "key '\(architecture).attention.head_count_kv' is \(kinds.sorted()), supported is one number beside 0",
                 at: file.path)
@@ -121,6 +131,20 @@ struct GGUFConfiguration {
 
     private func numbers(of tensor: StoredTensor) throws -> JSONText {
         .array(try tensor.floats().map { .number(Double($0)) })
+    }
+
+    /// A number of each layer: an array, or one number for all.
+    func byLayer(_ key: String) throws(JSONError) -> [Int] {
+        let layers = try layerCount()
+        guard let numbers = value(key)?.array?.compactMap(\.int) else {
+            return [Int](repeating: try int(key), count: max(0, min(layers, 1 << 16)))
+        }
+        guard numbers.count >= layers, layers > 0 else {
+            throw JSONError(
+                "key '\(architecture).\(key)' has \(numbers.count) numbers, should have one for each of \(layers) layers",
+                at: file.path)
+        }
+        return Array(numbers.prefix(layers))
     }
 
     func value(_ key: String) -> GGUFValue? { file.metadata["\(architecture).\(key)"] }

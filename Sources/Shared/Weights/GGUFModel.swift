@@ -1,8 +1,8 @@
 /// A GGUF file as the Hugging Face model that it was converted from: `config.json`, and tensors by their names there.
 public struct GGUFModel: Sendable {
     /// The keys of a `config.json`, and more, for what llama.cpp's converter changes: `is_gguf`, true; `rope_interleave`,
-    /// if pairs of the rotation are neighbours; and `norms_include_offset`, if norms are stored with the 1 that is added to
-    /// them.
+    /// if pairs of the rotation are neighbours; `norms_include_offset`, if norms are stored with the 1 that is added to
+    /// them; and `has_fused_gate_up`, if gate and up are one tensor.
     public let configuration: JSONFile
     /// By the names that Llama has for them, or would have.
     let tensors: [String: StoredTensor]
@@ -22,31 +22,39 @@ public struct GGUFModel: Sendable {
         var normsAttentionLast = true
         /// Whether `ffn_up` has the gate too.
         var hasFusedGateUp = false
+        /// What it calls tensors of layers otherwise than other families.
+        var names: [String: String] = [:]
 
         init(
             _ architecture: String, _ modelType: String, isInterleaved: Bool = false, includesNormOffset: Bool = false,
-            normsAttentionLast: Bool = true, hasFusedGateUp: Bool = false
+            normsAttentionLast: Bool = true, hasFusedGateUp: Bool = false, names: [String: String] = [:]
         ) {
             (self.architecture, self.modelType) = (architecture, modelType)
             (hasInterleavedRotation, self.includesNormOffset) = (isInterleaved, includesNormOffset)
             (self.normsAttentionLast, self.hasFusedGateUp) = (normsAttentionLast, hasFusedGateUp)
+            self.names = names
         }
     }
 
-    private static let families: [String: Family] = [
+    static let families: [String: Family] = [
         "cohere2": Family("Cohere2ForCausalLM", "cohere2"),
         "ernie4_5": Family("Ernie4_5ForCausalLM", "ernie4_5"),
         "exaone4": Family("Exaone4ForCausalLM", "exaone4"),
         "gemma2": Family("Gemma2ForCausalLM", "gemma2", includesNormOffset: true),
         "gemma3": Family("Gemma3ForCausalLM", "gemma3_text", includesNormOffset: true),
+        "gemma4": Family("Gemma4ForCausalLM", "gemma4_text", names: gemma4),
         "glm4": Family("Glm4ForCausalLM", "glm4", hasFusedGateUp: true),
         "gpt-oss": Family("GptOssForCausalLM", "gpt_oss", normsAttentionLast: false),
         "granite": Family("GraniteForCausalLM", "granite", isInterleaved: true),
+        "granitehybrid": Family(
+            "GraniteMoeHybridForCausalLM", "granitemoehybrid", isInterleaved: true, names: stateSpace),
         "hunyuan-dense": Family("HunYuanDenseV1ForCausalLM", "hunyuan_v1_dense"),
         "lfm2": Family("Lfm2ForCausalLM", "lfm2"),
         "lfm2moe": Family("Lfm2MoeForCausalLM", "lfm2_moe"),
         "llama": Family("LlamaForCausalLM", "llama", isInterleaved: true),
         "mistral3": Family("Ministral3ForCausalLM", "ministral3", isInterleaved: true),
+        "nemotron_h": Family("NemotronHForCausalLM", "nemotron_h", names: stateSpace),
+        "nemotron_h_moe": Family("NemotronHForCausalLM", "nemotron_h", names: stateSpace),
         "olmo2": Family("Olmo2ForCausalLM", "olmo2"),
         "phi3": Family("Phi3ForCausalLM", "phi3", hasFusedGateUp: true),
         "qwen2": Family("Qwen2ForCausalLM", "qwen2"),
@@ -73,7 +81,8 @@ public struct GGUFModel: Sendable {
         configuration = try keys.json(family)
         var tensors: [String: StoredTensor] = [:]
         for (name, tensor) in file.tensors where !GGUFConfiguration.factors.contains(name) {
-            tensors[Self.rename(name, family)] = tensor
+            tensors[Self.rename(name, family)] =
+                Self.columns.contains { name.hasSuffix($0) } ? tensor.flattened : tensor
         }
         self.tensors = tensors
     }
@@ -104,7 +113,7 @@ public struct GGUFModel: Sendable {
         let parts = name.split(separator: ".", maxSplits: 2).map(String.init)
         guard parts.count == 3, parts[0] == "blk" else { return name }
         let prefix = "model.layers.\(parts[1])"
-        if let known = wholeInLayer[parts[2]] { return "\(prefix).\(known)" }
+        if let known = family.names[parts[2]] ?? wholeInLayer[parts[2]] { return "\(prefix).\(known)" }
         guard let dot = parts[2].lastIndex(of: ".") else { return name }
         let (part, kind) = (String(parts[2][..<dot]), parts[2][dot...])
         if part == "post_attention_norm" {
@@ -113,30 +122,4 @@ public struct GGUFModel: Sendable {
         if part == "ffn_up", family.hasFusedGateUp { return "\(prefix).mlp.gate_up_proj\(kind)" }
         return layer[part].map { "\(prefix).\($0)\(kind)" } ?? name
     }
-
-    private static let whole = [
-        "token_embd.weight": "model.embed_tokens.weight", "output_norm.weight": "model.norm.weight",
-        "token_embd_norm.weight": "model.norm.weight", "output.weight": "lm_head.weight",
-    ]
-
-    /// Tensors whose names end otherwise than Llama's would.
-    private static let wholeInLayer = [
-        "attn_sinks.weight": "self_attn.sinks", "exp_probs_b.bias": "mlp.expert_bias", "ssm_a": "linear_attn.A_log",
-        "ssm_dt.bias": "linear_attn.dt_bias",
-    ]
-
-    private static let layer = [
-        "attn_norm": "input_layernorm", "attn_q": "self_attn.q_proj", "attn_k": "self_attn.k_proj",
-        "attn_v": "self_attn.v_proj", "attn_output": "self_attn.o_proj", "attn_q_norm": "self_attn.q_norm",
-        "attn_k_norm": "self_attn.k_norm", "attn_qkv": "self_attn.qkv_proj", "ffn_norm": "feed_forward_input_norm",
-        "ffn_gate": "mlp.gate_proj", "ffn_up": "mlp.up_proj", "ffn_down": "mlp.down_proj",
-        "post_ffw_norm": "feed_forward_output_norm", "ffn_gate_inp": "mlp.router",
-        "ffn_gate_exps": "mlp.experts.gate_proj", "ffn_up_exps": "mlp.experts.up_proj",
-        "ffn_down_exps": "mlp.experts.down_proj", "ffn_gate_shexp": "mlp.shared_expert.gate_proj",
-        "ffn_up_shexp": "mlp.shared_expert.up_proj", "ffn_down_shexp": "mlp.shared_expert.down_proj",
-        "ffn_gate_inp_shexp": "mlp.shared_expert_gate", "shortconv.in_proj": "short_conv.in_proj",
-        "shortconv.conv": "short_conv.conv1d", "shortconv.out_proj": "short_conv.out_proj",
-        "attn_gate": "linear_attn.in_proj_z", "ssm_beta": "linear_attn.in_proj_b", "ssm_alpha": "linear_attn.in_proj_a",
-        "ssm_conv1d": "linear_attn.conv1d", "ssm_norm": "linear_attn.norm", "ssm_out": "linear_attn.out_proj",
-    ]
 }

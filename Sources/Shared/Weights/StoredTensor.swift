@@ -79,6 +79,12 @@ public struct StoredTensor: Sendable {
         file.release(range.lowerBound + rows.lowerBound * rowBytes..<range.lowerBound + rows.upperBound * rowBytes)
     }
 
+    /// The same numbers as a vector.
+    var flattened: StoredTensor {
+        StoredTensor(
+            name: name, type: type, shape: [shape.reduce(1, *)], file: file, range: range, packing: packing)
+    }
+
     /// Checks the shape.
     public func expect(_ shape: [Int]) throws(WeightsError) {
         guard self.shape == shape else { throw error("has shape \(self.shape), should have \(shape)") }

@@ -67,6 +67,8 @@ extension DecoderDescription {
         var hasConvolutionBias: Bool
         /// Within which Δ is held.
         var deltas: ClosedRange<Float>
+        /// Whether A's logarithm isn't taken, as in GGUF.
+        var isConverted = false
     }
 
     /// An embedding of each token for each layer.

@@ -58,6 +58,7 @@ extension DecoderShard {
         let vectors = try ["A_log", "D", "dt_bias"].map { part throws(WeightsError) in
             try vector("\(name).\(part)", Array(heads), of: sizes.heads)
         }
+        if sizes.isConverted { plan.takeLogarithm(ofNegative: vectors[0]) }
         return StateSpaceMixer(
             inputs: try columnParallel(
                 [("\(name).in_proj", outputs, width + total + sizes.heads)], hasBias: false),

@@ -120,7 +120,8 @@ enum TargetModelRegistry {
         var description = try describe(configuration)
         if try configuration.text.bool("is_gguf", default: false) {
             let isInterleaved = try configuration.text.bool("rope_interleave", default: false)
-            description = description.inGGUF(isInterleaved: isInterleaved)
+            let hasFusedGateUp = try configuration.text.bool("has_fused_gate_up", default: false)
+            description = description.inGGUF(isInterleaved: isInterleaved, hasFusedGateUp: hasFusedGateUp)
         }
         let plan = WeightPlan(weights, compute, spelling: description.spelling, keepsPacked: !unpacks)
         let model = try DecoderTargetModel(
