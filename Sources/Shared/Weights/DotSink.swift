@@ -47,22 +47,25 @@ private struct DotSink: NumberSink {
 
 /// Multiplies with four rows.
 private struct FourDotsSink: NumberSink {
-    private let rows: RowFormat.FourRows
-    private var offset = 0
+    private var next: UnsafeRawPointer
+    /// Bytes from the first row to the others.
+    private let distances: (Int, Int, Int)
     var sums: RowFormat.FourSums
 
-    init(_ x: RowFormat.FourRows, _ sums: RowFormat.FourSums) { (rows, self.sums) = (x, sums) }
-
-    @inline(__always) mutating func put(_ numbers: SIMD16<Float>) {
-        sums.sums.0.add(numbers, load(rows.0))
-        sums.sums.1.add(numbers, load(rows.1))
-        sums.sums.2.add(numbers, load(rows.2))
-        sums.sums.3.add(numbers, load(rows.3))
-        offset += 16
+    init(_ x: RowFormat.FourRows, _ sums: RowFormat.FourSums) {
+        next = UnsafeRawPointer(x.0)
+        distances = (
+            UnsafeRawPointer(x.1) - next, UnsafeRawPointer(x.2) - next, UnsafeRawPointer(x.3) - next
+        )
+        self.sums = sums
     }
 
-    @inline(__always) private func load(_ row: UnsafePointer<Float>) -> SIMD16<Float> {
-        UnsafeRawPointer(row + offset).loadUnaligned(as: SIMD16<Float>.self)
+    @inline(__always) mutating func put(_ numbers: SIMD16<Float>) {
+        sums.sums.0.add(numbers, next.loadUnaligned(as: SIMD16<Float>.self))
+        sums.sums.1.add(numbers, (next + distances.0).loadUnaligned(as: SIMD16<Float>.self))
+        sums.sums.2.add(numbers, (next + distances.1).loadUnaligned(as: SIMD16<Float>.self))
+        sums.sums.3.add(numbers, (next + distances.2).loadUnaligned(as: SIMD16<Float>.self))
+        next += 64
     }
 }
 

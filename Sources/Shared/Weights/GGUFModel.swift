@@ -36,7 +36,7 @@ public struct GGUFModel: Sendable {
         }
     }
 
-    static let families: [String: Family] = [
+    private static let families: [String: Family] = [
         "cohere2": Family("Cohere2ForCausalLM", "cohere2"),
         "ernie4_5": Family("Ernie4_5ForCausalLM", "ernie4_5"),
         "exaone4": Family("Exaone4ForCausalLM", "exaone4"),

@@ -23,10 +23,11 @@ struct TargetGolden {
     init(_ family: String) throws {
         if family.hasPrefix(Self.packedPrefix) {
             let file = Fixtures.folder.appending(path: family).path
-            return try self.init(directory: "\(file).gguf", expected: SafetensorsFile("\(file).safetensors"))
+            try self.init(directory: "\(file).gguf", expected: SafetensorsFile("\(file).safetensors"))
+        } else {
+            let directory = Fixtures.goldens.appending(path: "targets/\(family)").path
+            try self.init(directory: directory, expected: SafetensorsFile("\(directory)/expected.safetensors"))
         }
-        let directory = Fixtures.goldens.appending(path: "targets/\(family)").path
-        try self.init(directory: directory, expected: SafetensorsFile("\(directory)/expected.safetensors"))
     }
 
     init(directory: String, expected: SafetensorsFile) throws {
