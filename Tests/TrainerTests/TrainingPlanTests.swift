@@ -74,6 +74,8 @@ struct TrainingPlanTests {
     }
 
     /// Names and shapes of weights follow from the configuration: without them the same model is laid out.
+    ///
+    /// That they are packed doesn't follow, so that they count as unpacked.
     @Test(arguments: TargetGolden.families, [1, 3])
     func aConfigurationAloneIsLaidOutAsItsWeightsAre(family: String, tpSize: Int) throws {
         let golden = try TargetGolden(family)
@@ -85,7 +87,11 @@ struct TrainingPlanTests {
                         path, communicator: AbsentRanks(rank: rank, size: tpSize), positions: 8
                     ).memory.byteCount
                 }
-                #expect(sizes[0] == sizes[1])
+                if family == "gpt-oss-mxfp4" {
+                    #expect(sizes[0] < sizes[1])
+                } else {
+                    #expect(sizes[0] == sizes[1])
+                }
             }
             #expect(throws: WeightsError.self) {
                 try TargetModelRegistry.load(directory, communicator: AbsentRanks(), positions: 8)
