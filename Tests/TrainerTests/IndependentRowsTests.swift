@@ -63,9 +63,19 @@ struct IndependentRowsTests {
     }
 
     /// Packed weights, of more rows than a panel has too.
-    @Test(arguments: MatrixPrecision.allCases, BlockQuantization.allCases)
-    func ofPackedWeights(precision: MatrixPrecision, quantization: BlockQuantization) throws {
-        if precision == .bfloat16, !Machine.hasBFloat16 { return }
+    @Test(arguments: BlockQuantization.allCases)
+    func ofPackedWeightsInFloat32(quantization: BlockQuantization) throws {
+        try Self.expectIndependence(.float32, quantization)
+    }
+
+    @Test(.needsBFloat16, arguments: BlockQuantization.allCases)
+    func ofPackedWeightsInBFloat16(quantization: BlockQuantization) throws {
+        try Self.expectIndependence(.bfloat16, quantization)
+    }
+
+    private static func expectIndependence(
+        _ precision: MatrixPrecision, _ quantization: BlockQuantization
+    ) throws {
         let tensor = try #require(try GGUFFile(GGUFGoldenTests.path("blocks")).tensors[quantization.rawValue])
         let format = try #require(tensor.format(columns: 0..<512))
         for outputs in [1, 2, 40, 97] + (quantization == .q4_K ? [2049] : []) {
@@ -73,7 +83,7 @@ struct IndependentRowsTests {
             let weight = memory.packed([(outputs, format)], columns: 512)
             let rows = (0..<outputs).map { $0 % 3 }
             try weight.read(tensor, rows: rows[...], columns: 0..<512)
-            Self.expectIndependence(weight, precision)
+            expectIndependence(weight, precision)
             withExtendedLifetime(memory) {}
         }
     }

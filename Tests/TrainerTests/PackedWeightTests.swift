@@ -31,9 +31,17 @@ struct PackedWeightTests {
     }
 
     /// Of one row, of few and of many; each row of a few is bit by bit what it is alone.
-    @Test(arguments: BlockQuantization.allCases, MatrixPrecision.allCases)
-    func productsAreThoseOfTheNumbers(quantization: BlockQuantization, precision: MatrixPrecision) throws {
-        if precision == .bfloat16, !Machine.hasBFloat16 { return }
+    @Test(arguments: BlockQuantization.allCases)
+    func productsAreThoseOfTheNumbers(quantization: BlockQuantization) throws {
+        try expectProducts(quantization, .float32)
+    }
+
+    @Test(.needsBFloat16, arguments: BlockQuantization.allCases)
+    func productsInBFloat16AreThoseOfTheRoundedNumbers(quantization: BlockQuantization) throws {
+        try expectProducts(quantization, .bfloat16)
+    }
+
+    private func expectProducts(_ quantization: BlockQuantization, _ precision: MatrixPrecision) throws {
         let compute = Compute(precision: precision, threads: 2)
         let workspace = Workspace(compute)
         let (memory, weight, numbers) = try weight(quantization, [1, 0, 1, 1, 0], 256..<512, compute)
@@ -167,9 +175,15 @@ struct PackedTargetTests {
 
     /// Columns of `attn_output` and `ffn_down` are cut by three ranks within their blocks, and by two of the first alone
     /// in Q4_K's sizes.
-    @Test(arguments: [1, 2, 3], MatrixPrecision.allCases)
-    func aPackedTargetComputesWhatTheUnpackedOneDoes(tpSize: Int, precision: MatrixPrecision) throws {
-        if precision == .bfloat16, !Machine.hasBFloat16 { return }
+    @Test(arguments: [1, 2, 3]) func aPackedTargetComputesWhatTheUnpackedOneDoes(tpSize: Int) throws {
+        try expectUnpackedNumbers(tpSize, .float32)
+    }
+
+    @Test(.needsBFloat16, arguments: [1, 2, 3]) func inBFloat16Too(tpSize: Int) throws {
+        try expectUnpackedNumbers(tpSize, .bfloat16)
+    }
+
+    private func expectUnpackedNumbers(_ tpSize: Int, _ precision: MatrixPrecision) throws {
         try withTemporaryDirectory { directory in
             let path = "\(directory)/model.gguf"
             try Self.write(path)
