@@ -37,3 +37,29 @@ answers() {
     text=(--train-data-path "$scratch/answers.jsonl" --target-model-path "$target" --cache-dir "$scratch/cache")
     "$programs/Preprocess" build "${text[@]}" --max-length 512 --draft-vocab-size 8000 >&2
 }
+
+# recipe: in `text` the options of the stores of the conversations in fixtures/, and these stores, for a draft vocabulary
+# of 8000; and their files in `conversations` and `held_out`.
+recipe() {
+    conversations=$root/fixtures/conversations/sharegpt_smollm2.jsonl
+    held_out=$root/fixtures/conversations/eval_sharegpt_smollm2.jsonl
+    text=(--target-model-path "$target" --cache-dir "$scratch/cache" --chat-template qwen --max-length 512)
+    local file
+    for file in "$conversations" "$held_out"; do
+        "$programs/Preprocess" build --train-data-path "$file" "${text[@]}" --draft-vocab-size 8000 >&2
+    done
+}
+
+# train_recipe DRAFT OPTIONS...: one epoch, 600 steps of two conversations, as Documentation/Recipe.md has them.
+train_recipe() {
+    trainer 1 train "${text[@]}" --train-data-path "$conversations" --output-dir "$1" --draft-vocab-size 8000 \
+        --draft-global-batch-size 2 --total-steps 600 --learning-rate 1e-3 --warmup-ratio 0.03 --ttt-loss-decay 0.5 \
+        --dtype bfloat16 "${@:2}" >&2
+}
+
+# decode_recipe DRAFT PROMPTS OPTIONS...: what is accepted of it, on held-out prompts.
+decode_recipe() {
+    trainer "$(nproc)" evaluate --target-model-path "$target" --cache-dir "$scratch/cache" --dtype bfloat16 \
+        --eval-data-path "$held_out" --draft-model-path "$1" --max-samples "$2" --max-new-tokens 96 --draft-length 5 \
+        "${@:3}"
+}

@@ -20,21 +20,11 @@ case "${1:-}" in
     ;;
 esac
 
-conversations=$root/fixtures/conversations
-text=(--target-model-path "$target" --cache-dir "$scratch/cache" --chat-template qwen --max-length 512)
-for file in "$conversations"/{,eval_}sharegpt_smollm2.jsonl; do
-    "$programs/Preprocess" build --train-data-path "$file" "${text[@]}" --draft-vocab-size 8000 >&2
-done
+recipe
 say "Training"
-trainer 1 train "${text[@]}" --train-data-path "$conversations/sharegpt_smollm2.jsonl" --output-dir "$scratch/draft" \
-    --draft-vocab-size 8000 --draft-global-batch-size 2 --total-steps 600 --learning-rate 1e-3 --warmup-ratio 0.03 \
-    --ttt-loss-decay 0.5 --dtype bfloat16 --save-interval 50 --log-steps 1 "$@" >&2
+train_recipe "$scratch/draft" --save-interval 50 --log-steps 1 "$@"
 say "Decoding $prompts prompts with each checkpoint"
-for draft in "$scratch"/draft/step_*; do
-    trainer "$(nproc)" evaluate --target-model-path "$target" --cache-dir "$scratch/cache" --dtype bfloat16 \
-        --eval-data-path "$conversations/eval_sharegpt_smollm2.jsonl" --draft-model-path "$draft" \
-        --max-samples "$prompts" --max-new-tokens 96 --draft-length 5 --json >"$draft.json"
-done
+for draft in "$scratch"/draft/step_*; do decode_recipe "$draft" "$prompts" --json >"$draft.json"; done
 "$python" - "$scratch/draft" <<'END'
 import json, pathlib, sys
 

@@ -100,11 +100,22 @@ import json, pathlib, sys
 
 output, cache, target = sys.argv[1:]
 before, after = (json.loads(pathlib.Path(output, name + ".json").read_text()) for name in ("untrained", "trained"))
+best = max(after["draft_lengths"], key=lambda length: length["speedup"])
+length, speedup = best["draft_length"], best["speedup"]
+if speedup > 1:
+    worth = (f"With {length} drafted at a time a verification takes {best['break_even_acceptance_length']:.2f} times a plain step "
+             f"and gives {best['acceptance_length']:.2f} tokens:\ndecoding is {speedup:.2f} times as fast as plain, by costs "
+             "measured apart.")
+else:
+    worth = (f"No number of drafted tokens is faster than plain decoding here yet: {length} pays from "
+             f"{best['break_even_acceptance_length']:.2f} tokens\na verification on, and the draft gives "
+             f"{best['acceptance_length']:.2f}. More conversations and --steps raise it.")
 print(f"""
 Acceptance length, in tokens a verification (the target's own included), over {after["prompts"]} prompts:
   untrained draft  {before["acceptance_length"]:.3f}
   trained draft    {after["acceptance_length"]:.3f}
-Decoding with the trained draft: {after["speedup"]:.2f} times the speed of plain decoding, the same text on every prompt.
+The text is that of plain decoding on every prompt.
+{worth}
 
 The draft         {output}/latest
 Its training      {output}/metrics.jsonl

@@ -14,30 +14,8 @@ struct Qwen3Eagle3ProgramTests {
 
     /// A tiny target, and stores of a few conversations.
     init() throws {
-        scratch = try ScratchDirectory()
-        let model = scratch.file("model")
-        try makeDirectory(model)
-        for folder in ["targets/llama", "tokenizers/tiny"] {
-            let source = Fixtures.folder.appending(path: folder).path
-            for name in try listDirectory(source) where !name.hasPrefix("expected") {
-                try writeFile("\(model)/\(name)", readFile("\(source)/\(name)"))
-            }
-        }
-        let conversations = try String(
-            contentsOf: Fixtures.folder.appending(path: "conversations/sharegpt_smollm2.jsonl"), encoding: .utf8)
-        let lines = conversations.split(separator: "\n").filter { $0.utf8.count < 700 && $0.allSatisfy(\.isASCII) }
-        let (train, eval) = (
-            try scratch.write("train.jsonl", lines[..<12].joined(separator: "\n") + "\n"),
-            try scratch.write("eval.jsonl", lines[12..<15].joined(separator: "\n") + "\n")
-        )
-        target = ["--target-model-path", model]
-        data = ["--cache-dir", scratch.file("cache"), "--chat-template", "chatml", "--max-length", "128"]
-        for path in [train, eval] {
-            let end = try ProgramRun(
-                "Preprocess", ["build", "--train-data-path", path, "--draft-vocab-size", "96"] + target + data
-            ).finish()
-            try #require(end.code == 0, "\(end.errors)")
-        }
+        let stores = try TinyStores()
+        (scratch, target, data) = (stores.scratch, stores.target, stores.data)
         grid = try ProcessGrid(world: AbsentRanks(), tpSize: 1, Compute(hasFixedCuts: true))
     }
 

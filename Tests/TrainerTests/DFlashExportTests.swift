@@ -24,14 +24,10 @@ struct DFlashExportTests {
         let draft = try configuration.makeDraft(BlockTraining(), positions: 8, .test)
         draft.parameters.fillRandomly(seed: 9)
         let counts = (0..<UInt64(target.vocabSize)).map { ($0 * 7919) % 251 }
-        try withTemporaryDirectory { directory in
-            try Checkpoints(directory: directory, type: .float32).save(
-                Checkpoints.Contents(
-                    configuration: configuration, parameters: draft.parameters,
-                    optimizer: ShardedOptimizer(draft.parameters, AdamW.Settings(), AbsentRanks()),
-                    mapping: try .derive(counts: counts, draftVocabSize: draftVocabSize, always: []),
-                    state: CheckpointState(step: 1, epoch: 0, updates: 1, settings: [:], provenance: [:])),
-                name: "step_1", isBest: false, world: AbsentRanks())
+        try withSavedDraft(
+            configuration, draft.parameters,
+            .derive(counts: counts, draftVocabSize: draftVocabSize, always: []), type: .float32
+        ) { directory in
             let weights = draft.parameters.tensors.map { ($0.name, $0.values.elements) }
             try body("\(directory)/step_1", Dictionary(uniqueKeysWithValues: weights), directory)
         }

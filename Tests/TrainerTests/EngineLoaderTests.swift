@@ -52,14 +52,9 @@ struct EngineLoaderTests {
         let draft = try configuration.makeDraft(positions: 8)
         draft.initialize(seed: 1)
         let counts = (0..<UInt64(target.vocabSize)).map { $0 }
-        try withTemporaryDirectory { directory in
-            try Checkpoints(directory: directory).save(
-                Checkpoints.Contents(
-                    configuration: configuration, parameters: draft.parameters,
-                    optimizer: ShardedOptimizer(draft.parameters, AdamW.Settings(), AbsentRanks()),
-                    mapping: try .derive(counts: counts, draftVocabSize: draftVocabSize, always: []),
-                    state: CheckpointState(step: 1, epoch: 0, updates: 1, settings: [:], provenance: [:])),
-                name: "step_1", isBest: false, world: AbsentRanks())
+        try withSavedDraft(
+            configuration, draft.parameters, .derive(counts: counts, draftVocabSize: draftVocabSize, always: [])
+        ) { directory in
             try body(
                 SafetensorsFile("\(directory)/latest/model.safetensors"),
                 JSONFile("\(directory)/latest/config.json").root, configuration)

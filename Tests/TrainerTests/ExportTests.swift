@@ -21,14 +21,9 @@ struct ExportTests {
         draft.parameters.fillRandomly(seed: 9)
         let size = min(draftVocabSize, target.vocabSize)
         let counts = (0..<UInt64(target.vocabSize)).map { ($0 * 7919) % 251 }
-        try withTemporaryDirectory { directory in
-            try Checkpoints(directory: directory, type: .float32).save(
-                Checkpoints.Contents(
-                    configuration: configuration, parameters: draft.parameters,
-                    optimizer: ShardedOptimizer(draft.parameters, AdamW.Settings(), AbsentRanks()),
-                    mapping: try .derive(counts: counts, draftVocabSize: size, always: []),
-                    state: CheckpointState(step: 1, epoch: 0, updates: 1, settings: [:], provenance: [:])),
-                name: "step_1", isBest: false, world: AbsentRanks())
+        try withSavedDraft(
+            configuration, draft.parameters, .derive(counts: counts, draftVocabSize: size, always: []), type: .float32
+        ) { directory in
             let weights = Dictionary(uniqueKeysWithValues: draft.parameters.tensors.map { ($0.name, $0.values) })
             try withExtendedLifetime(draft.parameters) { try body("\(directory)/step_1", weights, directory) }
         }

@@ -162,17 +162,6 @@ struct PackedTargetTests {
         }
     }
 
-    private func logits(_ target: DecoderTargetModel, _ ids: [Int32]) -> [Float] {
-        let workspace = Workspace(target.memory.compute)
-        let x = workspace.matrix(rows: ids.count, columns: target.configuration.hiddenSize)
-        target.embed(ids, into: x)
-        let batch = Batch([Sample(inputIDs: ids, lossMask: ids.map { _ in true })])
-        target.forward(x, DecoderRows(batch), in: workspace) { _, _ in }
-        let logits = workspace.matrix(rows: ids.count, columns: target.vocabulary.count)
-        target.logits(x, into: logits)
-        return logits.elements
-    }
-
     /// Columns of `attn_output` and `ffn_down` are cut by three ranks within their blocks, and by two of the first alone
     /// in Q4_K's sizes.
     @Test(arguments: [1, 2, 3]) func aPackedTargetComputesWhatTheUnpackedOneDoes(tpSize: Int) throws {
@@ -194,7 +183,7 @@ struct PackedTargetTests {
                         let target = try TargetModelRegistry.load(
                             path, communicator: communicator, positions: count, Compute(precision: precision),
                             unpacks: unpacks)
-                        return (target.memory.byteCount, self.logits(target, ids))
+                        return (target.memory.byteCount, target.logits(of: ids))
                     }
                 }
                 for result in results {

@@ -254,15 +254,7 @@ struct QuantizedDirectoryTests {
 
     private func logits(_ directory: String, _ communicator: any Communicator) throws -> [Float] {
         let target = try TargetModelRegistry.load(directory, communicator: communicator, positions: 24)
-        let ids = (0..<24).map { Int32($0 * 5 % 48) }
-        let workspace = Workspace()
-        let x = workspace.matrix(rows: ids.count, columns: 64)
-        target.embed(ids, into: x)
-        let batch = Batch([Sample(inputIDs: ids, lossMask: ids.map { _ in true })])
-        target.forward(x, DecoderRows(batch), in: workspace) { _, _ in }
-        let logits = workspace.matrix(rows: ids.count, columns: target.vocabulary.count)
-        target.logits(x, into: logits)
-        return logits.elements
+        return target.logits(of: (0..<24).map { Int32($0 * 5 % 48) })
     }
 
     @Test(arguments: Format.allCases, [1, 2, 3]) func targetsComputeWhatTheirNumbersDo(format: Format, tpSize: Int)

@@ -169,14 +169,7 @@ public struct QuantizedWeights {
     private func awq(_ base: String, _ codes: StoredTensor, _ group: Int) throws(WeightsError) -> CodedTensor {
         try expectMatrix(codes, .int32)
         let (rows, columns) = (codes.shape[1] * 8, codes.shape[0])
-        let size = group == -1 ? columns : group
-        let (scales, zeros) = (
-            try scales(base, ["scales"], beside: codes), try companion(base, "qzeros", beside: codes)
-        )
-        try expectMatrix(zeros, .int32)
-        let groups = (columns + size - 1) / size
-        try scales.expect([groups, rows])
-        try zeros.expect([groups, codes.shape[1]])
+        let (size, scales, zeros) = try groups(base, codes, group, columns: columns, rows: rows, bits: 4)
         return CodedTensor(
             codes: codes, layout: .wordsOfOutputs, zeros: .awq(zeros), scales: scales, shape: (rows, columns),
             block: (1, size), hasScalesByInputs: true)
@@ -187,6 +180,19 @@ public struct QuantizedWeights {
     ) throws(WeightsError) -> CodedTensor {
         try expectMatrix(codes, .int32)
         let (rows, columns) = (codes.shape[1], codes.shape[0] * 32 / bits)
+        let (size, scales, zeros) = try groups(base, codes, group, columns: columns, rows: rows, bits: bits)
+        return CodedTensor(
+            codes: codes, layout: .wordsOfInputs(bits: bits), zeros: .words(zeros, bits: bits, added: added),
+            scales: scales, shape: (rows, columns), block: (1, size), hasScalesByInputs: true,
+            groups: try permutedGroups(base, columns, size, scales.shape[0]))
+    }
+
+    /// Inputs of a group, and groups' scales and packed zero points: [groups, rows], the latter in words of 32 bits.
+    ///
+    /// - Parameter group: -1 for all inputs.
+    private func groups(
+        _ base: String, _ codes: StoredTensor, _ group: Int, columns: Int, rows: Int, bits: Int
+    ) throws(WeightsError) -> (size: Int, scales: StoredTensor, zeros: StoredTensor) {
         let size = group == -1 ? columns : group
         let (scales, zeros) = (
             try scales(base, ["scales"], beside: codes), try companion(base, "qzeros", beside: codes)
@@ -195,10 +201,7 @@ public struct QuantizedWeights {
         let groups = (columns + size - 1) / size
         try scales.expect([groups, rows])
         try zeros.expect([groups, (rows * bits + 31) / 32])
-        return CodedTensor(
-            codes: codes, layout: .wordsOfInputs(bits: bits), zeros: .words(zeros, bits: bits, added: added),
-            scales: scales, shape: (rows, columns), block: (1, size), hasScalesByInputs: true,
-            groups: try permutedGroups(base, columns, size, groups))
+        return (size, scales, zeros)
     }
 
     /// The group of each input, if they aren't in order.

@@ -27,7 +27,7 @@ public enum RowFormat: Hashable, Sendable {
     /// Whether it takes fewer bytes than plain numbers would.
     public var isPacked: Bool { if case .plain = self { false } else { true } }
 
-    /// Bytes of so many columns, a multiple of the block's.
+    /// Bytes of a number of columns, a multiple of the block's.
     public func byteCount(columns: Int) -> Int { columns / blockSize * blockBytes }
 
     /// Unpacks whole blocks of a row, `count` numbers.

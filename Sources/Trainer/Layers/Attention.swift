@@ -100,19 +100,15 @@ struct Attention {
             for (i, row) in block.rows.enumerated() {
                 let seen = keys.seen(pass.visible[row])
                 let shrink = tile.softmax.add(p.row(i), keys.count, seen: seen, to: i)
-                if shrink != 1 { scale(output.row(i), by: shrink) }
+                if shrink != 1 { Trainer.scale(output.row(i), by: shrink, headDim) }
                 weights.round(i, of: p, keys.count)
             }
             BLAS.product(weights, transposed: false, valueOperand, transposed: false, into: output, accumulate: true)
         }
         for (i, row) in block.rows.enumerated() {
-            scale(output.row(i), by: 1 / tile.softmax.sum(i))
+            Trainer.scale(output.row(i), by: 1 / tile.softmax.sum(i), headDim)
             pass.logSumExp[head, row] = tile.softmax.logSumExp(i)
         }
-    }
-
-    @inline(__always) private func scale(_ x: UnsafeMutablePointer<Float>, by factor: Float) {
-        for i in stride(from: 0, to: headDim, by: 16) { x.store(x.load(i, of: headDim) * factor, i, of: headDim) }
     }
 }
 

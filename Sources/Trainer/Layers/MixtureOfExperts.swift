@@ -75,7 +75,6 @@ struct MixtureOfExperts {
 extension Matrix {
     /// Multiplies a row by a factor.
     func scale(row: Int, by factor: Float) {
-        let x = self.row(row)
-        for i in Swift.stride(from: 0, to: columns, by: 16) { x.store(x.load(i, of: columns) * factor, i, of: columns) }
+        Trainer.scale(self.row(row), by: factor, columns)
     }
 }

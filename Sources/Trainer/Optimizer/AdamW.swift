@@ -20,6 +20,8 @@ final class AdamW {
     private let compute: Compute
     /// Ranges of the store, ascending, whose weights something else updates by the first moments here.
     private let others: [Range<Int>]
+    /// Of each of `ranges`, the parts of either kind.
+    private let parts: [(own: [Range<Int>], others: [Range<Int>])]
     /// Where each range's moments stand in `m` and `v`.
     let momentRanges: [Range<Int>]
     /// First and second moments of these weights, concatenated by range.
@@ -35,6 +37,7 @@ final class AdamW {
         self.settings = settings
         self.compute = compute
         self.others = others
+        parts = ranges.map { Self.split($0, by: others) }
         self.ranges = ranges
         let starts = ranges.reduce(into: [0]) { $0.append($0[$0.count - 1] + $1.count) }
         momentRanges = zip(starts, starts.dropFirst()).map { $0..<$1 }
@@ -123,28 +126,29 @@ final class AdamW {
         _ wanted: Elements, of group: Range<Int>? = nil, function: StaticString = #function,
         _ body: (_ elements: Range<Int>, _ moment: Int) -> Void
     ) {
-        let pieces = Sharding.pieces(of: (group ?? ranges.indices).lazy.map { (offset: $0, element: self.ranges[$0]) })
-            .flatMap { piece in elements(wanted, of: piece.elements).map { (range: piece.range, elements: $0) } }
+        let pieces = Sharding.pieces(
+            of: (group ?? ranges.indices).flatMap { index in
+                (wanted == .own ? parts[index].own : parts[index].others).map { (offset: index, element: $0) }
+            })
         compute.ranges(pieces.count, function: function) { range in
             for piece in pieces[range] { body(piece.elements, piece.elements.lowerBound + offset(of: piece.range)) }
         }
     }
 
     /// What of a range is updated here.
-    func own(_ range: Range<Int>) -> [Range<Int>] { elements(.own, of: range) }
+    func own(_ range: Range<Int>) -> [Range<Int>] { Self.split(range, by: others).own }
 
-    private func elements(_ wanted: Elements, of piece: Range<Int>) -> [Range<Int>] {
-        guard !others.isEmpty else { return wanted == .own ? [piece] : [] }
-        var (own, other) = ([Range<Int>](), [Range<Int>]())
-        var rest = piece
-        for range in others where range.overlaps(piece) {
-            let common = range.clamped(to: piece)
-            own.append(rest.lowerBound..<common.lowerBound)
-            other.append(common)
-            rest = common.upperBound..<piece.upperBound
+    /// A range without some others, and what of these is in it.
+    private static func split(_ range: Range<Int>, by others: [Range<Int>]) -> (own: [Range<Int>], others: [Range<Int>])
+    {
+        var (own, common) = ([Range<Int>](), [Range<Int>]())
+        var rest = range
+        for other in others where other.overlaps(range) {
+            common.append(other.clamped(to: range))
+            own.append(rest.lowerBound..<max(rest.lowerBound, other.lowerBound))
+            rest = min(other.upperBound, range.upperBound)..<range.upperBound
         }
-        own.append(rest)
-        return (wanted == .own ? own : other).filter { !$0.isEmpty }
+        return ((own + [rest]).filter { !$0.isEmpty }, common)
     }
 
     /// The factors of an update that are the same for all weights.

@@ -6,7 +6,7 @@
 ///     W = W − lr λ W − lr 0.2 √max(m, n) orthogonal(U)
 ///
 /// (Jordan et al. 2024, Muon: An optimizer for hidden layers in neural networks; as torch's `Muon`, with Nesterov's
-/// momentum.) The factor 0.2 √max(m, n) makes a step as long as AdamW's usual one, so that both share a learning rate and
+/// momentum.) The factor 0.2 √max(m, n) makes a step as long as AdamW's typical one, so that both share a learning rate and
 /// a decay (Liu et al. 2025, Muon is Scalable for LLM Training; torch's `match_rms_adamw`).
 ///
 /// A matrix that is orthogonalized must be whole. Each rank adds up the momentum of its own parts, as of all weights;
@@ -28,7 +28,7 @@ final class Muon {
         let rows: Int
         let columns: Int
         /// The rank that updates it.
-        let owner: Int
+        fileprivate(set) var owner: Int
 
         /// FLOP of its orthogonalization.
         var work: Double { Orthogonalization.work(rows: rows, columns: columns) }
@@ -54,18 +54,16 @@ final class Muon {
 
     /// Gives each tensor, the most work first, to the rank with the least so far.
     static func deal(_ parameters: ParameterStore, ranks: Int) -> [Tensor] {
-        let tensors = parameters.hiddenTensors
-        let undealt = tensors.map { Tensor(range: $0.range, rows: $0.rows, columns: $0.columns, owner: 0) }
+        var tensors = parameters.hiddenTensors.map {
+            Tensor(range: $0.range, rows: $0.rows, columns: $0.columns, owner: 0)
+        }
         var work = [Double](repeating: 0, count: ranks)
-        var owners = [Int](repeating: 0, count: tensors.count)
-        for index in undealt.indices.sorted(by: { (undealt[$0].work, $1) > (undealt[$1].work, $0) }) {
+        for index in tensors.indices.sorted(by: { (tensors[$0].work, $1) > (tensors[$1].work, $0) }) {
             let owner = work.indices.min { (work[$0], $0) < (work[$1], $1) } ?? 0
-            owners[index] = owner
-            work[owner] += undealt[index].work
+            tensors[index].owner = owner
+            work[owner] += tensors[index].work
         }
-        return zip(undealt, owners).map {
-            Tensor(range: $0.range, rows: $0.rows, columns: $0.columns, owner: $1)
-        }
+        return tensors
     }
 
     /// Adds the gradients of this rank's parts to their momentum, and puts U in the gradients' memory.

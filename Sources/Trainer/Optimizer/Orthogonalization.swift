@@ -106,10 +106,7 @@ enum Orthogonalization {
 
     private static func scale(_ x: Matrix, by factor: Float) {
         x.compute.rows(x.rows, of: x.columns) { range in
-            for row in range {
-                let (x, count) = (x.row(row), x.columns)
-                for i in stride(from: 0, to: count, by: 16) { x.store(x.load(i, of: count) * factor, i, of: count) }
-            }
+            for row in range { Trainer.scale(x.row(row), by: factor, x.columns) }
         }
     }
 }

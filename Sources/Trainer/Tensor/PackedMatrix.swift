@@ -103,8 +103,8 @@ func multiply(_ x: Operand, byPanelsOf w: PackedMatrix, into y: Matrix, accumula
     }
 }
 
-/// Rows that are unpacked together: so many for each thread that a product packs its other operand about as rarely as it
-/// would for the whole weight, and not so many that a panel takes much memory.
+/// Rows that are unpacked together: enough for each thread that a product packs its other operand about as rarely as it
+/// would for the whole weight, and few enough that a panel takes little memory.
 private func panelRows(_ w: PackedMatrix, _ compute: Compute) -> Int {
     let threads = compute.hasFixedCuts ? TileGrid.fixedThreads : compute.threads
     let most = max(512, UnpackedPanels.mostElements / max(1, w.columns) & ~31)
@@ -118,7 +118,7 @@ final class UnpackedPanels: Sendable {
 
     private let free = Mutex<[Panel]>([])
 
-    /// Runs `body` with so many bytes.
+    /// Runs `body` with at least `count` bytes.
     func with(_ count: Int, _ body: (UnsafeMutableRawPointer) -> Void) {
         var panel = free.withLock { $0.popLast() } ?? Panel()
         body(panel.bytes(count))

@@ -100,6 +100,11 @@ extension Vector {
     }
 }
 
+/// x *= factor over `count` elements.
+@inline(__always) func scale(_ x: UnsafeMutablePointer<Float>, by factor: Float, _ count: Int) {
+    for i in Swift.stride(from: 0, to: count, by: 16) { x.store(x.load(i, of: count) * factor, i, of: count) }
+}
+
 /// The largest of `count` elements; -∞ of none.
 @inline(__always) func maximum(_ x: UnsafeMutablePointer<Float>, _ count: Int) -> Float {
     var best = Vector(repeating: -.infinity)

@@ -79,3 +79,17 @@ struct TargetGolden {
         expectClose(part.elements, own, tolerance: tolerance, "logits \(target.vocabulary)")
     }
 }
+
+extension DecoderTargetModel {
+    /// This rank's logits of a whole sequence, row by row.
+    func logits(of ids: [Int32]) -> [Float] {
+        let workspace = Workspace(memory.compute)
+        let x = workspace.matrix(rows: ids.count, columns: configuration.hiddenSize)
+        embed(ids, into: x)
+        let batch = Batch([Sample(inputIDs: ids, lossMask: ids.map { _ in true })])
+        forward(x, DecoderRows(batch), in: workspace) { _, _ in }
+        let logits = workspace.matrix(rows: ids.count, columns: vocabulary.count)
+        self.logits(x, into: logits)
+        return logits.elements
+    }
+}

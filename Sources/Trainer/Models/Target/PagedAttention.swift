@@ -198,8 +198,4 @@ struct PagedAttention {
             o3.store(b3, i + 16, of: width)
         }
     }
-
-    @inline(__always) private func scale(_ x: UnsafeMutablePointer<Float>, by factor: Float, _ count: Int) {
-        for i in stride(from: 0, to: count, by: 16) { x.store(x.load(i, of: count) * factor, i, of: count) }
-    }
 }

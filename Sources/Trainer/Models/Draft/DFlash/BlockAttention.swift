@@ -77,13 +77,13 @@ struct BlockAttention {
                     softmax.begin(i)
                     _ = softmax.add(p.row(i), p.columns, seen: seen(i, piece), to: i)
                     let shrink = softmax.add(pOwn.row(i), pOwn.columns, seen: ownSeen(i), to: i)
-                    if shrink != 1 { scale(p.row(i), p.columns, by: shrink) }
+                    if shrink != 1 { Trainer.scale(p.row(i), by: shrink, p.columns) }
                 }
                 let columns = columns(keyValueHead(head))
                 product(p, context.values[rows: piece.context][columns: columns], into: output)
                 product(pOwn, own.values[rows: piece.rows][columns: columns], into: output, accumulate: true)
                 for (i, row) in piece.rows.enumerated() {
-                    scale(output.row(i), output.columns, by: 1 / softmax.sum(i))
+                    Trainer.scale(output.row(i), by: 1 / softmax.sum(i), output.columns)
                     logSumExp[head, row] = softmax.logSumExp(i)
                 }
             }
@@ -213,10 +213,6 @@ struct BlockAttention {
         for j in stride(from: 0, to: count, by: 16) {
             dP.store(p.load(j, of: count) * (dP.load(j, of: count) - d) * scale, j, of: count)
         }
-    }
-
-    @inline(__always) private func scale(_ x: UnsafeMutablePointer<Float>, _ count: Int, by factor: Float) {
-        for i in stride(from: 0, to: count, by: 16) { x.store(x.load(i, of: count) * factor, i, of: count) }
     }
 
     private func product(_ a: Matrix, _ b: Matrix, into c: Matrix, accumulate: Bool = false) {

@@ -31,19 +31,12 @@ extension DFlashConfiguration {
     }
 
     private var metadata: GGUFMetadata {
-        var metadata = GGUFMetadata()
-        let numbers: [(String, Int)] = [
-            ("block_count", shape.numHiddenLayers), ("context_length", rope.maxPositionEmbeddings),
-            ("embedding_length", shape.hiddenSize), ("feed_forward_length", shape.intermediateSize),
-            ("attention.head_count", shape.numAttentionHeads),
-            ("attention.head_count_kv", shape.numKeyValueHeads), ("attention.key_length", shape.headDim),
-            ("attention.value_length", shape.headDim), ("rope.dimension_count", shape.headDim),
-            ("vocab_size", vocabSize), ("block_size", shape.blockSize),
-        ]
-        for (key, value) in numbers { metadata.append("dflash.\(key)", UInt32(value)) }
-        metadata.append("dflash.attention.layer_norm_rms_epsilon", shape.rmsNormEpsilon)
-        metadata.append("dflash.rope.freq_base", Float(rope.theta))
-        metadata.append("dflash.target_layers", AuxiliaryLayers(outputs: targetLayers).inputs.map(UInt32.init))
+        var metadata = GGUFMetadata(
+            "dflash", layers: shape.numHiddenLayers, hiddenSize: shape.hiddenSize,
+            intermediateSize: shape.intermediateSize, heads: shape.numAttentionHeads,
+            keyValueHeads: shape.numKeyValueHeads, headDim: shape.headDim, epsilon: shape.rmsNormEpsilon, rope,
+            vocabSize: vocabSize, targetLayers: targetLayers)
+        metadata.append("dflash.block_size", UInt32(shape.blockSize))
         metadata.append("dflash.sample_from_anchor", shape.anchorFirst)
         metadata.append("dflash.has_confidence_head", shape.confidence != nil)
         // One rule for all layers; without the key a block's rows see each other both ways.

@@ -40,7 +40,7 @@ struct DFlashOptions: DraftTrainingOptions {
 
 /// By what such a draft is measured.
 struct DFlashMeasuringOptions: Options {
-    @Option("The most blocks of a sequence, each from an anchor that is drawn anew in each epoch.", in: 1...1 << 20)
+    @Option("The most blocks of a sequence, each from an anchor that each epoch draws for itself.", in: 1...1 << 20)
     var numAnchors: Int = 512
 }
 
@@ -52,7 +52,7 @@ struct BlockTraining: Sendable {
 
     /// Where a sequence's blocks begin.
     enum Anchors: Sendable {
-        /// At most so many, drawn by the sequence's seed.
+        /// At most this many, drawn by the sequence's seed.
         case drawn(Int)
         /// Those of each seed.
         case given([UInt64: [Int]])

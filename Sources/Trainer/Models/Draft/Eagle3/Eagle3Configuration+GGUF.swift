@@ -41,21 +41,13 @@ extension Eagle3Configuration {
     }
 
     private func metadata() throws(JSONError) -> GGUFMetadata {
-        var metadata = GGUFMetadata()
-        let numbers: [(String, Int)] = [
-            ("block_count", shape.numHiddenLayers), ("context_length", rope.maxPositionEmbeddings),
-            ("embedding_length", shape.hiddenSize), ("feed_forward_length", shape.intermediateSize),
-            ("attention.head_count", shape.numAttentionHeads),
-            ("attention.head_count_kv", shape.numKeyValueHeads), ("attention.key_length", shape.headDim),
-            ("attention.value_length", shape.headDim), ("rope.dimension_count", shape.headDim),
-            ("target_hidden_size", shape.targetHiddenSize), ("vocab_size", vocabSize),
-        ]
-        for (key, value) in numbers { metadata.append("eagle3.\(key)", UInt32(value)) }
-        metadata.append("eagle3.attention.layer_norm_rms_epsilon", shape.rmsNormEpsilon)
-        metadata.append("eagle3.rope.freq_base", Float(rope.theta))
+        var metadata = GGUFMetadata(
+            "eagle3", layers: shape.numHiddenLayers, hiddenSize: shape.hiddenSize,
+            intermediateSize: shape.intermediateSize, heads: shape.numAttentionHeads,
+            keyValueHeads: shape.numKeyValueHeads, headDim: shape.headDim, epsilon: shape.rmsNormEpsilon, rope,
+            vocabSize: vocabSize, targetLayers: targetLayers)
+        metadata.append("eagle3.target_hidden_size", UInt32(shape.targetHiddenSize))
         try appendScaling(to: &metadata)
-        metadata.append(
-            "eagle3.target_layers", AuxiliaryLayers(outputs: targetLayers).inputs.map(UInt32.init))
         metadata.append("eagle3.norm_before_residual", shape.normBeforeResidual)
         metadata.append("eagle3.norm_before_fc", shape.normBeforeFC)
         return metadata
