@@ -20,6 +20,7 @@ let package = Package(
         .systemLibrary(name: "CPCRE2", pkgConfig: "libpcre2-8", providers: [.apt(["libpcre2-dev"])]),
         // Without pkgConfig: utf8proc's gives a flag that SwiftPM warns about, and the module map links it.
         .systemLibrary(name: "CUTF8Proc", providers: [.apt(["libutf8proc-dev"])]),
+        .systemLibrary(name: "CJQ", providers: [.apt(["libjq-dev"])]),
         .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
         .systemLibrary(name: "COneDNN", providers: [.apt(["libdnnl-dev"])]),
         .systemLibrary(name: "CMPI", pkgConfig: "ompi-c", providers: [.apt(["libopenmpi-dev"])]),
@@ -33,9 +34,9 @@ let package = Package(
             swiftSettings: swiftForCPU, linkerSettings: [.linkedLibrary("m")]),
         .target(name: "Jinja", swiftSettings: swiftForCPU),
         .executableTarget(
-            name: "Preprocess", dependencies: ["Jinja", "Shared", "CPCRE2", "CUTF8Proc"], swiftSettings: swiftForCPU),
+            name: "Preprocess", dependencies: ["Jinja", "Shared", "CPCRE2", "CUTF8Proc", "CJQ"], swiftSettings: swiftForCPU),
         .executableTarget(
-            name: "Trainer", dependencies: ["Shared", "COpenBLAS", "COneDNN", "CMPI"], swiftSettings: swiftForCPU),
+            name: "Trainer", dependencies: ["Shared", "COpenBLAS", "COneDNN", "CMPI", "CMachine"], swiftSettings: swiftForCPU),
 
         .target(
             name: "TestSupport", dependencies: ["Shared", "CZlib", "CZstd"], path: "Tests/TestSupport",

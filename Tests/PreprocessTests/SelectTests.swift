@@ -19,6 +19,12 @@ import Testing
     private func select(_ data: [String], _ more: String...) throws -> (
         train: [String], heldOut: [String], report: JSONNode
     ) {
+        try select(data, more)
+    }
+
+    private func select(_ data: [String], _ more: [String]) throws -> (
+        train: [String], heldOut: [String], report: JSONNode
+    ) {
         let words = ["select", "--train-data-path"] + data + ["--output", scratch.file("train.jsonl"), "--json"]
         let run = try ProgramRun("Preprocess", words + more).finish()
         try #require(run.code == 0, "\(run.errors)")
@@ -117,15 +123,50 @@ import Testing
             two, Self.record("q", more: ", \"finished\": true"), Self.record("q", more: ", \"language\": \"English\""),
         ]
         let data = try write("data.jsonl", rows)
-        #expect(try select([data], "--where", "finished=true").train == [rows[0], rows[1]])
-        #expect(try select([data], "--where", "finished=true", "language=English").train == [rows[0]])
+        #expect(try select([data], "--filter", ".finished").train == [rows[0], rows[1]])
+        #expect(try select([data], "--filter", ".finished and .language == \"English\"").train == [rows[0]])
+        #expect(
+            try select([data], "--filter", "select(.messages | length < 4) | .messages[0].content").train == [
+                rows[1], rows[2],
+            ])
+        #expect(try select([data], "--filter", "empty").train.isEmpty)
         #expect(try select([data], "--min-turns", "2").train == [rows[0]])
         #expect(try select([data], "--max-turns", "1").train == [rows[1], rows[2]])
     }
 
+    @Test func whatAnExpressionFailsOnIsCountedApart() throws {
+        let deep = Self.record(
+            "deep", more: ", \"a\": " + String(repeating: "[", count: 400) + String(repeating: "]", count: 400))
+        let rows = [
+            Self.record("q", more: ", \"a\": {\"b\": 2, \"c\": NaN}"), Self.record("q", more: ", \"a\": \"x\""), deep,
+        ]
+        let selected = try select([write("data.jsonl", rows)], "--filter", ".a.b == 2")
+        #expect(selected.train == [rows[0]])
+        #expect(try selected.report.int("failed the filter") == 2 && selected.report.int("filtered") == 0)
+    }
+
+    @Test func countsTokensAsTheTargetsTemplateWritesThem() throws {
+        let model = Fixtures.folder.appending(path: "tokenizers/smollm2").path(percentEncoded: false)
+        let rows = [1, 10, 100].map { Self.record("q", String(repeating: " word", count: $0)) }
+        let data = try write("data.jsonl", rows)
+        let target = ["--chat-template", "qwen", "--target-model-path", model]
+        func kept(_ bounds: String...) throws -> [Int] {
+            let words = bounds + target
+            return try select([data], words).train.compactMap(rows.firstIndex)
+        }
+        // What each has around its words: the same for all.
+        let around = try #require((0..<40).first { try kept("--max-tokens", "\($0 + 1)") == [0] })
+        #expect(try kept("--max-tokens", "\(around)").isEmpty)
+        #expect(try kept("--max-tokens", "\(around + 9)") == [0] && kept("--max-tokens", "\(around + 10)") == [0, 1])
+        #expect(try kept("--min-tokens", "\(around + 100)") == [2] && kept("--min-tokens", "\(around + 101)").isEmpty)
+    }
+
     @Test(arguments: [
         (["--split", "0.1"], "together"), (["--cap", "nothing.jsonl=3"], "none of the dataset's files"),
-        (["--where", "finished"], "'finished'"), (["--min-turns", "3", "--max-turns", "2"], "at least --min-turns"),
+        (["--filter", ".a ||"], "--filter '.a ||': "), (["--min-tokens", "3"], "--target-model-path"),
+        (["--min-tokens", "3", "--max-tokens", "2", "--target-model-path", "x"], "at least --min-tokens"),
+        (["--target-model-path", "x"], "--min-tokens"),
+        (["--min-turns", "3", "--max-turns", "2"], "at least --min-turns"),
     ])
     func refusesWhatMakesNoSense(words: [String], message: String) throws {
         let data = try write("data.jsonl", records)

@@ -81,14 +81,30 @@ struct BLASTests {
         }
     }
 
-    @Test func aRowOfAFewIsWhatItIsAlone() {
-        let (x, weight) = (random(6, 577, seed: 3), random(1000, 577, seed: 4))
-        let together = workspace.matrix(rows: 6, columns: 1000)
-        multiply(x, transposed: weight, into: together)
-        for row in 0..<6 {
-            let alone = workspace.matrix(rows: 1, columns: 1000)
-            multiply(x[rows: row..<row + 1], transposed: weight, into: alone)
-            #expect(alone.elements == together[rows: row..<row + 1].elements)
+    /// Each number is the same sum, whichever rows of x stand beside it.
+    @Test(arguments: [(1, 1), (3, 31), (7, 32), (8, 33), (13, 47), (1000, 577)], [true, false])
+    func aRowOfAFewIsWhatItIsAlone(shape: (outputs: Int, inputs: Int), isRounded: Bool) {
+        let (n, k) = shape
+        let (x, weight) = (random(FewRows.most, k, seed: 3), random(n, k, seed: 4))
+        let frozen = FrozenWeights(Compute(precision: isRounded ? .bfloat16 : .float32, threads: 2))
+        let rounded = frozen.weight(rows: n, columns: k, .bfloat16)
+        for row in 0..<n { for column in 0..<k { rounded.set(row, column, weight[row, column]) } }
+        func product(_ x: Matrix, accumulate: Bool = false, into y: Matrix) {
+            guard isRounded else { return multiply(x, transposed: weight, into: y, accumulate: accumulate) }
+            rounded.apply(x, into: y, accumulate: accumulate)
+        }
+        let wanted = expected(FewRows.most, n, k) {
+            Double(x[$0, $2]) * Double(isRounded ? BFloat16.float(BFloat16.bits(weight[$1, $2])) : weight[$1, $2])
+        }
+        let alone = workspace.matrix(rows: FewRows.most, columns: n)
+        for row in 0..<FewRows.most { product(x[rows: row..<row + 1], into: alone[rows: row..<row + 1]) }
+        for rows in 1...FewRows.most {
+            let together = workspace.matrix(rows: rows, columns: n)
+            product(x[rows: 0..<rows], into: together)
+            #expect(together.elements == alone[rows: 0..<rows].elements, "\(rows) rows")
+            expectClose(together.elements, Array(wanted[..<(rows * n)]), tolerance: 1e-5, "\(rows) rows")
+            product(x[rows: 0..<rows], accumulate: true, into: together)
+            expectClose(together.elements, wanted[..<(rows * n)].map { 2 * $0 }, tolerance: 1e-5, "\(rows) rows twice")
         }
     }
 

@@ -38,6 +38,9 @@ static inline void machine_pause(void) {
 #endif
 }
 
+/// Asks for the memory at an address, which may be any, to be brought into the cache.
+static inline __attribute__((always_inline)) void machine_prefetch(const void *address) { __builtin_prefetch(address); }
+
 /// Vectors of sixteen, which are Swift's SIMD16: to convert and to look up are instructions that Swift makes calls of, or
 /// has no name for.
 typedef unsigned char machine_bytes __attribute__((ext_vector_type(16)));

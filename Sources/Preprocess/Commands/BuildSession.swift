@@ -199,13 +199,7 @@ struct BuildSession {
             } catch {
                 return { _ throws(Rejection) in throw Rejection(.template, "\(error)") }
             }
-            return { row throws(Rejection) in
-                switch row.content {
-                case .conversation(let conversation): try builder.samples(from: conversation)
-                case .preformatted(let text): try builder.samples(fromPreformatted: text)
-                case .tokens(let sample): try builder.samples(fromTokens: sample)
-                }
-            }
+            return { row throws(Rejection) in try builder.samples(from: row) }
         }
         pipeline.acceptsAnyShare = options.settings.anySupervisedShare || prompts != nil
         pipeline.largestRecord = options.settings.maxRecordSize << 20

@@ -23,8 +23,14 @@ struct SelectOptions: Options {
     var decontaminate: [String] = []
     @Option("The fewest questions of a conversation.", in: 0...) var minTurns = 0
     @Option("The most questions of a conversation; any number if left out.", in: 0...) var maxTurns: Int?
-    @Option("Fields of records and the values that they must have, as finished=true.", value: "FIELD=VALUE...")
-    var `where`: [String] = []
+    @Option(
+        "A jq expression that must make something of a record but false and null, as '.finished and .language == \"en\"'.",
+        value: "EXPRESSION")
+    var filter: String?
+    @Option("The fewest tokens of a record as the target's template writes it.", in: 0...) var minTokens = 0
+    @Option("The most tokens of a record; any number if left out.", in: 0...) var maxTokens: Int?
+    @Option("The target model whose tokens are counted.", value: "DIR|GGUF") var targetModelPath: String?
+    var template = ChatTemplateOptions()
     @Option("Roles of the data by other names, as of build.", value: "NAME=ROLE...") var roleMap: [String] = []
     @Option("The largest record, in MiB; a larger one is left out.", value: "MIB", in: BuildSettings.recordSizes)
     var maxRecordSize = 5
@@ -38,28 +44,45 @@ struct SelectOptions: Options {
         if let maxTurns, maxTurns < minTurns {
             throw .rule("--max-turns is \(maxTurns), should be at least --min-turns, \(minTurns)")
         }
-        for pair in `where` + cap where !pair.dropFirst().contains("=") {
+        if let maxTokens, maxTokens < minTokens {
+            throw .rule("--max-tokens is \(maxTokens), should be at least --min-tokens, \(minTokens)")
+        }
+        if countsTokens != (targetModelPath != nil) {
+            throw .rule("--min-tokens or --max-tokens and --target-model-path are given together or not at all")
+        }
+        if let filter {
+            do throws(RecordFilter.Failure) {
+                _ = try RecordExpression(filter)
+            } catch {
+                throw .rule("--filter '\(filter)': \(error.message)")
+            }
+        }
+        for pair in cap where !pair.dropFirst().contains("=") {
             throw .rule("'\(pair)' should be a name, '=' and a value")
         }
         if trainDataPath.contains("-") { throw .rule("--train-data-path: records are read twice; give a file") }
     }
 
-    func settings(_ paths: [String]) throws(OptionsError) -> RecordSelection.Settings {
+    private var countsTokens: Bool { minTokens > 0 || maxTokens != nil }
+
+    func settings(_ paths: [String]) throws -> RecordSelection.Settings {
         var settings = RecordSelection.Settings(
             deduplicates: deduplicate, decontaminateBy: StoreLocation.expand(decontaminate), most: maxSamples,
             heldOut: Double("\(split)") ?? 0, seed: sampleSeed, roles: try RoleNames(roleMap),
             largestRecord: maxRecordSize << 20)
         settings.filter.turns = minTurns...(maxTurns ?? .max)
-        settings.filter.fields = `where`.map { pair in
-            let end = pair.firstIndex(of: "=") ?? pair.endIndex
-            return (String(pair[..<end]), String(pair[end...].dropFirst()))
+        settings.filter.expression = filter
+        if let targetModelPath {
+            let (format, target) = try template.load(targetModelPath)
+            settings.filter.tokens = minTokens...(maxTokens ?? .max)
+            settings.filter.target = (format, target)
         }
         for pair in cap {
             let end = pair.lastIndex(of: "=") ?? pair.endIndex
             let (name, number) = (pair[..<end], Int(pair[end...].dropFirst()))
-            guard let number, number >= 0 else { throw .rule("--cap: '\(pair)' should end with a number") }
+            guard let number, number >= 0 else { throw OptionsError.rule("--cap: '\(pair)' should end with a number") }
             let files = paths.indices.filter { paths[$0] == name || paths[$0].hasSuffix("/\(name)") }
-            guard !files.isEmpty else { throw .rule("--cap: '\(name)' is none of the dataset's files") }
+            guard !files.isEmpty else { throw OptionsError.rule("--cap: '\(name)' is none of the dataset's files") }
             for file in files { settings.caps[file] = number }
         }
         return settings

@@ -51,6 +51,17 @@ final class SampleBuilder {
         comparesTurns = format.comparesTurns
     }
 
+    /// The samples of a row, whatever it has.
+    ///
+    /// - Throws: `Rejection` as below.
+    func samples(from row: SourceRow) throws(Rejection) -> MadeRow {
+        switch row.content {
+        case .conversation(let conversation): try samples(from: conversation)
+        case .preformatted(let text): try samples(fromPreformatted: text)
+        case .tokens(let sample): try samples(fromTokens: sample)
+        }
+    }
+
     /// The samples of a conversation: one, one for each of the assistant's turns, or the parts of one that is too long.
     ///
     /// - Throws: `Rejection` if the template refuses or changes a message, or too few tokens are supervised or too many

@@ -25,20 +25,21 @@ struct RecordSelection {
         /// The share of different questions that is held out.
         var heldOut = 0.0
         var seed = 0
-        var filter = RecordFilter()
+        var filter = RecordFilter.Settings()
         var roles = RoleNames()
         var largestRecord = DatasetReader.defaultLargestRecord
     }
 
     enum Fate: String, CaseIterable {
-        case train, heldOut = "held out", unreadable, filtered, duplicate, nearDuplicate = "near duplicate"
+        case train, heldOut = "held out", unreadable, failed = "failed the filter", filtered, duplicate,
+            nearDuplicate = "near duplicate"
         case contaminated, overCap = "over its file's cap", notDrawn = "not drawn"
     }
 
     private(set) var fates: [Fate] = []
     /// How many records of each file became what.
     private(set) var counts: [[Fate: Int]]
-    /// Where the first record is that can't be read, and why.
+    /// Where the first record is that can't be read or filtered, and why.
     private(set) var firstProblem: String?
 
     private struct Candidate {
@@ -55,20 +56,27 @@ struct RecordSelection {
         }
         var (seen, near, keys) = (Set<Digest>(), NearDuplicates(), RecordKeys())
         var candidates: [Candidate] = []
-        var (fates, problem) = ([Fate](), String?.none)
+        var (fates, problem, filter) = ([Fate](), String?.none, try RecordFilter(settings.filter))
         var files: [Int] = []
         try Self.forEachRow(paths, settings) { file, line, row, _ in
             files.append(file)
+            func leaveOut(_ fate: Fate, _ reason: String) {
+                if problem == nil { problem = "\(paths[file]):\(line): \(reason)" }
+                fates.append(fate)
+            }
             switch row {
             case .failure(let rejection):
-                if problem == nil {
-                    problem = "\(paths[file]):\(line): \(rejection.reason.rawValue): \(rejection.detail)"
-                }
-                fates.append(.unreadable)
+                leaveOut(.unreadable, "\(rejection.reason.rawValue): \(rejection.detail)")
             case .success((let row, let value)):
                 let (content, question) = (row.contentDigest, row.questionDigest)
+                let isWanted: Bool
+                do throws(RecordFilter.Failure) {
+                    isWanted = try filter.wants(row, value)
+                } catch {
+                    return leaveOut(.failed, error.message)
+                }
                 var fate = Fate.train
-                if !settings.filter.wants(row, value) {
+                if !isWanted {
                     fate = .filtered
                 } else if settings.deduplicates != nil, !seen.insert(content).inserted {
                     fate = .duplicate
@@ -139,26 +147,6 @@ struct RecordSelection {
                     try body(batch.file, record.line, row, text)
                 }
             }
-        }
-    }
-}
-
-/// Which records are wanted by what they are.
-struct RecordFilter: Sendable {
-    /// How many questions of the user's a conversation has.
-    var turns = 0...Int.max
-    /// Fields of the record and the values that they must have, as text or JSON.
-    var fields: [(name: String, value: String)] = []
-
-    func wants(_ row: SourceRow, _ value: JSONValue) -> Bool {
-        if turns != 0...Int.max {
-            guard case .conversation(let conversation) = row.content,
-                turns.contains(conversation.messages.count { $0.role == .user })
-            else { return false }
-        }
-        return fields.allSatisfy { field in
-            guard let own = value[field.name] else { return false }
-            return JSONText(own).plain == field.value
         }
     }
 }

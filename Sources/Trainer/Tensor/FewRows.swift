@@ -1,3 +1,4 @@
+import CMachine
 import Shared
 
 /// Products of a few rows of activations, as decoding has them: bound by reading the weight once.
@@ -11,14 +12,8 @@ enum FewRows {
     /// y = x Wᵀ, or y += x Wᵀ.
     static func multiply(_ x: Matrix, _ weight: Matrix, into y: Matrix, accumulate: Bool) {
         pieces(weight.rows, weight.columns, y.compute) { piece in
-            for row in stride(from: 0, to: y.rows, by: 4) {
-                let inputs = Inputs(row: { x.row(row + min($0, x.rows - row - 1)) }, count: weight.columns)
-                pairs(piece) { first, second in
-                    let sums = products(
-                        WeightRow(start: weight.row(first)), WeightRow(start: weight.row(second)), inputs)
-                    store(sums, first, second, row, into: y, accumulate: accumulate)
-                }
-            }
+            let rows = WeightRows(start: weight.start, stride: weight.stride, ahead: x.rows == 1 ? 8 : 4)
+            multiply(x, rows, piece, into: y, accumulate: accumulate)
         }
     }
 
@@ -32,15 +27,8 @@ enum FewRows {
             )
             for row in 0..<x.rows { splitPairs(x.row(row), x.columns, into: split.row(row), width) }
             pieces(weight.rows, width / 2, y.compute) { piece in
-                for row in stride(from: 0, to: y.rows, by: 4) {
-                    let inputs = Inputs(row: { split.row(row + min($0, x.rows - row - 1)) }, count: width)
-                    pairs(piece) { first, second in
-                        let sums = products(
-                            PairedWeightRow(start: weight.row(first)), PairedWeightRow(start: weight.row(second)),
-                            inputs)
-                        store(sums, first, second, row, into: y, accumulate: accumulate)
-                    }
-                }
+                let rows = PairedWeightRows(start: weight.start, stride: weight.stride, ahead: x.rows == 1 ? 8 : 4)
+                multiply(split, rows, piece, into: y, accumulate: accumulate)
             }
         }
     }
@@ -68,8 +56,8 @@ enum FewRows {
     @inline(__always) private static func addInputs(_ weight: Matrix, _ x: Matrix, to y: Matrix) {
         let count = y.columns
         for row in stride(from: 0, to: y.rows, by: 4) {
-            let inputs = Inputs(row: { x.row(row + min($0, x.rows - row - 1)) }, count: 8)
-            let sums = Inputs(row: { y.row(row + min($0, y.rows - row - 1)) }, count: count)
+            let inputs = Inputs(row: { x.row(row + min($0, x.rows - row - 1)) })
+            let sums = Inputs(row: { y.row(row + min($0, y.rows - row - 1)) })
             for i in stride(from: 0, to: count, by: 16) {
                 var y0 = sums.rows.0.load(i, of: count)
                 var y1 = sums.rows.1.load(i, of: count)
@@ -90,6 +78,17 @@ enum FewRows {
         }
     }
 
+    /// Four rows of x, the last one again where there are fewer.
+    private struct Inputs {
+        let rows:
+            (
+                UnsafeMutablePointer<Float>, UnsafeMutablePointer<Float>, UnsafeMutablePointer<Float>,
+                UnsafeMutablePointer<Float>
+            )
+
+        init(row: (Int) -> UnsafeMutablePointer<Float>) { rows = (row(0), row(1), row(2), row(3)) }
+    }
+
     // MARK: - The weight's rows
 
     /// Spreads a weight's rows over threads, in pieces that stay in the second-level cache until all groups of x have
@@ -103,13 +102,6 @@ enum FewRows {
         }
     }
 
-    /// A piece's rows by twos; the last one comes with itself if their number is odd.
-    @inline(__always) private static func pairs(_ piece: Range<Int>, _ body: (_ first: Int, _ second: Int) -> Void) {
-        for first in stride(from: piece.lowerBound, to: piece.upperBound, by: 2) {
-            body(first, min(first + 1, piece.upperBound - 1))
-        }
-    }
-
     /// Each 32 elements as the even ones and then the odd ones, which is how a bfloat16 row's halves of words come.
     private static func splitPairs(
         _ x: UnsafeMutablePointer<Float>, _ count: Int, into split: UnsafeMutablePointer<Float>, _ width: Int
@@ -119,77 +111,185 @@ enum FewRows {
         }
     }
 
-    // MARK: - Two weight rows with four rows of x
+    // MARK: - Eight sums in registers: as many as two multipliers of four cycles take
 
-    /// Four rows of x, the last one again where there are fewer.
-    private struct Inputs {
-        let rows:
-            (
-                UnsafeMutablePointer<Float>, UnsafeMutablePointer<Float>, UnsafeMutablePointer<Float>,
-                UnsafeMutablePointer<Float>
-            )
-        let count: Int
-
-        init(row: (Int) -> UnsafeMutablePointer<Float>, count: Int) {
-            rows = (row(0), row(1), row(2), row(3))
-            self.count = count
-        }
-    }
-
-    private typealias Sums = (first: SIMD4<Float>, second: SIMD4<Float>)
-
-    /// Eight sums in registers: as many as two multipliers of four cycles take.
-    @inline(__always) private static func products<Row: VectorRow>(_ v: Row, _ w: Row, _ x: Inputs) -> Sums {
-        var (v0, v1, v2, v3) = (Vector.zero, Vector.zero, Vector.zero, Vector.zero)
-        var (w0, w1, w2, w3) = (Vector.zero, Vector.zero, Vector.zero, Vector.zero)
-        for i in stride(from: 0, to: x.count, by: 16) {
-            let (v, w) = (v.load(i, of: x.count), w.load(i, of: x.count))
-            var input = x.rows.0.load(i, of: x.count)
-            v0.addProduct(v, input)
-            w0.addProduct(w, input)
-            input = x.rows.1.load(i, of: x.count)
-            v1.addProduct(v, input)
-            w1.addProduct(w, input)
-            input = x.rows.2.load(i, of: x.count)
-            v2.addProduct(v, input)
-            w2.addProduct(w, input)
-            input = x.rows.3.load(i, of: x.count)
-            v3.addProduct(v, input)
-            w3.addProduct(w, input)
-        }
-        return (SIMD4(v0.total, v1.total, v2.total, v3.total), SIMD4(w0.total, w1.total, w2.total, w3.total))
-    }
-
-    @inline(__always) private static func store(
-        _ sums: Sums, _ first: Int, _ second: Int, _ row: Int, into y: Matrix, accumulate: Bool
+    /// Multiplies rows of x with a piece of a weight's rows: two of x with four of the weight at a time, and a last one
+    /// with eight.
+    @inline(__always) private static func multiply<Rows: VectorRows>(
+        _ x: Matrix, _ weight: Rows, _ piece: Range<Int>, into y: Matrix, accumulate: Bool
     ) {
-        for i in 0..<min(4, y.rows - row) {
-            let target = y.row(row + i)
-            target[first] = sums.first[i] + (accumulate ? target[first] : 0)
-            if second > first { target[second] = sums.second[i] + (accumulate ? target[second] : 0) }
+        for row in stride(from: 0, to: x.rows & ~1, by: 2) {
+            let inputs = (x.row(row), x.row(row + 1))
+            for first in stride(from: piece.lowerBound, to: piece.upperBound, by: 4) {
+                let sums = products(weight, first..<min(first + 4, piece.upperBound), inputs, x.columns)
+                store(sums.first, count: min(4, piece.upperBound - first), to: y.row(row) + first, accumulate)
+                store(sums.second, count: min(4, piece.upperBound - first), to: y.row(row + 1) + first, accumulate)
+            }
         }
+        guard !x.rows.isMultiple(of: 2) else { return }
+        let row = x.rows - 1
+        for first in stride(from: piece.lowerBound, to: piece.upperBound, by: 8) {
+            let sums = products(weight, first..<min(first + 8, piece.upperBound), x.row(row), x.columns)
+            store(sums, count: min(8, piece.upperBound - first), to: y.row(row) + first, accumulate)
+        }
+    }
+
+    @inline(__always) private static func store<Sums: SIMD<Float>>(
+        _ sums: Sums, count: Int, to y: UnsafeMutablePointer<Float>, _ accumulate: Bool
+    ) {
+        for i in 0..<count { y[i] = sums[i] + (accumulate ? y[i] : 0) }
+    }
+
+    /// Of up to four rows of a weight with two rows of x.
+    @inline(__always) private static func products<Rows: VectorRows>(
+        _ weight: Rows, _ rows: Range<Int>, _ x: (UnsafeMutablePointer<Float>, UnsafeMutablePointer<Float>),
+        _ count: Int
+    ) -> (first: SIMD4<Float>, second: SIMD4<Float>) {
+        let four = weight.four(rows, 0)
+        var (first, second) = (FourSums(), FourSums())
+        var i = 0
+        while i + 32 <= count {
+            weight.prefetch(four, i)
+            first.add(weight, four, i, x.0, second: &second, x.1, count)
+            first.add(weight, four, i + 16, x.0, second: &second, x.1, count)
+            i += 32
+        }
+        while i < count {
+            first.add(weight, four, i, x.0, second: &second, x.1, count)
+            i += 16
+        }
+        return (first.totals, second.totals)
+    }
+
+    /// Of up to eight rows of a weight with one row of x.
+    @inline(__always) private static func products<Rows: VectorRows>(
+        _ weight: Rows, _ rows: Range<Int>, _ x: UnsafeMutablePointer<Float>, _ count: Int
+    ) -> SIMD8<Float> {
+        let (low, high) = (weight.four(rows, 0), weight.four(rows, 4))
+        var (first, second) = (FourSums(), FourSums())
+        var i = 0
+        while i + 32 <= count {
+            weight.prefetch(low, i)
+            weight.prefetch(high, i)
+            first.add(weight, low, i, x, count)
+            second.add(weight, high, i, x, count)
+            first.add(weight, low, i + 16, x, count)
+            second.add(weight, high, i + 16, x, count)
+            i += 32
+        }
+        while i < count {
+            first.add(weight, low, i, x, count)
+            second.add(weight, high, i, x, count)
+            i += 16
+        }
+        return SIMD8(lowHalf: first.totals, highHalf: second.totals)
     }
 }
 
-/// A weight's row as vectors.
-private protocol VectorRow {
+/// Four rows of a weight.
+private typealias FourRows<Element> = (
+    UnsafeMutablePointer<Element>, UnsafeMutablePointer<Element>, UnsafeMutablePointer<Element>,
+    UnsafeMutablePointer<Element>
+)
+
+/// Sums of four rows of a weight with one row of x.
+private struct FourSums {
+    private var sums = (Vector.zero, Vector.zero, Vector.zero, Vector.zero)
+
+    /// Adds the products of sixteen columns at `i` of `count`.
+    @inline(__always) mutating func add<Rows: VectorRows>(
+        _ weight: Rows, _ rows: FourRows<Rows.Element>, _ i: Int, _ x: UnsafeMutablePointer<Float>, _ count: Int
+    ) {
+        let x = x.load(i, of: count)
+        sums.0.addProduct(weight.load(rows.0, i, of: count), x)
+        sums.1.addProduct(weight.load(rows.1, i, of: count), x)
+        sums.2.addProduct(weight.load(rows.2, i, of: count), x)
+        sums.3.addProduct(weight.load(rows.3, i, of: count), x)
+    }
+
+    /// The same of the same weight with a second row of x, to other sums.
+    @inline(__always) mutating func add<Rows: VectorRows>(
+        _ weight: Rows, _ rows: FourRows<Rows.Element>, _ i: Int, _ x: UnsafeMutablePointer<Float>,
+        second: inout FourSums, _ z: UnsafeMutablePointer<Float>, _ count: Int
+    ) {
+        let (x, z) = (x.load(i, of: count), z.load(i, of: count))
+        var w = weight.load(rows.0, i, of: count)
+        sums.0.addProduct(w, x)
+        second.sums.0.addProduct(w, z)
+        w = weight.load(rows.1, i, of: count)
+        sums.1.addProduct(w, x)
+        second.sums.1.addProduct(w, z)
+        w = weight.load(rows.2, i, of: count)
+        sums.2.addProduct(w, x)
+        second.sums.2.addProduct(w, z)
+        w = weight.load(rows.3, i, of: count)
+        sums.3.addProduct(w, x)
+        second.sums.3.addProduct(w, z)
+    }
+
+    var totals: SIMD4<Float> {
+        @inline(__always) get { SIMD4(sums.0.total, sums.1.total, sums.2.total, sums.3.total) }
+    }
+}
+
+/// A weight's rows as vectors.
+private protocol VectorRows {
+    associatedtype Element
+    var start: UnsafeMutablePointer<Element> { get }
+    /// Elements between the starts of two rows.
+    var stride: Int { get }
+    /// Rows that are multiplied at a time: those after them are asked for meanwhile.
+    var ahead: Int { get }
+
     /// The vector that goes with sixteen elements of x at `offset` of `count`.
-    func load(_ offset: Int, of count: Int) -> Vector
+    func load(_ row: UnsafeMutablePointer<Element>, _ offset: Int, of count: Int) -> Vector
+    /// Asks for what is `ahead` rows after 32 elements at `offset`: rows are too short for the CPU to guess it.
+    func prefetch(_ row: UnsafeMutablePointer<Element>, _ offset: Int)
 }
 
-private struct WeightRow: VectorRow {
+extension VectorRows {
+    /// Four of some rows, from one of them on; the last one again where there are fewer.
+    @inline(__always) func four(_ rows: Range<Int>, _ first: Int) -> FourRows<Element> {
+        let row = { (i: Int) in start + min(rows.lowerBound + first + i, rows.upperBound - 1) * stride }
+        return (row(0), row(1), row(2), row(3))
+    }
+
+    @inline(__always) func prefetch(_ rows: FourRows<Element>, _ offset: Int) {
+        prefetch(rows.0, offset)
+        prefetch(rows.1, offset)
+        prefetch(rows.2, offset)
+        prefetch(rows.3, offset)
+    }
+}
+
+private struct WeightRows: VectorRows {
     let start: UnsafeMutablePointer<Float>
+    let stride: Int
+    let ahead: Int
 
-    @inline(__always) func load(_ offset: Int, of count: Int) -> Vector { start.load(offset, of: count) }
+    @inline(__always) func load(_ row: UnsafeMutablePointer<Float>, _ offset: Int, of count: Int) -> Vector {
+        row.load(offset, of: count)
+    }
+
+    @inline(__always) func prefetch(_ row: UnsafeMutablePointer<Float>, _ offset: Int) {
+        machine_prefetch(row + ahead * stride + offset)
+        machine_prefetch(row + ahead * stride + offset + 16)
+    }
 }
 
-/// A row of bfloat16, of which each 32-bit word holds two: its lower half and its upper half are floats by a shift and
-/// by a mask.
-private struct PairedWeightRow: VectorRow {
+/// Rows of bfloat16, of which each 32-bit word holds two elements: its lower half and its upper half are floats by a
+/// shift and by a mask.
+private struct PairedWeightRows: VectorRows {
     let start: UnsafeMutablePointer<UInt16>
+    let stride: Int
+    let ahead: Int
 
-    @inline(__always) func load(_ offset: Int, of count: Int) -> Vector {
-        let words = UnsafeRawPointer(start + offset & ~31).loadUnaligned(as: SIMD16<UInt32>.self)
+    @inline(__always) func load(_ row: UnsafeMutablePointer<UInt16>, _ offset: Int, of count: Int) -> Vector {
+        let words = UnsafeRawPointer(row + offset & ~31).loadUnaligned(as: SIMD16<UInt32>.self)
         return unsafeBitCast(offset & 16 == 0 ? words &<< 16 : words & 0xFFFF_0000, to: Vector.self)
+    }
+
+    @inline(__always) func prefetch(_ row: UnsafeMutablePointer<UInt16>, _ offset: Int) {
+        machine_prefetch(row + ahead * stride + offset)
     }
 }
