@@ -104,6 +104,14 @@ struct DFlashConfigurationTests {
         #expect(shape.confidence == .hiddenAndToken && generated.method == "dspark")
         #expect(generated.lackingOptions(of: .llamaCpp).isEmpty && generated.lackingOptions(of: .vllm).isEmpty)
         #expect(generated.lackingOptions(of: .openVINO).contains("markov_rank"))
+        for engine in [InferenceEngine.vllm, .sglang] {
+            let said = try #require(engine.condition(generated))
+            #expect(said.contains(engine.name) && said.contains("DSpark drafts on GPUs alone"))
+            #expect(said.contains(InferenceEngine.llamaCpp.name), "who does on CPUs")
+        }
+        #expect(InferenceEngine.llamaCpp.condition(generated) == nil)
+        let plainest = try DFlashConfiguration.generated("DFlashDraftModel", target: target, draftVocabSize: 96)
+        #expect(InferenceEngine.vllm.condition(plainest) == nil && InferenceEngine.sglang.condition(plainest) != nil)
         let hidden = try Self.read([
             ("markov_rank", .int(4)), ("enable_confidence_head", .bool(true)),
             ("confidence_head_with_markov", .bool(false)),

@@ -134,6 +134,14 @@ struct InferenceEngineTests {
         #expect(Set(known).count == known.count)
     }
 
+    @Test func theTablesKnowEachMethodThatTrainingGenerates() throws {
+        let target = try ModelConfiguration(directory: Fixtures.folder.appending(path: "targets/llama").path)
+        for architecture in DraftRegistry.standard.architectures.keys {
+            let draft = try DraftRegistry.standard.generated(architecture, target: target, draftVocabSize: 96)
+            #expect(InferenceEngine.methods.contains { $0.method == draft.method }, "\(architecture)")
+        }
+    }
+
     @Test(arguments: InferenceEngine.allCases, InferenceEngine.families.map(\.architectures[0]))
     func whatAnEngineCannotServeIsAnErrorThatNamesWhoDoes(engine: InferenceEngine, architecture: String) throws {
         let file = try JSONFile(Fixtures.folder.appending(path: "targets/llama/config.json").path)

@@ -71,7 +71,10 @@ enum ExportCommand {
         progress.finish()
         Log.line("wrote \(output)")
         for engine in options.to == .gguf ? [InferenceEngine.llamaCpp] : [.vllm, .sglang, .openVINO] {
-            if let obstacle = engine.obstacle(export.target, export.saved.configuration) { Log.warning(obstacle) }
+            let configuration = export.saved.configuration
+            if let said = engine.obstacle(export.target, configuration) ?? engine.condition(configuration) {
+                Log.warning(said)
+            }
         }
     }
 

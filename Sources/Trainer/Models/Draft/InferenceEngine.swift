@@ -90,6 +90,34 @@ enum InferenceEngine: String, CaseIterable, Sendable {
         Family(name: "SmolLM3", architectures: ["SmolLM3ForCausalLM"], engines: [.vllm, .openVINO]),
     ]
 
+    /// A method of drafting, and the engines that serve it.
+    struct Method: Sendable {
+        let name: String
+        /// What `DraftConfiguration.method` says.
+        let method: String
+        let onCPUs: [InferenceEngine]
+        /// Those that refuse it on CPUs.
+        var onGPUsAlone: [InferenceEngine] = []
+    }
+
+    /// vLLM's runner on CPUs has no DSpark (`config/vllm.py`), and SGLang refuses both there
+    /// (`arg_groups/speculative_hook.py`).
+    static let methods = [
+        Method(name: "EAGLE-3", method: "eagle3", onCPUs: allCases),
+        Method(name: "DFlash", method: "dflash", onCPUs: [.llamaCpp, .vllm, .openVINO], onGPUsAlone: [.sglang]),
+        Method(name: "DSpark", method: "dspark", onCPUs: [.llamaCpp], onGPUsAlone: [.vllm, .sglang]),
+    ]
+
+    /// What must be known of a draft that the engine serves under a condition; nil if there is none.
+    func condition(_ configuration: any DraftConfiguration) -> String? {
+        guard let method = Self.methods.first(where: { $0.method == configuration.method }),
+            method.onGPUsAlone.contains(self)
+        else { return nil }
+        let others = method.onCPUs.map(\.name).joined(separator: ", ")
+        return
+            "\(name) \(version) serves \(method.name) drafts on GPUs alone and refuses them on CPUs, where \(others) does"
+    }
+
     /// An option of EAGLE-3 drafts, and the engines that compute it.
     struct DraftOption: Sendable {
         /// Its key in `config.json`.
@@ -125,9 +153,10 @@ enum InferenceEngine: String, CaseIterable, Sendable {
             ? nil : "\(name) \(version) can't serve this draft: it doesn't know \(lacking.joined(separator: ", "))"
     }
 
-    /// Checks that the engine serves a draft of this form for this target.
+    /// Checks that the engine serves a draft of this form for this target, and says under which condition.
     func require(_ target: ModelConfiguration, _ configuration: any DraftConfiguration) throws(DraftNotServed) {
         if let obstacle = obstacle(target, configuration) { throw DraftNotServed(obstacle: obstacle) }
+        if let condition = condition(configuration) { Log.warning(condition) }
         let chosen = configuration.layersChosen(by: self, target)
         guard self == .openVINO, let chosen, configuration.targetLayers != chosen.outputs else { return }
         Log.warning(
@@ -162,6 +191,15 @@ enum InferenceEngine: String, CaseIterable, Sendable {
             ([row(["target"] + heads), rule]
             + families.map {
                 row(["\($0.name) (\($0.architectures.map { "`\($0)`" }.joined(separator: ", ")))"] + marks($0.engines))
+            }
+            + ["", row(["method"] + heads), rule]
+            + methods.map { method in
+                row(
+                    [method.name]
+                        + allCases.map {
+                            method.onCPUs.contains($0)
+                                ? "yes" : method.onGPUsAlone.contains($0) ? "on GPUs alone" : "no"
+                        })
             }
             + ["", row(["key of the draft's `config.json`"] + heads), rule]
             + draftOptions.map { row(["`\($0.key)`"] + marks($0.engines)) })
