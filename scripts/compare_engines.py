@@ -1,61 +1,118 @@
 #!/usr/bin/env python3
-"""Compares the acceptance of a draft in llama.cpp with that of Trainer evaluate, on the same prompts.
+"""Compares what a draft's verifications accept in llama.cpp with Trainer evaluate, on the same texts.
 
-usage: compare_engines.py NAME TARGET.gguf DRAFT.gguf PROMPTS.jsonl REPORT.json [options]
+usage: compare_engines.py NAME TARGET.gguf DRAFT.gguf SAMPLES.jsonl [options]
 
-PROMPTS are what Trainer evaluate --samples-output wrote, REPORT (its --json) what it measured. llama.cpp, from the PyPI
-package xllamacpp, decodes the same token ids greedily, with the draft and without it. Prints a line of JSON: accepted
-tokens a verification of both, by position, tokens a second, how many texts are the same with and without the draft, and
-for how many prompts both counted the same tokens and accepted ones: elsewhere a near tie was decided otherwise, the texts
-part, and what is accepted of the rest differs by chance.
-Fails if what is accepted differs by more than --tolerance.
+SAMPLES are what Trainer evaluate --samples-output wrote: prompts, outputs, and what each verification accepted.
+llama.cpp, from the PyPI package xllamacpp, decodes the same token ids greedily with the draft. The engines round
+otherwise, so that texts part where two tokens are nearly as likely, and what is accepted after that would be of other
+texts. So llama.cpp is stopped there and goes on from Trainer's text, where Trainer's next verification but one begins;
+and that it was a near tie is asked of it: Trainer's token is nearly as likely by llama.cpp's own probabilities.
+
+Prints a line of JSON. Fails if accepted tokens a verification, or the share accepted at any position, differ by more
+than --tolerance of accepted tokens a verification; if fewer than --equal of the verifications accept the same; if a text
+parts elsewhere than at a near tie; or if less than --least of all verifications could be compared.
 """
 import argparse
 import json
 import os
-import re
 import sys
-import tempfile
 
-from llamacpp import LlamaCpp
+from llamacpp import LlamaCpp, VerificationLog
 
 
-class Decoding:
-    """What a server made of all prompts."""
+class Sample:
+    """A prompt, and what Trainer made of it."""
 
-    def __init__(self, model, prompts, options, draft=None):
-        # What each position accepted is in the server's log alone, and its standard error goes to a file meanwhile.
-        with tempfile.TemporaryFile("w+", errors="replace") as log:
-            stderr = os.dup(2)
-            os.dup2(log.fileno(), 2)
-            try:
-                server = LlamaCpp(model, context=2048, draft=draft, draft_length=options.draft_length,
-                                  threads=options.threads, verbosity=5 if draft else -1)
-                answers = [server.complete(prompt, options.max_new_tokens) for prompt in prompts]
-                del server
-            finally:
-                sys.stderr.flush()
-                os.dup2(stderr, 2)
-                os.close(stderr)
-            log.seek(0)
-            lines = re.findall(r"task (\d+) \| accepted +(\d+)/ *\d+ draft tokens", log.read())
-        self.texts = [answer["content"] for answer in answers]
-        timings = [answer["timings"] for answer in answers]
-        self.tokens_per_second = 1000 * sum(t["predicted_n"] for t in timings) / sum(t["predicted_ms"] for t in timings)
-        # A task is an answer, in their order.
-        by_task = {}
-        for task, accepted in lines:
-            by_task.setdefault(int(task), []).append(int(accepted))
-        verified = [by_task[task] for task in sorted(by_task)]
-        # The first token follows from the prompt, and each verification gives one more than it accepts: of the answers'
-        # own counts, as the log lacks some last lines. A last token that was decoded without a draft counts as a
-        # verification, as Trainer evaluate has it.
-        accepted = sum(t.get("draft_n_accepted", 0) for t in timings)
-        self.counts = [(t["predicted_n"], t.get("draft_n_accepted", 0)) for t in timings]
-        self.verifications = sum(t["predicted_n"] - 1 - t.get("draft_n_accepted", 0) for t in timings)
-        self.accepted = accepted / max(1, self.verifications)
-        self.by_position = [sum(count > position for counts in verified for count in counts) / max(1, self.verifications)
-                            for position in range(options.draft_length)]
+    def __init__(self, line):
+        fields = json.loads(line)
+        self.prompt, self.output = fields["prompt_ids"], fields["output_ids"]
+        # What each verification accepted, by how many of the output's tokens there were before it.
+        self.verifications, count = {}, 1
+        for accepted in fields["accepted"]:
+            self.verifications[count] = accepted
+            count += accepted + 1
+
+
+class Part:
+    """llama.cpp's decoding of a sample from one of its verifications on."""
+
+    def __init__(self, sample, start, tokens):
+        self.sample, self.start = sample, start
+        expected = sample.output[start - 1:]
+        self.same = next((i for i, (a, b) in enumerate(zip(expected, tokens)) if a != b), min(len(expected), len(tokens)))
+        # How many of the output's tokens both have in common.
+        self.end = start - 1 + self.same
+        self.parts = self.end < len(sample.output)
+
+    @property
+    def next_start(self):
+        """Trainer's first verification after the token that the texts part at; none if there is none."""
+        return next((start for start in self.sample.verifications if start > self.end + 1), None) if self.parts else None
+
+    def within(self, verifications):
+        """Those whose tokens are all common, without what is accepted beyond the end of the text."""
+        result = {}
+        for start, accepted in verifications.items():
+            if self.end == len(self.sample.output):
+                accepted = min(accepted, self.end - start - 1)
+            if start >= self.start and start + accepted + 1 <= self.end:
+                result[start] = accepted
+        return result
+
+    def served(self, log):
+        verifications, start = {}, self.start
+        for accepted in log:
+            verifications[start] = accepted
+            start += accepted + 1
+        # The last token of a limit is decoded without a draft.
+        if start == len(self.sample.output) - 1:
+            verifications[start] = 0
+        return self.within(verifications)
+
+    @property
+    def own(self):
+        return self.within(self.sample.verifications)
+
+
+def decode(options, samples):
+    """Parts of all samples, and what each verification of them accepted in llama.cpp."""
+    parts = []
+    with VerificationLog() as log:
+        server = LlamaCpp(options.target, context=2048, draft=options.draft, draft_length=options.draft_length,
+                          threads=options.threads, verbosity=VerificationLog.VERBOSITY)
+        for sample in samples:
+            start = 1
+            while start is not None:
+                known = sample.output[:start - 1]
+                tokens = server.follow(
+                    sample.prompt + known, sample.output[start - 1:], options.max_new_tokens - len(known))
+                parts.append(Part(sample, start, tokens))
+                start = parts[-1].next_start
+        # So that the lines of those before have reached the file.
+        server.complete(samples[0].prompt, 8)
+        del server
+    return parts, [part.served(accepted) for part, accepted in zip(parts, log.verifications())]
+
+
+def near_ties(options, parts):
+    """By how much less likely than its likeliest token llama.cpp holds Trainer's where texts part, as logarithms."""
+    server = LlamaCpp(options.target, context=2048, threads=options.threads)
+    gaps = []
+    for part in parts:
+        likeliest = server.next_tokens(part.sample.prompt + part.sample.output[:part.end], 10, cache_prompt=True)
+        found = dict(likeliest).get(part.sample.output[part.end], float("-inf"))
+        gaps.append(likeliest[0][1] - found)
+    return gaps
+
+
+class Rates:
+    def __init__(self, verifications, draft_length):
+        accepted = [count for part in verifications for count in part.values()]
+        self.count = len(accepted)
+        self.accepted = sum(accepted) / max(1, self.count)
+        self.by_position = [sum(count > position for count in accepted) / max(1, self.count)
+                            for position in range(draft_length)]
 
 
 def main():
@@ -63,38 +120,45 @@ def main():
     parser.add_argument("name", help="what is compared, for the printed line")
     parser.add_argument("target")
     parser.add_argument("draft")
-    parser.add_argument("prompts")
-    parser.add_argument("report")
+    parser.add_argument("samples")
     parser.add_argument("--draft-length", type=int, default=3)
     parser.add_argument("--max-new-tokens", type=int, default=96)
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--tolerance", type=float, default=0.03, help="of accepted tokens a verification, relative")
+    parser.add_argument("--equal", type=float, default=0.97, help="share of verifications that must accept the same")
+    parser.add_argument("--near-tie", type=float, default=0.1, help="a parting's largest difference of logarithms")
+    parser.add_argument("--least", type=float, default=0.8, help="share of verifications that must be compared")
     options = parser.parse_args()
-    samples = [json.loads(line) for line in open(options.prompts)]
-    prompts = [sample["prompt_ids"] for sample in samples]
-    own = json.load(open(options.report))
-    with_draft = Decoding(options.target, prompts, options, options.draft)
-    plain = Decoding(options.target, prompts, options)
-    same = sum(a == b for a, b in zip(with_draft.texts, plain.texts))
-    # Where the text is the same one, so is what was accepted.
-    own_counts = [(sample["tokens"], sample["tokens"] - 1 - sample["verifications"]) for sample in samples]
-    equal = sum(a == b for a, b in zip(own_counts, with_draft.counts))
-    difference = with_draft.accepted / own["accepted_per_verification"] - 1
+    samples = [Sample(line) for line in open(options.samples)]
+    parts, served_parts = decode(options, samples)
+    own_parts = [part.own for part in parts]
+    gaps = near_ties(options, [part for part in parts if part.parts])
+    all_own = sum(len(sample.verifications) for sample in samples)
+    own, served = Rates(own_parts, options.draft_length), Rates(served_parts, options.draft_length)
+    equal = sum(a.get(start) == accepted for a, b in zip(own_parts, served_parts) for start, accepted in b.items())
+    difference = served.accepted / own.accepted - 1
+    by_position = [(b - a) / own.accepted for a, b in zip(own.by_position, served.by_position)]
+    rounded = lambda values: [round(value, 4) for value in values]
     print(json.dumps({
-        "target": options.name, "prompts": len(prompts), "draft_length": options.draft_length,
-        "accepted_per_verification": {"evaluate": round(own["accepted_per_verification"], 4),
-                                      "llama.cpp": round(with_draft.accepted, 4), "difference": round(difference, 4)},
-        "by_position": {"evaluate": [round(x, 3) for x in own["accepted_at"]],
-                        "llama.cpp": [round(x, 3) for x in with_draft.by_position]},
-        "verifications": {"evaluate": own["verifications"], "llama.cpp": with_draft.verifications},
-        "llama.cpp_tokens_per_second": {"with draft": round(with_draft.tokens_per_second, 1),
-                                        "without": round(plain.tokens_per_second, 1)},
-        "same_texts": same, "prompts_with_equal_counts": equal}), flush=True)
-    if abs(difference) > options.tolerance:
-        sys.exit(f"{options.name}: accepted tokens differ by {difference:.1%}, should by at most {options.tolerance:.0%}")
-    if same < len(prompts):
-        print(f"{options.name}: {len(prompts) - same} texts differ with the draft: llama.cpp's products of several rows "
-              "round otherwise than those of one", file=sys.stderr)
+        "draft": options.name, "prompts": len(samples), "draft_length": options.draft_length,
+        "verifications": {"evaluate": own.count, "llama.cpp": served.count, "equal": equal, "of": all_own},
+        "accepted_per_verification": {"evaluate": round(own.accepted, 4), "llama.cpp": round(served.accepted, 4)},
+        "by_position": {"evaluate": rounded(own.by_position), "llama.cpp": rounded(served.by_position)},
+        "difference": round(difference, 4), "differences_by_position": rounded(by_position),
+        "partings": len(gaps), "largest_gap": round(max(gaps, default=0), 4)}), flush=True)
+    failures = []
+    worst = max([difference] + by_position, key=abs)
+    if abs(worst) > options.tolerance:
+        failures.append(f"accepted tokens differ by {worst:.1%}, should by at most {options.tolerance:.0%}")
+    if equal < options.equal * served.count:
+        failures.append(f"{equal} of {served.count} verifications accept the same, should be {options.equal:.0%}")
+    if max(gaps, default=0) > options.near_tie:
+        failures.append(f"a text parts where llama.cpp's logarithms differ by {max(gaps):.3f}, "
+                        f"should only where by at most {options.near_tie}")
+    if own.count < options.least * all_own:
+        failures.append(f"{own.count} of {all_own} verifications are of the same texts, should be {options.least:.0%}")
+    if failures:
+        sys.exit(f"{options.name}: " + "; ".join(failures))
 
 
 if __name__ == "__main__":

@@ -1,5 +1,9 @@
 """llama.cpp by the PyPI package xllamacpp: what it makes of texts with a GGUF file."""
 import json
+import os
+import re
+import sys
+import tempfile
 import urllib.request
 
 import xllamacpp
@@ -9,37 +13,89 @@ class LlamaCpp:
     """A model that llama.cpp serves on this machine."""
 
     def __init__(self, model, context=512, draft=None, draft_length=3, threads=2, verbosity=-1):
-        """The draft, if there is one, is an EAGLE-3 draft's GGUF file."""
+        """The draft, if there is one, is the GGUF file of one; METHOD-….gguf says its method."""
         parameters = xllamacpp.CommonParams()
         parameters.model.path = str(model)
         parameters.n_ctx, parameters.n_parallel, parameters.warmup = context, 1, False
         parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = threads
         parameters.verbosity = verbosity
         if draft:
+            method = os.path.basename(draft).split("-")[0].upper()
             speculative = parameters.speculative
-            speculative.types = [xllamacpp.common_speculative_type.COMMON_SPECULATIVE_TYPE_DRAFT_EAGLE3]
+            speculative.types = [
+                getattr(xllamacpp.common_speculative_type, f"COMMON_SPECULATIVE_TYPE_DRAFT_{method}")]
             speculative.draft.mparams.path = str(draft)
             speculative.draft.n_max, speculative.draft.n_min, speculative.draft.p_min = draft_length, 0, 0.0
             speculative.draft.cpuparams.n_threads = speculative.draft.cpuparams_batch.n_threads = threads
         self.server = xllamacpp.Server(parameters)
 
+    def open(self, path, body):
+        return urllib.request.urlopen(urllib.request.Request(
+            f"{self.server.listening_address}{path}", json.dumps(body).encode(), {"Content-Type": "application/json"}))
+
     def post(self, path, body):
-        request = urllib.request.Request(
-            f"{self.server.listening_address}{path}", json.dumps(body).encode(), {"Content-Type": "application/json"})
-        with urllib.request.urlopen(request) as response:
+        with self.open(path, body) as response:
             return json.load(response)
 
     def tokenize(self, text):
         """The ids of a text, special tokens in it found, none added."""
         return self.post("/tokenize", {"content": text, "add_special": False, "parse_special": True})["tokens"]
 
-    def complete(self, ids, count):
-        """What follows ids by greedy decoding, and its timings."""
+    def complete(self, ids, count, **options):
+        """What follows ids by greedy decoding, as text and as tokens, and its timings."""
         return self.post("/completion", {
-            "prompt": ids, "n_predict": count, "temperature": 0.0, "top_k": 1, "cache_prompt": False})
+            "prompt": ids, "n_predict": count, "temperature": 0.0, "top_k": 1, "cache_prompt": False,
+            "return_tokens": True, **options})
 
-    def next_tokens(self, ids, count):
+    def follow(self, ids, expected, count):
+        """The tokens that follow ids by greedy decoding, up to the first that isn't the expected one."""
+        body = {"prompt": ids, "n_predict": count, "temperature": 0.0, "top_k": 1, "cache_prompt": False,
+                "return_tokens": True, "stream": True}
+        tokens = []
+        with self.open("/completion", body) as response:
+            for line in response:
+                if line.startswith(b"data: {"):
+                    answer = json.loads(line[len(b"data: "):])
+                    tokens += answer["tokens"]
+                    if answer["stop"] or tokens != expected[:len(tokens)]:
+                        break
+        return tokens
+
+    def next_tokens(self, ids, count, cache_prompt=False):
         """The most likely next tokens of ids and the logarithms of their probabilities, the likeliest first."""
         answer = self.post("/completion", {
-            "prompt": ids, "n_predict": 1, "n_probs": count, "temperature": 0.0, "cache_prompt": False})
+            "prompt": ids, "n_predict": 1, "n_probs": count, "temperature": 0.0, "cache_prompt": cache_prompt})
         return [(entry["id"], entry["logprob"]) for entry in answer["completion_probabilities"][0]["top_logprobs"]]
+
+
+class VerificationLog:
+    """What llama.cpp logs while this is entered, of servers with `VerificationLog.VERBOSITY`: what each verification
+    accepted is said there alone."""
+
+    VERBOSITY = 3
+
+    def __enter__(self):
+        # llama.cpp looks for it when it loads a model.
+        os.environ["LLAMA_TRACE"] = "1"
+        self.file = tempfile.TemporaryFile("w+", errors="replace")
+        self.stderr = os.dup(2)
+        os.dup2(self.file.fileno(), 2)
+        return self
+
+    def __exit__(self, *_):
+        sys.stderr.flush()
+        os.dup2(self.stderr, 2)
+        os.close(self.stderr)
+        del os.environ["LLAMA_TRACE"]
+        self.file.seek(0)
+        self.text = self.file.read()
+
+    def verifications(self):
+        """How many tokens each verification accepted, a list for each answer, in their order.
+
+        A last token that was decoded alone isn't among them, and what was accepted beyond an answer's end is.
+        """
+        by_task = {task: [] for task in re.findall(r"task (\d+) \| processing task", self.text)}
+        for task, accepted in re.findall(r"task (\d+) \| accepted +(\d+)/ *\d+ draft tokens", self.text):
+            by_task[task].append(int(accepted))
+        return list(by_task.values())

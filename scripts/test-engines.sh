@@ -1,16 +1,20 @@
 #!/usr/bin/env bash
-# A trained draft, exported to GGUF, in llama.cpp from PyPI: on the same prompts it accepts as many tokens a verification
-# as Trainer evaluate, within 3%. Both multiply in bfloat16, where the CPU can. Targets are SmolLM2-135M-Instruct as a
-# directory (bfloat16), in Q8_0 and in Q4_1.
+# Drafts, exported to GGUF, in llama.cpp from PyPI. On the same texts, which part at near ties alone, their verifications
+# accept what Trainer evaluate says: almost all the same, and within 3% in all and by position. Both multiply in bfloat16,
+# where the CPU can. And each family that llama.cpp serves drafts for decodes with tiny random ones.
 #
-# usage: scripts/test-engines.sh [PROMPTS]    (default 50; half an hour on two cores the first time, most of it training)
+# usage: scripts/test-engines.sh [PROMPTS [PART...]]     (default: 50 prompts and all parts; an hour on two cores the first
+#        time, most of it training)
 #
-# EYRIE_DRAFT names a draft's directory to use instead of training one.
+# Parts: families; eagle3, for SmolLM2-135M-Instruct as a directory (bfloat16), in Q8_0 and in Q4_1, or
+# eagle3-directory, eagle3-Q8_0, eagle3-Q4_1 alone; dflash and dspark, for the directory; example, Examples/LlamaServer.
+# EYRIE_DRAFT names the directory of an EAGLE-3 draft to use instead of training one.
 
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 prompts=${1:-50}
-length=3
+parts=("${@:2}")
+[ ${#parts[@]} -gt 0 ] || parts=(families eagle3 dflash dspark example)
 requirements=$here/requirements-engines.txt
 # shellcheck source=tokenizers-venv.sh
 source "$here/tokenizers-venv.sh"
@@ -19,43 +23,107 @@ if [ -z "${programs:-}" ]; then
     programs=$root/.build/release
 fi
 scratch=$state/test-engines
-mkdir -p "$scratch"
 target=$state/models/SmolLM2-135M-Instruct
-"$python" "$here/get_smollm2.py" "$target" --downloads "$state/downloads" >&2
-"$python" "$here/get_gguf.py" "$state/gguf" --downloads "$state/downloads" >&2
-packed=$state/gguf/smollm2-135m-instruct.gguf
-for type in bf16 q8_0; do
-    file=$state/gguf/smollm2-135m-instruct-$type.gguf
-    [ -f "$file" ] || "$python" "$here/requantize_gguf.py" "$packed" "$file" "$type"
-done
-
+gguf=$state/gguf/smollm2-135m-instruct
 conversations=$root/fixtures/conversations
+held_out=$conversations/eval_sharegpt_smollm2.jsonl
+few=$scratch/few.jsonl
 text=(--target-model-path "$target" --cache-dir "$scratch/cache" --max-length 512)
-for file in "$conversations"/{,eval_}sharegpt_smollm2.jsonl; do
-    "$programs/Preprocess" build --train-data-path "$file" "${text[@]}" >&2
-done
-draft=${EYRIE_DRAFT:-$scratch/draft/latest}
-if [ ! -f "$draft/model.safetensors" ]; then
-    say "Training 150 steps of 4 conversations"
-    "$programs/Trainer" train "${text[@]}" --train-data-path "$conversations/sharegpt_smollm2.jsonl" \
-        --output-dir "$scratch/draft" --serve-with llama.cpp --draft-vocab-size 8000 --draft-global-batch-size 4 \
-        --total-steps 150 --learning-rate 1.5e-3 --ttt-loss-decay 0.5 --ttt-length 3 --save-interval 50 --keep-last 1 >&2
-fi
+mkdir -p "$scratch"
 
-# Compares a target that Trainer reads with one that llama.cpp serves: NAME FOR-TRAINER FOR-LLAMA.CPP.
-compare() {
-    local name=$1 own=$2 served=$3
-    say "$name"
-    "$programs/Trainer" export "$draft" --to gguf --target-model-path "$own" --output "$scratch/eagle3-$name.gguf" >&2
-    "$programs/Trainer" evaluate --target-model-path "$own" --cache-dir "$scratch/cache" \
-        --eval-data-path "$conversations/eval_sharegpt_smollm2.jsonl" --draft-model-path "$draft" --max-samples "$prompts" \
-        --max-new-tokens 96 --draft-length "$length" --ttt-length "$length" --dtype bfloat16 --json \
-        --samples-output "$scratch/$name-prompts.jsonl" >"$scratch/$name.json"
-    "$python" "$here/compare_engines.py" "$name" "$served" "$scratch/eagle3-$name.gguf" \
-        "$scratch/$name-prompts.jsonl" "$scratch/$name.json" --draft-length "$length"
+get_models() {
+    "$python" "$here/get_smollm2.py" "$target" --downloads "$state/downloads" >&2
+    "$python" "$here/get_gguf.py" "$state/gguf" --downloads "$state/downloads" >&2
+    local type file
+    for type in bf16 q8_0; do
+        [ -f "$gguf-$type.gguf" ] || "$python" "$here/requantize_gguf.py" "$gguf.gguf" "$gguf-$type.gguf" "$type"
+    done
+    head -n 10 "$held_out" >"$few"
+    for file in "$conversations/sharegpt_smollm2.jsonl" "$held_out" "$few"; do
+        "$programs/Preprocess" build --train-data-path "$file" "${text[@]}" >&2
+    done
 }
 
-gguf=$state/gguf/smollm2-135m-instruct
-compare directory "$target" "$gguf-bf16.gguf"
-compare Q8_0 "$gguf-q8_0.gguf" "$gguf-q8_0.gguf"
-compare Q4_1 "$packed" "$packed"
+# A short training: METHOD ARCHITECTURE DATA OPTION... Prints the draft's directory.
+trained() {
+    local method=$1 architecture=$2 data=$3
+    local output=$scratch/$method-draft
+    if [ ! -f "$output/latest/model.safetensors" ]; then
+        say "Training a $method draft"
+        "$programs/Trainer" train "${text[@]}" --train-data-path "$data" --output-dir "$output" --serve-with llama.cpp \
+            --draft-architecture "$architecture" --draft-vocab-size 8000 --save-interval 50 --keep-last 1 "${@:4}" >&2
+    fi
+    printf '%s\n' "$output/latest"
+}
+
+# Compares a target that Trainer reads with one that llama.cpp serves: METHOD NAME DRAFT DATA LENGTH FOR-TRAINER
+# FOR-LLAMA.CPP OPTION... A packed target's products are of 8-bit numbers in llama.cpp, which part texts at wider ties.
+compare() {
+    local method=$1 name=$2 draft=$3 data=$4 length=$5 own=$6 served=$7
+    local file=$scratch/$method-$name
+    say "$method, $name"
+    "$programs/Trainer" export "$draft" --to gguf --target-model-path "$own" --output "$file.gguf" >&2
+    "$programs/Trainer" evaluate --target-model-path "$own" --cache-dir "$scratch/cache" \
+        --eval-data-path "$data" --draft-model-path "$draft" --max-samples "$prompts" --max-new-tokens 96 \
+        --draft-length "$length" --dtype bfloat16 --json --samples-output "$file.jsonl" >"$file.json"
+    "$python" "$here/compare_engines.py" "$method, $name" "$served" "$file.gguf" "$file.jsonl" --draft-length "$length" \
+        "${@:8}"
+}
+
+eagle3() {
+    local draft=${EYRIE_DRAFT:-}
+    [ -n "$draft" ] || draft=$(trained eagle3 LlamaForCausalLMEagle3 "$conversations/sharegpt_smollm2.jsonl" \
+        --total-steps 150 --draft-global-batch-size 4 --learning-rate 1.5e-3 --ttt-loss-decay 0.5 --ttt-length 3)
+    case $1 in
+        directory) compare eagle3 directory "$draft" "$held_out" 3 "$target" "$gguf-bf16.gguf" ;;
+        Q8_0) compare eagle3 Q8_0 "$draft" "$held_out" 3 "$gguf-q8_0.gguf" "$gguf-q8_0.gguf" --near-tie 0.5 ;;
+        Q4_1) compare eagle3 Q4_1 "$draft" "$held_out" 3 "$gguf.gguf" "$gguf.gguf" --near-tie 0.5 ;;
+        example) example "$draft" ;;
+        *) fail "there is no part eagle3-$1" ;;
+    esac
+}
+
+# Examples/LlamaServer's steps: the draft's own acceptance.json, and that of the server beside it.
+example() {
+    local draft=$scratch/example-draft file=$scratch/eagle3-example server url
+    rm -rf "$draft" && mkdir "$draft" && cp "$1"/{config.json,model.safetensors} "$draft"
+    say "Examples/LlamaServer"
+    "$programs/Trainer" export "$draft" --to gguf --target-model-path "$target" --output "$file.gguf" >&2
+    "$programs/Trainer" evaluate --target-model-path "$target" --cache-dir "$scratch/cache" --dtype bfloat16 \
+        --eval-data-path "$held_out" --draft-model-path "$draft" --max-samples "$prompts" \
+        --draft-length 3 --samples-output "$file.jsonl" --save-reference >"$file.txt"
+    "$python" "$root/Examples/LlamaServer/serve.py" "$gguf-bf16.gguf" "$file.gguf" 18080 >"$file.url" 2>"$file.log" &
+    server=$!
+    # shellcheck disable=SC2064
+    trap "kill $server 2>/dev/null || true" EXIT
+    for _ in $(seq 120); do
+        [ ! -s "$file.url" ] || break
+        sleep 0.5
+    done
+    url=$(cat "$file.url")
+    # Texts part at near ties, and what is accepted after that is of other texts: by as much as chance makes of so few.
+    "$programs/Trainer" evaluate --server "$url" --prompts "$file.jsonl" --beside "$draft/acceptance.json" --tolerance 0.2
+    kill "$server" && wait "$server" || true
+    trap - EXIT
+}
+
+# Drafts of whole blocks are trained on the few conversations that they are measured on: soon much is accepted.
+blocks() {
+    local draft
+    draft=$(trained "$1" "$2" "$few" --total-steps 100 --draft-global-batch-size 5 --learning-rate 2e-3 --num-anchors 40 \
+        --dtype bfloat16 --target-cache "$scratch/features-$1")
+    compare "$1" directory "$draft" "$few" 7 "$target" "$gguf-bf16.gguf"
+}
+
+for part in "${parts[@]}"; do
+    [ "$part" = families ] || get_models
+    case $part in
+        families) "$python" "$here/serve_families.py" "$programs/Trainer" "$scratch/families" ;;
+        eagle3) for name in directory Q8_0 Q4_1; do eagle3 "$name"; done ;;
+        eagle3-*) eagle3 "${part#eagle3-}" ;;
+        dflash) blocks dflash DFlashDraftModel ;;
+        dspark) blocks dspark Qwen3DSparkModel ;;
+        example) eagle3 example ;;
+        *) fail "there is no part $part" ;;
+    esac
+done

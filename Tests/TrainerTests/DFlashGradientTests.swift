@@ -16,12 +16,13 @@ struct DFlashGradientTests {
         var anchors = BlockTraining.Anchors.drawn(3)
         var markovRank = 0
         var confidence: BlockShape.Confidence?
+        var blockSize = 4
 
         var shape: BlockShape {
             BlockShape(
                 hiddenSize: 20, intermediateSize: 24, numHiddenLayers: spans.count, numAttentionHeads: 4,
                 numKeyValueHeads: 2, headDim: 6, rmsNormEpsilon: 1e-5, featureCount: 2, vocabSize: 40,
-                draftVocabSize: 30, blockSize: 4, anchorFirst: anchorFirst, maskToken: 39, spans: spans,
+                draftVocabSize: 30, blockSize: blockSize, anchorFirst: anchorFirst, maskToken: 39, spans: spans,
                 markovRank: markovRank, confidence: confidence)
         }
     }
@@ -151,9 +152,31 @@ struct DFlashGradientTests {
                 if anchor > 1 { decoder.advance(features: features[rows: 1..<anchor], next: Array(next[1...])) }
                 let rows = block * draft.shape.blockSize..<(block + 1) * draft.shape.blockSize
                 expectClose(
-                    decoder.block(in: workspace).elements, record.hidden[rows: rows].elements, tolerance: 1e-5,
+                    decoder.block(drafting: draft.longestDraft, in: workspace).elements,
+                    record.hidden[rows: rows].elements, tolerance: 1e-5,
                     "block at \(anchor)")
             }
+        }
+    }
+    /// Engines run no more rows than they draft tokens from.
+    @Test(arguments: forms)
+    func draftingFewerTokensIsDraftingAllOfAShorterBlock(form: Form) throws {
+        for count in 1..<form.shape.draftedTokens {
+            var shorter = form
+            shorter.blockSize = form.shape.firstDraftingRow + count
+            let drafted = try [form, shorter].map { form in
+                let (draft, target, teacher) = model(form)
+                let sequences = sequences()
+                let lesson = lesson(sequences, draft, target, teacher)
+                let decoder = draft.makeDecoder(
+                    draftToTarget: (0..<30).map { $0 }, capacity: 32, workspace: workspace, embed: target.embed)
+                decoder.advance(
+                    features: lesson.features[rows: 0..<6], next: Array(sequences[0].sample.inputIDs[1...6]))
+                let hidden = try #require(decoder as? DFlashDecoder).block(drafting: count, in: workspace).elements
+                return (tokens: decoder.draft(count), hidden: hidden)
+            }
+            #expect(drafted[0].tokens == drafted[1].tokens && drafted[0].tokens.count == count)
+            expectClose(drafted[0].hidden, drafted[1].hidden, tolerance: 0, "\(count) tokens")
         }
     }
 }

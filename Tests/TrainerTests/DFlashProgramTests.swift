@@ -91,6 +91,52 @@ struct DFlashProgramTests {
         #expect(!summary.isEmpty && fileExists(page))
     }
 
+    /// An evaluation's figures stand beside its checkpoint, and are what is measured later.
+    @Test func whatACheckpointAcceptedIsCheckedLater() throws {
+        try train(
+            to: "run", vocabulary: 96,
+            [
+                "--eval-data-path", scratch.file("eval.jsonl"), "--eval-max-samples", "2", "--eval-max-new-tokens", "8",
+                "--draft-length", "3",
+            ])
+        let draft = "\(scratch.file("run"))/latest"
+        let path = "\(draft)/\(AcceptanceReference.fileName)"
+        #expect(!fileExists("\(scratch.file("run"))/step_2/\(AcceptanceReference.fileName)"), "it wasn't evaluated")
+        func evaluate(_ options: [String], on data: String = "eval.jsonl") throws -> (code: Int32, errors: String) {
+            let end = try ProgramRun(
+                "Trainer",
+                ["evaluate", "--draft-model-path", draft, "--eval-data-path", scratch.file(data)] + target + self.data
+                    + options
+            ).finish()
+            return (end.code, end.errors)
+        }
+        let trained = try AcceptanceReference(draft: draft)
+        #expect(trained.prompts == 2 && trained.samples == 3 && trained.newTokens == 8 && trained.draftLength == 3)
+        var end = try evaluate(["--check"])
+        #expect(end.code == 0 && end.errors.contains("acceptance is what"), "\(end.errors)")
+        end = try evaluate(["--check", "--draft-length", "4"])
+        #expect(end.code == 64 && end.errors.contains("--draft-length has no effect"), "\(end.errors)")
+        end = try evaluate(["--check"], on: "train.jsonl")
+        #expect(end.code == 1 && end.errors.contains("prompts' digest"), "\(end.errors)")
+
+        // Written by the command, of other prompts.
+        end = try evaluate(["--save-reference", "--max-samples", "1", "--max-new-tokens", "12", "--draft-length", "7"])
+        #expect(end.code == 0, "\(end.errors)")
+        let saved = try AcceptanceReference(draft: draft)
+        #expect(saved.samples == 1 && saved.prompts == nil && saved.weights == trained.weights)
+        end = try evaluate(["--check"])
+        #expect(end.code == 0, "\(end.errors)")
+        let text = saved.json.setting("accepted_at", .numbers([Double](repeating: 0.9, count: 7)))
+        for (other, cause) in [
+            (text, "the weights are the same"), (text.setting("weights", .string("0")), "other ones"),
+        ] {
+            try writeFile(path, other.pretty.utf8)
+            end = try evaluate(["--check"])
+            #expect(
+                end.code == 1 && end.errors.contains("should be 6.3000") && end.errors.contains(cause), "\(end.errors)")
+        }
+    }
+
     @Test func itLearnsTheSameFromCapturedFeatures() throws {
         try train(to: "online", vocabulary: 96)
         let cache = ["--target-cache", scratch.file("features"), "--target-cache-dtype", "float32"]

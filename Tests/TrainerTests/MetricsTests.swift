@@ -44,8 +44,8 @@ struct MetricsTests {
             report, epoch: 0, targetCache: (0, 0), loss: { $0.weightedLoss([1, 0.8]) }, peakMemory: 0, profile: profile)
         for (name, _) in values { #expect(Metric.byName[name] != nil, "\(name) has no definition") }
         let heldOut = HeldOutEvaluation.Report(
-            statistics: report.statistics, decoding: DecodingResult(draftLength: 2, prompts: 1), samples: 1,
-            seconds: 1, decodingSeconds: 1)
+            statistics: report.statistics, decoding: DecodingResult(draftLength: 2, prompts: 1), reference: nil,
+            samples: 1, seconds: 1, decodingSeconds: 1)
         for (name, _) in heldOut.values { #expect(Metric.byName[name] != nil, "\(name) has no definition") }
         #expect(Metric.byName.count == Metric.all.count, "a name is there twice")
     }

@@ -245,4 +245,29 @@ struct ServerEvaluationTests {
             #expect(option.range != nil, "\(option.name)")
         }
     }
+
+    /// A draft's acceptance.json says of what it is.
+    @Test func aReferenceIsComparedWithItsOwnPromptsAlone() throws {
+        let reference = AcceptanceReference(
+            promptsDigest: AcceptanceReference.digest(ofPrompts: [[1, 2, 3], [4]]), samples: 2, prompts: nil,
+            newTokens: 96, draftLength: 2, verifications: 10, acceptedAt: [0.5, 0.25], products: "float32", weights: nil
+        )
+        try withTemporaryDirectory { directory in
+            try writeFile("\(directory)/acceptance.json", reference.json.pretty.utf8)
+            let own = try ServerReport.OwnReport("\(directory)/acceptance.json")
+            #expect(own.acceptedPerVerification == 0.75 && own.acceptedAt == [0.5, 0.25])
+            func prompts(_ lines: String) throws -> [ServerPrompt] {
+                try writeFile("\(directory)/prompts.jsonl", lines.utf8)
+                return try PromptFile.read("\(directory)/prompts.jsonl")
+            }
+            let same = #"{"prompt_ids": [1, 2, 3]}"# + "\n" + #"{"prompt_ids": [4]}"#
+            try own.expect(prompts(same), newTokens: 96)
+            #expect(throws: OptionsError.self) { try own.expect(prompts(same), newTokens: 64) }
+            for other in [
+                #"{"prompt_ids": [1, 2, 3]}"#, same + "\n" + #"{"prompt": "and more"}"#, #"{"turns": ["1"]}"#,
+            ] {
+                #expect(throws: OptionsError.self) { try own.expect(prompts(other), newTokens: 96) }
+            }
+        }
+    }
 }

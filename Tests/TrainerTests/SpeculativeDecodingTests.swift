@@ -38,7 +38,7 @@ struct SpeculativeDecodingTests {
         for length in [1, 8, 20] {
             let prompt = Array(golden.ids.prefix(length))
             let plain = SpeculativeDecoding.plain(target, prompt: prompt, limit: 24, endTokens: []).tokens
-            let (tokens, statistics) = SpeculativeDecoding.speculative(
+            let (tokens, statistics, _) = SpeculativeDecoding.speculative(
                 target, Foreseeing(prompt + plain, wrongEvery: wrongEvery), prompt: prompt, limit: 24, draftLength: 5,
                 endTokens: [])
             #expect(tokens == plain)
@@ -57,13 +57,14 @@ struct SpeculativeDecodingTests {
             // Without an end, and with one that comes in the midst of what is accepted.
             for end in [[], Set([whole[5]]), Set([whole[0]])] as [Set<Int32>] {
                 let plain = SpeculativeDecoding.plain(target, prompt: prompt, limit: limit, endTokens: end).tokens
-                let (tokens, statistics) = SpeculativeDecoding.speculative(
+                let (tokens, statistics, accepted) = SpeculativeDecoding.speculative(
                     target, Foreseeing(prompt + whole, wrongEvery: wrongEvery), prompt: prompt, limit: limit,
                     draftLength: draftLength, endTokens: end)
                 #expect(tokens == plain)
                 #expect(statistics.tokens == tokens.count - 1, "the first token is the prompt's")
                 #expect(statistics.tokens == statistics.verifications + statistics.accepted)
                 #expect(statistics.acceptedAt.reduce(0, +) == statistics.accepted)
+                #expect(accepted.count == statistics.verifications && accepted.reduce(0, +) == statistics.accepted)
             }
         }
     }

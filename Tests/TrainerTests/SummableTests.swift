@@ -26,6 +26,8 @@ struct SummableTests {
         expectNumbersAreKept(TrainingStatistics(positions: 3), count: 3 * 8)
         expectNumbersAreKept(SpeculativeDecoding.Statistics(draftLength: 4), count: 6 + 4 + 2 * 8)
         expectNumbersAreKept(DecodingResult(draftLength: 4, prompts: 2), count: 6 + 4 + 2 * 8 + 2 * 8)
+        expectNumbersAreKept(
+            DecodingResult(draftLength: 4, prompts: 2, outputLimit: 3), count: 6 + 4 + 2 * 8 + 2 * (8 + 2 * 3))
         expectNumbersAreKept(TargetCache.Counts(), count: 6)
     }
 

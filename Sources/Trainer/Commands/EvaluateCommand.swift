@@ -23,8 +23,25 @@ enum EvaluateCommand {
         var draftVocabSize: Int?
         @Flag("Print the report as one JSON object.") var json
         @Option("Where to write a line of JSON for each decoded prompt.", value: "FILE") var samplesOutput: String?
+        @Flag("Write what is accepted to the draft's acceptance.json, as training does of its evaluations.")
+        var saveReference
+        @Flag(
+            "Compare with the draft's acceptance.json: the same prompts, tokens and draft length as there. Fails if what is "
+                + "accepted differs by more than --tolerance.")
+        var check
+        @Option("By how much of what is accepted it may differ.", in: 0...10) var tolerance: Float = 0.03
 
         func validate() throws(OptionsError) {
+            if saveReference || check, draftModelPath == nil {
+                throw .rule("--save-reference and --check need --draft-model-path, whose acceptance.json it is")
+            }
+            if saveReference, check { throw .rule("--save-reference and --check exclude each other") }
+            if check, let option = changed.first(where: { Self.saidByReference.contains($0.name) }) {
+                throw .rule("\(option.name) has no effect beside --check: acceptance.json says it")
+            }
+            if !check, changed.contains(where: { $0.name == "--tolerance" }) {
+                throw .rule("--tolerance has no effect without --check")
+            }
             for group in own { try group.validate() }
             if draftArchitecture != nil || draftVocabSize != nil, draftModelPath != nil {
                 throw .rule("--draft-architecture and --draft-vocab-size have no effect beside --draft-model-path")
@@ -34,7 +51,8 @@ enum EvaluateCommand {
 
     static let command = Command("evaluate", Options.self) { options in
         let grid = try Ranks.start(options.target)
-        let evaluation = try Evaluation(options, grid)
+        let reference = options.check ? try options.draftModelPath.map(AcceptanceReference.init(draft:)) : nil
+        let evaluation = try Evaluation(options, grid, reference)
         let report = try evaluation.run()
         grid.logProfile(options.target)
         guard grid.world.rank == 0 else { return }
@@ -48,5 +66,37 @@ enum EvaluateCommand {
             throw TrainingError(
                 message: "speculative decoding gave other tokens than plain decoding for samples \(differing)")
         }
+        try options.finish(report.reference, reference)
+    }
+}
+
+extension EvaluateCommand.Options {
+    fileprivate static let saidByReference = ["--max-samples", "--max-new-tokens", "--draft-length"]
+
+    /// Keeps what was measured, or compares it.
+    fileprivate func finish(_ found: AcceptanceReference?, _ reference: AcceptanceReference?) throws {
+        guard saveReference || check, let directory = draftModelPath else { return }
+        guard var found else { throw TrainingError(message: "no sample has a prompt: there is nothing to compare") }
+        found.weights = try AcceptanceReference.weights(of: directory)
+        let path = "\(directory)/\(AcceptanceReference.fileName)"
+        guard let reference else {
+            try writeFile(path, found.json.pretty.utf8)
+            return Log.line("wrote \(path)")
+        }
+        guard found.promptsDigest == reference.promptsDigest else {
+            throw TrainingError(
+                message:
+                    "\(path): the prompts' digest is \(found.promptsDigest), should be \(reference.promptsDigest): "
+                    + "give --eval-data-path the data that it was measured on")
+        }
+        guard let difference = reference.difference(from: found, tolerance: Double(tolerance)) else {
+            return Log.line("acceptance is what \(path) says")
+        }
+        let cause =
+            found.weights == reference.weights
+            ? "the weights are the same, so it is the target or how it is computed: then \(reference.products), now "
+                + found.products
+            : "its weights are other ones than then"
+        throw TrainingError(message: "\(directory): \(difference); \(cause)")
     }
 }

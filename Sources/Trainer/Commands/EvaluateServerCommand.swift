@@ -15,7 +15,9 @@ enum EvaluateServer {
         var prompts: String
         @Option("The same target in a server without a draft, to compare texts and speed.", value: "URL")
         var plainServer: String?
-        @Option("What Trainer evaluate --json printed of the same prompts, to compare with.", value: "FILE")
+        @Option(
+            "What Trainer evaluate --json printed of the same prompts, or a draft's acceptance.json, to compare with.",
+            value: "FILE")
         var beside: String?
         @Option("By how much accepted tokens a verification may differ from those; any if left out.", in: 0...10)
         var tolerance: Float?
@@ -33,6 +35,7 @@ enum EvaluateServer {
         let all = try PromptFile.read(options.prompts)
         let own = try options.beside.map(ServerReport.OwnReport.init)
         let prompts = Array(all.prefix(options.maxSamples ?? all.count))
+        try own?.expect(prompts, newTokens: options.maxNewTokens)
         let token = HTTPClient.openAIKey
         let connect = { url in
             try InferenceServer(url, token: token, timeout: options.timeout, newTokens: options.maxNewTokens)

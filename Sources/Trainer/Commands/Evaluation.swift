@@ -12,21 +12,28 @@ final class Evaluation {
     private let draftToTarget: [Int32]
     private let positions: Int
     private let workspace: Workspace
+    private let limits: HeldOutDecoding.Limits
 
+    /// - Parameter reference: What the result will be compared with, and says what is decoded; nil if the options do.
     init(
-        _ options: EvaluateCommand.Options, _ grid: ProcessGrid, registry: DraftRegistry = .standard
+        _ options: EvaluateCommand.Options, _ grid: ProcessGrid, _ reference: AcceptanceReference? = nil,
+        registry: DraftRegistry = .standard
     ) throws {
         self.options = options
         self.grid = grid
         workspace = Workspace(grid.compute)
-        samples = try options.store.open(options.evalDataPath, options.target, limit: options.maxSamples)
+        limits = HeldOutDecoding.Limits(
+            prompts: reference?.prompts, newTokens: reference?.newTokens ?? options.maxNewTokens,
+            draftLength: reference?.draftLength ?? options.draftLength, keepsOutput: options.samplesOutput != nil)
+        samples = try options.store.open(
+            options.evalDataPath, options.target, limit: reference?.samples ?? options.maxSamples)
         let target = try ModelConfiguration(directory: options.target.targetModelPath)
         let saved = try options.draftModelPath.map { try SavedDraft($0, target: target, registry) }
         let configuration =
             try saved?.configuration
             ?? registry.generated(options.draftArchitecture, target: target, draftVocabSize: options.draftVocabSize)
         try configuration.expectOwn(options.own)
-        let longest = samples.longest + options.maxNewTokens + options.draftLength + 2
+        let longest = samples.longest + limits.newTokens + limits.draftLength + 2
         let draft = try configuration.makeDraft(options.own, DraftSettings(positions: longest), grid.compute)
         positions = longest + draft.positionsAfterEnd
         if let saved {
@@ -60,8 +67,7 @@ final class Evaluation {
 
     private func decode(_ heldOut: TrainingStatistics) throws -> EvaluationReport {
         let decoding = try HeldOutDecoding(
-            draft: model.draft, targetLayers: model.targetLayers, draftToTarget: draftToTarget, target, samples,
-            HeldOutDecoding.Limits(prompts: nil, newTokens: options.maxNewTokens, draftLength: options.draftLength),
+            draft: model.draft, targetLayers: model.targetLayers, draftToTarget: draftToTarget, target, samples, limits,
             positions: positions, grid, in: workspace)
         let progress = Progress("decoding", total: Double(samples.count), unit: "samples")
         let result = try decoding.run(comparesPlain: true) { done, statistics in
@@ -69,6 +75,7 @@ final class Evaluation {
                 Double(done), note: "\(fixed(statistics.acceptedPerVerification, 3)) accepted a verification")
         }
         progress.finish()
-        return EvaluationReport(heldOut: heldOut, decoding: result, costs: try decoding.costs())
+        return EvaluationReport(
+            heldOut: heldOut, decoding: result, costs: try decoding.costs(), reference: try decoding.reference(result))
     }
 }

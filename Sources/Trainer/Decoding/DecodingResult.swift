@@ -15,6 +15,15 @@ struct DecodingResult: Summable {
         var plainSeconds = 0.0
         /// Whether plain decoding gave other tokens.
         var differs = false
+        /// The output's tokens, and how many each verification accepted, followed by zeros; empty if they aren't kept.
+        var output: [Int] = []
+        var acceptedEach: [Int] = []
+
+        /// Keeps as much of an output as there is room for.
+        mutating func keep(output tokens: [Int32], acceptedEach accepted: [Int]) {
+            for (index, token) in tokens.prefix(output.count).enumerated() { output[index] = Int(token) }
+            for (index, count) in accepted.prefix(acceptedEach.count).enumerated() { acceptedEach[index] = count }
+        }
 
         var isDecoded: Bool { tokens > 0 }
 
@@ -29,6 +38,8 @@ struct DecodingResult: Summable {
             visit(&seconds)
             visit(&plainSeconds)
             visit(&differs)
+            visit(&output)
+            visit(&acceptedEach)
         }
     }
 
@@ -36,9 +47,11 @@ struct DecodingResult: Summable {
     var prompts: [Prompt]
 
     /// Nothing, for some prompts that may be decoded.
-    init(draftLength: Int, prompts: Int) {
+    ///
+    /// - Parameter outputLimit: The most tokens of each output that are kept.
+    init(draftLength: Int, prompts: Int, outputLimit: Int = 0) {
         statistics = SpeculativeDecoding.Statistics(draftLength: draftLength)
-        self.prompts = [Prompt](repeating: Prompt(sample: 0), count: prompts)
+        self.prompts = [Prompt](repeating: Prompt(sample: 0, outputLimit: outputLimit), count: prompts)
     }
 
     var decoded: [Prompt] { prompts.filter(\.isDecoded) }
@@ -68,5 +81,13 @@ struct DecodingResult: Summable {
         var own = self
         if grid.tensorParallel.rank != 0 { own.numbers = own.numbers.map { _ in 0 } }
         return own.summed(over: grid.world)
+    }
+}
+
+extension DecodingResult.Prompt {
+    /// Nothing yet, with room for an output's tokens.
+    init(sample: Int, outputLimit: Int) {
+        let room = [Int](repeating: 0, count: outputLimit)
+        self.init(sample: sample, output: room, acceptedEach: room)
     }
 }

@@ -6,6 +6,8 @@ struct EvaluationReport {
     let decoding: DecodingResult
     /// Nil if no sample has a prompt.
     let costs: DraftingCosts?
+    /// What later measurements may be compared with; nil if no sample has a prompt.
+    let reference: AcceptanceReference?
 
     private var statistics: SpeculativeDecoding.Statistics { decoding.statistics }
 
@@ -124,6 +126,8 @@ struct EvaluationReport {
                 ("tokens", .int(prompt.tokens)), ("verifications", .int(prompt.verifications)),
                 ("acceptance_length", .number(prompt.acceptanceLength)), ("seconds", .number(prompt.seconds)),
                 ("plain_seconds", .number(prompt.plainSeconds)), ("identical_output", .bool(!prompt.differs)),
+                ("output_ids", .array(prompt.output.prefix(prompt.tokens).map(JSONText.int))),
+                ("accepted", .array(prompt.acceptedEach.prefix(prompt.verifications).map(JSONText.int))),
             ]).compact + "\n"
         }.joined()
     }

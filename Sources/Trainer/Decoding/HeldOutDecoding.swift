@@ -12,6 +12,8 @@ final class HeldOutDecoding {
         var newTokens: Int
         /// Tokens drafted for a verification.
         var draftLength: Int
+        /// Whether the outputs' tokens are kept.
+        var keepsOutput = false
 
         /// - Throws: `OptionsError` if the draft can't draft as many tokens.
         func expectDraftable(by draft: any DraftModel) throws(OptionsError) {
@@ -66,7 +68,8 @@ final class HeldOutDecoding {
     func run(
         comparesPlain: Bool, progress: (Int, SpeculativeDecoding.Statistics) -> Void = { _, _ in }
     ) throws -> DecodingResult {
-        var own = DecodingResult(draftLength: limits.draftLength, prompts: numbers.count)
+        let kept = limits.keepsOutput ? limits.newTokens : 0
+        var own = DecodingResult(draftLength: limits.draftLength, prompts: numbers.count, outputLimit: kept)
         let (group, draft) = (grid.world.rank / grid.tpSize, makeDraft())
         for first in stride(from: 0, to: numbers.count, by: grid.dpSize) {
             try grid.world.stopIfInterrupted()
@@ -77,6 +80,19 @@ final class HeldOutDecoding {
             progress(min(numbers.count, first + grid.dpSize), own.statistics)
         }
         return own.reduced(over: grid)
+    }
+
+    /// What is to be kept of a result, to compare later ones with; nil if nothing was verified.
+    ///
+    /// Each rank has the same.
+    func reference(_ result: DecodingResult) throws -> AcceptanceReference? {
+        guard result.statistics.verifications > 0 else { return nil }
+        return AcceptanceReference(
+            promptsDigest: try AcceptanceReference.digest(
+                ofPrompts: result.decoded.map { try samples.prompt(at: $0.sample) }),
+            samples: samples.count, prompts: limits.prompts, newTokens: limits.newTokens,
+            draftLength: limits.draftLength, verifications: result.statistics.verifications,
+            acceptedAt: result.statistics.acceptedAtShares, products: grid.compute.description)
     }
 
     /// What drafting costs on this machine, after the first prompt; nil if no sample has one.
@@ -97,7 +113,7 @@ final class HeldOutDecoding {
         _ statistics: inout SpeculativeDecoding.Statistics
     ) throws -> DecodingResult.Prompt {
         let prompt = try samples.prompt(at: number)
-        var result = DecodingResult.Prompt(sample: number)
+        var result = DecodingResult.Prompt(sample: number, outputLimit: limits.keepsOutput ? limits.newTokens : 0)
         let limit = min(limits.newTokens, positions - prompt.count - limits.draftLength - 2)
         guard !prompt.isEmpty, limit > 1 else { return result }
         let drafted = SpeculativeDecoding.speculative(
@@ -109,6 +125,7 @@ final class HeldOutDecoding {
         result.verifications = drafted.statistics.verifications
         result.accepted = drafted.statistics.accepted
         result.seconds = drafted.statistics.seconds
+        result.keep(output: drafted.tokens, acceptedEach: drafted.accepted)
         guard comparesPlain else { return result }
         let plain = SpeculativeDecoding.plain(target, prompt: prompt, limit: limit, endTokens: samples.endTokens)
         result.plainSeconds = plain.seconds

@@ -21,12 +21,12 @@ enum SpeculativeDecoding {
         return (tokens, (ContinuousClock.now - clock).seconds)
     }
 
-    /// The same with a draft, `draftLength` tokens a verification.
+    /// The same with a draft, `draftLength` tokens a verification, of which each accepts some.
     static func speculative(
         _ target: TargetDecoder, _ draft: any Drafting, prompt: [Int32], limit: Int, draftLength: Int,
         endTokens: Set<Int32>
-    ) -> (tokens: [Int32], statistics: Statistics) {
-        var statistics = Statistics(draftLength: draftLength)
+    ) -> (tokens: [Int32], statistics: Statistics, accepted: [Int]) {
+        var (statistics, acceptedEach) = (Statistics(draftLength: draftLength), [Int]())
         target.truncate(to: 0)
         draft.restart()
         let first = target.run(prompt, onlyLast: true)
@@ -48,9 +48,10 @@ enum SpeculativeDecoding {
             let end = new.firstIndex(where: endTokens.contains).map { $0 + 1 } ?? new.count
             let kept = new[..<min(end, limit - tokens.count)]
             statistics.add(drafted: drafted.count, kept: kept.count, length: before + 1)
+            acceptedEach.append(kept.count - 1)
             tokens += kept
         }
         statistics.seconds = (ContinuousClock.now - clock).seconds
-        return (tokens, statistics)
+        return (tokens, statistics, acceptedEach)
     }
 }

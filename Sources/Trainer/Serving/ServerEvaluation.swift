@@ -62,16 +62,41 @@ struct ServerReport {
     /// What `Trainer evaluate --json` printed of the same prompts.
     let own: OwnReport?
 
-    /// The part of such a report that a server's results are compared with.
+    /// The part of such a report, or of a draft's `acceptance.json`, that a server's results are compared with.
     struct OwnReport {
+        let path: String
         let acceptedPerVerification: Double
         let acceptedAt: [Double]
+        /// What `acceptance.json` was measured with; nil of a report.
+        let promptsDigest: String?
+        let newTokens: Int?
 
         init(_ path: String) throws {
             let root = try JSONFile(path).root
+            self.path = path
+            promptsDigest = try root["prompts_digest"]?.asString()
+            newTokens = try root["max_new_tokens"]?.asInt()
             acceptedPerVerification = try root.double("accepted_per_verification")
             acceptedAt = try root.required("accepted_at").asArray().map { element throws(JSONError) in
                 try element.asDouble()
+            }
+        }
+
+        /// Refuses other prompts, or another length of answers, than it was measured with, where it says that.
+        ///
+        /// - Throws: `OptionsError`.
+        func expect(_ prompts: [ServerPrompt], newTokens: Int) throws(OptionsError) {
+            if let own = self.newTokens, own != newTokens {
+                throw .rule("--max-new-tokens is \(newTokens), should be \(own), with which \(path) was measured")
+            }
+            let tokens = prompts.compactMap { prompt in
+                if case .tokens(let ids) = prompt.content { ids.map(Int32.init(truncatingIfNeeded:)) } else { nil }
+            }
+            guard let promptsDigest else { return }
+            guard tokens.count == prompts.count, AcceptanceReference.digest(ofPrompts: tokens) == promptsDigest else {
+                throw .rule(
+                    "--prompts aren't those of \(path): give the lines that Trainer evaluate --samples-output writes of them"
+                )
             }
         }
     }

@@ -5,7 +5,7 @@ import Shared
 ///
 /// Each holds what inference engines load (`config.json`, `model.safetensors` by SpecForge's names, without the
 /// embedding) and what resuming needs (`training_state.safetensors`: float32 weights and Adam's moments;
-/// `training_state.json`). It is written aside, synced and renamed, so a crash at any moment leaves those before it;
+/// `training_state.json`), and what the draft accepts if it was measured (`acceptance.json`). It is written aside, synced and renamed, so a crash at any moment leaves those before it;
 /// `tidy` clears away what the crash left.
 struct Checkpoints {
     let directory: String
@@ -21,6 +21,8 @@ struct Checkpoints {
         let optimizer: ShardedOptimizer
         let mapping: VocabularyMapping
         let state: CheckpointState
+        /// What the draft accepts; nil if that wasn't measured at this step.
+        var reference: AcceptanceReference?
     }
 
     /// Writes a checkpoint and points `latest` to it, and `best` if it is.
@@ -180,6 +182,10 @@ struct Checkpoints {
             digests[name] = try Digest(ofFile: "\(path)/\(name)", check: check).hex
         }
         try writeFile("\(path)/\(CheckpointState.fileName)", contents.state.json(digests: digests).pretty.utf8)
+        if var reference = contents.reference {
+            reference.weights = digests["model.safetensors"]
+            try writeFile("\(path)/\(AcceptanceReference.fileName)", reference.json.pretty.utf8)
+        }
         try syncDirectory(path)
     }
 

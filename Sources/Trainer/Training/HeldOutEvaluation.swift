@@ -22,6 +22,8 @@ final class HeldOutEvaluation {
         let statistics: TrainingStatistics
         /// Nil if no prompt was decoded.
         let decoding: DecodingResult?
+        /// What later measurements may be compared with; nil if no prompt was decoded.
+        let reference: AcceptanceReference?
         let samples: Int
         /// Of both parts.
         let seconds: Double
@@ -71,7 +73,8 @@ final class HeldOutEvaluation {
         let result = try decoding?.run(comparesPlain: false)
         let decoded = (result?.statistics.verifications ?? 0) > 0 ? result : nil
         return Report(
-            statistics: statistics, decoding: decoded, samples: samples.count,
+            statistics: statistics, decoding: decoded, reference: try decoded.flatMap { try decoding?.reference($0) },
+            samples: samples.count,
             seconds: (ContinuousClock.now - clock).seconds, decodingSeconds: (ContinuousClock.now - middle).seconds)
     }
 }

@@ -55,6 +55,8 @@ final class TrainingRun {
     private var savedStep = -1
     private var savedTime = ContinuousClock.now
     private var evaluatedStep = -1
+    /// Of the evaluation at `evaluatedStep`.
+    private var reference: AcceptanceReference?
     private var isEvaluationDue = false
     private var faults = Faults()
     private var learning = LearningWatch()
@@ -197,7 +199,8 @@ final class TrainingRun {
         try checkpoints.save(
             Checkpoints.Contents(
                 configuration: configuration, parameters: loop.model.draft.parameters,
-                optimizer: loop.optimizer, mapping: mapping, state: state),
+                optimizer: loop.optimizer, mapping: mapping, state: state,
+                reference: evaluatedStep == loop.step ? reference : nil),
             name: name, isBest: isBest, world: loop.grid.world)
         Log.line("saved \(checkpoints.directory)/\(name)\(isBest ? ", the best so far" : "")")
     }
@@ -207,7 +210,7 @@ final class TrainingRun {
     private func evaluate() throws {
         guard let evaluation, evaluatedStep != loop.step else { return }
         let (report, before) = (try metrics.apart { try evaluation.run() }, best)
-        evaluatedStep = loop.step
+        (evaluatedStep, reference) = (loop.step, report.reference)
         isEvaluationDue = false
         let isBest = best.note(report.acceptanceLength, report.source, step: loop.step)
         Log.line("step \(loop.step) | held out: \(report.line)\(isBest ? "" : ", best \(best.description)")")

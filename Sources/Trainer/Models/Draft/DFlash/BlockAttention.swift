@@ -23,6 +23,8 @@ struct BlockAttention {
         let context: Range<Int>
         /// How much of it each block sees, ascending.
         let anchors: [Int]
+        /// Rows of each block.
+        let blockSize: Int
     }
 
     /// Neighbouring blocks of a sequence.
@@ -34,6 +36,8 @@ struct BlockAttention {
         let seen: Range<Int>
         /// The same among all context.
         let context: Range<Int>
+        /// Rows of each block.
+        let blockSize: Int
     }
 
     /// A thread's memory: scores with the context and with the piece's own rows, and their gradients.
@@ -45,7 +49,6 @@ struct BlockAttention {
         let softmax: StreamingSoftmax
     }
 
-    private var rowsTogether: Int { max(1, AttentionTile.rows / shape.blockSize) * shape.blockSize }
     private var scale: Float { 1 / Float(shape.headDim).squareRoot() }
 
     private func keyValueHead(_ head: Int) -> Int { head / (shape.numAttentionHeads / shape.numKeyValueHeads) }
@@ -76,7 +79,7 @@ struct BlockAttention {
                 for i in 0..<p.rows {
                     softmax.begin(i)
                     _ = softmax.add(p.row(i), p.columns, seen: seen(i, piece), to: i)
-                    let shrink = softmax.add(pOwn.row(i), pOwn.columns, seen: ownSeen(i), to: i)
+                    let shrink = softmax.add(pOwn.row(i), pOwn.columns, seen: ownSeen(i, piece), to: i)
                     if shrink != 1 { Trainer.scale(p.row(i), by: shrink, p.columns) }
                 }
                 let columns = columns(keyValueHead(head))
@@ -125,7 +128,7 @@ struct BlockAttention {
                             let d = dot(gradient.row(i), output.row(i), shape.headDim)
                             let shift = logSumExp[head, row]
                             _ = p.row(i).exponentiate(p.columns, seen: seen(i, piece), minus: shift)
-                            _ = pOwn.row(i).exponentiate(pOwn.columns, seen: ownSeen(i), minus: shift)
+                            _ = pOwn.row(i).exponentiate(pOwn.columns, seen: ownSeen(i, piece), minus: shift)
                             scoreGradient(p.row(i), ds.row(i), p.columns, minus: d)
                             scoreGradient(pOwn.row(i), dsOwn.row(i), pOwn.columns, minus: d)
                         }
@@ -145,14 +148,16 @@ struct BlockAttention {
     // MARK: Pieces
 
     private func pieces(_ segment: Segment) -> [Piece] {
-        let (size, blockSize) = (rowsTogether / shape.blockSize, shape.blockSize)
+        let blockSize = segment.blockSize
+        let size = max(1, AttentionTile.rows / blockSize)
         return stride(from: 0, to: segment.anchors.count, by: size).map { first in
             let anchors = segment.anchors[first..<min(first + size, segment.anchors.count)]
             let seen = firstSeen(anchors[first])..<anchors[anchors.endIndex - 1]
             return Piece(
                 rows: segment.firstRow + first * blockSize..<segment.firstRow + anchors.endIndex * blockSize,
                 anchors: anchors, seen: seen,
-                context: segment.context.lowerBound + seen.lowerBound..<segment.context.lowerBound + seen.upperBound)
+                context: segment.context.lowerBound + seen.lowerBound..<segment.context.lowerBound + seen.upperBound,
+                blockSize: blockSize)
         }
     }
 
@@ -160,14 +165,14 @@ struct BlockAttention {
 
     /// Which of a piece's context a row sees.
     private func seen(_ row: Int, _ piece: Piece) -> Range<Int> {
-        let anchor = piece.anchors[piece.anchors.startIndex + row / shape.blockSize]
+        let anchor = piece.anchors[piece.anchors.startIndex + row / piece.blockSize]
         return firstSeen(anchor) - piece.seen.lowerBound..<anchor - piece.seen.lowerBound
     }
 
     /// Which of a piece's rows a row sees.
-    private func ownSeen(_ row: Int) -> Range<Int> {
-        let first = row / shape.blockSize * shape.blockSize
-        return first..<(span.isCausal ? row + 1 : first + shape.blockSize)
+    private func ownSeen(_ row: Int, _ piece: Piece) -> Range<Int> {
+        let first = row / piece.blockSize * piece.blockSize
+        return first..<(span.isCausal ? row + 1 : first + piece.blockSize)
     }
 
     private func tiles(_ pieces: [Piece], isBackward: Bool, in workspace: Workspace) -> [Tile] {

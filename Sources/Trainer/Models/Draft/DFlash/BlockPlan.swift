@@ -132,7 +132,7 @@ struct BlockPlan {
         sequences.map {
             BlockAttention.Segment(
                 firstRow: $0.blocks.lowerBound * shape.blockSize, context: $0.context,
-                anchors: Array(anchors[$0.blocks]))
+                anchors: Array(anchors[$0.blocks]), blockSize: shape.blockSize)
         }
     }
 }

@@ -43,7 +43,7 @@ final class DFlashDecoder: Drafting {
         precondition(count <= draft.longestDraft)
         let first = draft.shape.firstDraftingRow
         return workspace.scope {
-            let hidden = block(in: workspace)[rows: first..<first + count]
+            let hidden = block(drafting: count, in: workspace)[rows: first..<first + count]
             let logits = workspace.matrix(rows: count, columns: draftToTarget.count)
             draft.head.head.norm.forward(hidden, into: hidden)
             draft.head.head.lmHead.forward(hidden, into: logits)
@@ -66,13 +66,17 @@ final class DFlashDecoder: Drafting {
         }
     }
 
-    /// h of the block that follows the verified tokens.
-    func block(in workspace: Workspace) -> Matrix {
-        let shape = draft.shape
-        let positions = (0..<shape.blockSize).map { Int32(cache.count + $0) }
-        let segment = BlockAttention.Segment(firstRow: 0, context: 0..<cache.count, anchors: [cache.count])
-        var hidden = workspace.matrix(rows: shape.blockSize, columns: shape.hiddenSize)
-        embed([anchor] + [Int32](repeating: shape.maskToken, count: shape.blockSize - 1), hidden)
+    /// h of the block that follows the verified tokens, with as many rows as it takes to draft `count` tokens.
+    ///
+    /// So do llama.cpp and vLLM, whose blocks are as long as what is drafted. Rows see each other both ways, so that a
+    /// block of fewer rows than were trained is another one, not the beginning of the whole.
+    func block(drafting count: Int, in workspace: Workspace) -> Matrix {
+        let (shape, rows) = (draft.shape, draft.shape.firstDraftingRow + count)
+        let positions = (0..<rows).map { Int32(cache.count + $0) }
+        let segment = BlockAttention.Segment(
+            firstRow: 0, context: 0..<cache.count, anchors: [cache.count], blockSize: rows)
+        var hidden = workspace.matrix(rows: rows, columns: shape.hiddenSize)
+        embed([anchor] + [Int32](repeating: shape.maskToken, count: rows - 1), hidden)
         for (index, layer) in draft.layers.enumerated() {
             hidden =
                 layer.forward(
