@@ -6,8 +6,8 @@ usage: compare_engines.py NAME TARGET.gguf DRAFT.gguf SAMPLES.jsonl [options]
 SAMPLES are what Trainer evaluate --samples-output wrote: prompts, outputs, and what each verification accepted.
 llama.cpp, from the PyPI package xllamacpp, decodes the same token ids greedily with the draft. The engines round
 otherwise, so that texts part where two tokens are nearly as likely, and what is accepted after that would be of other
-texts. So llama.cpp is stopped there and goes on from Trainer's text, where Trainer's next verification but one begins;
-and that it was a near tie is asked of it: Trainer's token is nearly as likely by llama.cpp's own probabilities.
+texts. So llama.cpp begins again there with Trainer's text, where a verification of Trainer's begins; and that it was a
+near tie is asked of it: Trainer's token is nearly as likely by llama.cpp's own probabilities.
 
 Prints a line of JSON. Fails if accepted tokens a verification, or the share accepted at any position, differ by more
 than --tolerance of accepted tokens a verification; if fewer than --equal of the verifications accept the same; if a text
@@ -76,7 +76,7 @@ class Part:
 
 
 def decode(options, samples):
-    """Parts of all samples, and what each verification of them accepted in llama.cpp."""
+    """Parts of all samples, what each verification of them accepted in llama.cpp, and the gaps where they part."""
     parts = []
     with VerificationLog() as log:
         server = LlamaCpp(options.target, context=2048, draft=options.draft, draft_length=options.draft_length,
@@ -85,19 +85,17 @@ def decode(options, samples):
             start = 1
             while start is not None:
                 known = sample.output[:start - 1]
-                tokens = server.follow(
-                    sample.prompt + known, sample.output[start - 1:], options.max_new_tokens - len(known))
-                parts.append(Part(sample, start, tokens))
+                answer = server.complete(sample.prompt + known, options.max_new_tokens - len(known))
+                parts.append(Part(sample, start, answer["tokens"]))
                 start = parts[-1].next_start
-        # So that the lines of those before have reached the file.
+        # Their lines come after those of the answers, which so have reached the file.
+        gaps = near_ties(server, [part for part in parts if part.parts])
         server.complete(samples[0].prompt, 8)
-        del server
-    return parts, [part.served(accepted) for part, accepted in zip(parts, log.verifications())]
+    return parts, [part.served(accepted) for part, accepted in zip(parts, log.verifications())], gaps, server
 
 
-def near_ties(options, parts):
+def near_ties(server, parts):
     """By how much less likely than its likeliest token llama.cpp holds Trainer's where texts part, as logarithms."""
-    server = LlamaCpp(options.target, context=2048, threads=options.threads)
     gaps = []
     for part in parts:
         likeliest = server.next_tokens(part.sample.prompt + part.sample.output[:part.end], 10, cache_prompt=True)
@@ -130,9 +128,9 @@ def main():
     parser.add_argument("--least", type=float, default=0.8, help="share of verifications that must be compared")
     options = parser.parse_args()
     samples = [Sample(line) for line in open(options.samples)]
-    parts, served_parts = decode(options, samples)
+    # The server isn't ended: now and then that takes forever.
+    parts, served_parts, gaps, server = decode(options, samples)
     own_parts = [part.own for part in parts]
-    gaps = near_ties(options, [part for part in parts if part.parts])
     all_own = sum(len(sample.verifications) for sample in samples)
     own, served = Rates(own_parts, options.draft_length), Rates(served_parts, options.draft_length)
     equal = sum(a.get(start) == accepted for a, b in zip(own_parts, served_parts) for start, accepted in b.items())
@@ -158,7 +156,8 @@ def main():
     if own.count < options.least * all_own:
         failures.append(f"{own.count} of {all_own} verifications are of the same texts, should be {options.least:.0%}")
     if failures:
-        sys.exit(f"{options.name}: " + "; ".join(failures))
+        print(f"{options.name}: " + "; ".join(failures), file=sys.stderr, flush=True)
+    os._exit(1 if failures else 0)
 
 
 if __name__ == "__main__":

@@ -29,12 +29,10 @@ class LlamaCpp:
             speculative.draft.cpuparams.n_threads = speculative.draft.cpuparams_batch.n_threads = threads
         self.server = xllamacpp.Server(parameters)
 
-    def open(self, path, body):
-        return urllib.request.urlopen(urllib.request.Request(
-            f"{self.server.listening_address}{path}", json.dumps(body).encode(), {"Content-Type": "application/json"}))
-
     def post(self, path, body):
-        with self.open(path, body) as response:
+        request = urllib.request.Request(
+            f"{self.server.listening_address}{path}", json.dumps(body).encode(), {"Content-Type": "application/json"})
+        with urllib.request.urlopen(request) as response:
             return json.load(response)
 
     def tokenize(self, text):
@@ -46,20 +44,6 @@ class LlamaCpp:
         return self.post("/completion", {
             "prompt": ids, "n_predict": count, "temperature": 0.0, "top_k": 1, "cache_prompt": False,
             "return_tokens": True, **options})
-
-    def follow(self, ids, expected, count):
-        """The tokens that follow ids by greedy decoding, up to the first that isn't the expected one."""
-        body = {"prompt": ids, "n_predict": count, "temperature": 0.0, "top_k": 1, "cache_prompt": False,
-                "return_tokens": True, "stream": True}
-        tokens = []
-        with self.open("/completion", body) as response:
-            for line in response:
-                if line.startswith(b"data: {"):
-                    answer = json.loads(line[len(b"data: "):])
-                    tokens += answer["tokens"]
-                    if answer["stop"] or tokens != expected[:len(tokens)]:
-                        break
-        return tokens
 
     def next_tokens(self, ids, count, cache_prompt=False):
         """The most likely next tokens of ids and the logarithms of their probabilities, the likeliest first."""

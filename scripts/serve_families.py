@@ -10,6 +10,7 @@ can't go on. Files are left in FOLDER. Prints a line for each pair. Fails unless
 tokens drafted, and the others end for want of the layers that a draft sees, while the target alone decodes.
 """
 import json
+import os
 import pathlib
 import re
 import struct
@@ -51,7 +52,7 @@ TOKENS = 10
 def write_target(name, path):
     """The fixture, with what llama.cpp needs besides what Trainer reads. Returns what Trainer is given."""
     if name == "mixtral":
-        writer, size = mixtral(path)
+        writer, size = llama_writer(path, FIXTURES / "targets/mixtral")
     else:
         reader = gguf.GGUFReader(FIXTURES / f"gguf/{name}.gguf")
         architecture = reader.fields["general.architecture"].contents()
@@ -66,6 +67,12 @@ def write_target(name, path):
         for add, values in MORE_KEYS.get(name, []):
             getattr(writer, f"add_{add}")(values)
         size = len(reader.fields["tokenizer.ggml.tokens"].contents())
+    finish(writer, size)
+    return mixtral_directory(path.parent / name, size) if name == "mixtral" else path
+
+
+def finish(writer, size):
+    """Adds tokens of no meaning, and writes the file."""
     writer.add_tokenizer_model("llama")
     writer.add_token_list([f"token{id}" for id in range(size)])
     writer.add_token_scores([-float(id) for id in range(size)])
@@ -74,7 +81,6 @@ def write_target(name, path):
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
     writer.close()
-    return mixtral_directory(path.parent / name, size) if name == "mixtral" else path
 
 
 def mixtral_directory(folder, size):
@@ -87,9 +93,8 @@ def mixtral_directory(folder, size):
     return folder
 
 
-def mixtral(path):
-    """Llama with experts, for which fixtures have no GGUF file."""
-    folder = FIXTURES / "targets/mixtral"
+def llama_writer(path, folder):
+    """A GGUF file of a directory's Llama, with experts or without, and the size of its vocabulary."""
     config = json.loads((folder / "config.json").read_text())
     tensors = read_safetensors(folder / "model.safetensors")
     writer = gguf.GGUFWriter(path, "llama")
@@ -100,27 +105,29 @@ def mixtral(path):
     writer.add_head_count(config["num_attention_heads"])
     writer.add_head_count_kv(config["num_key_value_heads"])
     writer.add_layer_norm_rms_eps(config["rms_norm_eps"])
-    writer.add_rope_freq_base(config["rope_parameters"]["rope_theta"])
-    writer.add_expert_count(config["num_local_experts"])
-    writer.add_expert_used_count(config["num_experts_per_tok"])
-    writer.add_bos_token_id(1)
-    writer.add_eos_token_id(2)
+    writer.add_rope_freq_base(config.get("rope_parameters", config)["rope_theta"])
+    experts = config.get("num_local_experts", 0)
+    if experts:
+        writer.add_expert_count(experts)
+        writer.add_expert_used_count(config["num_experts_per_tok"])
+    writer.add_bos_token_id(config["bos_token_id"])
+    writer.add_eos_token_id(config["eos_token_id"])
     for name, own in [("token_embd", "model.embed_tokens"), ("output_norm", "model.norm"), ("output", "lm_head")]:
         writer.add_tensor(f"{name}.weight", tensors[f"{own}.weight"])
     for layer in range(config["num_hidden_layers"]):
         own = f"model.layers.{layer}"
-        for name, part in [("attn_norm", "input_layernorm"), ("ffn_norm", "post_attention_layernorm"),
-                           ("ffn_gate_inp", "block_sparse_moe.gate"), ("attn_v", "self_attn.v_proj"),
-                           ("attn_output", "self_attn.o_proj")]:
+        mlp = ([("ffn_gate_inp", "block_sparse_moe.gate")] if experts
+               else [(f"ffn_{part}", f"mlp.{part}_proj") for part in ("gate", "up", "down")])
+        for name, part in mlp + [("attn_norm", "input_layernorm"), ("ffn_norm", "post_attention_layernorm"),
+                                 ("attn_v", "self_attn.v_proj"), ("attn_output", "self_attn.o_proj")]:
             writer.add_tensor(f"blk.{layer}.{name}.weight", tensors[f"{own}.{part}.weight"])
         for part, heads in [("q", config["num_attention_heads"]), ("k", config["num_key_value_heads"])]:
             value = tensors[f"{own}.self_attn.{part}_proj.weight"]
             halves = value.reshape(heads, 2, -1, value.shape[1]).swapaxes(1, 2).reshape(value.shape)
             writer.add_tensor(f"blk.{layer}.attn_{part}.weight", halves)
-        for name, part in [("gate", "w1"), ("down", "w2"), ("up", "w3")]:
-            experts = [tensors[f"{own}.block_sparse_moe.experts.{expert}.{part}.weight"]
-                       for expert in range(config["num_local_experts"])]
-            writer.add_tensor(f"blk.{layer}.ffn_{name}_exps.weight", np.stack(experts))
+        for name, part in [("gate", "w1"), ("down", "w2"), ("up", "w3")] if experts else []:
+            stacked = [tensors[f"{own}.block_sparse_moe.experts.{expert}.{part}.weight"] for expert in range(experts)]
+            writer.add_tensor(f"blk.{layer}.ffn_{name}_exps.weight", np.stack(stacked))
     return writer, config["vocab_size"]
 
 
@@ -205,7 +212,9 @@ def decode(target, draft=None):
     server = LlamaCpp(target, context=256, draft=draft, draft_length=3, threads=1)
     answer = server.complete([3, 5, 8, 13, 21], TOKENS, ignore_eos=True)
     print(json.dumps({"tokens": len(answer["tokens"]), "drafted": answer["timings"].get("draft_n", 0),
-                      "accepted": answer["timings"].get("draft_n_accepted", 0)}))
+                      "accepted": answer["timings"].get("draft_n_accepted", 0)}), flush=True)
+    # Now and then the server's own end takes forever.
+    os._exit(0)
 
 
 def decoded(target, *draft):

@@ -6,7 +6,8 @@
 # usage: scripts/test-engines.sh [PROMPTS [PART...]]     (default: 50 prompts and all parts; an hour on two cores the first
 #        time, most of it training)
 #
-# Parts: families; eagle3, for SmolLM2-135M-Instruct as a directory (bfloat16), in Q8_0 and in Q4_1, or
+# Parts: families; tiny, drafts of all methods for a tiny random target in float32, where each verification must be the same;
+# eagle3, for SmolLM2-135M-Instruct as a directory (bfloat16), in Q8_0 and in Q4_1, or
 # eagle3-directory, eagle3-Q8_0, eagle3-Q4_1 alone; dflash and dspark, for the directory; example, Examples/LlamaServer.
 # EYRIE_DRAFT names the directory of an EAGLE-3 draft to use instead of training one.
 
@@ -14,7 +15,7 @@ set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 prompts=${1:-50}
 parts=("${@:2}")
-[ ${#parts[@]} -gt 0 ] || parts=(families eagle3 dflash dspark example)
+[ ${#parts[@]} -gt 0 ] || parts=(families tiny eagle3 dflash dspark example)
 requirements=$here/requirements-engines.txt
 # shellcheck source=tokenizers-venv.sh
 source "$here/tokenizers-venv.sh"
@@ -83,6 +84,39 @@ eagle3() {
     esac
 }
 
+# Drafts of all methods for a target of float32, whose texts don't part: METHOD ARCHITECTURE LENGTH OPTION...
+tiny() {
+    local method=$1 folder=$scratch/tiny file=$scratch/tiny/$1
+    local of=(--target-model-path "$folder/model" --cache-dir "$folder/cache")
+    say "$method, tiny"
+    if [ ! -d "$folder/$method-draft" ]; then
+        "$programs/Trainer" train "${of[@]}" --train-data-path "$folder/answers.jsonl" --output-dir "$folder/$method-draft" \
+            --draft-architecture "$2" --draft-vocab-size 200 --total-steps 60 --draft-global-batch-size 8 \
+            --learning-rate 5e-3 --num-threads 1 "${@:4}" >&2
+    fi
+    "$programs/Trainer" export "$folder/$method-draft/latest" --to gguf --target-model-path "$folder/model" --outtype f32 \
+        --output "$file-tiny.gguf" >&2
+    for length in 3 "$3"; do
+        "$programs/Trainer" evaluate "${of[@]}" --eval-data-path "$folder/few.jsonl" --num-threads 1 --max-new-tokens 40 \
+            --draft-model-path "$folder/$method-draft/latest" --draft-length "$length" --json \
+            --samples-output "$file-$length.jsonl" >"$file-$length.json"
+        "$python" "$here/compare_engines.py" "$method, tiny" "$folder/model.gguf" "$file-tiny.gguf" "$file-$length.jsonl" \
+            --draft-length "$length" --max-new-tokens 40 --threads 1 --equal 1 --least 1
+    done
+}
+
+all_tiny() {
+    local file
+    "$python" "$here/tiny_target.py" "$scratch/tiny"
+    for file in answers few; do
+        "$programs/Preprocess" build --train-data-path "$scratch/tiny/$file.jsonl" --target-model-path "$scratch/tiny/model" \
+            --cache-dir "$scratch/tiny/cache" --chat-template chatml --draft-vocab-size 200 >&2
+    done
+    tiny eagle3 LlamaForCausalLMEagle3 5 --ttt-length 3
+    tiny dflash DFlashDraftModel 7
+    tiny dspark Qwen3DSparkModel 7
+}
+
 # Examples/LlamaServer's steps: the draft's own acceptance.json, and that of the server beside it.
 example() {
     local draft=$scratch/example-draft file=$scratch/eagle3-example server url
@@ -116,9 +150,10 @@ blocks() {
 }
 
 for part in "${parts[@]}"; do
-    [ "$part" = families ] || get_models
+    case $part in families | tiny) ;; *) get_models ;; esac
     case $part in
         families) "$python" "$here/serve_families.py" "$programs/Trainer" "$scratch/families" ;;
+        tiny) all_tiny ;;
         eagle3) for name in directory Q8_0 Q4_1; do eagle3 "$name"; done ;;
         eagle3-*) eagle3 "${part#eagle3-}" ;;
         dflash) blocks dflash DFlashDraftModel ;;
