@@ -296,6 +296,10 @@ struct Qwen3Eagle3: DraftModel {
             self, draftToTarget: draftToTarget, capacity: capacity, workspace: workspace, embed: embed)
     }
 
+    func decoderByteCount(capacity: Int) -> Int {
+        KeyValueCache.byteCount(layers: 1, width: shape.keyValueWidth, capacity: capacity)
+    }
+
     // MARK: Planning
 
     var headOperations: Double { head.operations }

@@ -47,6 +47,47 @@ struct TrainingPlanTests {
         for ratio in pairs { #expect(0.87...1.15 ~= ratio, "planned \(ratio) of what was taken") }
     }
 
+    @Test func aMicroBatchHasNoMoreThanARanksShareOfAStep() throws {
+        let golden = try TargetGolden("llama")
+        func memory(_ options: String...) throws -> Int {
+            let words = ["--target-model-path", golden.directory, "--max-length", "64"] + options
+            let parts = try TrainingPlan(PlanCommand.Options.parse(words), .test).memory.parts
+            return parts.first { $0.name == "activations" }?.bytes ?? 0
+        }
+        let four = try memory("--batch-size", "4", "--draft-global-batch-size", "4")
+        #expect(try memory("--batch-size", "1048576", "--draft-global-batch-size", "4") == four)
+        #expect(try memory("--batch-size", "2", "--draft-global-batch-size", "4") < four)
+        #expect(throws: OptionsError.self) {
+            try memory("--batch-size", "1048576", "--draft-global-batch-size", "1048576")
+        }
+    }
+
+    /// Evaluations that decode prompts keep keys, values and features of whole sequences.
+    @Test func decodingHeldOutPromptsIsCounted() throws {
+        let golden = try TargetGolden("llama")
+        func decoding(_ options: String...) throws -> Int? {
+            let words = ["--target-model-path", golden.directory, "--max-length", "512"] + options
+            let plan = try TrainingPlan(PlanCommand.Options.parse(words), .test)
+            return plan.memory.parts.first { $0.name == "decoding held-out prompts" }?.bytes
+        }
+        #expect(try decoding() == nil)
+        let target = try golden.load(AbsentRanks(), positions: 600)
+        let (draft, targetLayers) = try draft(golden, positions: 600)
+        let limits = HeldOutDecoding.Limits(prompts: 1, newTokens: 40, draftLength: 3)
+        // As many rows as the longest prompt, the answer and what is drafted after it take, unless the run has less room.
+        let rows = min(512 + 40 + 3 + 2, 512 + draft.positionsAfterEnd)
+        let cache = target.makeCache(capacity: rows)
+        let widths = (0..<target.layers.count).map { cache.read(layer: $0, adding: rows).keys.columns }
+        let keysAndValues = 4 * rows * 2 * widths.reduce(0, +)
+        let features = 4 * rows * targetLayers.count * target.configuration.hiddenSize
+        let found = limits.byteCount(
+            longest: 512, positions: 512 + draft.positionsAfterEnd, target, targetLayers: targetLayers.count, draft)
+        #expect(found == keysAndValues + features + draft.decoderByteCount(capacity: rows))
+        let planned = try #require(
+            try decoding("--eval-max-samples", "4", "--eval-max-new-tokens", "40", "--draft-length", "3"))
+        #expect(planned > keysAndValues)
+    }
+
     /// Work that any number of rows takes counts once; noise makes no time shorter than the longer part's.
     @Test func theWholeLiesOnTheLineThroughTwoParts() {
         typealias Sampled = StepSampler.Sampled

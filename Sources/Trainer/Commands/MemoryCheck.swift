@@ -23,10 +23,17 @@ extension ProcessGrid {
     func warn(of plan: MemoryPlan) {
         let here = world.splitByMachine()
         let needed = Int(here.sum([Double(plan.bytes)])[0])
-        guard world.rank == 0, let available = AvailableMemory.read(), needed > available.bytes else { return }
-        let what = "training" + (here.size > 1 ? " by \(here.size) ranks of this machine" : "")
-        Log.warning(
-            "with the longest sequences \(NotEnoughMemory(what: what, needed: needed, available: available)), or a "
-                + "smaller --batch-size or --max-length")
+        guard world.rank == 0, let available = AvailableMemory.read(),
+            let warning = Self.warning(needed: needed, ranks: here.size, available)
+        else { return }
+        Log.warning(warning)
+    }
+
+    /// Nil if as many bytes are available.
+    static func warning(needed: Int, ranks: Int, _ available: AvailableMemory) -> String? {
+        guard needed > available.bytes else { return nil }
+        let what = "training" + (ranks > 1 ? " by \(ranks) ranks of this machine" : "")
+        return "with the longest sequences \(NotEnoughMemory(what: what, needed: needed, available: available)), or a "
+            + "smaller --batch-size or --max-length"
     }
 }

@@ -21,7 +21,16 @@ enum PlanCommand {
         var batchSize: Int = 1
         @Option("Sequences of a step over all ranks.", in: 1...1 << 20) var draftGlobalBatchSize: Int = 8
         @Option("What updates weights, as in training.") var optimizer: OptimizerKind = .adamw
+        @Option("Held-out prompts that evaluations of the run decode, of up to --max-length tokens.", in: 0...)
+        var evalMaxSamples: Int = 0
+        @Option("Tokens to decode of each of them.", in: 1...1 << 20) var evalMaxNewTokens: Int = 64
+        @Option("Tokens to draft for each verification.", in: 1...SpeculativeDecoding.longestDraft)
+        var draftLength: Int = 5
         @Flag("Print one JSON object.") var json
+
+        var decoding: HeldOutDecoding.Limits {
+            HeldOutDecoding.Limits(prompts: evalMaxSamples, newTokens: evalMaxNewTokens, draftLength: draftLength)
+        }
 
         func validate() throws(OptionsError) {
             try draft.validate()

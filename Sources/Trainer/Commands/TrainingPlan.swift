@@ -15,6 +15,9 @@ struct TrainingPlan {
     /// Whether the target's weights are there, so that their names and shapes were checked.
     private let hasWeights: Bool
 
+    /// Tokens of the largest micro batch that is planned, which takes memory for each.
+    private static let mostRows = 1 << 24
+
     /// Reads `config.json` and, where there are any, the headers of the weights, and nothing else.
     ///
     /// - Parameter compute: What computes here.
@@ -52,21 +55,31 @@ struct TrainingPlan {
         }
         // The rank that has the most.
         let target = parts.dropFirst().reduce(parts[0]) { $1.memory.byteCount > $0.memory.byteCount ? $1 : $0 }
+        // A micro batch has no more sequences than a rank gets of a step.
+        let own = (options.draftGlobalBatchSize + ranks - 1) / ranks
+        let batchSize = min(options.batchSize, own)
+        guard batchSize * options.maxLength <= Self.mostRows else {
+            throw OptionsError.rule(
+                "\(batchSize) sequences of \(options.maxLength) tokens at a time are more than can be planned, "
+                    + "\(Self.mostRows) tokens: a smaller --batch-size has the same result in less memory")
+        }
         let sizes = StepSizes(
-            sequences: options.batchSize, length: options.maxLength, supervised: Double(options.supervisedShare),
+            sequences: batchSize, length: options.maxLength, supervised: Double(options.supervisedShare),
             tpSize: tpSize)
         sequences = options.draftGlobalBatchSize
         length = options.maxLength
+        let targetLayers = configuration.targetLayers.count
         memory = MemoryPlan(
-            process: process, target, targetLayers: configuration.targetLayers.count, draft, sizes, ranks: ranks,
+            process: process, target, targetLayers: targetLayers, draft, sizes, ranks: ranks,
+            decoding: options.decoding.byteCount(
+                longest: options.maxLength, positions: positions, target, targetLayers: targetLayers, draft),
             orthogonalizes: options.optimizer == .muon, rank)
-        let own = (sequences + ranks - 1) / ranks
         let sample = try TimePlan.Sample(
             TimePlan.Job(
-                target: target, draft: draft, targetLayers: configuration.targetLayers.count,
+                target: target, draft: draft, targetLayers: targetLayers,
                 draftVocabSize: configuration.draftVocabSize, orthogonalizes: options.optimizer == .muon, sizes: sizes,
                 compute: all, ranks: ranks,
-                microBatches: Double(own) / Double(options.batchSize)))
+                microBatches: Double(own) / Double(batchSize)))
         if hosts.isEmpty {
             (time, self.hosts) = (TimePlan(sample, sample.pace(threads: threads)), [])
         } else {

@@ -15,6 +15,21 @@ final class HeldOutDecoding {
         /// Whether the outputs' tokens are kept.
         var keepsOutput = false
 
+        /// Rows that target and draft keep for the longest sequence.
+        func capacity(longest: Int, positions: Int) -> Int {
+            min(positions, longest + newTokens + draftLength + 2)
+        }
+
+        /// Bytes that target and draft keep, for prompts of samples of up to `longest` tokens.
+        func byteCount(
+            longest: Int, positions: Int, _ target: DecoderTargetModel, targetLayers: Int, _ draft: any DraftModel
+        ) -> Int {
+            guard prompts != 0 else { return 0 }
+            let capacity = capacity(longest: longest, positions: positions)
+            return TargetDecoder.byteCount(target, targetLayers: targetLayers, capacity: capacity)
+                + draft.decoderByteCount(capacity: capacity)
+        }
+
         /// - Throws: `OptionsError` if the draft can't draft as many tokens.
         func expectDraftable(by draft: any DraftModel) throws(OptionsError) {
             guard draftLength > draft.longestDraft else { return }
@@ -47,7 +62,7 @@ final class HeldOutDecoding {
         self.samples = samples
         self.positions = positions
         numbers = SomeSamples.numbers(limits.prompts, of: samples.count)
-        let capacity = min(positions, samples.longest + limits.newTokens + limits.draftLength + 2)
+        let capacity = limits.capacity(longest: samples.longest, positions: positions)
         let decoder = TargetDecoder(
             target, targetLayers: targetLayers, capacity: capacity, workspace: workspace)
         self.target = decoder

@@ -20,6 +20,12 @@ final class TargetDecoder {
             rows: capacity, columns: targetLayers.count * target.configuration.hiddenSize)
     }
 
+    /// Bytes of what a decoder keeps, for sequences of up to `capacity` tokens.
+    static func byteCount(_ target: DecoderTargetModel, targetLayers: Int, capacity: Int) -> Int {
+        let auxiliary = capacity * targetLayers * target.configuration.hiddenSize * MemoryLayout<Float>.stride
+        return target.cacheByteCount(capacity: capacity) + auxiliary
+    }
+
     /// What the target computes for tokens that follow those it has seen.
     struct Output {
         /// The likeliest token after each.

@@ -18,11 +18,12 @@ struct MemoryPlan {
     ///   - target: This rank's part, laid out.
     ///   - targetLayers: How many of its layers the draft sees.
     ///   - ranks: Those that divide the moments.
+    ///   - decoding: What evaluations keep that decode held-out prompts, in bytes.
     ///   - orthogonalizes: Whether Muon updates the draft's hidden matrices, in the memory of activations.
     ///   - compute: What a rank computes with.
     init(
         process: Int, _ target: DecoderTargetModel, targetLayers: Int, _ draft: any DraftModel, _ sizes: StepSizes,
-        ranks: Int, orthogonalizes: Bool = false, _ compute: Compute
+        ranks: Int, decoding: Int, orthogonalizes: Bool, _ compute: Compute
     ) {
         let parameters = draft.parameters
         let (count, trainedCount) = (parameters.weights.count, parameters.gradients.count)
@@ -39,6 +40,7 @@ struct MemoryPlan {
         if ranks > 1 {
             parts.append(("gradients on their way", GradientReduction.pendingBytes(trainedCount, ranks: ranks)))
         }
+        if decoding > 0 { parts.append(("decoding held-out prompts", decoding)) }
         if compute.precision == .bfloat16 {
             parts.append(("rounded weights of the draft", parameters.roundedByteCount))
             parts.append(("other rounded operands", 2 * activations.roundedElements))

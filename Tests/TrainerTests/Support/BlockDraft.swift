@@ -136,6 +136,9 @@ struct BlockDraft: DraftModel {
         return Decoder(self, draftToTarget, workspace, embed)
     }
 
+    /// It keeps no keys.
+    func decoderByteCount(capacity: Int) -> Int { 0 }
+
     /// Drafts a whole block from the newest verified token.
     private final class Decoder: Drafting {
         private let draft: BlockDraft

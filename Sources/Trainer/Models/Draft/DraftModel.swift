@@ -65,6 +65,9 @@ protocol DraftModel {
         draftToTarget: [Int32], capacity: Int, workspace: Workspace, embed: @escaping ([Int32], Matrix) -> Void
     ) -> any Drafting
 
+    /// Bytes of what `makeDecoder` makes.
+    func decoderByteCount(capacity: Int) -> Int
+
     // MARK: Planning
 
     /// About how many FLOP a sequence takes in a step, by which batches are divided among ranks: the same on all ranks.

@@ -114,6 +114,11 @@ struct DecoderTargetModel: DistributedTargetModel {
         }
     }
 
+    /// Bytes of the cache's keys and values; states are small beside them.
+    func cacheByteCount(capacity: Int) -> Int {
+        KeyValueCache.byteCount(widths: keyValueWidths, capacity: capacity)
+    }
+
     func makeCache(capacity: Int) -> KeyValueCache {
         var states: [Int: RecurrentState] = [:]
         for (index, layer) in layers.enumerated() {

@@ -35,6 +35,16 @@ final class KeyValueCache {
 
     deinit { free(memory) }
 
+    /// Bytes of the keys and values of layers of these widths.
+    static func byteCount(widths: [Int], capacity: Int) -> Int {
+        2 * capacity * widths.reduce(0, +) * MemoryLayout<Float>.stride
+    }
+
+    /// Bytes of those of as many layers of one width.
+    static func byteCount(layers: Int, width: Int, capacity: Int) -> Int {
+        byteCount(widths: [Int](repeating: width, count: layers), capacity: capacity)
+    }
+
     /// Appends rows to those of a layer and returns all of them.
     func append(_ keyValue: Attention.KeyValue, layer: Int) -> Attention.KeyValue {
         let rows = count..<count + keyValue.keys.rows

@@ -174,4 +174,8 @@ struct DFlashDraftModel: DraftModel {
         return DFlashDecoder(
             self, draftToTarget: draftToTarget, capacity: capacity, workspace: workspace, embed: embed)
     }
+
+    func decoderByteCount(capacity: Int) -> Int {
+        KeyValueCache.byteCount(layers: layers.count, width: shape.keyValueWidth, capacity: capacity)
+    }
 }

@@ -139,4 +139,8 @@ struct Eagle3DraftModel: DraftModel {
         return Eagle3Decoder(
             self, draftToTarget: draftToTarget, capacity: capacity, workspace: workspace, embed: embed)
     }
+
+    func decoderByteCount(capacity: Int) -> Int {
+        KeyValueCache.byteCount(layers: layers.count, width: configuration.keyValueWidth, capacity: capacity)
+    }
 }
