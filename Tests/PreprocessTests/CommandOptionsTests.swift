@@ -41,6 +41,7 @@ import Testing
         let given = [
             "--train-data-path": data, "--target-model-path": model, "--cache-dir": scratch.file("cache"),
             "--chat-template": "qwen", "--other-data-path": data, "--output": scratch.file("output.jsonl"),
+            "--min-tokens": "0",
             // No server is there, and none is waited for.
             "--server": "http://127.0.0.1:9", "--server-timeout": "0",
         ]

@@ -27,7 +27,7 @@ struct SelectOptions: Options {
         "A jq expression that must make something of a record but false and null, as '.finished and .language == \"en\"'.",
         value: "EXPRESSION")
     var filter: String?
-    @Option("The fewest tokens of a record as the target's template writes it.", in: 0...) var minTokens = 0
+    @Option("The fewest tokens of a record as the target's template writes it.", in: 0...) var minTokens: Int?
     @Option("The most tokens of a record; any number if left out.", in: 0...) var maxTokens: Int?
     @Option("The target model whose tokens are counted.", value: "DIR|GGUF") var targetModelPath: String?
     var template = ChatTemplateOptions()
@@ -44,7 +44,7 @@ struct SelectOptions: Options {
         if let maxTurns, maxTurns < minTurns {
             throw .rule("--max-turns is \(maxTurns), should be at least --min-turns, \(minTurns)")
         }
-        if let maxTokens, maxTokens < minTokens {
+        if let minTokens, let maxTokens, maxTokens < minTokens {
             throw .rule("--max-tokens is \(maxTokens), should be at least --min-tokens, \(minTokens)")
         }
         if countsTokens != (targetModelPath != nil) {
@@ -63,7 +63,7 @@ struct SelectOptions: Options {
         if trainDataPath.contains("-") { throw .rule("--train-data-path: records are read twice; give a file") }
     }
 
-    private var countsTokens: Bool { minTokens > 0 || maxTokens != nil }
+    private var countsTokens: Bool { minTokens != nil || maxTokens != nil }
 
     func settings(_ paths: [String]) throws -> RecordSelection.Settings {
         var settings = RecordSelection.Settings(
@@ -74,7 +74,7 @@ struct SelectOptions: Options {
         settings.filter.expression = filter
         if let targetModelPath {
             let (format, target) = try template.load(targetModelPath)
-            settings.filter.tokens = minTokens...(maxTokens ?? .max)
+            settings.filter.tokens = (minTokens ?? 0)...(maxTokens ?? .max)
             settings.filter.target = (format, target)
         }
         for pair in cap {
