@@ -169,6 +169,40 @@ struct RecordScannerTests {
             #expect(record.line == 1 + bytes[..<record.offset].count { $0 == 0x0A })
         }
     }
+
+    /// Whatever its break is, and wherever blocks end: the records beside it are found, and it is noted where it begins.
+    @Test(
+        arguments: [
+            #"{"a": [LARGE{"id": 1}"#, #"{"a": [LARGE{"id": 1}]"#, #"{"a": [LARGE{"id": [1}]}"#, #"{"a": [LARGE"x}"#,
+            #"{"a": [LARGE{"id": "x}]}"#, #"{"a": {LARGE"id": {"b": 1}"#,
+        ], ["", "\n", ",\n", " "])
+    func aTooLargeBrokenRecordLosesOnlyItself(form: String, separator: String) {
+        let lines = conversationLines(4)
+        for line in ["\"yy\",\n", "\"yy\": 1, ", "\"yy\", "] {
+            let broken = form.replacing("LARGE", with: String(repeating: line, count: 600))
+            for at in [0, 2] {
+                let before = lines[..<at].map { $0 + "\n" }.joined()
+                let text = Array((before + broken + separator + lines[at...].joined(separator: "\n") + "\n").utf8)
+                // Of what is too large, only where it begins counts.
+                func scan(_ blockSize: Int) -> [Record] {
+                    Self.scan(text, blockSize: blockSize, largest: 1000).map { record in
+                        var record = record
+                        if record.isTooLarge { record.count = 0 }
+                        return record
+                    }
+                }
+                let whole = scan(1 << 16)
+                #expect(whole.filter { lines.contains($0.text) }.map(\.text) == lines, "\(form)\(separator)\(line)")
+                #expect(whole.count <= lines.count + 2)
+                let noted = whole.filter { $0.problem != nil || $0.isTooLarge }
+                #expect(noted.first?.offset == before.utf8.count && noted.first?.line == at + 1)
+                for record in whole {
+                    #expect(record.line == 1 + text[..<record.offset].count { $0 == 0x0A })
+                }
+                for blockSize in [1, 7, 100, 1000] { #expect(scan(blockSize) == whole, "\(form)\(separator)\(line)") }
+            }
+        }
+    }
 }
 
 /// Random JSON values, written with random spaces: at the top, or in arrays, of which there may be several.

@@ -23,7 +23,7 @@ struct RecordLooks {
         var from = start
         while from < text.count, let found = text.position(of: UInt8(ascii: "{"), in: from..<text.count) {
             let before = text[..<found].last { !isJSONSpace($0) }
-            if before == UInt8(ascii: ",") || (isTop && before == UInt8(ascii: "}")) { return found }
+            if before == UInt8(ascii: ",") || (isTop && Self.closes(before)) { return found }
             from = found + 1
         }
         return nil
@@ -36,11 +36,19 @@ struct RecordLooks {
         return text[start...].lastIndex { !isJSONSpace($0) } ?? max(start, text.count - 4096)
     }
 
-    /// An object directly after another's end, on the same line.
+    /// Whether a position is a line's first after spaces.
+    static func isAtLineStart(_ position: Int, _ text: UnsafeRawBufferPointer) -> Bool {
+        let before = text[..<position].last { $0 != 0x20 && $0 != 0x09 }
+        return before == nil || before == 0x0A
+    }
+
+    private static func closes(_ byte: UInt8?) -> Bool { byte == UInt8(ascii: "}") || byte == UInt8(ascii: "]") }
+
+    /// An object after another's end, or what is left of it, on the same line.
     private func findGlued(in text: UnsafeRawBufferPointer, from start: Int, upTo end: Int) -> Int? {
         var from = start
         while from < end, let found = text.position(of: UInt8(ascii: "{"), in: from..<end) {
-            if found > 0, text[found - 1] == UInt8(ascii: "}") { return found }
+            if Self.closes(text[..<found].last { $0 != 0x20 && $0 != 0x09 }) { return found }
             from = found + 1
         }
         return nil

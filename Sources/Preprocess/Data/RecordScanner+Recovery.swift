@@ -9,6 +9,9 @@ extension RecordScanner {
             look(text)
             repeated += from - record.start
             if !record.isImpatient { from = record.start + 1 }
+        } else if !record.isImpatient {
+            from = max(record.start + 1, from - tail)
+            repeated += base + position - from
         }
         open?.recovery = (message, from)
         return recover(text, &position)
@@ -71,7 +74,7 @@ extension RecordScanner {
 
     /// Whether what looks like a record at the top begins its line.
     private func isOnOwnLine(_ start: Int, _ text: Text) -> Bool {
-        isTop && looks.areOfLines && (start == 0 || text.bytes[start - 1] != UInt8(ascii: "}"))
+        isTop && looks.areOfLines && RecordLooks.isAtLineStart(start, text.bytes)
     }
 
     /// Whether a whole object with a record's keys begins at a position and is followed as records are; nil if more bytes

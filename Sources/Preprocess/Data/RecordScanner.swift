@@ -8,63 +8,11 @@
 /// itself. What is between records and is neither an object nor an array is a record up to its line's end, for the parser
 /// to refuse.
 struct RecordScanner {
-    struct Found: Equatable {
-        /// In what is scanned; of a record that is too large, what is left.
-        var range: Range<Int>
-        /// Where the record begins in the file, in bytes.
-        var offset: Int
-        /// Of the file, from 1.
-        var line: Int
-        var isTooLarge = false
-        /// Why it can't be parsed, if that is known already.
-        var problem: Problem?
-    }
-
-    enum Problem: Equatable {
-        case broken(String)
-        /// Something that should be here is missing.
-        case missing(String)
-        /// The file ends within it.
-        case unfinished
-    }
-
     private enum Level { case top, array, envelope, afterEnvelope }
 
-    /// The bytes that are scanned.
-    struct Text {
-        var bytes: UnsafeRawBufferPointer
-        /// Whether the file ends with them.
-        var isAtEnd: Bool
-        var end: Int { bytes.count }
-    }
-
-    /// A record that has begun; positions are of the file.
-    struct Open {
-        var start: Int
-        var line: Int
-        var indentation: Int?
-        /// Nil for a record that is neither an object, an array nor a string.
-        var value: ValueScanner?
-        var isTooLarge = false
-        /// What shows that it is broken, and from where on the next one is looked for.
-        var recovery: (message: String, from: Int)?
-        /// Where another record may begin, as far as it was scanned.
-        var trial: Trial?
-        /// Line ends in the part of it that was removed.
-        var removedLineEnds = 0
-        /// Whether it ends where the next one seems to begin.
-        var isImpatient = false
-    }
-
-    /// What is tried as a record, from a position of the file to another.
-    struct Trial {
-        var start: Int
-        var scanned: Int
-        var value = ValueScanner()
-        var outcome = ValueScanner.Outcome.goesOn
-    }
-
     let largestRecord: Int
+    /// How much of a record that is too large is kept: where it shows to be broken, the next one may have begun before.
+    var tail: Int { min(largestRecord, 1 << 16) }
     private var level = Level.top
     var open: Open?
     var looks = RecordLooks()
@@ -109,7 +57,7 @@ struct RecordScanner {
         // A broken record that is too large already is known by its beginning alone.
         let isLong = open.recovery.map { $0.from - open.start > largestRecord } ?? false
         guard open.isTooLarge || isLong else { return open.start - base }
-        return open.recovery.map { $0.from - base }
+        return max(0, (open.recovery?.from ?? open.reached) - tail - base)
     }
 
     /// Whether the file has had nothing but objects, and what was scanned ends where a line may begin.
@@ -214,7 +162,7 @@ struct RecordScanner {
     private mutating func begin(at position: Int, isText: Bool) {
         let start = base + position
         open = Open(
-            start: start, line: line, indentation: indentation, value: isText ? nil : ValueScanner(),
+            start: start, line: line, indentation: indentation, value: isText ? nil : ValueScanner(), reached: start,
             isImpatient: isSpent(at: start))
         indentation = nil
     }
@@ -230,6 +178,7 @@ struct RecordScanner {
         let look = record.isImpatient ? nextLook(text, after: record.start) : nil
         if let look { end = min(end, look - base) }
         let outcome = record.value?.scan(text.bytes, from: &position, upTo: end) ?? .complete
+        record.reached = base + position
         open = record
         switch outcome {
         case .complete: return complete(text, position)
@@ -262,6 +211,7 @@ struct RecordScanner {
         let isInArray = level != .top
         let stop = text.bytes[position...].firstIndex { $0 == 0x0A || (isInArray && ",]}".utf8.contains($0)) }
         position = stop ?? text.end
+        open?.reached = base + position
         if base + position - record.start > largestRecord { open?.isTooLarge = true }
         guard stop != nil || text.isAtEnd else { return nil }
         if stop == nil { hasRecovered = true }
