@@ -27,9 +27,14 @@ for number in range(count):
         text = (text * (size // len(text) + 1))[:size]
     elif kind == "base64":
         text = base64.b64encode(random.Random(number).randbytes(size * 3 // 4)).decode()
+    elif kind == "marks":  # of two classes by turns, which normalizing sorts
+        text = "a" + "\u0301\u0323" * (size // 4)
+    elif kind == "ligatures":  # which compatibility forms make eleven times as long
+        text = "\ufdfa" * (size // 3)
     else:
         text = "".join(random.Random(number).choices("abcdefghijklmnopqrstuvwxyz", k=size))
-    print(json.dumps(dict(conversations=[{"from": "human", "value": "Hi"}, {"from": "gpt", "value": text}])))
+    turns = [{"from": "human", "value": "Hi"}, {"from": "gpt", "value": text}]
+    print(json.dumps(dict(conversations=turns), ensure_ascii=False))
 END
 }
 
@@ -60,4 +65,6 @@ build "a single word, Mistral v0.3's tokenizer" letters 1 "$state/tokenizers/mis
 build "the same, --overflow split" letters 1 "$state/tokenizers/mistral-v0.3" --overflow split
 build "a single word, a unigram tokenizer" letters 1 "$small/unigram"
 build "words, a unigram tokenizer" words 1 "$small/unigram"
+build "marks on one letter, NFC (Qwen's)" marks 1 "$small/qwen2"
+build "U+FDFA, NFKC, a unigram tokenizer" ligatures 1 "$small/unigram"
 rm -rf "$scratch"

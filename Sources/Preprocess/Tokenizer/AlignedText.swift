@@ -4,8 +4,8 @@
 struct AlignedView {
     let start: UnsafePointer<UInt8>
     let range: Range<Int>
-    /// The original bytes of each byte from `start` on; nil where every byte is its own.
-    let origins: UnsafePointer<Range<Int32>>?
+    /// Where each byte from `start` on comes from; nil where every byte is its own.
+    let origins: OriginRuns?
 
     var bytes: UnsafeBufferPointer<UInt8> {
         UnsafeBufferPointer(start: start + range.lowerBound, count: range.count)
@@ -27,30 +27,26 @@ struct AlignedView {
 /// Text that a step writes, with where each of its bytes comes from.
 final class AlignedText {
     private let text = PaddedText()
-    @exclusivity(unchecked) private var origins: UnsafeMutablePointer<Range<Int32>>
-    @exclusivity(unchecked) private var capacity = 4096
+    private let origins = OriginRuns()
     @exclusivity(unchecked) private var limit = Int.max
     @exclusivity(unchecked) private var isOverfull = false
-
-    init() { origins = .allocate(capacity: capacity) }
-
-    deinit { origins.deallocate() }
 
     var count: Int { text.count }
 
     /// What was written, valid until more is.
     var view: AlignedView {
-        AlignedView(start: UnsafePointer(text.start), range: 0..<text.count, origins: UnsafePointer(origins))
+        AlignedView(start: UnsafePointer(text.start), range: 0..<text.count, origins: origins)
     }
 
     /// The most bytes that normalizing and splitting may make of a text.
     ///
-    /// No normal form is longer than eleven times the text; a space that becomes `▁` takes three bytes.
-    static func limit(of text: AlignedView) -> Int { min(64 * text.range.count + (1 << 16), Int(Int32.max)) }
+    /// No normal form is longer than eleven times the text, nor thirteen times where its spaces become `▁`.
+    static func limit(of text: AlignedView) -> Int { min(16 * text.range.count + (1 << 16), Int(Int32.max)) }
 
     /// - Parameter limit: The most bytes that are kept; of what would be more, nothing is.
     func removeAll(limit: Int = .max) {
         text.removeAll()
+        origins.removeAll()
         self.limit = limit
         isOverfull = false
     }
@@ -69,12 +65,10 @@ final class AlignedText {
     /// Appends a part of another text as it is.
     func append(_ source: AlignedView, _ range: Range<Int>) {
         guard !range.isEmpty, hasRoom(for: range.count) else { return }
-        reserve(range.count)
-        let destination = origins + count
-        if let origins = source.origins {
-            destination.update(from: origins + range.lowerBound, count: range.count)
+        if let others = source.origins {
+            origins.append(at: count, range, of: others)
         } else {
-            for (position, i) in range.enumerated() { destination[position] = Int32(i)..<Int32(i + 1) }
+            origins.append(at: count, each: range.lowerBound)
         }
         text.append(source.start + range.lowerBound, count: range.count)
     }
@@ -82,22 +76,12 @@ final class AlignedText {
     /// Appends bytes that all come from `origin`.
     func append(_ bytes: UnsafeBufferPointer<UInt8>, origin: Range<Int32>) {
         guard let start = bytes.baseAddress, !bytes.isEmpty, hasRoom(for: bytes.count) else { return }
-        reserve(bytes.count)
-        (origins + count).update(repeating: origin, count: bytes.count)
+        origins.append(at: count, all: origin)
         text.append(start, count: bytes.count)
     }
 
     func append(_ bytes: [UInt8], origin: Range<Int32>) {
         bytes.withUnsafeBufferPointer { append($0, origin: origin) }
-    }
-
-    private func reserve(_ added: Int) {
-        guard count + added > capacity else { return }
-        capacity = max(2 * capacity, count + added)
-        let grown = UnsafeMutablePointer<Range<Int32>>.allocate(capacity: capacity)
-        grown.update(from: origins, count: count)
-        origins.deallocate()
-        origins = grown
     }
 }
 
@@ -132,8 +116,8 @@ final class PaddedText {
         guard count + added > capacity else { return }
         capacity = max(2 * capacity, count + added)
         let grown = UnsafeMutablePointer<UInt8>.allocate(capacity: capacity + Self.padding)
-        grown.initialize(repeating: 0, count: capacity + Self.padding)
-        grown.update(from: start, count: count)
+        // What is after the bytes and their padding is never read, and needn't become memory.
+        grown.initialize(from: start, count: count)
         start.deallocate()
         start = grown
     }
