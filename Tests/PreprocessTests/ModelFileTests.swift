@@ -46,6 +46,26 @@ struct ModelFileTests {
         #expect(try model.contents("generation_config.json") == nil)
     }
 
+    @Test func whatIsNoModelIsNamed() throws {
+        let scratch = try ScratchDirectory()
+        let file = try scratch.write("weights.safetensors", "x")
+        for (path, reason) in [
+            (file, "it is a file; should be the directory that the model's files are in, or a file *.gguf"),
+            ("\(scratch.path)/none", "there is no such directory"),
+            (
+                "owner/name-7B",
+                "there is no such directory; one of the Hugging Face Hub is fetched by: hf download owner/name-7B --local-dir DIR"
+            ),
+            (
+                scratch.path,
+                "it has no tokenizer.json, tokenizer.model, tekken.json or *.gguf; in it are weights.safetensors"
+            ),
+        ] {
+            let error = #expect(throws: FileError.self) { try Tokenizer(ModelFiles(path)) }
+            #expect(error.map { "\($0)" } == "\(path): can't use it as a model: \(reason)")
+        }
+    }
+
     @Test func specialTokensAreTheConfigurationsOrTheFiles() throws {
         let expected: [(String, String, Int32, String, Int32, Int)] = [
             ("spm", "<s>", 1, "</s>", 2, 700), ("spm-added", "<s>", 1, "<|im_end|>", 701, 703),

@@ -29,5 +29,12 @@ struct ShardDirectoryTests {
         #expect { try StoreLocation.files([scratch.file("")]) } throws: { "\($0)".contains("it is empty") }
         _ = try scratch.write("train.parquet", "PAR1")
         #expect { try StoreLocation.files([scratch.file("")]) } throws: { "\($0)".contains("in it are train.parquet") }
+        try makeDirectory(scratch.file("data"))
+        #expect { try StoreLocation.files([scratch.file("")]) } throws: {
+            "\($0)".hasSuffix("in it are data, train.parquet; directories within it aren't entered")
+        }
+        // As huggingface_hub's cache has datasets.
+        try makeDirectory(scratch.file("snapshots/abc"))
+        #expect { try StoreLocation.files([scratch.file("")]) } throws: { "\($0)".hasSuffix("/snapshots/abc") }
     }
 }

@@ -20,10 +20,6 @@ struct ModelFiles: Sendable {
         try files.contents(name) ?? gguf?.file(name).map { Array($0.compact.utf8) }
     }
 
-    /// The contents of a file that must be there.
-    /// - Throws: `FileError` that names it.
-    func required(_ name: String) throws -> [UInt8] { try contents(name) ?? readFile(files.path(of: name)) }
-
     /// A file of JSON; nil if the model has none of that name.
     /// - Throws: `JSONError` or `FileError` that name the file and what is wrong with it.
     func json(_ name: String) throws -> JSONFile? {

@@ -11,7 +11,7 @@ struct TokenizerFiles {
     init(_ model: ModelFiles) throws {
         let name =
             try TokenizerIdentity.wholeFiles.first { try model.contents($0) != nil } ?? TokenizerIdentity.tokenizerFile
-        let contents = try model.required(name)
+        guard let contents = try model.contents(name) else { throw try model.files.lackOfTokenizer() }
         let path = model.name(of: name)
         // A GGUF file's tokenizer, too, whose bytes are counted in 32 bits.
         guard contents.count <= TargetFiles.largestFile else {

@@ -32,7 +32,15 @@ public enum ShardDirectory {
     /// Why nothing of a directory is read.
     static func lack(_ path: String) throws(FileError) -> StoreError {
         let others = try contents(of: path).others
-        let named = others.isEmpty ? "it is empty" : "in it are \(others.prefix(5).joined(separator: ", "))"
+        if others.contains("snapshots"), let names = try? listDirectory("\(path)/snapshots"), !names.isEmpty {
+            let snapshots = names.map { "\(path)/snapshots/\($0)" }.joined(separator: ", ")
+            return StoreError(
+                path,
+                "is a dataset's folder in the cache of huggingface_hub; name the files in a snapshot of it: \(snapshots)"
+            )
+        }
+        let within = others.contains { isDirectory("\(path)/\($0)") } ? "; directories within it aren't entered" : ""
+        let named = others.isEmpty ? "it is empty" : "in it are \(others.prefix(5).joined(separator: ", "))\(within)"
         return StoreError(path, "is a directory without files *\(suffixes.joined(separator: ", *")); \(named)")
     }
 }

@@ -19,7 +19,33 @@ public struct TargetFiles: Sendable {
                 reason: "it is a model's folder in the cache of huggingface_hub; name a snapshot in it: "
                     + snapshots.joined(separator: ", "))
         }
+        if !isHuggingFace, !path.hasSuffix(".gguf") { try Self.expectDirectory(path) }
         gguf = isHuggingFace ? nil : try GGUFModel.file(at: directory).map { try GGUFFile($0) }
+    }
+
+    /// - Throws: `FileError` that says what a model should be, where a path is no directory.
+    private static func expectDirectory(_ path: String) throws(FileError) {
+        guard (try? listDirectory(path)) == nil else { return }
+        guard !fileExists(path) else {
+            throw FileError(
+                path, "use it as a model",
+                reason: "it is a file; should be the directory that the model's files are in, or a file *.gguf")
+        }
+        let names = path.split(separator: "/", omittingEmptySubsequences: false)
+        let isOfHub = names.count == 2 && names.allSatisfy { !$0.isEmpty && !$0.hasPrefix(".") }
+        throw FileError(
+            path, "use it as a model",
+            reason: "there is no such directory"
+                + (isOfHub ? "; one of the Hugging Face Hub is fetched by: hf download \(path) --local-dir DIR" : ""))
+    }
+
+    /// What a directory without a tokenizer lacks, and what it has.
+    public func lackOfTokenizer() throws(FileError) -> FileError {
+        let names = try listDirectory(directory).filter { !$0.hasPrefix(".") }.sorted()
+        let named = names.isEmpty ? "it is empty" : "in it are \(names.prefix(5).joined(separator: ", "))"
+        return FileError(
+            path, "use it as a model",
+            reason: "it has no tokenizer.json, tokenizer.model, tekken.json or *.gguf; \(named)")
     }
 
     /// The snapshots in a folder of huggingface_hub's cache; nil for another folder.
