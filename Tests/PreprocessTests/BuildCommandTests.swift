@@ -290,7 +290,7 @@ import Testing
         let data = try data([String](repeating: line, count: 3))
         let more = ["--max-length", "19000", "--min-loss-tokens", "0"]
         let end = try run(arguments([data], more))
-        #expect(end.code == 1 && end.errors.contains("% of its tokens are supervised, which can't be meant"), "\(end)")
+        #expect(end.code == 1 && end.errors.contains("% of its tokens are supervised, which is implausible"), "\(end)")
         #expect(try run(arguments([data], more + ["--any-supervised-share"])).code == 0)
     }
 

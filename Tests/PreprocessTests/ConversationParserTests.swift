@@ -43,7 +43,7 @@ struct ConversationParserTests {
             #"{"tools": "[{\"name\": \"f\"}]", "messages": [{"role": "user", "content": "x"}, {"role": "assistant", "content": null, "tool_calls": [\#(call)], "reasoning_content": "hm"}, {"role": "tool", "name": "f", "content": "2"}]}"#
         )
         guard case .conversation(let conversation) = row.content else { throw Rejection(.empty, "") }
-        #expect(conversation.tools?.compact == #"[{"name":"f"}]"#)
+        #expect(conversation.tools?.compact == #"[{"type":"function","function":{"name":"f"}}]"#)
         let answer = conversation.messages[1]
         #expect(answer.content.isEmpty && answer.fields.map(\.name) == ["tool_calls"])
         #expect(answer.reasoning == Array("hm".utf8))
@@ -123,6 +123,14 @@ struct ConversationParserTests {
             #"{"text": "x"}"#, .notAConversation,
             "has only a 'text'; if it is in the model's own format, build with --is-preformatted"
         ),
+        (
+            #"{"title": "t", "mapping": {"a": {}}}"#, .notAConversation,
+            "is of ChatGPT's export, whose messages are a tree ('mapping'); write the branch that counts as an array 'messages'"
+        ),
+        (
+            #"{"dialogue": "Human: q\n\nAssistant: a"}"#, .notAConversation,
+            "'dialogue' is text that isn't JSON, should be an array of messages; turns that are marked within a text by HUMAN: and ASSISTANT: must be made messages with roles"
+        ),
         (#"{"messages": 7}"#, .notAConversation, "'messages' is an integer, should be an array"),
         (#"{"messages": {}}"#, .notAConversation, ""),
         (#"{"messages": {"from": ["human"], "value": []}}"#, .notAConversation, "'messages' has 1 roles and 0 texts"),
@@ -136,7 +144,7 @@ struct ConversationParserTests {
         ),
         (
             #"{"prompt": "x", "chosen": "y"}"#, .notAConversation,
-            "has 'prompt' and none of 'output', 'response', 'answer', 'completion', 'solution'"
+            "has 'prompt' and none of 'output', 'response', 'completion', 'solution', 'answer', 'target', 'targets'"
         ),
         (#"{"messages": []}"#, .empty, "has no messages"),
         (#"{"messages": [7]}"#, .notAConversation, "message 0 is an integer, should be an object"),

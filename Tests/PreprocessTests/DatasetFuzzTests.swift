@@ -44,6 +44,8 @@ struct DatasetFuzzTests {
                 }
             } catch let error as PackedFileError {
                 #expect("\(error)".contains("data: packed data near byte "))
+            } catch let error as DatasetError {
+                #expect("\(error)".contains("data: is "))
             }
         }
     }

@@ -68,7 +68,7 @@ final class GGUFTextsTests {
         try expectIDs(model(Self.byteLevel(pre: pre)), "byte_level", pre)
     }
 
-    @Test func withoutANameTheSplitIsTheUsual() throws {
+    @Test func withoutANameTheSplitIsTheDefault() throws {
         try expectIDs(model(Self.byteLevel(pre: nil)), "byte_level", "default")
     }
 

@@ -58,9 +58,73 @@ struct RecordFormTests {
         } throws: {
             ($0 as? Rejection)?.detail.contains("'\(question)' and none of 'output'") == true
         }
-        for context in RecordForms.contexts where question != "input" {
+        let later = RecordForms.questions.drop { $0 != question }.dropFirst()
+        for context in RecordForms.contexts where later.contains(context) {
             #expect(try shown(#"{"\#(question)": "q", "\#(context)": "c", "\#(answer)": "a"}"#) == "u:q\nc a:a")
         }
+    }
+
+    /// Forms of published datasets and of other APIs, made up.
+    @Test(arguments: [
+        (#"{"Question": "q", "Response": "a"}"#, "u:q a:a"),
+        (#"{"Context": "q", "Response": "a"}"#, "u:q a:a"),
+        (#"{"input": "q", "context": "c", "output": "a"}"#, "u:q\nc a:a"),
+        (#"{"inputs": "q", "targets": "a", "language": "en"}"#, "u:q a:a"),
+        (#"{"problem": "q", "answer": "42", "solution": "a"}"#, "u:q a:a"),
+        (#"{"user": "q", "assistant": "a", "system": "s", "model": "m"}"#, "s:s u:q a:a"),
+        (#"{"assistant": "a", "human": "q"}"#, "u:q a:a"),
+        (
+            #"{"conversation": [{"output": "a", "input": "q", "turn": 1}, {"input": "r", "output": "b"}]}"#,
+            "u:q a:a u:r a:b"
+        ),
+        (#"{"conversation": [{"assistant": "a", "human": "q", "system": "s"}]}"#, "s:s u:q a:a"),
+        (#"{"conversations": [["q", "a"], ["r", "b"]]}"#, "u:q a:a u:r a:b"),
+        (
+            #"{"systemInstruction": {"role": "system", "parts": [{"text": "s"}]}, "contents": [{"role": "user", "parts": [{"text": "q"}]}, {"role": "model", "parts": [{"text": "a"}]}]}"#,
+            "s:s u:q a:a"
+        ),
+        (
+            #"{"system": [{"text": "s"}, {"text": "t"}], "messages": [{"role": "user", "content": [{"text": "q"}]}, {"role": "assistant", "content": [{"text": "a"}]}]}"#,
+            "s:st u:q a:a"
+        ),
+        (
+            #"{"query": "q", "tools": "[{\"name\": \"f\", \"parameters\": {}}]", "answers": "[{\"name\": \"f\", \"arguments\": {\"x\": 1}}]"}"#,
+            #"u:q a:\#(call)|[{"type":"function","function":{"name":"f","parameters":{}}}]"#
+        ),
+    ])
+    func otherFormsAreRead(record: String, expected: String) throws { #expect(try shown(record) == expected) }
+
+    @Test(arguments: [
+        #"{"prompt": "q", "chosen": "a", "rejected": "b"}"#,
+        #"{"chosen": [{"role": "user", "content": "q"}], "rejected": []}"#,
+        #"{"messages": [{"user": "q", "assistant": {"text": "a"}}]}"#,
+        #"{"messages": [{"user": "q", "assistant": "a", "comment": "c"}]}"#,
+        #"{"query": "q", "answers": ["a", "b"]}"#, #"{"query": "q", "answers": {"text": ["a"]}}"#,
+        #"{"user": "someone", "text": "x"}"#, #"{"system": [{"type": "image"}], "question": "q", "answer": "a"}"#,
+        #"{"conversations": [["q", "a"], ["r", "b", "c"]]}"#,
+    ])
+    func whatIsntCertainIsRefused(record: String) throws {
+        #expect(throws: Rejection.self) { try shown(record) }
+    }
+
+    /// The thoughts of an answer, in brackets, and the answer.
+    private func thoughts(_ record: String) throws -> String {
+        guard case .conversation(let conversation) = try parseRow(record).content else { return "" }
+        let last = try #require(conversation.messages.last)
+        let reasoning = last.reasoning.map { "[\(String(decoding: $0, as: UTF8.self))]" } ?? ""
+        return reasoning + String(decoding: last.content, as: UTF8.self)
+    }
+
+    @Test(arguments: Reasoning.keys) func aColumnBesideAnAnswerIsItsThoughts(key: String) throws {
+        #expect(try thoughts(#"{"question": "q", "\#(key)": "t t", "answer": "a"}"#) == "[t t]a")
+        #expect(try thoughts(#"{"messages": [{"question": "q", "\#(key)": "t", "answer": "a"}]}"#) == "[t]a")
+        // Settings, and answers that have their thoughts themselves.
+        for setting in ["\"on\"", "true", "1", "null", "\"\""] {
+            #expect(try thoughts(#"{"question": "q", "\#(key)": \#(setting), "answer": "a"}"#) == "a")
+        }
+        #expect(
+            try thoughts(#"{"question": "q", "\#(key)": "t t", "answer": "<think>t t</think>a"}"#)
+                == "<think>t t</think>a")
     }
 
     @Test(arguments: RecordForms.systems) func aColumnIsTheSystemMessage(key: String) throws {
@@ -89,6 +153,12 @@ struct RecordFormTests {
             #expect(roles.meaning(of: spelling.utf8) == meaning)
         }
         #expect(roles.meaning(of: "\(name)x".utf8) == nil)
+    }
+
+    @Test func modelsOfOpenAIAreTheAssistantUnderTheirNames() {
+        for name in ["gpt-4", "GPT-3.5-turbo", "chatgpt-4o"] {
+            #expect(RoleNames().meaning(of: name.utf8) == .role(.assistant))
+        }
     }
 
     @Test func namesOfRolesCanBeTold() throws {
@@ -120,18 +190,61 @@ struct RecordFormTests {
         }
     }
 
-    @Test(arguments: ["null", "\"\"", "\"null\"", "\"None\"", "[]", "{}", "\"[]\"", "\"{}\"", "\" \""])
+    @Test(arguments: ["null", "\"\"", "\"null\"", "\"None\"", "\"none\"", "[]", "{}", "\"[]\"", "\"{}\"", "\" \""])
     func noToolsAreNone(tools: String) throws {
         #expect(try shown(#"{"tools": \#(tools), "messages": \#(Self.messages)}"#) == "u:q a:a")
     }
 
-    @Test func functionsAreToolsOfOpenAIsOlderForm() throws {
+    /// OpenAI's older and newer forms, xLAM's, MCP's and Anthropic's.
+    @Test(
+        arguments: ToolForms.keys,
+        [
+            (#"{"name": "f"}"#, #"{"name":"f"}"#), (#"{"type": "function", "name": "f"}"#, #"{"name":"f"}"#),
+            (#"{"name": "f", "parameters": {"x": 1}}"#, #"{"name":"f","parameters":{"x":1}}"#),
+            (#"{"name": "f", "inputSchema": {"x": 1}}"#, #"{"name":"f","parameters":{"x":1}}"#),
+            (#"{"name": "f", "input_schema": {"x": 1}}"#, #"{"name":"f","parameters":{"x":1}}"#),
+        ])
+    func bareFunctionsAreWrappedAsTools(key: String, form: (tool: String, function: String)) throws {
         #expect(
-            try shown(#"{"functions": [{"name": "f"}], "messages": \#(Self.messages)}"#) == "u:q a:a|[\(Self.tool)]")
+            try shown(#"{"\#(key)": [\#(form.tool)], "messages": \#(Self.messages)}"#)
+                == #"u:q a:a|[{"type":"function","function":\#(form.function)}]"#)
+    }
+
+    /// Tools that aren't functions stay as they are.
+    @Test func otherToolsStay() throws {
+        let tool = #"{"type":"web_search","name":"f"}"#
+        #expect(try shown(#"{"tools": [\#(tool)], "messages": \#(Self.messages)}"#) == "u:q a:a|[\(tool)]")
     }
 
     @Test(arguments: [
-        "\"\"", "null", "\" \\n\"", "{}", "[]", "\"{}\"", "\"null\"", "\"\\n{}\"",
+        #""arguments": {"x": 1}"#, #""parameters": {"x": 1}"#, #""args": "{\"x\": 1}""#, #""input": {"x": 1}"#,
+        #""arguments": null, "parameters": {"x": 1}"#, #""kwargs": {"x": 1}"#,
+        #""arguments": "\"{\\\"x\\\": 1}\"""#,
+    ])
+    func argumentsAreReadUnderOtherNames(arguments: String) throws {
+        for call in [
+            #"{"type": "function", "function": {"name": "f", \#(arguments)}}"#, #"{"name": "f", \#(arguments)}"#,
+            #"{"type": "tool_use", "name": "f", \#(arguments)}"#,
+        ] {
+            let message = #"{"role": "assistant", "content": null, "tool_calls": [\#(call)]}"#
+            #expect(
+                try shown(#"{"messages": [{"role": "user", "content": "q"}, \#(message)]}"#) == "u:q a:\(Self.call)")
+        }
+        let content = JSONText.quoted(#"{"name": "f", \#(arguments)}"#)
+        let message = #"{"from": "function_call", "value": \#(content)}"#
+        #expect(try shown(#"{"messages": [{"role": "user", "content": "q"}, \#(message)]}"#) == "u:q a:\(Self.call)")
+    }
+
+    @Test func aCallKeepsItsId() throws {
+        let call = #"{"id": "c1", "name": "f", "arguments": {}}"#
+        let message = #"{"role": "assistant", "content": null, "tool_calls": [\#(call)]}"#
+        #expect(
+            try shown(#"{"messages": [{"role": "user", "content": "q"}, \#(message)]}"#)
+                == #"u:q a:[{"id":"c1","type":"function","function":{"name":"f","arguments":{}}}]"#)
+    }
+
+    @Test(arguments: [
+        "\"\"", "null", "\" \\n\"", "{}", "[]", "\"{}\"", "\"null\"", "\"\\n{}\"", "\"None\"", "\"\\\"\\\"\"",
     ])
     func noArgumentsAreAnEmptyObject(arguments: String) throws {
         let call = #"{"function": {"name": "f", "arguments": \#(arguments)}}"#
@@ -175,7 +288,8 @@ struct RecordFormTests {
         let call = #"{"role": "assistant", "content": "", "tool_calls": [{"name": "f", "arguments": {}}]}"#
         let text =
             #"{"messages": [{"role": "user", "content": "q"}, \#(call), {"role": "tool", "content": \#(content)}, {"role": "assistant", "content": "a"}]}"#
-        #expect(try shown(text) == #"u:q a:[{"name":"f","arguments":{}}] t:\#(expected) a:a"#)
+        let wrapped = #"[{"type":"function","function":{"name":"f","arguments":{}}}]"#
+        #expect(try shown(text) == "u:q a:\(wrapped) t:\(expected) a:a")
     }
 
     @Test(arguments: ["NaN", "-Infinity", "Infinity", "1e400", "-1e999", "123456789012345678901234567890"])
@@ -237,6 +351,10 @@ struct RecordFormTests {
             #"{"audio": {"path": "a.wav"}, "instruction": "q <audio>", "output": "a"}"#,
             "'audio' belongs where message 0 has <audio>"
         ),
+        (
+            #"{"question": "Picture 1: <img>/data/a.jpg</img>\nq", "answer": "a"}"#,
+            "message 0 has a picture's address in <img>"
+        ),
         (#"{"question": "<image>\nq", "answer": "a"}"#, "message 0 has <image> where something else than text belongs"),
         (#"{"question": "q\n<audio>", "answer": "a"}"#, "message 0 has <audio> where something else than text belongs"),
         (
@@ -264,6 +382,10 @@ struct RecordFormTests {
             "u:an <image> a:a"
         ),
         (#"{"image": "avatar.png", "question": "q", "answer": "a"}"#, "u:q a:a"),
+        (
+            #"{"question": "<img src='x'> or <img></img>?", "answer": "<img>x</img>"}"#,
+            "u:<img src='x'> or <img></img>? a:<img>x</img>"
+        ),
         (#"{"question": "q", "answer": "<image>\n<url>x</url>"}"#, "u:q a:<image>\n<url>x</url>"),
     ])
     func textsAboutPicturesAreTexts(record: String, text: String) throws { #expect(try shown(record) == text) }

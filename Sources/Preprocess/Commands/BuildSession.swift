@@ -140,6 +140,9 @@ struct BuildSession {
     private func build(with exchange: RankExchange?) throws -> Outcome {
         try checkTemplate()
         let pipeline = try pipeline()
+        if let line = UnreadKeys(ofFirstRecords: pipeline.dataPaths, isPreformatted: pipeline.isPreformatted).line {
+            Log.line(line)
+        }
         let mappings = mappings
         let writer = try writer(with: exchange)
         let (before, start) = (writer.counts.tokens, ContinuousClock.now)

@@ -28,13 +28,13 @@ struct ConversationReader {
         }
         var isListed = false
         for key in RecordForms.messageLists {
-            guard let list = root.value(key) else { continue }
+            guard let list = RecordForms.column(key, of: root) else { continue }
             isListed = true
             let messages = try reader.messages(in: list, "'\(key)'")
             if !messages.isEmpty { return messages }
         }
         if let data = root.value(RecordForms.dialogue), data.kind == .array { return try dialogue(root, data, &reader) }
-        if let messages = try instruction(root, &reader) { return messages }
+        if let messages = try instruction(root, &reader) ?? reader.sides(root) { return messages }
         if isListed { return [] }
         throw Rejection(.notAConversation, Self.lack(root))
     }
@@ -43,6 +43,11 @@ struct ConversationReader {
     private static func lack(_ root: JSONValue) -> String {
         if RecordForms.roleKeys.firstValue(in: root) != nil {
             return "is a message and no conversation; should be an object with an array 'messages'"
+        }
+        if root.value("mapping")?.kind == .object {
+            return
+                "is of ChatGPT's export, whose messages are a tree ('mapping'); write the branch that counts as an array "
+                + "'messages'"
         }
         let keys = root.members.prefix(8).map { "'\(String(decoding: $0.key.prefix(40), as: UTF8.self))'" }
         let values = root.members.prefix(1000).map(\.value)
@@ -54,7 +59,12 @@ struct ConversationReader {
         if root.value("text")?.utf8 != nil {
             return "has only a 'text'; if it is in the model's own format, build with --is-preformatted"
         }
-        if let asked = RecordForms.questions.first(where: { root.value($0) != nil }) {
+        if root.value("chosen") != nil, root.value("rejected") != nil {
+            return
+                "is a pair of answers, one preferred; what was chosen is made an answer by: jq -c '.response = .chosen', or "
+                + "by '.messages = .chosen' where it is the whole conversation"
+        }
+        if let (asked, _) = RecordForms.first(RecordForms.questions, in: root) {
             let answers = RecordForms.answers.map { "'\($0)'" }.joined(separator: ", ")
             return "has '\(asked)' and none of \(answers)"
         }
@@ -79,11 +89,22 @@ struct ConversationReader {
 
     private static func system(_ root: JSONValue) throws(Rejection) -> [UInt8] {
         for key in RecordForms.systems {
-            guard let value = root.value(key) else { continue }
-            let content = try text(value, key)
+            guard let value = RecordForms.column(key, of: root) else { continue }
+            let content = try joined(value, key)
             if !content.isEmpty { return content }
         }
         return []
+    }
+
+    /// The text of a column that may also be a message, or an array of parts.
+    private static func joined(_ value: JSONValue, _ key: String) throws(Rejection) -> [UInt8] {
+        if value.kind == .object, let content = RecordForms.contentKeys.firstValue(in: value) {
+            return try joined(content, key)
+        }
+        guard value.kind == .array else { return try text(value, key) }
+        var content: [UInt8] = []
+        for part in value.elements where !part.isNull { content += try joined(part, key) }
+        return content
     }
 
     /// Puts the text of a column before the others.

@@ -4,21 +4,33 @@ import Shared
 extension ConversationReader {
     /// The messages of a record in this form; nil if it isn't in it.
     func instruction(_ root: JSONValue, _ reader: inout MessageReader) throws(Rejection) -> [Message]? {
-        guard let asked = RecordForms.questions.first(where: { root.value($0) != nil }),
-            let question = root.value(asked),
-            let answered = RecordForms.answers.first(where: { root.value($0) != nil }),
-            let answer = root.value(answered)
+        guard let (asked, question) = RecordForms.first(RecordForms.questions, in: root),
+            let answering = try answer(root, &reader)
         else { return nil }
-        var messages = try history(root)
+        let messages = try history(root)
         var asking = try side(question, .user, asked, &reader)
-        if asked != "input", let key = RecordForms.contexts.first(where: { root.value($0) != nil }),
-            let context = root.value(key), let last = asking.indices.last
+        if let (key, context) = RecordForms.first(RecordForms.contexts, in: root, except: asked),
+            let last = asking.indices.last
         {
             let text = try Self.text(context, key)
             if !text.isEmpty { asking[last].content += [UInt8(ascii: "\n")] + text }
         }
-        messages += asking
-        messages += try side(answer, .assistant, answered, &reader)
+        return messages + asking + answering
+    }
+
+    /// The answer's messages, with the thoughts of a column beside it; nil if there is none.
+    private func answer(_ root: JSONValue, _ reader: inout MessageReader) throws(Rejection) -> [Message]? {
+        guard let (key, answer) = RecordForms.first(RecordForms.answers, in: root) else {
+            guard let calls = RecordForms.column(RecordForms.calls, of: root) else { return nil }
+            guard let calls = try ToolForms.answers(calls) else { return nil }
+            return [Message(role: .assistant, content: [], fields: [.init(name: "tool_calls", value: calls)])]
+        }
+        var messages = try side(answer, .assistant, key, &reader)
+        if messages.count == 1, messages[0].role == .assistant, messages[0].reasoning == nil,
+            !ByteSearch.contains(Reasoning.end, messages[0].content)
+        {
+            messages[0].reasoning = try Reasoning.ofRow(root)
+        }
         return messages
     }
 

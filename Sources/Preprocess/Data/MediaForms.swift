@@ -5,15 +5,21 @@ import Shared
 /// An answer about a picture is no answer to the question without it, so that such records are refused.
 enum MediaForms {
     /// Columns of what is shown with the conversation.
-    private static let columns = ["image", "images", "video", "videos", "audio", "audios"]
+    static let columns = ["image", "images", "video", "videos", "audio", "audios"]
     /// What stands for it in texts, as LLaVA, LLaMA-Factory and ms-swift write it.
     private static let placeholders = ["<image>", "<video>", "<audio>"].map { Array($0.utf8) }
 
     /// Refuses a conversation whose text has a placeholder where the record has a column of media, or where the
-    /// placeholder has a line of its own at the beginning or the end of a question.
+    /// placeholder has a line of its own at the beginning or the end of a question, or a picture's address as Qwen-VL has
+    /// it.
     static func expectNone(_ root: JSONValue, _ messages: [Message]) throws(Rejection) {
         let column = columns.first { root.value($0).map(isFilled) ?? false }
         for (index, message) in messages.enumerated() {
+            if message.role == .user, hasAddress(message.content) {
+                throw Rejection(
+                    .unsupportedContent,
+                    "message \(index) has a picture's address in <img>; only text can be trained on")
+            }
             for placeholder in placeholders {
                 let name = String(decoding: placeholder, as: UTF8.self)
                 if let column, ByteSearch.first(placeholder, in: message.content, 0..<message.content.count) != nil {
@@ -30,6 +36,19 @@ enum MediaForms {
             }
         }
     }
+
+    /// Whether a text has `<img>ADDRESS</img>`, the address without spaces or tags in it.
+    private static func hasAddress(_ text: [UInt8]) -> Bool {
+        var position = 0
+        while let start = ByteSearch.first(opening, in: text, position..<text.count) {
+            position = start + opening.count
+            let address = text[position...].prefix { !isJSONSpace($0) && $0 != UInt8(ascii: "<") }
+            if !address.isEmpty, text[address.endIndex...].starts(with: closing) { return true }
+        }
+        return false
+    }
+
+    private static let (opening, closing) = (Array("<img>".utf8), Array("</img>".utf8))
 
     private static func stands(_ placeholder: [UInt8], atEndOf text: [UInt8]) -> Bool {
         let lineEnd = UInt8(ascii: "\n")

@@ -3,7 +3,7 @@ import Shared
 /// Fields of messages besides role and text: calls of tools, names.
 enum MessageFields {
     /// Fields of messages that models' templates know.
-    private static let known = ["tool_calls", "name", "tool_call_id"]
+    static let known = ["tool_calls", "name", "tool_call_id"]
 
     static func fields(of message: JSONValue, at index: Int) throws(Rejection) -> [Message.Field] {
         var fields: [Message.Field] = []

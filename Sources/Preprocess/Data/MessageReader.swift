@@ -34,17 +34,35 @@ struct MessageReader {
         }
         let elements = list.elements.filter { !$0.isNull }
         if elements.count == 1, elements[0].kind == .array { return try messages(in: elements[0], name) }
+        if let pairs = Self.pairs(elements) { return pairs }
         var messages: [Message] = []
         for element in elements { try append(element, to: &messages) }
         return messages
     }
 
+    /// The messages of a list of pairs, as `[["q", "a"], ["r", "b"]]`; nil if it is another list.
+    private static func pairs(_ elements: [JSONValue]) -> [Message]? {
+        var messages: [Message] = []
+        for element in elements {
+            let sides = Array(element.elements)
+            guard sides.count == 2, let asked = sides[0].utf8, let answered = sides[1].utf8 else { return nil }
+            messages.append(Message(role: .user, content: Array(asked)))
+            messages.append(Message(role: .assistant, content: Array(answered)))
+        }
+        return messages
+    }
+
     /// What to do about text that isn't JSON, where that is plain.
     static func hint(_ text: UnsafeRawBufferPointer) -> String {
+        let isUTF8 = String(validating: text, as: UTF8.self) != nil
+        if !isUTF8 { return "; if it is in Latin-1, this makes it UTF-8: iconv -f LATIN1 -t UTF-8" }
         let shown = String(decoding: text.prefix(1 << 16), as: UTF8.self)
         if shown.contains("{'") { return "; it is Python's repr, and json.dumps writes JSON" }
-        if shown.contains("USER:"), shown.contains("ASSISTANT:") {
-            return "; turns that are marked within a text by USER: and ASSISTANT: must be made messages with roles"
+        let marks = shown.lowercased()
+        if let user = ["user:", "human:"].first(where: marks.contains), marks.contains("assistant:") {
+            return
+                "; turns that are marked within a text by \(user.uppercased()) and ASSISTANT: must be made messages with "
+                + "roles"
         }
         return ""
     }
@@ -60,10 +78,10 @@ struct MessageReader {
         }
         guard let role = RecordForms.roleKeys.firstValue(in: element) else {
             if element.members.allSatisfy({ $0.value.isNull }) { return }
-            guard let pair = pair(element) else {
+            guard let sides = try sides(element, at: index) else {
                 throw Rejection(.notAConversation, "message \(index) has no string 'from' or 'role'")
             }
-            messages += pair
+            messages += sides
             return
         }
         guard let name = role.utf8 else {
@@ -108,16 +126,50 @@ struct MessageReader {
         messages[index - 1] = last
     }
 
-    /// The messages of an object whose keys are the roles, as `{"human": "…", "assistant": "…"}`.
-    private func pair(_ value: JSONValue) -> [Message]? {
-        var messages: [Message] = []
+    /// The messages of an object whose keys are the roles, as `{"human": "…", "assistant": "…"}`, or those of questions and
+    /// answers; nil if it is something else.
+    ///
+    /// Keys may be sorted, so that their order says nothing: the question goes before its answer.
+    private func sides(_ value: JSONValue, at index: Int) throws(Rejection) -> [Message]? {
+        var sides: [Role: Message] = [:]
         for member in value.members where !member.value.isNull {
-            guard case .role(let role)? = roles.meaning(of: member.key), let text = member.value.utf8 else {
+            let key = String(decoding: member.key, as: UTF8.self)
+            if Reasoning.keys.contains(key) || Supervision.messageKeys.contains(key) { continue }
+            let role = role(ofKey: key)
+            guard let text = member.value.utf8 else {
+                if role != nil { return nil }
+                continue
+            }
+            guard let role, sides[role] == nil else {
+                if RecordForms.ids.contains(key) { continue }
                 return nil
             }
-            messages.append(Message(role: role, content: Array(text)))
+            sides[role] = Message(role: role, content: Array(text))
         }
-        return messages.isEmpty ? nil : messages
+        guard sides[.user] != nil || sides[.assistant] != nil else { return nil }
+        sides[.assistant]?.reasoning = try Reasoning.of(value, at: index)
+        sides[.assistant]?.isSupervised = try Supervision.ofMessage(value, at: index)
+        return [Role.system, .user, .assistant].compactMap { sides[$0] }
+    }
+
+    private func role(ofKey key: String) -> Role? {
+        if case .role(let role)? = roles.meaning(of: key.utf8), role != .tool { return role }
+        if RecordForms.questions.contains(key) { return .user }
+        return RecordForms.answers.contains(key) ? .assistant : nil
+    }
+
+    /// A record whose own columns are the two sides, as `{"user": "…", "assistant": "…"}`; nil if it is something else.
+    ///
+    /// Names that are also those of other columns, as `model`, don't count.
+    func sides(_ record: JSONValue) -> [Message]? {
+        func text(_ names: [String]) -> [UInt8]? {
+            for name in names { if let text = RecordForms.column(name, of: record)?.utf8 { return Array(text) } }
+            return nil
+        }
+        guard let asked = text(RecordForms.userSides), let answered = text(RecordForms.assistantSides) else {
+            return nil
+        }
+        return [Message(role: .user, content: asked), Message(role: .assistant, content: answered)]
     }
 
     /// The messages of a table by columns, as `{"from": ["human", "gpt"], "value": ["…", "…"]}`.

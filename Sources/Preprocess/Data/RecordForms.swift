@@ -1,16 +1,26 @@
+import Shared
+
 /// The keys by which datasets have conversations: one table for the reader, the scanner's recovery and the documents.
 enum RecordForms {
     /// Arrays of messages; the first that isn't empty counts.
-    static let messageLists = ["conversations", "messages", "conversation", "dialogue", "dialog", "chat", "turns"]
+    static let messageLists = [
+        "conversations", "messages", "conversation", "dialogue", "dialog", "chat", "turns", "contents",
+    ]
     /// UltraChat's array of texts by turns, which may be messages too.
     static let dialogue = "data"
     /// What one side asks, and what the other answers; each may also be an array of messages.
-    static let questions = ["instruction", "question", "query", "prompt", "problem", "input"]
-    static let answers = ["output", "response", "answer", "completion", "solution"]
+    static let questions = ["instruction", "question", "query", "prompt", "problem", "input", "inputs", "context"]
+    /// The worked solution goes before a bare answer, which is often only what it comes to.
+    static let answers = ["output", "response", "completion", "solution", "answer", "target", "targets"]
+    /// Calls of tools in a column, as JSON or text of it, which are the answer.
+    static let calls = "answers"
+    /// The two sides of a record of one question and one answer, by who they are.
+    static let userSides = ["user", "human"]
+    static let assistantSides = ["assistant", "gpt", "chatbot", "bot", "ai"]
     /// What stands below an instruction.
     static let contexts = ["input", "context"]
     /// A system message in a column of its own.
-    static let systems = ["system", "system_prompt", "system_message"]
+    static let systems = ["system", "system_prompt", "system_message", "system_instruction", "systemInstruction"]
     /// What a record is called by in reports.
     static let ids = ["id", "prompt_id", "conversation_id", "conversation_hash", "uuid"]
 
@@ -24,6 +34,19 @@ enum RecordForms {
         return "an array \(list(messageLists + [dialogue])), or one of \(list(questions)) with one of \(list(answers))"
     }
 
+    /// The value of a column, whose name may begin with a capital too; nil for none.
+    static func column(_ key: String, of record: JSONValue) -> JSONValue? {
+        record.value(key) ?? record.value(key.prefix(1).uppercased() + key.dropFirst())
+    }
+
+    /// The first of these columns that a record has.
+    static func first(
+        _ keys: [String], in record: JSONValue, except other: String? = nil
+    ) -> (key: String, value: JSONValue)? {
+        for key in keys where key != other { if let value = column(key, of: record) { return (key, value) } }
+        return nil
+    }
+
     /// Whether an object with these keys is a record, and no message or another part of one.
     static func isRecord(keys: [String]) -> Bool {
         if keys.contains(where: roleKeys.contains) { return false }
@@ -31,6 +54,6 @@ enum RecordForms {
             return true
         }
         if keys.contains("text") { return !keys.contains("type") }
-        return keys.contains(where: questions.contains) && keys.contains(where: answers.contains)
+        return keys.contains(where: questions.contains) && keys.contains { answers.contains($0) || $0 == calls }
     }
 }

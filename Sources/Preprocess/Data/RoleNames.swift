@@ -19,17 +19,25 @@ struct RoleNames: Equatable, Sendable {
 
     /// Every name that is known without being told.
     static let known: [(meaning: Meaning, names: [String])] = [
-        (.role(.system), ["system", "developer"]),
-        (.role(.user), ["user", "human", "prompter", "customer", "instruction", "question"]),
+        (.role(.system), ["system", "developer", "sys", "system_prompt", "system_message"]),
+        (
+            .role(.user),
+            ["user", "human", "prompter", "customer", "client", "usr", "instruction", "question", "prompt", "query"]
+        ),
         (
             .role(.assistant),
-            ["assistant", "gpt", "chatgpt", "model", "ai", "bot", "chatbot", "bing", "bard", "output", "answer"]
+            [
+                "assistant", "gpt", "chatgpt", "model", "ai", "bot", "chatbot", "bing", "bard", "claude", "gemini",
+                "llm",
+                "agent", "output", "answer", "response",
+            ]
         ),
         (
             .role(.tool),
             [
-                "tool", "function", "observation", "ipython", "tool_response", "tool_result", "tool_output",
-                "function_response", "function_result",
+                "tool", "function", "observation", "ipython", "tool_response", "tool_responses", "tool_result",
+                "tool_results", "tool_output", "tool_outputs", "function_response", "function_result",
+                "function_output",
             ]
         ),
         (.call, ["tool_call", "tool_calls", "function_call", "function_calls"]),
@@ -60,12 +68,18 @@ struct RoleNames: Equatable, Sendable {
     }
 
     /// What a name stands for; nil if it isn't known.
-    func meaning(of name: some Collection<UInt8>) -> Meaning? { meanings[Self.normalized(name)] }
+    ///
+    /// OpenAI's models are the assistant under their own names too, as `gpt-4`.
+    func meaning(of name: some Collection<UInt8>) -> Meaning? {
+        let name = Self.normalized(name)
+        return meanings[name] ?? (["gpt_", "chatgpt_"].contains(where: name.hasPrefix) ? .role(.assistant) : nil)
+    }
 
-    /// The names that are known, for messages.
+    /// The roles with some of their names, for messages.
     static var list: String {
-        known.map {
-            "\($0.meaning.name) (\($0.names.filter { [name = $0.meaning.name] in $0 != name }.joined(separator: ", ")))"
+        known.map { meaning, names in
+            let others = names.filter { $0 != meaning.name }
+            return "\(meaning.name) (\(others.prefix(4).joined(separator: ", "))\(others.count > 4 ? ", …" : ""))"
         }
         .joined(separator: ", ")
     }

@@ -168,8 +168,8 @@ struct Pipeline {
             guard acceptsAnyShare || Self.plausibleShare.contains(counts.supervisedShare) else {
                 throw DatasetError(
                     path: dataset,
-                    message: "\(fixed(100 * counts.supervisedShare, 2))% of its tokens are supervised, which can't be "
-                        + "meant; see Preprocess check-template, or build with --any-supervised-share")
+                    message: "\(fixed(100 * counts.supervisedShare, 2))% of its tokens are supervised, which is "
+                        + "implausible; see Preprocess check-template, or build with --any-supervised-share")
             }
             return
         }
