@@ -69,7 +69,8 @@ struct TokenizerFuzzTests {
     @Test(.mayNotHang)
     func oddTokenizersAreRefusedOrWork() throws {
         let documents = try Self.documents.map { text in
-            JSONText(try JSONFile(contents: Array(text.utf8), path: "tokenizer.json").root.value)
+            let file = try JSONFile(contents: Array(text.utf8), path: "tokenizer.json")
+            return withExtendedLifetime(file) { JSONText(file.root.value) }
         }
         let mutator = TokenizerMutator()
         try Fuzzing("tokenizer-structure", iterations: 600).run { generator in

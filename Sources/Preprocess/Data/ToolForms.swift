@@ -166,6 +166,7 @@ enum ToolForms {
         let value: JSONText
         do {
             let parser = JSONParser(takesNaN: true)
+            defer { withExtendedLifetime(parser) {} }
             value = JSONText(try parser.parse(text))
         } catch {
             let hint = text.withUnsafeBytes { MessageReader.hint($0) }

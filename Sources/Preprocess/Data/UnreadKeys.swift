@@ -22,6 +22,7 @@ struct UnreadKeys: Equatable {
         var reader = DatasetReader(paths)
         guard let batch = try? reader.next() else { return }
         let parser = JSONParser(takesNaN: true)
+        defer { withExtendedLifetime(parser) {} }
         batch.bytes.withUnsafeBytes { bytes in
             for record in batch.records.prefix(Self.mostRecords) where record.problem == nil {
                 let text = UnsafeRawBufferPointer(rebasing: bytes[record.range])
