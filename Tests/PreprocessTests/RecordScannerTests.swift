@@ -179,7 +179,7 @@ struct RecordScannerTests {
     func aTooLargeBrokenRecordLosesOnlyItself(form: String, separator: String) {
         let lines = conversationLines(4)
         for line in ["\"yy\",\n", "\"yy\": 1, ", "\"yy\", "] {
-            let broken = form.replacing("LARGE", with: String(repeating: line, count: 600))
+            let broken = form.replacing("LARGE", with: String(repeating: line, count: 300))
             for at in [0, 2] {
                 let before = lines[..<at].map { $0 + "\n" }.joined()
                 let text = Array((before + broken + separator + lines[at...].joined(separator: "\n") + "\n").utf8)
@@ -199,7 +199,7 @@ struct RecordScannerTests {
                 for record in whole {
                     #expect(record.line == 1 + text[..<record.offset].count { $0 == 0x0A })
                 }
-                for blockSize in [1, 7, 100, 1000] { #expect(scan(blockSize) == whole, "\(form)\(separator)\(line)") }
+                for blockSize in [1, 100, 1000] { #expect(scan(blockSize) == whole, "\(form)\(separator)\(line)") }
             }
         }
     }
