@@ -26,7 +26,8 @@ struct AcceptanceReferenceTests {
 
     @Test(arguments: [
         ("accepted_at", JSONText.array([.number(0.5)])), ("draft_length", .int(0)), ("draft_length", .int(1 << 20)),
-        ("samples", .int(0)), ("max_new_tokens", .int(0)), ("prompts_digest", .null),
+        ("samples", .int(0)), ("samples", .int(.max)), ("prompts", .int(-1)), ("max_new_tokens", .int(0)),
+        ("max_new_tokens", .int(.max)), ("prompts_digest", .null),
     ])
     func whatIsNoReferenceIsRefused(key: String, value: JSONText) throws {
         try withTemporaryDirectory { directory in

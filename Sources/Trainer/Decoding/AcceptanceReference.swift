@@ -73,8 +73,8 @@ extension AcceptanceReference {
         acceptedAt = try shares.asArray().map { element throws(JSONError) in try element.asDouble() }
         products = try root.string("products")
         weights = try root["weights"]?.asString()
-        guard samples > 0, newTokens > 1, 1...SpeculativeDecoding.longestDraft ~= draftLength,
-            acceptedAt.count == draftLength
+        guard 1...1 << 40 ~= samples, 1...1 << 40 ~= prompts ?? 1, 2...1 << 20 ~= newTokens,
+            1...SpeculativeDecoding.longestDraft ~= draftLength, acceptedAt.count == draftLength
         else { throw shares.error("should have a share for each of draft_length tokens, of some samples' prompts") }
     }
 

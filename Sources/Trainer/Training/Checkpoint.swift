@@ -4,9 +4,9 @@ import Shared
 /// Checkpoints of a run: `OUTPUT/step_N` or `OUTPUT/epoch_N`.
 ///
 /// Each holds what inference engines load (`config.json`, `model.safetensors` by SpecForge's names, without the
-/// embedding) and what resuming needs (`training_state.safetensors`: float32 weights and Adam's moments;
-/// `training_state.json`), and what the draft accepts if it was measured (`acceptance.json`). It is written aside, synced and renamed, so a crash at any moment leaves those before it;
-/// `tidy` clears away what the crash left.
+/// embedding), what resuming needs (`training_state.safetensors`: float32 weights and the optimizer's moments;
+/// `training_state.json`), and what the draft accepts if that was measured (`acceptance.json`). It is written aside,
+/// synced and renamed, so a crash at any moment leaves those before it; `tidy` clears away what the crash left.
 struct Checkpoints {
     let directory: String
     /// How many are kept, nil for all; the best one and the newest always are.
