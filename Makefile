@@ -1,5 +1,5 @@
 # The doors to everything. Each is a script of its own, for machines without make.
-.PHONY: demo install test test-engines test-mpi test-faults test-cache test-hosts test-tokenizers test-gguf test-tensorboard fuzz lint format bench bench-preprocess bench-large-records bench-tokenize bench-target bench-plan bench-8b bench-ranks bench-cache bench-train bench-drafts bench-scaling bench-memory bench-dtypes bench-recipe bench-regenerate bench-time-to-acceptance bench-packed fixtures
+.PHONY: demo install test test-engines test-mpi test-faults test-cache test-hosts test-tokenizers test-gguf test-tensorboard fuzz lint format bench bench-preprocess bench-large-records bench-tokenize bench-target bench-plan bench-8b bench-ranks bench-cache bench-train bench-drafts bench-decoding bench-scaling bench-memory bench-dtypes bench-recipe bench-regenerate bench-time-to-acceptance bench-packed fixtures
 
 demo:     ; @scripts/demo.sh
 install:  ; @scripts/install.sh
@@ -27,6 +27,7 @@ bench-ranks: ; @Benchmarks/ranks.sh
 bench-cache: ; @Benchmarks/cache.sh
 bench-train: ; @Benchmarks/utilisation.sh
 bench-drafts: ; @Benchmarks/drafts.sh
+bench-decoding: ; @Benchmarks/decoding.sh
 bench-scaling: ; @Benchmarks/scaling.sh
 bench-memory: ; @Benchmarks/memory.sh
 bench-dtypes: ; @Benchmarks/dtypes.sh
