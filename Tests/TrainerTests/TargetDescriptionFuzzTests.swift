@@ -1,3 +1,4 @@
+import Foundation
 import Shared
 import TestSupport
 import Testing
@@ -11,6 +12,31 @@ struct TargetDescriptionFuzzTests {
         "true", "false", "[]", "{}", "\"auto\"", "\"MEM*-\"", "\"linear_attention\"", "\"full_attention\"",
         "{\"rope_type\": \"proportional\"}", "{\"0\": {\"head_dim\": 3}}", "[0, 1, 0]", "[\"mlp\", \"moe\"]",
     ]
+
+    /// Each whole number of a configuration, by itself, as none of its family is.
+    @Test(
+        arguments: try listDirectory(Fixtures.folder.appending(path: "targets").path),
+        ["-1", "0", "4611686018427387904"])
+    func noNumberEndsTheProcess(family: String, value: String) throws {
+        let path = Fixtures.folder.appending(path: "targets/\(family)/config.json").path(percentEncoded: false)
+        let sound = String(decoding: try readFile(path), as: UTF8.self)
+        let numbers = sound.matches(of: #/("\w+": )(\d+)(?=[,\s}])/#)
+        #expect(!numbers.isEmpty)
+        // A key that the file lacks, and some families have.
+        let other = sound.replacing("{", with: "{\"num_local_experts\": \(value),", maxReplacements: 1)
+        let changed = numbers.map { number in
+            sound.replacingCharacters(in: number.range, with: "\(number.output.1)\(value)")
+        }
+        for text in changed + [other] {
+            do throws(JSONError) {
+                let configuration = try ModelConfiguration(JSONFile(contents: Array(text.utf8), path: "config.json"))
+                guard let name = configuration.architectures.first else { continue }
+                _ = try TargetModelRegistry.architectures[name]?(configuration)
+            } catch {
+                #expect(error.location.hasPrefix("config.json"), "\(error)")
+            }
+        }
+    }
 
     @Test(arguments: try listDirectory(Fixtures.folder.appending(path: "targets").path))
     func aDescriptionMakesSenseOrIsRefused(family: String) throws {

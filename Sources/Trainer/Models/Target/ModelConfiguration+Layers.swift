@@ -106,7 +106,7 @@ extension ModelConfiguration {
     ) throws(JSONError) -> Int {
         let node = text[key] ?? text["experts_per_token"]
         guard let number = try node?.asInt() ?? `default` else { return try text.int(key) }
-        guard 1...count ~= number else {
+        guard number >= 1, number <= count else {
             throw JSONError(
                 "key '\(key)' is \(number), should be at least 1 and at most \(count), the experts of a layer",
                 at: path)
