@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # How fast a target decodes without a draft, one sequence at a time: Trainer evaluate beside llama.cpp (PyPI's xllamacpp),
-# each with all cores, in turns, on the same prompts; SmolLM2-135M-Instruct in bfloat16, Q8_0 and Q4_1.
+# each with all cores, alternately, on the same prompts; SmolLM2-135M-Instruct in bfloat16, Q8_0 and Q4_1.
 #
 # usage: Benchmarks/decoding.sh [PROMPTS] [ROUNDS]    (default: 8 prompts of 96 new tokens, 3 rounds; ten minutes on two cores)
 

@@ -20,9 +20,9 @@ def main():
     server = LlamaCpp(options.target, context=2048, threads=options.threads)
     tokens, milliseconds = 0, 0.0
     for sample in samples:
-        # As many as Trainer decoded, without the first, which is the prompt's.
+        # As many as Trainer decoded; of the first neither counts the time, nor the token.
         timings = server.complete(sample["prompt_ids"], sample["tokens"], ignore_eos=True)["timings"]
-        tokens += timings["predicted_n"]
+        tokens += timings["predicted_n"] - 1
         milliseconds += timings["predicted_ms"]
     print(json.dumps({"tokens": tokens, "tokens_per_second": 1000 * tokens / milliseconds}), flush=True)
     # The server isn't ended: now and then that takes forever.

@@ -54,7 +54,7 @@ class LlamaCpp:
 
 class VerificationLog:
     """What llama.cpp logs while this is entered, of servers with `VerificationLog.VERBOSITY`: what each verification
-    accepted is said there alone."""
+    accepted is logged there alone."""
 
     VERBOSITY = 3
 

@@ -222,7 +222,7 @@ def decoded(target, *draft):
     run = subprocess.run([sys.executable, __file__, "--decode", target, *draft], capture_output=True, text=True)
     if run.returncode == 0:
         return json.loads(run.stdout.splitlines()[-1]), ""
-    return {}, NO_LAYERS if NO_LAYERS in run.stderr else (run.stderr.splitlines() or ["nothing said"])[-1]
+    return {}, NO_LAYERS if NO_LAYERS in run.stderr else (run.stderr.splitlines() or ["no error output"])[-1]
 
 
 def check_table(trainer):

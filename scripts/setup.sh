@@ -20,8 +20,8 @@ fail() {
 install_packages() {
     local wanted=(
         liblmdb-dev libzstd-dev zlib1g-dev libxxhash-dev libpcre2-dev libutf8proc-dev libsimdjson-dev libjq-dev # text and store
-        libcurl4-openssl-dev                                                              # servers
-        libopenblas-dev libdnnl-dev libopenmpi-dev openmpi-bin                            # trainer
+        libcurl4-openssl-dev # servers
+        libopenblas-dev libdnnl-dev libopenmpi-dev openmpi-bin # trainer
         pkg-config make "${more_packages[@]}"
     )
     local installed missing=() as_root=()

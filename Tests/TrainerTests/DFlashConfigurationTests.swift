@@ -105,9 +105,9 @@ struct DFlashConfigurationTests {
         #expect(generated.lackingOptions(of: .llamaCpp).isEmpty && generated.lackingOptions(of: .vllm).isEmpty)
         #expect(generated.lackingOptions(of: .openVINO).contains("markov_rank"))
         for engine in [InferenceEngine.vllm, .sglang] {
-            let said = try #require(engine.condition(generated))
-            #expect(said.contains(engine.name) && said.contains("DSpark drafts on GPUs alone"))
-            #expect(said.contains(InferenceEngine.llamaCpp.name), "who does on CPUs")
+            let warning = try #require(engine.condition(generated))
+            #expect(warning.contains(engine.name) && warning.contains("DSpark drafts on GPUs alone"))
+            #expect(warning.contains(InferenceEngine.llamaCpp.name), "who does on CPUs")
         }
         #expect(InferenceEngine.llamaCpp.condition(generated) == nil)
         let plainest = try DFlashConfiguration.generated("DFlashDraftModel", target: target, draftVocabSize: 96)

@@ -71,6 +71,7 @@ struct TrainingPlanTests {
             return plan.memory.parts.first { $0.name == "decoding held-out prompts" }?.bytes
         }
         #expect(try decoding() == nil)
+        #expect(throws: OptionsError.self, "no prompt is decoded") { try decoding("--draft-length", "3") }
         let target = try golden.load(AbsentRanks(), positions: 600)
         let (draft, targetLayers) = try draft(golden, positions: 600)
         let limits = HeldOutDecoding.Limits(prompts: 1, newTokens: 40, draftLength: 3)

@@ -7,10 +7,10 @@ enum MediaForms {
     /// Columns of what is shown with the conversation.
     static let columns = ["image", "images", "video", "videos", "audio", "audios"]
     /// What stands for it in texts, as LLaVA, LLaMA-Factory and ms-swift write it.
-    private static let placeholders = ["<image>", "<video>", "<audio>"].map { Array($0.utf8) }
+    private static let tags = ["<image>", "<video>", "<audio>"].map { Array($0.utf8) }
 
-    /// Refuses a conversation whose text has a placeholder where the record has a column of media, or where the
-    /// placeholder has a line of its own at the beginning or the end of a question, or a picture's address as Qwen-VL has
+    /// Refuses a conversation whose text has a tag where the record has a column of media, or where the
+    /// tag has a line of its own at the beginning or the end of a question, or a picture's address as Qwen-VL has
     /// it.
     static func expectNone(_ root: JSONValue, _ messages: [Message]) throws(Rejection) {
         let column = columns.first { root.value($0).map(isFilled) ?? false }
@@ -20,14 +20,14 @@ enum MediaForms {
                     .unsupportedContent,
                     "message \(index) has a picture's address in <img>; only text can be trained on")
             }
-            for placeholder in placeholders {
-                let name = String(decoding: placeholder, as: UTF8.self)
-                if let column, ByteSearch.first(placeholder, in: message.content, 0..<message.content.count) != nil {
+            for tag in tags {
+                let name = String(decoding: tag, as: UTF8.self)
+                if let column, ByteSearch.first(tag, in: message.content, 0..<message.content.count) != nil {
                     throw Rejection(
                         .unsupportedContent,
                         "'\(column)' belongs where message \(index) has \(name); only text can be trained on")
                 }
-                if message.role == .user, stands(placeholder, atEndOf: message.content) {
+                if message.role == .user, stands(tag, atEndOf: message.content) {
                     throw Rejection(
                         .unsupportedContent,
                         "message \(index) has \(name) where something else than text belongs; only text can be trained on"
@@ -37,7 +37,7 @@ enum MediaForms {
         }
     }
 
-    /// Whether a text has `<img>ADDRESS</img>`, the address without spaces or tags in it.
+    /// Whether a text has `<img>ADDRESS</img>`, the address without spaces or brackets in it.
     private static func hasAddress(_ text: [UInt8]) -> Bool {
         var position = 0
         while let start = ByteSearch.first(opening, in: text, position..<text.count) {
@@ -50,10 +50,10 @@ enum MediaForms {
 
     private static let (opening, closing) = (Array("<img>".utf8), Array("</img>".utf8))
 
-    private static func stands(_ placeholder: [UInt8], atEndOf text: [UInt8]) -> Bool {
+    private static func stands(_ tag: [UInt8], atEndOf text: [UInt8]) -> Bool {
         let lineEnd = UInt8(ascii: "\n")
-        return text.starts(with: placeholder + [lineEnd])
-            || text.suffix(placeholder.count + 1) == [lineEnd] + placeholder
+        return text.starts(with: tag + [lineEnd])
+            || text.suffix(tag.count + 1) == [lineEnd] + tag
     }
 
     private static func isFilled(_ value: JSONValue) -> Bool {

@@ -28,8 +28,7 @@ struct RoleNames: Equatable, Sendable {
             .role(.assistant),
             [
                 "assistant", "gpt", "chatgpt", "model", "ai", "bot", "chatbot", "bing", "bard", "claude", "gemini",
-                "llm",
-                "agent", "output", "answer", "response",
+                "llm", "agent", "output", "answer", "response",
             ]
         ),
         (

@@ -32,8 +32,11 @@ final class RecordExpression {
     /// - Throws: `RecordFilter.Failure` if it fails on it.
     func holds(for record: JSONValue) throws(RecordFilter.Failure) -> Bool {
         let text = Array(JSONText(record).compact.utf8)
+        guard let count = Int32(exactly: text.count) else {
+            throw RecordFilter.Failure(message: "it has \(text.count) bytes, more than jq takes")
+        }
         let input = text.withUnsafeBufferPointer { bytes in
-            bytes.withMemoryRebound(to: CChar.self) { jv_parse_sized($0.baseAddress, Int32($0.count)) }
+            bytes.withMemoryRebound(to: CChar.self) { jv_parse_sized($0.baseAddress, count) }
         }
         // What isn't valid is the error of its reading, as of more levels than jq takes.
         guard jv_get_kind(input) != JV_KIND_INVALID else { throw failure(input) }

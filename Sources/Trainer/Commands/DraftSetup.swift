@@ -9,22 +9,15 @@ struct DraftSetup {
     /// The longest sequence that target and draft can take, drafted tokens included.
     let positions: Int
 
-    /// What a run does besides learning that takes memory.
-    struct Extras {
-        /// Whether Muon updates the draft's hidden matrices.
-        var orthogonalizes = false
-        /// How held-out prompts are decoded, and the longest sample that has one; nil if none are.
-        var decoding: (limits: HeldOutDecoding.Limits, longest: Int)?
-    }
-
     /// - Parameters:
     ///   - positions: The longest sequence, in tokens.
-    ///   - batchSize: Sequences that a rank works on at a time.
-    ///   - extras: For the plan of its memory, beside which a warning stands where that is more than there is.
+    ///   - settings: Of the run, for the plan of its memory.
+    ///   - decoding: How evaluations decode held-out prompts, and the longest sample that has one; nil if none do.
     ///   - vocabulary: Whose counts make the draft's vocabulary, if it has none of its own.
     init(
         _ options: TargetOptions, _ draftOptions: DraftOptions, _ cacheOptions: TargetCacheOptions, grid: ProcessGrid,
-        positions: Int, batchSize: Int, extras: Extras = Extras(), seed: Int, vocabulary: StoreSamples,
+        positions: Int, _ settings: TrainingSettings, decoding: (limits: HeldOutDecoding.Limits, longest: Int)? = nil,
+        seed: Int, vocabulary: StoreSamples,
         registry: DraftRegistry = .standard
     ) throws {
         let targetConfiguration = try ModelConfiguration(directory: options.targetModelPath)
@@ -48,16 +41,19 @@ struct DraftSetup {
             beforeReading: {
                 let (target, ranks) = ($0, grid.world.size)
                 try grid.expectMemory(for: target, besides: draft.parameters.trainingByteCount(ranks: ranks))
+                // A step has no more sequences than there are.
+                let step = min(settings.globalBatchSize, vocabulary.count)
+                let batchSize = min(settings.batchSize, TrainingSettings.largestShare(of: step, ranks: ranks))
                 let sizes = StepSizes(
                     sequences: batchSize, length: longest, supervised: 1, tpSize: grid.tensorParallel.size)
-                let decoding = extras.decoding.map { limits, longest in
+                let kept = decoding.map { limits, longest in
                     limits.byteCount(
                         longest: longest, positions: positions, target, targetLayers: targetLayers.count, draft)
                 }
                 grid.warn(
                     of: MemoryPlan(
                         process: Machine.peakResidentBytes, target, targetLayers: targetLayers.count, draft, sizes,
-                        ranks: ranks, decoding: decoding ?? 0, orthogonalizes: extras.orthogonalizes, grid.compute))
+                        ranks: ranks, decoding: kept ?? 0, orthogonalizes: settings.muon != nil, grid.compute))
             })
         if let saved {
             try saved.load(into: draft.parameters, targetPath: options.targetModelPath)

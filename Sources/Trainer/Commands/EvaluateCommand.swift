@@ -36,8 +36,8 @@ enum EvaluateCommand {
                 throw .rule("--save-reference and --check need --draft-model-path, whose acceptance.json it is")
             }
             if saveReference, check { throw .rule("--save-reference and --check exclude each other") }
-            if check, let option = changed.first(where: { Self.saidByReference.contains($0.name) }) {
-                throw .rule("\(option.name) has no effect beside --check: acceptance.json says it")
+            if check, let option = changed.first(where: { Self.setByReference.contains($0.name) }) {
+                throw .rule("\(option.name) has no effect beside --check: acceptance.json has it")
             }
             if !check, changed.contains(where: { $0.name == "--tolerance" }) {
                 throw .rule("--tolerance has no effect without --check")
@@ -71,7 +71,7 @@ enum EvaluateCommand {
 }
 
 extension EvaluateCommand.Options {
-    fileprivate static let saidByReference = ["--max-samples", "--max-new-tokens", "--draft-length"]
+    fileprivate static let setByReference = ["--max-samples", "--max-new-tokens", "--draft-length"]
 
     /// Keeps what was measured, or compares it.
     fileprivate func finish(_ found: AcceptanceReference?, _ reference: AcceptanceReference?) throws {

@@ -72,8 +72,8 @@ enum ExportCommand {
         Log.line("wrote \(output)")
         for engine in options.to == .gguf ? [InferenceEngine.llamaCpp] : [.vllm, .sglang, .openVINO] {
             let configuration = export.saved.configuration
-            if let said = engine.obstacle(export.target, configuration) ?? engine.condition(configuration) {
-                Log.warning(said)
+            if let warning = engine.obstacle(export.target, configuration) ?? engine.condition(configuration) {
+                Log.warning(warning)
             }
         }
     }

@@ -34,6 +34,10 @@ enum PlanCommand {
 
         func validate() throws(OptionsError) {
             try draft.validate()
+            let ofDecoding = ["--eval-max-new-tokens", "--draft-length"]
+            if evalMaxSamples == 0, let option = changed.first(where: { ofDecoding.contains($0.name) }) {
+                throw .rule("\(option.name) has no effect without --eval-max-samples")
+            }
             if !hosts.isEmpty, ranks != nil || target.numThreads != nil {
                 throw .rule("--hosts says how many ranks and threads there are: leave out --ranks and --num-threads")
             }

@@ -9,13 +9,13 @@ struct ScalingBenchmark {
     init(_ options: BenchmarkCommand.Options, _ grid: ProcessGrid, _ recorder: LoopRecorder) throws {
         self.recorder = recorder
         let samples = try options.store.open(options.trainDataPath, options.target)
-        let setup = try DraftSetup(
-            options.target, options.draft, TargetCacheOptions(), grid: grid, positions: samples.longest,
-            batchSize: options.batchSize, seed: 0, vocabulary: samples)
-        let longest = try OneSample(longestOf: samples, count: options.batchSize)
         var settings = options.settings
         settings.globalBatchSize = options.batchSize
         settings.totalSteps = 1 + 2 * options.steps * Self.counts(options.scaling).count
+        let setup = try DraftSetup(
+            options.target, options.draft, TargetCacheOptions(), grid: grid, positions: samples.longest, settings,
+            seed: 0, vocabulary: samples)
+        let longest = try OneSample(longestOf: samples, count: options.batchSize)
         loop = try TrainingLoop(grid: grid, model: setup.model, samples: longest, settings: settings)
         tokens = longest.sample.inputIDs.count * longest.count
     }

@@ -18,16 +18,12 @@ enum TrainCommand {
         let heldOut =
             options.data.evalDataPath.isEmpty
             ? nil : try options.data.store.open(options.data.evalDataPath, options.target)
-        let extras = DraftSetup.Extras(
-            orthogonalizes: options.optimizer.optimizer == .muon,
-            decoding: heldOut.map { (options.evaluation.limits, $0.longest) })
+        let decoding = heldOut.map { (limits: options.evaluation.limits, longest: $0.longest) }
         let settings = options.settings
-        // No more than a rank gets of a step, which has no more than there are.
-        let share = (min(settings.globalBatchSize, train.count) + grid.dpSize - 1) / grid.dpSize
         let setup = try DraftSetup(
             options.target, options.draft, options.cache, grid: grid,
-            positions: max(train.longest, heldOut?.longest ?? 0), batchSize: min(settings.batchSize, share),
-            extras: extras, seed: options.optimizer.seed, vocabulary: train, registry: registry)
+            positions: max(train.longest, heldOut?.longest ?? 0), settings, decoding: decoding,
+            seed: options.optimizer.seed, vocabulary: train, registry: registry)
         let loop = try TrainingLoop(grid: grid, model: setup.model, samples: train, settings: settings)
         let evaluation = try heldOut.map { samples in
             let limits = options.evaluation.limits

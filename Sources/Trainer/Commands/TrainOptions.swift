@@ -124,7 +124,7 @@ struct DraftOptions: Options {
     ) throws(DraftNotServed) {
         if let engine = serveWith { return try engine.require(target, draft) }
         for engine in InferenceEngine.allCases {
-            if let said = engine.obstacle(target, draft) ?? engine.condition(draft) { Log.warning(said) }
+            if let warning = engine.obstacle(target, draft) ?? engine.condition(draft) { Log.warning(warning) }
         }
     }
 

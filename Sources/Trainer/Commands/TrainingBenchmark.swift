@@ -10,7 +10,7 @@ struct TrainingBenchmark {
         let samples = try options.store.open(options.trainDataPath, options.target)
         setup = try DraftSetup(
             options.target, options.draft, TargetCacheOptions(), grid: grid, positions: samples.longest,
-            batchSize: options.batchSize, seed: 0, vocabulary: samples)
+            options.settings, seed: 0, vocabulary: samples)
         operations = NecessaryOperations(
             target: setup.target, draft: setup.model.draft, targetLayers: setup.model.targetLayers)
         loop = try TrainingLoop(grid: grid, model: setup.model, samples: samples, settings: options.settings)

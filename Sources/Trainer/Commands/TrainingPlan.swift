@@ -46,6 +46,7 @@ struct TrainingPlan {
         try options.draft.checkEngines(targetConfiguration, configuration)
         let draft = try configuration.makeDraft(
             options.draft.own, options.draft.settings(positions: options.maxLength), all)
+        if options.evalMaxSamples > 0 { try options.decoding.expectDraftable(by: draft) }
         let positions = options.maxLength + draft.positionsAfterEnd
         let parts = try (0..<tpSize).map { member in
             try TargetModelRegistry.layOut(
@@ -55,8 +56,7 @@ struct TrainingPlan {
         }
         // The rank that has the most.
         let target = parts.dropFirst().reduce(parts[0]) { $1.memory.byteCount > $0.memory.byteCount ? $1 : $0 }
-        // A micro batch has no more sequences than a rank gets of a step.
-        let own = (options.draftGlobalBatchSize + ranks - 1) / ranks
+        let own = TrainingSettings.largestShare(of: options.draftGlobalBatchSize, ranks: ranks)
         let batchSize = min(options.batchSize, own)
         guard batchSize * options.maxLength <= Self.mostRows else {
             throw OptionsError.rule(

@@ -49,7 +49,7 @@ struct AcceptanceReference: Equatable {
         let pairs =
             [("accepted tokens a verification", wanted, found.acceptedPerVerification)]
             + acceptedAt.indices.map {
-                ("of the share accepted at position \($0)", acceptedAt[$0], found.acceptedAt[$0])
+                ("share accepted at position \($0 + 1)", acceptedAt[$0], found.acceptedAt[$0])
             }
         let beyond = pairs.filter { abs($0.2 - $0.1) > tolerance * wanted }
         guard let (name, reference, measured) = beyond.first else { return nil }

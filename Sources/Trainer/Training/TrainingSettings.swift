@@ -30,4 +30,7 @@ struct TrainingSettings: Equatable {
     var adam = AdamW.Settings()
     /// What updates hidden matrices instead of AdamW, if anything.
     var muon: Muon.Settings?
+
+    /// The most sequences that a rank gets of a step of this many, and so of a micro batch.
+    static func largestShare(of sequences: Int, ranks: Int) -> Int { (sequences + ranks - 1) / ranks }
 }

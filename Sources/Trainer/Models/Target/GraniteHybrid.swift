@@ -12,7 +12,7 @@ enum GraniteHybrid {
             ["linear_attention": space, "mamba": space, "full_attention": .attention, "attention": .attention]
         ) { _ in space }
         let shared = try configuration.requiredSize("shared_intermediate_size")
-        let count = try text.int("num_local_experts", default: 8)
+        let count = try text["num_local_experts"]?.asInt() == 0 ? 0 : configuration.size("num_local_experts") ?? 8
         description.hasFusedGateUp = true
         description.spelling =
             count == 0
