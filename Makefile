@@ -1,5 +1,5 @@
 # The doors to everything. Each is a script of its own, for machines without make.
-.PHONY: demo install test test-engines test-mpi test-faults test-cache test-hosts test-tokenizers test-gguf test-tensorboard fuzz lint format bench bench-preprocess bench-large-records bench-tokenize bench-target bench-plan bench-8b bench-ranks bench-cache bench-train bench-drafts bench-decoding bench-scaling bench-memory bench-dtypes bench-recipe bench-regenerate bench-time-to-acceptance bench-packed fixtures
+.PHONY: demo install test test-engines test-vllm test-mpi test-faults test-cache test-hosts test-tokenizers test-gguf test-tensorboard fuzz lint format bench bench-preprocess bench-large-records bench-tokenize bench-target bench-plan bench-8b bench-ranks bench-cache bench-train bench-drafts bench-decoding bench-scaling bench-memory bench-dtypes bench-recipe bench-regenerate bench-time-to-acceptance bench-packed bench-vllm fixtures
 
 demo:     ; @scripts/demo.sh
 install:  ; @scripts/install.sh
@@ -12,6 +12,7 @@ test-hosts: ; @scripts/test-hosts.sh
 test-tokenizers: ; @scripts/test-tokenizers.sh
 test-gguf: ; @scripts/test-gguf.sh
 test-engines: ; @scripts/test-engines.sh
+test-vllm: ; @scripts/test-vllm.sh
 fuzz:     ; @scripts/fuzz.sh
 lint:     ; @swift format lint --strict -r Sources Tests Package.swift && shellcheck scripts/*.sh Benchmarks/*.sh Examples/Cluster/*.slurm .ci/run
 format:   ; @swift format -i -r Sources Tests Package.swift
@@ -34,4 +35,5 @@ bench-dtypes: ; @Benchmarks/dtypes.sh
 bench-recipe: ; @Benchmarks/recipe.sh
 bench-regenerate: ; @Benchmarks/regenerate.sh
 bench-time-to-acceptance: ; @Benchmarks/time_to_acceptance.sh
+bench-vllm: ; @Benchmarks/vllm.sh
 fixtures: ; @scripts/fixtures.sh

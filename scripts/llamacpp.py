@@ -83,3 +83,38 @@ class VerificationLog:
         for task, accepted in re.findall(r"task (\d+) \| accepted +(\d+)/ *\d+ draft tokens", self.text):
             by_task[task].append(int(accepted))
         return list(by_task.values())
+
+
+class DraftedLlamaCpp:
+    """llama.cpp with a draft: what compare_engines.py asks of an engine. What is logged while this is entered isn't seen."""
+
+    name = "llama.cpp"
+    # The last token of a limit is decoded without a draft.
+    drafts_for_last = False
+
+    def __init__(self, target, draft, draft_length, threads):
+        self.options = {"draft": draft, "draft_length": draft_length, "threads": threads}
+        self.target = target
+
+    def __enter__(self):
+        self.log = VerificationLog().__enter__()
+        self.server = LlamaCpp(self.target, context=2048, verbosity=VerificationLog.VERBOSITY, **self.options)
+        return self
+
+    def __exit__(self, *error):
+        # Its lines come after those of all answers, which so have reached the file.
+        if error == (None, None, None):
+            self.server.complete([1], 8)
+        self.log.__exit__(*error)
+
+    def complete(self, requests):
+        """The tokens that follow each list of ids, so many of them at most, as (ids, count)."""
+        return [self.server.complete(ids, count)["tokens"] for ids, count in requests]
+
+    def next_tokens(self, prompts):
+        """The most likely next tokens of each list of ids, and the logarithms of their probabilities."""
+        return [dict(self.server.next_tokens(ids, 10, cache_prompt=True)) for ids in prompts]
+
+    def verifications(self):
+        """How many tokens each verification accepted, a list for each that was completed; after the end."""
+        return self.log.verifications()

@@ -67,8 +67,8 @@ compare() {
     "$programs/Trainer" evaluate --target-model-path "$own" --cache-dir "$scratch/cache" \
         --eval-data-path "$data" --draft-model-path "$draft" --max-samples "$prompts" --max-new-tokens 96 \
         --draft-length "$length" --dtype bfloat16 --json --samples-output "$file.jsonl" >"$file.json"
-    "$python" "$here/compare_engines.py" "$method, $name" "$served" "$file.gguf" "$file.jsonl" --draft-length "$length" \
-        "${@:8}"
+    "$python" "$here/compare_engines.py" llama.cpp "$method, $name" "$served" "$file.gguf" "$file.jsonl" \
+        --draft-length "$length" "${@:8}"
 }
 
 eagle3() {
@@ -100,8 +100,8 @@ tiny() {
         "$programs/Trainer" evaluate "${of[@]}" --eval-data-path "$folder/few.jsonl" --num-threads 1 --max-new-tokens 40 \
             --draft-model-path "$folder/$method-draft/latest" --draft-length "$length" --json \
             --samples-output "$file-$length.jsonl" >"$file-$length.json"
-        "$python" "$here/compare_engines.py" "$method, tiny" "$folder/model.gguf" "$file-tiny.gguf" "$file-$length.jsonl" \
-            --draft-length "$length" --max-new-tokens 40 --threads 1 --equal 1 --least 1
+        "$python" "$here/compare_engines.py" llama.cpp "$method, tiny" "$folder/model.gguf" "$file-tiny.gguf" \
+            "$file-$length.jsonl" --draft-length "$length" --max-new-tokens 40 --threads 1 --equal 1 --least 1
     done
 }
 

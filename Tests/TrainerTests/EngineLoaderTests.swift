@@ -33,6 +33,23 @@ struct EngineLoaderTests {
         }
     }
 
+    /// vLLM and SGLang read every `*.safetensors` of a directory that its index, if there is one, names.
+    @Test(arguments: [96, 256])
+    func enginesReadNothingButTheDraftOfACheckpoint(draftVocabSize: Int) throws {
+        try withCheckpoint(.plain, draftVocabSize: draftVocabSize) { file, _, _ in
+            let directory = String(file.path.dropLast("/model.safetensors".count))
+            let all = try listDirectory(directory).filter { $0.hasSuffix(".safetensors") }
+            let index = "\(directory)/model.safetensors.index.json"
+            let map = fileExists(index) ? try JSONFile(index).root.required("weight_map").members : []
+            let named = try Dictionary(map.map { ($0.0, try $0.1.asString()) }) { first, _ in first }
+            #expect(all.filter { named.isEmpty || named.values.contains($0) } == ["model.safetensors"], "of \(all)")
+            #expect(Set(named.keys) == Set(file.tensors.keys))
+            let sizes = try named.keys.map { try file.tensor($0).bytes.count }
+            let size = try JSONFile(index).root.required("metadata").required("total_size").asInt()
+            #expect(size == sizes.reduce(0, +))
+        }
+    }
+
     @Test func theEmulatorsFindWhatIsDropped() throws {
         try withCheckpoint(.twoLayers, draftVocabSize: 96) { file, root, _ in
             let loader = EngineLoader(.sglang, root)

@@ -11,7 +11,7 @@ public struct SafetensorsWriter {
             self.shape = shape
         }
 
-        var byteCount: Int { shape.reduce(type.byteCount, *) }
+        public var byteCount: Int { shape.reduce(type.byteCount, *) }
     }
 
     private let file: OutputFile

@@ -4,7 +4,7 @@ import Shared
 /// Checkpoints of a run: `OUTPUT/step_N` or `OUTPUT/epoch_N`.
 ///
 /// Each holds what inference engines load (`config.json`, `model.safetensors` by SpecForge's names, without the
-/// embedding), what resuming needs (`training_state.safetensors`: float32 weights and the optimizer's moments;
+/// embedding, and its index, without which engines read every `*.safetensors` of a directory), what resuming needs (`training_state.safetensors`: float32 weights and the optimizer's moments;
 /// `training_state.json`), and what the draft accepts if that was measured (`acceptance.json`). It is written aside,
 /// synced and renamed, so a crash at any moment leaves those before it; `tidy` clears away what the crash left.
 struct Checkpoints {
@@ -139,7 +139,7 @@ struct Checkpoints {
         _ contents: Contents, in path: String, _ check: () throws -> Void
     ) throws -> SafetensorsWriter {
         try writeFile("\(path)/config.json", contents.configuration.json.pretty.utf8)
-        try writeModel(contents, to: "\(path)/model.safetensors", check)
+        try writeModel(contents, in: path, check)
         let tensors = contents.parameters.tensors
         let moments = ShardedOptimizer.Moment.allCases.flatMap { moment in
             contents.parameters.trainedTensors.map { (name: moment.rawValue + $0.name, shape: $0.shape) }
@@ -189,7 +189,8 @@ struct Checkpoints {
         try syncDirectory(path)
     }
 
-    private func writeModel(_ contents: Contents, to path: String, _ check: () throws -> Void) throws {
+    /// Writes the draft's tensors, and the index that names their file.
+    private func writeModel(_ contents: Contents, in path: String, _ check: () throws -> Void) throws {
         let tensors = contents.parameters.tensors
         let mapping = contents.mapping
         var entries = tensors.map { SafetensorsWriter.Entry(name: $0.name, type: type, shape: $0.shape) }
@@ -199,7 +200,13 @@ struct Checkpoints {
             entries.append(.init(name: "d2t", type: .int64, shape: [mapping.draftVocabSize]))
             entries.append(.init(name: "t2d", type: .bool, shape: [mapping.vocabSize]))
         }
-        var writer = try SafetensorsWriter(path, entries)
+        let file = "model.safetensors"
+        let index = JSONText.object([
+            ("metadata", .object([("total_size", .int(entries.reduce(0) { $0 + $1.byteCount }))])),
+            ("weight_map", .object(entries.map { ($0.name, .string(file)) })),
+        ])
+        try writeFile("\(path)/\(file).index.json", index.pretty.utf8)
+        var writer = try SafetensorsWriter("\(path)/\(file)", entries)
         for tensor in tensors {
             try writer.append(UnsafeBufferPointer(start: tensor.values.start, count: tensor.values.count))
             try check()
