@@ -7,8 +7,10 @@ usage: decoding_vllm.py TARGET DRAFT SAMPLES.jsonl ROUNDS LENGTH...
 Each length has a process of its own, and each prompt is decoded by all of them, one after the other: what else the machine
 does meets all alike. Standard errors are of the prompts' own ratios.
 """
+import atexit
 import json
 import math
+import signal
 import statistics
 import subprocess
 import sys
@@ -23,7 +25,9 @@ class Server:
         self.process = subprocess.Popen(
             [sys.executable, __file__, "--decode", target, draft, samples, str(length)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        atexit.register(self.process.kill)
         self.read()
+        self.pause()
 
     def read(self):
         for line in self.process.stdout:
@@ -31,12 +35,16 @@ class Server:
                 return json.loads(line)
         sys.exit(f"vLLM with {self.length} drafted tokens ended by itself")
 
+    def pause(self):
+        """Its threads would wait for work by spinning, at the cost of the other processes."""
+        self.process.send_signal(signal.SIGSTOP)
+
     def decode(self, sample):
-        # Threads of the process before spin for a moment after their work.
-        time.sleep(0.2)
+        self.process.send_signal(signal.SIGCONT)
         self.process.stdin.write(f"{sample}\n")
         self.process.stdin.flush()
         answer = self.read()
+        self.pause()
         self.tokens.append(answer["tokens"])
         self.seconds.append(answer["seconds"])
         self.verifications += answer["verifications"]
@@ -85,8 +93,7 @@ def main():
         ratios = [math.log(a / b) for a, b in zip(plain.seconds, server.seconds)]
         error = statistics.stdev(ratios) / math.sqrt(len(ratios)) if server is not plain else 0
         print(f"{server.length or 'none':>8} {server.accepted:9.3f} {server.rate:9.1f} {server.rate / plain.rate:7.3f} "
-              f"{error:7.3f}", flush=True)
-        server.process.kill()
+              f"{error:7.3f}")
 
 
 if __name__ == "__main__":
