@@ -51,7 +51,7 @@ SIZES = {
 }
 # What vLLM reads besides what Trainer does; of Nemotron-H it runs no experts on CPUs.
 MORE_KEYS = {
-    "glm4-moe-lite": {"first_k_dense_replace": 1},
+    "glm4-moe-lite": {"first_k_dense_replace": 1}, "llama4-text": {"attention_chunk_size": 128},
     "lfm2": {"block_dim": 4 * HEAD, "block_ff_dim": 4 * HEAD, "conv_dim": 4 * HEAD, "conv_dim_out": 4 * HEAD},
     "granite-hybrid": {"mamba_expand": 1, "mamba_n_heads": 4, "mamba_d_head": HEAD},
     "nemotron-h": {"layers_block_type": ["linear_attention", "mlp", "full_attention", "mlp", "linear_attention"]},

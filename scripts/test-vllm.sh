@@ -95,7 +95,8 @@ blocks() {
     draft=$(trained "$1" "$few" --draft-architecture DFlashDraftModel --total-steps 100 --draft-global-batch-size 5 \
         --learning-rate 2e-3 --num-anchors 40 --dtype bfloat16 --target-cache "$scratch/features" "${@:2}")
     layers=$(jq -r '.dflash_config.target_layer_ids | map(. + 1) | join(",")' "$draft/config.json")
-    compare "$1" "$draft" "$few" 7 "$layers" --equal "$mostly"
+    # Some 200 tokens are accepted, of which a few more or less are chance.
+    compare "$1" "$draft" "$few" 7 "$layers" --equal "$mostly" --tolerance 0.04
 }
 
 eagle3() {
