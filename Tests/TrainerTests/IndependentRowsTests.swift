@@ -62,6 +62,36 @@ struct IndependentRowsTests {
         Self.expectIndependence(.bfloat16, depth: depth, outputs: outputs)
     }
 
+    /// Blocked weights, of whole blocks and of parts of one, which hold what a weight of rows does.
+    @Test(.needsBFloat16, arguments: [32, 576, 4096, 11_008], [64, 200, 320])
+    func ofBlockedWeights(depth: Int, outputs: Int) throws {
+        var generator = SplitMix64(seed: UInt64(depth * outputs))
+        let memory = FrozenWeights(Compute(precision: .bfloat16, hasIndependentRows: true))
+        let weight = memory.weight(rows: outputs, columns: depth)
+        let plainMemory = FrozenWeights(Compute(precision: .bfloat16))
+        let plain = plainMemory.weight(rows: outputs, columns: depth)
+        if case .blocked = weight {} else { throw NoBlockKernels() }
+        for row in 0..<outputs {
+            for column in 0..<depth {
+                let value = Float(generator.uniform()) - 0.5
+                weight.set(row, column, value)
+                plain.set(row, column, value)
+            }
+        }
+        Self.expectIndependence(weight, .bfloat16)
+        let x = memory.matrix(rows: 70, columns: depth)
+        for index in 0..<x.count { x.start[index] = Float(generator.uniform()) - 0.5 }
+        let (found, expected) = (memory.matrix(rows: 70, columns: outputs), memory.matrix(rows: 70, columns: outputs))
+        weight.apply(x, into: found)
+        plain.apply(x, into: expected)
+        let largest = expected.elements.map(abs).max() ?? 0
+        #expect(zip(found.elements, expected.elements).allSatisfy { abs($0 - $1) <= 1e-5 * largest })
+        withExtendedLifetime((memory, plainMemory)) {}
+    }
+
+    /// oneDNN takes no blocked weights on this CPU, though it multiplies bfloat16.
+    private struct NoBlockKernels: Error {}
+
     /// Packed weights, of more rows than a panel has too.
     @Test(arguments: BlockQuantization.allCases)
     func ofPackedWeightsInFloat32(quantization: BlockQuantization) throws {

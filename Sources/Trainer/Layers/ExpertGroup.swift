@@ -86,7 +86,7 @@ struct ExpertGroup {
     /// What products of the experts' weights round their operands to.
     private var precision: MatrixPrecision {
         switch mixture.experts[numbers[0]]?.gateUp.weight {
-        case .bfloat16: .bfloat16
+        case .bfloat16, .blocked: .bfloat16
         case .packed(let weight): weight.compute.precision
         case .float32, nil: .float32
         }
@@ -170,6 +170,7 @@ extension FrozenWeight {
         case .bfloat16(let weight):
             BLAS.product(
                 operand, transposed: false, .bfloat16(weight), transposed: true, into: y, accumulate: accumulate)
+        case .blocked: preconditionFailure("an expert's weight is cut by rows, and not blocked")
         }
     }
 }

@@ -8,6 +8,8 @@ enum FrozenWeight {
     case float32(Matrix)
     case bfloat16(BFloat16Matrix)
     case packed(PackedMatrix)
+    /// As kernels read it: where many sequences are decoded at once.
+    case blocked(BlockedMatrix)
 
     /// Out features.
     var rows: Int {
@@ -15,6 +17,7 @@ enum FrozenWeight {
         case .float32(let weight): weight.columns
         case .bfloat16(let weight): weight.rows
         case .packed(let weight): weight.rows
+        case .blocked(let weight): weight.rows
         }
     }
 
@@ -24,6 +27,7 @@ enum FrozenWeight {
         case .float32(let weight): weight.rows
         case .bfloat16(let weight): weight.columns
         case .packed(let weight): weight.columns
+        case .blocked(let weight): weight.columns
         }
     }
 
@@ -41,6 +45,7 @@ enum FrozenWeight {
         case .packed(let weight) where x.compute.hasIndependentRows:
             IndependentRows.multiply(x, weight, into: y, accumulate: accumulate)
         case .packed(let weight): multiply(x, transposed: weight, into: y, accumulate: accumulate)
+        case .blocked(let weight): IndependentRows.multiply(x, weight, into: y, accumulate: accumulate)
         }
     }
 
@@ -51,6 +56,8 @@ enum FrozenWeight {
         case .bfloat16(let weight): BFloat16.widen(weight.row(row), into: target, count: weight.columns)
         case .packed(let weight):
             weight.eachRow(in: row..<row + 1) { $2.unpack($1, count: weight.columns, into: target) }
+        case .blocked(let weight):
+            for column in 0..<weight.columns { target[column] = BFloat16.float(weight[row, column]) }
         }
     }
 
@@ -60,6 +67,7 @@ enum FrozenWeight {
         case .float32(let weight): .float32(weight[columns: range])
         case .bfloat16(let weight): .bfloat16(weight[rows: range])
         case .packed(let weight): .packed(weight[rows: range])
+        case .blocked(let weight): .blocked(weight[rows: range])
         }
     }
 
@@ -69,6 +77,7 @@ enum FrozenWeight {
         case .float32(let weight): .float32(weight[rows: range])
         case .bfloat16(let weight): .bfloat16(weight[columns: range])
         case .packed: preconditionFailure("columns of a packed weight")
+        case .blocked(let weight): .blocked(weight[columns: range])
         }
     }
 
@@ -81,6 +90,7 @@ enum FrozenWeight {
         case .float32(let weight): Self.readTransposed(tensor, rows, columns, into: weight)
         case .bfloat16(let weight):
             for (index, row) in rows.enumerated() { tensor.round(row: row, columns: columns, into: weight.row(index)) }
+        case .blocked(let weight): weight.read(tensor, rows: rows, columns: columns)
         case .packed(let weight):
             var first = rows.startIndex
             for segment in weight.segments {
@@ -117,6 +127,8 @@ enum FrozenWeight {
         case .float32(let weight): weight.fill(value)
         case .bfloat16(let weight):
             for row in 0..<rows { weight.row(row).update(repeating: BFloat16.bits(value), count: columns) }
+        case .blocked(let weight):
+            for row in 0..<rows { for column in 0..<columns { weight[row, column] = BFloat16.bits(value) } }
         case .packed: preconditionFailure("a packed weight is read from a file alone")
         }
     }
@@ -126,6 +138,7 @@ enum FrozenWeight {
         switch self {
         case .float32(let weight): weight[column, row] = value
         case .bfloat16(let weight): weight.row(row)[column] = BFloat16.bits(value)
+        case .blocked(let weight): weight[row, column] = BFloat16.bits(value)
         case .packed: preconditionFailure("a packed weight is read from a file alone")
         }
     }

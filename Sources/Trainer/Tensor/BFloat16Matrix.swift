@@ -65,14 +65,25 @@ final class RoundedOperands: Sendable {
     func with(_ a: Matrix, _ body: (BFloat16Matrix) -> Void) {
         memory.withLock { body($0.first.round(a)) }
     }
+
+    /// Runs `body` with one operand rounded, in memory for a multiple of so many rows with nothing between them.
+    func with(_ a: Matrix, denseRowsOf multiple: Int, _ body: (BFloat16Matrix) -> Void) {
+        memory.withLock {
+            body($0.first.round(a, rows: (a.rows + multiple - 1) / multiple * multiple, stride: a.columns))
+        }
+    }
 }
 
 private struct RoundedOperand: @unchecked Sendable {
     private var memory = UnsafeMutableRawBufferPointer.allocate(byteCount: 0, alignment: 64)
 
     mutating func round(_ matrix: Matrix) -> BFloat16Matrix {
-        let stride = BFloat16Matrix.stride(columns: matrix.columns)
-        let bytes = 2 * matrix.rows * stride
+        round(matrix, rows: matrix.rows, stride: BFloat16Matrix.stride(columns: matrix.columns))
+    }
+
+    /// - Parameter rows: Rows that there is memory for.
+    mutating func round(_ matrix: Matrix, rows: Int, stride: Int) -> BFloat16Matrix {
+        let bytes = 2 * rows * stride
         if memory.count < bytes {
             memory.deallocate()
             memory = .allocate(byteCount: bytes, alignment: 64)

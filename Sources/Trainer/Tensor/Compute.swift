@@ -22,6 +22,7 @@ struct Compute: @unchecked Sendable {
         let recorder: LoopRecorder?
         let roundedOperands: RoundedOperands
         let unpackedPanels: UnpackedPanels
+        let blockProducts: BlockProducts?
     }
 
     /// - Parameters:
@@ -45,7 +46,8 @@ struct Compute: @unchecked Sendable {
                 precision: precision, gemmLibrary: library.isOneDNN ? .onednn : .openblas, hasFixedCuts: hasFixedCuts,
                 hasIndependentRows: hasIndependentRows, threads: threads, staysAwake: threads <= cpus,
                 team: ThreadTeam(cpus: pinned), recorder: recorder,
-                roundedOperands: RoundedOperands(), unpackedPanels: UnpackedPanels()))
+                roundedOperands: RoundedOperands(), unpackedPanels: UnpackedPanels(),
+                blockProducts: hasIndependentRows && precision == .bfloat16 ? BlockProducts(threads: threads) : nil))
     }
 
     private init(_ settings: Settings) {
@@ -107,4 +109,13 @@ struct Compute: @unchecked Sendable {
     func withRounded(_ a: Matrix, _ body: (BFloat16Matrix) -> Void) {
         settings.pointee.roundedOperands.with(a, body)
     }
+
+    /// Runs `body` with one operand rounded to bfloat16, in memory for a multiple of so many rows with nothing between
+    /// them.
+    func withRounded(_ a: Matrix, denseRowsOf multiple: Int, _ body: (BFloat16Matrix) -> Void) {
+        settings.pointee.roundedOperands.with(a, denseRowsOf: multiple, body)
+    }
+
+    /// Products with weights that are blocked; nil where products of rows that depend on each other are faster.
+    var blockProducts: BlockProducts? { settings.pointee.blockProducts }
 }

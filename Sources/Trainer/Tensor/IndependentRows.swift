@@ -3,7 +3,8 @@
 ///
 /// In float32 they are those of `FewRows`, whatever the number of rows. In bfloat16 they are oneDNN's, which adds up
 /// each number in one order, by the depth alone, as long as there is more than one row and more than one column: for
-/// those it has other kernels. So one row comes with a second one, and one column is `FewRows`'s.
+/// those it has other kernels. So one row comes with a second one, and one column is `FewRows`'s. Of weights that are
+/// blocked, products are of one number of rows (`BlockProducts`).
 enum IndependentRows {
     /// y = x Wᵀ, or y += x Wᵀ.
     static func multiply(_ x: Matrix, _ weight: BFloat16Matrix, into y: Matrix, accumulate: Bool) {
@@ -28,6 +29,15 @@ enum IndependentRows {
             y.compute.withRounded(x) {
                 Trainer.multiply(.bfloat16($0), byPanelsOf: weight, into: y, accumulate: accumulate)
             }
+        }
+    }
+
+    /// y = x Wᵀ, or y += x Wᵀ, of a weight that is blocked.
+    static func multiply(_ x: Matrix, _ weight: BlockedMatrix, into y: Matrix, accumulate: Bool) {
+        guard let products = y.compute.blockProducts else { preconditionFailure("a blocked weight, and no products") }
+        guard y.count > 0 else { return }
+        y.compute.withRounded(x, denseRowsOf: BlockProducts.rows) {
+            products.multiply($0, weight, into: y, accumulate: accumulate)
         }
     }
 

@@ -119,14 +119,15 @@ struct ExpertTensors {
             gateUp = plan.weight(
                 [gates, ups].filter { !$0.isEmpty }.map {
                     WeightPlan.Rows(tensor: $0[number], outputs: Array(features))
-                }, inputs: hidden)
-            down = plan.weight([WeightPlan.Rows(tensor: downs[number], outputs: all)], inputs: features)
+                }, inputs: hidden, isCut: true)
+            down = plan.weight([WeightPlan.Rows(tensor: downs[number], outputs: all)], inputs: features, isCut: true)
         case .joined(let joined):
             let outputs =
                 joined.isInterleaved
                 ? features.map { 2 * $0 } + features.map { 2 * $0 + 1 } : features + features.map { $0 + size }
-            gateUp = plan.weight([rows(joined.gateUp, joined, number, outputs, of: 2 * size)], inputs: hidden)
-            down = plan.weight([rows(joined.down, joined, number, all, of: hiddenSize)], inputs: features)
+            gateUp = plan.weight(
+                [rows(joined.gateUp, joined, number, outputs, of: 2 * size)], inputs: hidden, isCut: true)
+            down = plan.weight([rows(joined.down, joined, number, all, of: hiddenSize)], inputs: features, isCut: true)
             if let biases = joined.biases {
                 gateUpBias = bias(biases.gateUp, number, outputs)
                 if addsBias { downBias = bias(biases.down, number, all) }
@@ -134,9 +135,10 @@ struct ExpertTensors {
         case .stackedParts(let parts):
             gateUp = plan.weight(
                 parts.ups.map { WeightPlan.Rows(tensor: $0, outputs: features.map { number * size + $0 }) },
-                inputs: hidden)
+                inputs: hidden, isCut: true)
             down = plan.weight(
-                [WeightPlan.Rows(tensor: parts.down, outputs: all.map { number * hiddenSize + $0 })], inputs: features)
+                [WeightPlan.Rows(tensor: parts.down, outputs: all.map { number * hiddenSize + $0 })], inputs: features,
+                isCut: true)
             if let biases = parts.biases {
                 let bias = plan.vector(gateUp.rows)
                 for (index, tensor) in biases.ups.enumerated() {

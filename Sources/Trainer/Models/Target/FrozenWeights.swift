@@ -27,9 +27,20 @@ final class FrozenWeights: @unchecked Sendable {
     /// A weight of linear maps or an embedding, [rows, columns], in the precision of products; bfloat16 rows end in
     /// zeros.
     ///
-    /// - Parameter precision: Nil for that of products.
-    func weight(rows: Int, columns: Int, _ precision: MatrixPrecision? = nil) -> FrozenWeight {
+    /// - Parameters:
+    ///   - precision: Nil for that of products.
+    ///   - isCut: Whether products are of some of its rows by themselves, as an expert's.
+    func weight(
+        rows: Int, columns: Int, _ precision: MatrixPrecision? = nil, isCut: Bool = false
+    ) -> FrozenWeight {
         guard precision ?? compute.precision == .bfloat16 else { return .float32(matrix(rows: columns, columns: rows)) }
+        if !isCut, rows >= BlockedMatrix.blockRows, columns > 0, let products = compute.blockProducts,
+            products.support(depth: columns)
+        {
+            let count = BlockedMatrix.count(rows: rows, columns: columns)
+            let start = take(2 * count).bindMemory(to: UInt16.self, capacity: count)
+            return .blocked(BlockedMatrix(start: start, rows: rows, columns: columns))
+        }
         let stride = BFloat16Matrix.stride(columns: columns)
         let start = take(2 * rows * stride).bindMemory(to: UInt16.self, capacity: rows * stride)
         return .bfloat16(BFloat16Matrix(start: start, rows: rows, columns: columns, stride: stride))

@@ -78,11 +78,14 @@ final class WeightPlan {
 
     /// A linear map's or an embedding's weight: rows of some tensors below each other, as packed as they are stored.
     ///
-    /// - Parameter inputs: The input features that are wanted of all of them.
-    func weight(_ parts: [Rows], inputs: Range<Int>) -> FrozenWeight {
+    /// - Parameters:
+    ///   - inputs: The input features that are wanted of all of them.
+    ///   - isCut: Whether products are of some of its rows by themselves, as an expert's.
+    func weight(_ parts: [Rows], inputs: Range<Int>, isCut: Bool = false) -> FrozenWeight {
         let weight =
             packedWeight(parts, inputs)
-            ?? self.weight(rows: parts.reduce(0) { $0 + $1.outputs.count }, columns: inputs.count)
+            ?? memory.weight(
+                rows: parts.reduce(0) { $0 + $1.outputs.count }, columns: inputs.count, isCut: isCut)
         var first = 0
         for part in parts {
             let range = first..<first + part.outputs.count
