@@ -37,7 +37,8 @@ text=(--target-model-path "$target" --cache-dir "$scratch/cache" --chat-template
 
 # run NAME OPTIONS...: trains for 60 steps, if the options don't say otherwise.
 run() {
-    "$programs/Trainer" train "${text[@]}" --output-dir "$scratch/$1" --draft-global-batch-size 2 --total-steps 60 \
+    "$programs/Trainer" train "${text[@]}" --output-dir "$scratch/$1" --preset specforge \
+        --draft-global-batch-size 2 --total-steps 60 \
         --learning-rate 1e-3 --warmup-ratio 0.03 --dtype bfloat16 --log-steps 10 "${@:2}" >"$scratch/$1.log" 2>&1 ||
         fail "training failed: $(tail -n 3 "$scratch/$1.log")"
 }

@@ -18,7 +18,7 @@ run() {
     say "$1 rank$([ "$1" = 1 ] || echo s) of one thread"
     OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 mpirun -n "$1" --bind-to core --use-hwthread-cpus \
         "$programs/Trainer" train "${text[@]}" --output-dir "$scratch/ranks-$1" --draft-vocab-size 8000 \
-        --draft-global-batch-size 8 --total-steps "$steps" --log-steps 1 --dtype "$dtype" >&2
+        --preset specforge --total-steps "$steps" --log-steps 1 --dtype "$dtype" >&2
 }
 run 1
 run 2

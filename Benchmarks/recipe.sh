@@ -5,15 +5,17 @@
 
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+adamw="--optimizer adamw --learning-rate 1e-3 --ttt-length 7"
 declare -A options=(
-    [recommended]=""
-    [muon]="--optimizer muon --learning-rate 2e-3 --muon-learning-rate 1.2e-2"
-    [eagle-mask]="--loss-mask-alignment eagle"
-    [rows-normalization]="--loss-normalization rows"
-    [decay-0.8]="--ttt-loss-decay 0.8"
-    [decay-0.8-random-head]="--ttt-loss-decay 0.8 --lm-head-init random"
+    [small]=""
+    [seven]="--ttt-length 7"
+    [adamw]="$adamw"
+    [eagle-mask]="$adamw --loss-mask-alignment eagle"
+    [rows-normalization]="$adamw --loss-normalization rows"
+    [decay-0.8]="$adamw --ttt-loss-decay 0.8"
+    [decay-0.8-random-head]="$adamw --ttt-loss-decay 0.8 --lm-head-init random"
 )
-[ $# -gt 0 ] || set -- recommended muon eagle-mask rows-normalization decay-0.8 decay-0.8-random-head
+[ $# -gt 0 ] || set -- small seven adamw eagle-mask rows-normalization decay-0.8 decay-0.8-random-head
 for choice in "$@"; do
     [ -n "${options[$choice]+known}" ] && continue
     echo "recipe.sh: no choice '$choice'; there are: ${!options[*]}" >&2

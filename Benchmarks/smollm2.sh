@@ -50,11 +50,10 @@ recipe() {
     done
 }
 
-# train_recipe DRAFT OPTIONS...: one epoch, 600 steps of two conversations, as Documentation/Recipe.md has them.
+# train_recipe DRAFT OPTIONS...: one epoch, 600 steps of two conversations, by the preset of Documentation/Recipe.md.
 train_recipe() {
     trainer 1 train "${text[@]}" --train-data-path "$conversations" --output-dir "$1" --draft-vocab-size 8000 \
-        --draft-global-batch-size 2 --total-steps 600 --learning-rate 1e-3 --warmup-ratio 0.03 --ttt-loss-decay 0.5 \
-        --dtype bfloat16 "${@:2}" >&2
+        --preset small --total-steps 600 --dtype bfloat16 "${@:2}" >&2
 }
 
 # decode_recipe DRAFT PROMPTS OPTIONS...: what is accepted of it, on held-out prompts.

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Real conversations in, a trained EAGLE-3 draft of a real model out, and its acceptance measured by decoding.
-usage='usage: scripts/demo.sh [--data FILE] [--eval-data FILE] [--steps N] [--ranks N] [--output DIR]
+usage='usage: scripts/demo.sh [--data FILE | --questions FILE] [--eval-data FILE] [--steps N] [--ranks N] [--output DIR]
 
   --data FILE       conversations to train on, ShareGPT JSONL (default: fixtures/conversations/sharegpt_smollm2.jsonl)
+  --questions FILE  conversations whose questions alone are used: the target answers them itself first
   --eval-data FILE  conversations whose prompts are decoded afterwards (default: 100 others of the same kind)
   --steps N         optimizer steps, of 4 conversations each (default: 120)
   --ranks N         processes to train with (default: 2)
@@ -15,6 +16,7 @@ here=$(dirname "${BASH_SOURCE[0]}")
 fixtures=$(cd "$here/../fixtures/conversations" && pwd)
 data=$fixtures/sharegpt_smollm2.jsonl
 eval_data=$fixtures/eval_sharegpt_smollm2.jsonl
+questions=
 steps=120
 rank_count=2
 output=demo
@@ -25,13 +27,14 @@ while [ $# -gt 0 ]; do
         echo "$usage"
         exit 0
         ;;
-    --data | --eval-data | --steps | --ranks | --output)
+    --data | --questions | --eval-data | --steps | --ranks | --output)
         if [ $# -lt 2 ]; then
             printf 'error: %s needs a value\n\n%s\n' "$1" "$usage" >&2
             exit 64
         fi
         case $1 in
         --data) data=$2 ;;
+        --questions) questions=$2 ;;
         --eval-data) eval_data=$2 ;;
         --steps) steps=$2 ;;
         --ranks) rank_count=$2 ;;
@@ -54,7 +57,7 @@ done
 
 # shellcheck source=setup.sh
 source "$here/setup.sh"
-for file in "$data" "$eval_data"; do
+for file in "$data" ${questions:+"$questions"} "$eval_data"; do
     [ -f "$file" ] || fail "$file: no such file"
 done
 mkdir -p "$output" "$state"
@@ -72,6 +75,13 @@ say "Target: SmolLM2-135M-Instruct"
 say "Preprocessing: conversations to token ids, loss masks and the draft's vocabulary"
 draft_vocab_size=8000
 text=(--target-model-path "$target" --cache-dir "$cache" --chat-template qwen --max-length 512)
+if [ -n "$questions" ]; then
+    data=$output/answers.jsonl
+    say "The target's own answers to the questions of $questions"
+    "$programs/Preprocess" build --prompts all --train-data-path "$questions" "${text[@]}" >&2
+    trainer "$rank_count" regenerate --train-data-path "$questions" --target-model-path "$target" --cache-dir "$cache" \
+        --output "$data" --max-new-tokens 256 --dtype bfloat16 >&2
+fi
 for file in "$data" "$eval_data"; do
     "$programs/Preprocess" build --train-data-path "$file" "${text[@]}" --draft-vocab-size "$draft_vocab_size" >&2
 done
@@ -88,8 +98,7 @@ say "Training $steps steps on $rank_count ranks"
 resume=()
 [ ! -e "$output/latest" ] || resume=(--resume)
 trainer "$rank_count" train "${text[@]}" --train-data-path "$data" --output-dir "$output" \
-    --draft-vocab-size "$draft_vocab_size" --draft-global-batch-size 4 --total-steps "$steps" --optimizer muon \
-    --learning-rate 2e-3 --muon-learning-rate 1.2e-2 --ttt-loss-decay 0.5 --dtype bfloat16 --warmup-ratio 0.03 \
+    --draft-vocab-size "$draft_vocab_size" --draft-global-batch-size 4 --total-steps "$steps" --dtype bfloat16 \
     --save-interval 100 --keep-last 2 "${resume[@]}" >&2
 
 say "Evaluating: speculative decoding, checked against plain decoding token by token"

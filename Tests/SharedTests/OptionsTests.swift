@@ -132,6 +132,22 @@ struct OptionsTests {
         }
     }
 
+    /// What is typed stays, whatever its value; what isn't gets another default, and isn't typed by that.
+    @Test func otherDefaultsFillWhatIsLeftOut() throws {
+        let options = try Grouped.parse(["--count", "8", "--names", "a"])
+        let settings = [
+            OptionSetting(name: "--count", values: ["9"]), OptionSetting(name: "--seed", values: ["5"]),
+            OptionSetting(name: "--rate", values: ["0.25"]), OptionSetting(name: "--other", values: ["1"]),
+        ]
+        #expect(try options.fill(settings).map(\.name) == ["--seed", "--rate"])
+        let bounded = try #require(options.groups[1] as? Bounded)
+        #expect(bounded.count == 8 && bounded.rate == 0.25 && (options.groups[0] as? Inner)?.seed == 5)
+        #expect(options.typed == ["--count", "--names"])
+        #expect(throws: OptionsError.outOfRange("0", for: "--rate", range: "above 0.0")) {
+            try options.fill([OptionSetting(name: "--rate", values: ["0"])])
+        }
+    }
+
     @Test func keepsDefaults() throws {
         let options = try Example.parse(["--cache-dir", "c"])
         #expect(options.learningRate == 1e-4 && options.maxSamples == nil && !options.resume)

@@ -78,6 +78,23 @@ extension Options {
         declarations(of: self).map { ($0.name, $0.slot.valueDescription) }
     }
 
+    /// The names of the options that the command line gives, whatever their values.
+    public var typed: [String] { declarations(of: self).filter(\.slot.isGiven).map(\.name) }
+
+    /// Gives options that the command line leaves out other values than their defaults.
+    ///
+    /// - Parameter settings: Of one value each; those of options that there aren't are left out.
+    /// - Returns: Those that count now.
+    public func fill(_ settings: [OptionSetting]) throws(OptionsError) -> [OptionSetting] {
+        var filled: [OptionSetting] = []
+        for (name, slot) in declarations(of: self) where !slot.isGiven {
+            guard let setting = settings.first(where: { $0.name == name }) else { continue }
+            for value in setting.values ?? ["true"] { try slot.fill(value, for: name) }
+            filled.append(setting)
+        }
+        return filled
+    }
+
     /// Every option's name, and its value if it has one.
     var declaredSettings: [(name: String, setting: OptionSetting?)] {
         declarations(of: self).map { name, slot in
@@ -211,7 +228,7 @@ private final class Slot<Value: Sendable>: AnySlot, @unchecked Sendable {
     let alias: String?
     private let range: NumberRange<Value>?
     private let hasDefault: Bool
-    private var isFirstValue = true
+    private(set) var isGiven = false
 
     init(
         help: String, expected: String?, value: Value?, isPositional: Bool = false, range: NumberRange<Value>? = nil,
@@ -251,6 +268,11 @@ private final class Slot<Value: Sendable>: AnySlot, @unchecked Sendable {
     }
 
     func read(_ argument: String, for name: String) throws(OptionsError) {
+        defer { isGiven = true }
+        try fill(argument, for: name)
+    }
+
+    func fill(_ argument: String, for name: String) throws(OptionsError) {
         guard let type else { return value = true as? Value }
         // First what was read, then its type: an optional's nil is a value of its type.
         guard let made = type.init(argument: argument), let read = made as? Value else {
@@ -258,12 +280,11 @@ private final class Slot<Value: Sendable>: AnySlot, @unchecked Sendable {
             throw .invalidValue(argument, for: name, expected: expected)
         }
         if let range, !range.contains(read) { throw .outOfRange(argument, for: name, range: range.words) }
-        if takesMany, !isFirstValue, let joined = (value as? any OptionValue)?.joined(with: argument) as? Value {
+        if takesMany, isGiven, let joined = (value as? any OptionValue)?.joined(with: argument) as? Value {
             value = joined
         } else {
             value = read
         }
-        isFirstValue = false
     }
 }
 
@@ -296,7 +317,11 @@ private protocol AnySlot {
     /// Another name that it is understood by.
     var alias: String? { get }
     var valueDescription: String { get }
+    /// Whether the command line gives it.
+    var isGiven: Bool { get }
     func read(_ argument: String, for name: String) throws(OptionsError)
+    /// Puts a value in the place of the default.
+    func fill(_ argument: String, for name: String) throws(OptionsError)
 }
 
 private protocol Declaration { var anySlot: any AnySlot { get } }

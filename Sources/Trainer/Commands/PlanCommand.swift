@@ -17,6 +17,9 @@ enum PlanCommand {
         @Option("The share of tokens that are the assistant's.", in: 0...1) var supervisedShare: Float = 1
         var cache = TargetCacheOptions()
         var draft = DraftOptions()
+        @Option(TrainingPreset.help) var preset: TrainingPreset = .auto
+        @Option("Conversations of the data, by which --preset auto chooses; specforge if left out.", in: 1...1 << 40)
+        var samples: Int?
         @Option("Sequences that a rank works on at a time.", alias: "--draft-micro-batch-size", in: 1...1 << 20)
         var batchSize: Int = 1
         @Option("Sequences of a step over all ranks.", in: 1...1 << 20) var draftGlobalBatchSize: Int = 8

@@ -18,6 +18,12 @@ enum TrainCommand {
         let heldOut =
             options.data.evalDataPath.isEmpty
             ? nil : try options.data.store.open(options.data.evalDataPath, options.target)
+        let configuration = try registry.configuration(
+            options.draft, target: ModelConfiguration(directory: options.target.targetModelPath))
+        // What doesn't depend on the number of ranks has a batch that doesn't either.
+        try options.optimizer.preset.fill(
+            options, options.draft, samples: train.count, groups: options.optimizer.deterministic ? 1 : grid.dpSize,
+            configuration)
         let decoding = heldOut.map { (limits: options.evaluation.limits, longest: $0.longest) }
         let settings = options.settings
         let setup = try DraftSetup(

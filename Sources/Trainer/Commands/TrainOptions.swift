@@ -149,6 +149,7 @@ enum OptimizerKind: String, CaseIterable, OptionValue { case adamw, muon }
 
 /// Steps, batches and the optimizer.
 struct OptimizerOptions: Options {
+    @Option(TrainingPreset.help) var preset: TrainingPreset = .auto
     @Option("Passes over the data.", in: 1...1_000_000) var numEpochs: Int = 10
     @Option("Steps to stop after; the learning rate falls to zero by then. Of all epochs if left out.", in: 1...1 << 40)
     var totalSteps: Int?

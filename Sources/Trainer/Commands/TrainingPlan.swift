@@ -44,6 +44,8 @@ struct TrainingPlan {
         let configuration = try registry.configuration(options.draft, target: targetConfiguration)
         try configuration.expectOwn(options.draft.own)
         try options.draft.checkEngines(targetConfiguration, configuration)
+        try options.preset.fill(
+            options, options.draft, samples: options.samples, groups: ranks / tpSize, configuration)
         let draft = try configuration.makeDraft(
             options.draft.own, options.draft.settings(positions: options.maxLength), all)
         if options.evalMaxSamples > 0 { try options.decoding.expectDraftable(by: draft) }

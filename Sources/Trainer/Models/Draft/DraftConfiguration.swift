@@ -119,13 +119,18 @@ extension DraftConfiguration {
         groups.first { $0 is Training || $0 is Training.Measuring }
     }
 
+    /// The groups of options that other architectures have.
+    func foreign(_ groups: [any Options]) -> [any Options] {
+        groups.filter { !($0 is Training || $0 is Training.Measuring) }
+    }
+
     /// Refuses options of other architectures, which have no effect.
     ///
     /// - Throws: `OptionsError` that names them.
     func expectOwn(_ groups: [any Options]) throws(OptionsError) {
-        for group in groups where !(group is Training || group is Training.Measuring) {
-            guard let option = group.changed.first else { continue }
-            throw .rule("\(option.name) has no effect: it isn't an option of this draft's architecture")
+        for group in foreign(groups) {
+            guard let option = group.typed.first else { continue }
+            throw .rule("\(option) has no effect: it isn't an option of this draft's architecture")
         }
     }
 }

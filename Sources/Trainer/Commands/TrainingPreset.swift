@@ -1,0 +1,66 @@
+import Shared
+
+/// What counts in training where the command line leaves an option out: the best that was measured for so much data
+/// (Documentation/Recipe.md).
+enum TrainingPreset: String, CaseIterable, OptionValue {
+    /// By the number of training samples.
+    case auto
+    /// Measured on 1,200 conversations.
+    case small
+    /// SpecForge's defaults, which are those that options show.
+    case specforge
+
+    /// Samples up to which `auto` is `small`.
+    static let mostOfSmall = 10_000
+
+    static let help =
+        "What counts where options are left out: small, measured on 1,200 conversations (\(words(ofSmall))); specforge, "
+        + "SpecForge's, which are the defaults shown; auto, small for up to \(mostOfSmall) conversations."
+
+    private static let ofSmall = [
+        ("--optimizer", "muon"), ("--learning-rate", "0.002"), ("--muon-learning-rate", "0.012"),
+        ("--warmup-ratio", "0.03"),
+        ("--draft-global-batch-size", "2"), ("--ttt-length", "3"), ("--ttt-loss-decay", "0.5"),
+    ].map { OptionSetting(name: $0, values: [$1]) }
+
+    /// An optimizer and its rates are chosen together: who gives one of them decides on all.
+    private static let rates = ["--optimizer", "--learning-rate", "--muon-learning-rate"]
+
+    /// - Parameter samples: Nil if it isn't known.
+    private func isSmall(samples: Int?) -> Bool {
+        switch self {
+        case .auto: samples.map { $0 <= Self.mostOfSmall } ?? false
+        case .small: true
+        case .specforge: false
+        }
+    }
+
+    /// Fills what the command line leaves out, and logs what that comes to.
+    ///
+    /// - Parameters:
+    ///   - options: Of a command, those of drafts among them.
+    ///   - samples: To train on; nil if that isn't known.
+    ///   - groups: Of ranks that work on samples of their own: each gets one of a step at least.
+    ///   - configuration: The draft's.
+    func fill(
+        _ options: some Options, _ draft: DraftOptions, samples: Int?, groups: Int,
+        _ configuration: any DraftConfiguration
+    ) throws(OptionsError) {
+        guard isSmall(samples: samples) else { return }
+        var left = Set(configuration.foreign(draft.own).flatMap { type(of: $0).names })
+        if options.typed.contains(where: { Self.rates.contains($0) }) { left.formUnion(Self.rates) }
+        let settings = Self.ofSmall.filter { !left.contains($0.name) }.map { setting in
+            guard setting.name == "--draft-global-batch-size", groups > 2 else { return setting }
+            return OptionSetting(name: setting.name, values: ["\(groups)"])
+        }
+        let filled = try options.fill(settings)
+        try options.validate()
+        guard !filled.isEmpty else { return }
+        let reason = self == .auto ? "by \(samples ?? 0) samples" : "as asked for"
+        Log.line("preset small, \(reason): \(Self.words(filled))")
+    }
+
+    private static func words(_ settings: [OptionSetting]) -> String {
+        settings.flatMap(\.words).joined(separator: " ")
+    }
+}

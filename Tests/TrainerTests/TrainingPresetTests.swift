@@ -1,0 +1,77 @@
+import Shared
+import TestSupport
+import Testing
+
+@testable import Trainer
+
+/// What counts in training where the command line leaves options out.
+struct TrainingPresetTests {
+    private static let required = ["--target-model-path", "t", "--train-data-path", "d", "--output-dir", "o"]
+
+    /// The options as they count for so many samples.
+    private func options(
+        _ arguments: [String], samples: Int, groups: Int = 1, architecture: String? = nil
+    ) throws -> TrainOptions {
+        let options = try TrainOptions.parse(Self.required + arguments)
+        let target = try ModelConfiguration(directory: Fixtures.folder.appending(path: "targets/llama").path)
+        let draft = try DraftRegistry.standard.generated(architecture, target: target, draftVocabSize: 96)
+        try options.optimizer.preset.fill(options, options.draft, samples: samples, groups: groups, draft)
+        return options
+    }
+
+    private func eagle3(_ options: TrainOptions) throws -> Eagle3Options {
+        try #require(options.draft.own.compactMap { $0 as? Eagle3Options }.first)
+    }
+
+    @Test(arguments: [(["--preset", "small"], 1_000_000), ([], 1200), ([], 10_000)])
+    func fewConversationsAreLearntAsMeasured(arguments: [String], samples: Int) throws {
+        let found = try options(arguments, samples: samples)
+        let settings = found.settings
+        #expect(settings.muon == Muon.Settings(momentum: 0.95, weightDecay: 0, rateFactor: 0.012 / 0.002))
+        #expect(settings.learningRate == 0.002 && settings.warmupRatio == 0.03 && settings.globalBatchSize == 2)
+        let training = try eagle3(found).training
+        #expect(training.tttLength == 3 && training.lossDecay == 0.5)
+    }
+
+    @Test(arguments: [(["--preset", "specforge"], 1200), ([], 10_001)])
+    func othersAsSpecForgeDoes(arguments: [String], samples: Int) throws {
+        let found = try options(arguments, samples: samples)
+        let settings = found.settings
+        #expect(settings.muon == nil && settings.learningRate == 1e-4 && settings.warmupRatio == 0.015)
+        #expect(settings.globalBatchSize == 8)
+        let training = try eagle3(found).training
+        #expect(training.tttLength == 7 && training.lossDecay == 0.8)
+    }
+
+    @Test func whatTheCommandLineGivesCounts() throws {
+        let found = try options(["--ttt-length", "7", "--draft-global-batch-size", "8"], samples: 12)
+        let training = try eagle3(found).training
+        #expect(found.settings.globalBatchSize == 8 && training.tttLength == 7 && training.lossDecay == 0.5)
+        #expect(found.settings.muon != nil)
+    }
+
+    /// An optimizer and its rates are chosen together.
+    @Test(arguments: [["--learning-rate", "1e-3"], ["--optimizer", "adamw"]])
+    func whoGivesARateOrAnOptimizerDecidesOnBoth(arguments: [String]) throws {
+        let settings = try options(arguments, samples: 12).settings
+        #expect(settings.muon == nil && settings.globalBatchSize == 2)
+        #expect(settings.learningRate == (arguments[0] == "--learning-rate" ? 1e-3 : 1e-4))
+    }
+
+    @Test func eachGroupOfRanksHasASequence() throws {
+        #expect(try options([], samples: 12, groups: 5).settings.globalBatchSize == 5)
+    }
+
+    /// Only the options of the draft's own architecture are filled.
+    @Test func anotherArchitecturesOptionsStayAsTheyAre() throws {
+        let found = try options([], samples: 12, architecture: "DFlashDraftModel")
+        #expect(found.settings.muon != nil)
+        #expect(try eagle3(found).training.tttLength == 7)
+    }
+
+    /// Help has the values in it.
+    @Test func helpSaysWhatTheyAre() {
+        #expect(TrainOptions.help.contains("--muon-learning-rate 0.012"))
+        #expect(TrainOptions.help.contains("up to 10000 conversations"))
+    }
+}
