@@ -19,8 +19,7 @@ source "$root/scripts/vllm-venv.sh"
 recipe
 draft=${EYRIE_DRAFT:-}
 [ -n "$draft" ] || {
-    train_recipe "$scratch/draft" --optimizer muon --learning-rate 2e-3 --muon-learning-rate 1.2e-2 \
-        --target-cache "$scratch/features"
+    train_recipe "$scratch/draft"
     draft=$scratch/draft/latest
 }
 "$programs/Trainer" evaluate "${text[@]}" --eval-data-path "$held_out" --draft-model-path "$draft" --max-samples "$prompts" \
