@@ -16,8 +16,8 @@ answers "$count"
 # run NAME OPTIONS...: two epochs, a step a sample.
 run() {
     "$programs/Trainer" train "${text[@]}" --output-dir "$scratch/$1" --draft-vocab-size 8000 --num-epochs 2 \
-        --preset specforge --batch-size 1 --draft-global-batch-size 1 --log-steps 1 --num-threads "$threads" --dtype "$dtype" "${@:2}" \
-        2>&1 >/dev/null | tee "$scratch/$1.log" >&2
+        --preset specforge --batch-size 1 --draft-global-batch-size 1 --log-steps 1 --num-threads "$threads" \
+        --dtype "$dtype" "${@:2}" 2>&1 >/dev/null | tee "$scratch/$1.log" >&2
 }
 say "bfloat16 features"
 run bfloat16 --target-cache "$scratch/features"

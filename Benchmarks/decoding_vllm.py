@@ -18,7 +18,7 @@ import time
 
 
 class Server:
-    """A process that decodes with so many drafted tokens."""
+    """A process that decodes with a number of drafted tokens."""
 
     def __init__(self, target, draft, samples, length):
         self.length, self.tokens, self.seconds, self.verifications = length, [], [], 0

@@ -18,8 +18,8 @@ say "Training $steps steps in float32 and in bfloat16"
 runs=()
 for dtype in float32 bfloat16; do
     "$programs/Trainer" train "${text[@]}" --output-dir "$scratch/$dtype" --draft-vocab-size 8000 \
-        --preset specforge --draft-global-batch-size 2 --total-steps "$steps" --learning-rate 1e-3 --warmup-ratio 0.03 --keep-last 1 \
-        --log-steps 1 --num-threads 1 --dtype "$dtype" "$@" >"$scratch/$dtype.log" 2>&1 &
+        --preset specforge --draft-global-batch-size 2 --total-steps "$steps" --learning-rate 1e-3 --warmup-ratio 0.03 \
+        --keep-last 1 --log-steps 1 --num-threads 1 --dtype "$dtype" "$@" >"$scratch/$dtype.log" 2>&1 &
     runs+=($!)
 done
 for run in "${runs[@]}"; do

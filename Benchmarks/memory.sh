@@ -18,7 +18,8 @@ for length in "$@"; do
         --draft-vocab-size 8000 >&2
     say "A step of $length tokens"
     trainer 1 train "${text[@]}" --train-data-path "$data" --output-dir "$scratch/$length" --draft-vocab-size 8000 \
-        --preset specforge --draft-global-batch-size 1 --total-steps 1 --log-steps 1 2>&1 | tee "$scratch/$length.log" >&2
+        --preset specforge --draft-global-batch-size 1 --total-steps 1 --log-steps 1 2>&1 |
+        tee "$scratch/$length.log" >&2
 done
 
 "$python" - "$scratch" "$@" <<'END'

@@ -27,8 +27,8 @@ text=(--train-data-path "$data" --target-model-path "$target" --cache-dir "$scra
 
 say "Eyrie, 1 rank, $threads threads, every sample twice"
 "$python" "$here/measure.py" "$scratch/eyrie.json" "$root/.build/release/Trainer" train "${text[@]}" \
-    --output-dir "$scratch/eyrie" --preset specforge --num-epochs 2 --batch-size 1 --draft-global-batch-size 1 --log-steps 1 \
-    --draft-vocab-size 32000 --num-threads "$threads" --dtype "$dtype" >&2
+    --output-dir "$scratch/eyrie" --preset specforge --num-epochs 2 --batch-size 1 \
+    --draft-global-batch-size 1 --log-steps 1 --draft-vocab-size 32000 --num-threads "$threads" --dtype "$dtype" >&2
 
 say "SpecForge, $threads threads (some minutes)"
 "$python" "$here/measure.py" "$scratch/specforge-memory.json" "$python" "$here/specforge_train.py" \

@@ -108,7 +108,7 @@ class DraftedLlamaCpp:
         self.log.__exit__(*error)
 
     def complete(self, requests):
-        """The tokens that follow each list of ids, so many of them at most, as (ids, count)."""
+        """The tokens that follow each list of ids, at most its count, of (ids, count)."""
         return [self.server.complete(ids, count)["tokens"] for ids, count in requests]
 
     def next_tokens(self, prompts):

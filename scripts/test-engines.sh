@@ -19,42 +19,21 @@ parts=("${@:2}")
 requirements=$here/requirements-engines.txt
 # shellcheck source=tokenizers-venv.sh
 source "$here/tokenizers-venv.sh"
-if [ -z "${programs:-}" ]; then
-    swift build --package-path "$root" -c release >&2
-    programs=$root/.build/release
-fi
+engine=llama.cpp
 scratch=$state/test-engines
-target=$state/models/SmolLM2-135M-Instruct
 gguf=$state/gguf/smollm2-135m-instruct
-conversations=$root/fixtures/conversations
-held_out=$conversations/eval_sharegpt_smollm2.jsonl
-few=$scratch/few.jsonl
-text=(--target-model-path "$target" --cache-dir "$scratch/cache" --max-length 512)
-mkdir -p "$scratch"
+# shellcheck source=engines.sh
+source "$here/engines.sh"
 
 get_models() {
-    "$python" "$here/get_smollm2.py" "$target" --downloads "$state/downloads" >&2
+    get_target
     "$python" "$here/get_gguf.py" "$state/gguf" --downloads "$state/downloads" >&2
-    local type file
+    local type
     for type in bf16 q8_0; do
         [ -f "$gguf-$type.gguf" ] || "$python" "$here/requantize_gguf.py" "$gguf.gguf" "$gguf-$type.gguf" "$type"
     done
     head -n 10 "$held_out" >"$few"
-    for file in "$conversations/sharegpt_smollm2.jsonl" "$held_out" "$few"; do
-        "$programs/Preprocess" build --train-data-path "$file" "${text[@]}" >&2
-    done
-}
-
-# A short training: METHOD ARCHITECTURE DATA OPTION... Prints the draft's directory.
-trained() {
-    local method=$1 architecture=$2 data=$3
-    local output=$scratch/$method-draft
-    if [ ! -f "$output/latest/model.safetensors" ]; then
-        say "Training a $method draft"
-        "$programs/Trainer" train "${text[@]}" --train-data-path "$data" --output-dir "$output" --serve-with llama.cpp \
-            --draft-architecture "$architecture" --draft-vocab-size 8000 --save-interval 50 --keep-last 1 "${@:4}" >&2
-    fi
-    printf '%s\n' "$output/latest"
+    "$programs/Preprocess" build --train-data-path "$few" "${text[@]}" >&2
 }
 
 # Compares a target that Trainer reads with one that llama.cpp serves: METHOD NAME DRAFT DATA LENGTH FOR-TRAINER
@@ -72,9 +51,8 @@ compare() {
 }
 
 eagle3() {
-    local draft=${EYRIE_DRAFT:-}
-    [ -n "$draft" ] || draft=$(trained eagle3 LlamaForCausalLMEagle3 "$conversations/sharegpt_smollm2.jsonl" \
-        --total-steps 150 --draft-global-batch-size 4 --learning-rate 1.5e-3 --ttt-loss-decay 0.5 --ttt-length 3)
+    local draft
+    draft=$(eagle3_draft)
     case $1 in
         directory) compare eagle3 directory "$draft" "$held_out" 3 "$target" "$gguf-bf16.gguf" ;;
         Q8_0) compare eagle3 Q8_0 "$draft" "$held_out" 3 "$gguf-q8_0.gguf" "$gguf-q8_0.gguf" --near-tie 0.5 ;;
@@ -144,8 +122,7 @@ example() {
 # Drafts of whole blocks are trained on the few conversations that they are measured on: soon much is accepted.
 blocks() {
     local draft
-    draft=$(trained "$1" "$2" "$few" --total-steps 100 --draft-global-batch-size 5 --learning-rate 2e-3 --num-anchors 40 \
-        --dtype bfloat16 --target-cache "$scratch/features-$1")
+    draft=$(block_draft "$1" "$2" "$few" --draft-vocab-size 8000)
     compare "$1" directory "$draft" "$few" 7 "$target" "$gguf-bf16.gguf"
 }
 

@@ -20,24 +20,13 @@ parts=("${@:2}")
 more_packages=(jq)
 # shellcheck source=vllm-venv.sh
 source "$here/vllm-venv.sh"
-if [ -z "${programs:-}" ]; then
-    swift build --package-path "$root" -c release >&2
-    programs=$root/.build/release
-fi
+engine=vllm
 scratch=$state/test-vllm
-target=$state/models/SmolLM2-135M-Instruct
-conversations=$root/fixtures/conversations
-held_out=$conversations/eval_sharegpt_smollm2.jsonl
-few=$scratch/few.jsonl
-text=(--target-model-path "$target" --cache-dir "$scratch/cache" --max-length 512)
-mkdir -p "$scratch"
+# shellcheck source=engines.sh
+source "$here/engines.sh"
 
 get_data() {
-    local file
-    "$python" "$here/get_smollm2.py" "$target" --downloads "$state/downloads" >&2
-    for file in "$conversations/sharegpt_smollm2.jsonl" "$held_out"; do
-        "$programs/Preprocess" build --train-data-path "$file" "${text[@]}" >&2
-    done
+    get_target
     # What the target itself says to ten prompts, greedily: any draft will do to decode it.
     [ -f "$few" ] || {
         say "Ten texts of the target's"
@@ -48,18 +37,6 @@ get_data() {
         mv "$few.part" "$few"
     }
     "$programs/Preprocess" build --train-data-path "$few" "${text[@]}" >&2
-}
-
-# A short training: NAME DATA OPTION... Prints the draft's directory.
-trained() {
-    local output=$scratch/$1-draft
-    if [ ! -f "$output/latest/model.safetensors" ]; then
-        say "Training for the part $1"
-        rm -rf "$output"
-        "$programs/Trainer" train "${text[@]}" --train-data-path "$2" --output-dir "$output" --serve-with vllm \
-            --save-interval 50 --keep-last 1 "${@:3}" >&2
-    fi
-    printf '%s\n' "$output/latest"
 }
 
 # Compares Trainer with vLLM: NAME DRAFT DATA LENGTH LAYERS, those whose inputs the draft is to see, OPTION...
@@ -92,25 +69,20 @@ form() {
 # A draft of whole blocks: NAME OPTION...
 blocks() {
     local draft layers
-    draft=$(trained "$1" "$few" --draft-architecture DFlashDraftModel --total-steps 100 --draft-global-batch-size 5 \
-        --learning-rate 2e-3 --num-anchors 40 --dtype bfloat16 --target-cache "$scratch/features" "${@:2}")
+    draft=$(block_draft "$1" DFlashDraftModel "$few" "${@:2}")
     layers=$(jq -r '.dflash_config.target_layer_ids | map(. + 1) | join(",")' "$draft/config.json")
     # Some 200 tokens are accepted, of which a few more or less are chance.
     compare "$1" "$draft" "$few" 7 "$layers" --equal "$mostly" --tolerance 0.04
-}
-
-eagle3() {
-    local draft=${EYRIE_DRAFT:-}
-    [ -n "$draft" ] || draft=$(trained eagle3 "$conversations/sharegpt_smollm2.jsonl" --draft-vocab-size 8000 \
-        --total-steps 150 --draft-global-batch-size 4 --learning-rate 1.5e-3 --ttt-loss-decay 0.5 --ttt-length 3)
-    compare eagle3 "$draft" "$held_out" 3 2,15,27
 }
 
 for part in "${parts[@]}"; do
     [ "$part" = families ] || get_data
     case $part in
         families) with_vllm "$here/serve_families_vllm.py" "$programs/Trainer" "$scratch/families" ;;
-        eagle3) eagle3 ;;
+        eagle3)
+            draft=$(eagle3_draft)
+            compare eagle3 "$draft" "$held_out" 3 2,15,27
+            ;;
         layers) form layers 6,13,22 '.eagle_config.eagle_aux_hidden_state_layer_ids = [5, 12, 21]
             | del(.eagle_aux_hidden_state_layer_ids)' ;;
         norm-before-residual) form norm-before-residual 2,15,27 '.norm_before_residual = true' ;;

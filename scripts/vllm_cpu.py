@@ -69,7 +69,7 @@ class DraftedVLLM:
         pass
 
     def complete(self, requests):
-        """The tokens that follow each list of ids, so many of them, as (ids, count), whatever ends a text."""
+        """The tokens that follow each list of ids, its count of them, of (ids, count), whatever ends a text."""
         answers = self.decoding.run(requests, ignore_eos=True)
         self.logs += [[len(step.token_ids) - 1 for step in steps[1:]] for steps in answers]
         return [[token for step in steps for token in step.token_ids] for steps in answers]

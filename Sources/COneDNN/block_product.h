@@ -33,7 +33,7 @@ typedef struct {
 ///
 /// x: [rows, depth] of bfloat16; W: [depth, columns] of bfloat16 in blocks of 32 x 64 (dnnl_BA16a64b2a), filled up with
 /// zeros; y: [rows, columns] of float32; no elements between rows of x and y.
-/// Returns dnnl_unimplemented if oneDNN has no kernel that takes W as it is.
+/// Returns dnnl_unimplemented if oneDNN has no kernel for AMX that takes W as it is.
 static inline dnnl_status_t onednn_block_product_make(
     dnnl_engine_t engine, dnnl_dim_t rows, dnnl_dim_t depth, dnnl_dim_t columns, onednn_block_product *product) {
     dnnl_dims_t size_x = {rows, depth}, size_w = {depth, columns}, size_y = {rows, columns};
@@ -59,8 +59,8 @@ static inline dnnl_status_t onednn_block_product_make(
 #endif
     }
     if (status == dnnl_success) status = dnnl_primitive_desc_query(description, dnnl_query_impl_info_str, 0, &name);
-    // Others than its block kernels copy W first, or multiply number by number.
-    if (status == dnnl_success && strncmp(name, "brg", 3) != 0) status = dnnl_unimplemented;
+    // Others than its block kernels copy W first; and without AMX many rows for the sake of one take several times as long.
+    if (status == dnnl_success && (strncmp(name, "brg", 3) != 0 || !strstr(name, "amx"))) status = dnnl_unimplemented;
     if (status == dnnl_success) {
         onednn_described scratchpad = dnnl_primitive_desc_query_md(description, dnnl_query_scratchpad_md, 0);
 #if DNNL_VERSION_MAJOR >= 3

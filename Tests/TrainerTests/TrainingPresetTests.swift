@@ -8,7 +8,7 @@ import Testing
 struct TrainingPresetTests {
     private static let required = ["--target-model-path", "t", "--train-data-path", "d", "--output-dir", "o"]
 
-    /// The options as they count for so many samples.
+    /// The options as they count for a number of samples.
     private func options(
         _ arguments: [String], samples: Int, groups: Int = 1, architecture: String? = nil
     ) throws -> TrainOptions {

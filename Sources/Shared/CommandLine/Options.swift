@@ -219,7 +219,7 @@ public enum OptionsError: Error, Equatable, CustomStringConvertible {
 
 // MARK: - Declarations
 
-/// Where a declared option keeps its value: written while parsing, read-only after.
+/// Where a declared option keeps its value: written while parsing and by `fill`, before the work, and read-only after.
 private final class Slot<Value: Sendable>: AnySlot, @unchecked Sendable {
     let help: String
     let expectedName: String?

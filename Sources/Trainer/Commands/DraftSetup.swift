@@ -1,5 +1,21 @@
 import Shared
 
+/// The draft that options ask for, before anything is loaded.
+struct DraftSource {
+    let configuration: any DraftConfiguration
+    /// The draft to begin with; nil for a new one.
+    let saved: SavedDraft?
+
+    /// Refuses options of other architectures, and what the engine that it is for can't serve.
+    init(_ options: TargetOptions, _ draftOptions: DraftOptions, registry: DraftRegistry = .standard) throws {
+        let target = try ModelConfiguration(directory: options.targetModelPath)
+        saved = try draftOptions.ckptDir.map { try SavedDraft($0, target: target, registry) }
+        configuration = try saved?.configuration ?? registry.configuration(draftOptions, target: target)
+        try configuration.expectOwn(draftOptions.own)
+        try draftOptions.checkEngines(target, configuration)
+    }
+}
+
 /// Target, draft and teacher of a run, loaded and checked against each other and the store.
 struct DraftSetup {
     let target: DecoderTargetModel
@@ -10,22 +26,19 @@ struct DraftSetup {
     let positions: Int
 
     /// - Parameters:
+    ///   - source: The draft that `draftOptions` ask for.
     ///   - positions: The longest sequence, in tokens.
     ///   - settings: Of the run, for the plan of its memory.
     ///   - decoding: How evaluations decode held-out prompts, and the longest sample that has one; nil if none do.
     ///   - vocabulary: Whose counts make the draft's vocabulary, if it has none of its own.
     init(
-        _ options: TargetOptions, _ draftOptions: DraftOptions, _ cacheOptions: TargetCacheOptions, grid: ProcessGrid,
-        positions: Int, _ settings: TrainingSettings, decoding: (limits: HeldOutDecoding.Limits, longest: Int)? = nil,
-        seed: Int, vocabulary: StoreSamples,
-        registry: DraftRegistry = .standard
+        _ options: TargetOptions, _ draftOptions: DraftOptions, _ source: DraftSource,
+        _ cacheOptions: TargetCacheOptions, grid: ProcessGrid, positions: Int, _ settings: TrainingSettings,
+        decoding: (limits: HeldOutDecoding.Limits, longest: Int)? = nil,
+        seed: Int, vocabulary: StoreSamples
     ) throws {
-        let targetConfiguration = try ModelConfiguration(directory: options.targetModelPath)
-        let saved = try draftOptions.ckptDir.map { try SavedDraft($0, target: targetConfiguration, registry) }
-        configuration =
-            try saved?.configuration ?? registry.configuration(draftOptions, target: targetConfiguration)
-        try configuration.expectOwn(draftOptions.own)
-        try draftOptions.checkEngines(targetConfiguration, configuration)
+        configuration = source.configuration
+        let saved = source.saved
         mapping =
             try saved.map { try vocabulary.vocabularyMapping($0.draftToTarget) }
             ?? vocabulary.vocabularyMapping(draftVocabSize: configuration.draftVocabSize)

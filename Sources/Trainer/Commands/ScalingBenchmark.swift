@@ -13,8 +13,8 @@ struct ScalingBenchmark {
         settings.globalBatchSize = options.batchSize
         settings.totalSteps = 1 + 2 * options.steps * Self.counts(options.scaling).count
         let setup = try DraftSetup(
-            options.target, options.draft, TargetCacheOptions(), grid: grid, positions: samples.longest, settings,
-            seed: 0, vocabulary: samples)
+            options.target, options.draft, DraftSource(options.target, options.draft), TargetCacheOptions(), grid: grid,
+            positions: samples.longest, settings, seed: 0, vocabulary: samples)
         let longest = try OneSample(longestOf: samples, count: options.batchSize)
         loop = try TrainingLoop(grid: grid, model: setup.model, samples: longest, settings: settings)
         tokens = longest.sample.inputIDs.count * longest.count

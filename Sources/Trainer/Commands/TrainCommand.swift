@@ -18,18 +18,17 @@ enum TrainCommand {
         let heldOut =
             options.data.evalDataPath.isEmpty
             ? nil : try options.data.store.open(options.data.evalDataPath, options.target)
-        let configuration = try registry.configuration(
-            options.draft, target: ModelConfiguration(directory: options.target.targetModelPath))
+        let source = try DraftSource(options.target, options.draft, registry: registry)
         // What doesn't depend on the number of ranks has a batch that doesn't either.
         try options.optimizer.preset.fill(
             options, options.draft, samples: train.count, groups: options.optimizer.deterministic ? 1 : grid.dpSize,
-            configuration)
+            source.configuration)
         let decoding = heldOut.map { (limits: options.evaluation.limits, longest: $0.longest) }
         let settings = options.settings
         let setup = try DraftSetup(
-            options.target, options.draft, options.cache, grid: grid,
+            options.target, options.draft, source, options.cache, grid: grid,
             positions: max(train.longest, heldOut?.longest ?? 0), settings, decoding: decoding,
-            seed: options.optimizer.seed, vocabulary: train, registry: registry)
+            seed: options.optimizer.seed, vocabulary: train)
         let loop = try TrainingLoop(grid: grid, model: setup.model, samples: train, settings: settings)
         let evaluation = try heldOut.map { samples in
             let limits = options.evaluation.limits

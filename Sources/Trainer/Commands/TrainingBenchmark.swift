@@ -9,8 +9,8 @@ struct TrainingBenchmark {
     init(_ options: BenchmarkCommand.Options, _ grid: ProcessGrid) throws {
         let samples = try options.store.open(options.trainDataPath, options.target)
         setup = try DraftSetup(
-            options.target, options.draft, TargetCacheOptions(), grid: grid, positions: samples.longest,
-            options.settings, seed: 0, vocabulary: samples)
+            options.target, options.draft, DraftSource(options.target, options.draft), TargetCacheOptions(), grid: grid,
+            positions: samples.longest, options.settings, seed: 0, vocabulary: samples)
         operations = NecessaryOperations(
             target: setup.target, draft: setup.model.draft, targetLayers: setup.model.targetLayers)
         loop = try TrainingLoop(grid: grid, model: setup.model, samples: samples, settings: options.settings)

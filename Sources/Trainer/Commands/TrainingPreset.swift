@@ -1,6 +1,6 @@
 import Shared
 
-/// What counts in training where the command line leaves an option out: the best that was measured for so much data
+/// What counts in training where the command line leaves an option out: the best that was measured for data of that size
 /// (Documentation/Recipe.md).
 enum TrainingPreset: String, CaseIterable, OptionValue {
     /// By the number of training samples.

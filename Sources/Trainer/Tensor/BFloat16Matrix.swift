@@ -66,7 +66,7 @@ final class RoundedOperands: Sendable {
         memory.withLock { body($0.first.round(a)) }
     }
 
-    /// Runs `body` with one operand rounded, in memory for a multiple of so many rows with nothing between them.
+    /// Runs `body` with one operand rounded, in memory for a multiple of `multiple` rows with nothing between them.
     func with(_ a: Matrix, denseRowsOf multiple: Int, _ body: (BFloat16Matrix) -> Void) {
         memory.withLock {
             body($0.first.round(a, rows: (a.rows + multiple - 1) / multiple * multiple, stride: a.columns))

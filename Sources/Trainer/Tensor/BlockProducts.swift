@@ -35,7 +35,7 @@ final class BlockProducts: @unchecked Sendable {
         outputs = .allocate(capacity: threads * Self.rows * Self.columns)
     }
 
-    /// Whether oneDNN has kernels for weights of so many columns, as they are blocked.
+    /// Whether oneDNN has kernels for weights of `depth` columns, as they are blocked.
     func support(depth: Int) -> Bool {
         [1, 2].allSatisfy { product(Shape(depth: depth, columns: $0 * BlockedMatrix.blockRows)) != nil }
     }

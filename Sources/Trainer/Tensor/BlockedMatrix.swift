@@ -57,11 +57,15 @@ struct BlockedMatrix: @unchecked Sendable {
         @inline(__always) nonmutating set { start[offset(row, column)] = newValue }
     }
 
-    @inline(__always) private func offset(_ row: Int, _ column: Int) -> Int {
-        let (row, column) = (firstRow + row, firstColumn + column)
-        let block = row / Self.blockRows * blockCount
-        return block + column / 32 * 32 * Self.blockRows + column % 32 / 2 * 2 * Self.blockRows
-            + row % Self.blockRows * 2 + column % 2
+    @inline(__always) private func offset(_ row: Int, _ column: Int) -> Int { rowOffset(row) + columnOffset(column) }
+
+    @inline(__always) private func rowOffset(_ row: Int) -> Int {
+        (firstRow + row) / Self.blockRows * blockCount + (firstRow + row) % Self.blockRows * 2
+    }
+
+    /// Pairs of columns are 64 rows apart, and so are 32 columns and the next 32.
+    @inline(__always) private func columnOffset(_ column: Int) -> Int {
+        (firstColumn + column) / 2 * 2 * Self.blockRows + (firstColumn + column) % 2
     }
 
     /// Reads some columns of rows of a stored tensor, one for each row: sixteen at a time, which fill cache lines.
@@ -75,7 +79,10 @@ struct BlockedMatrix: @unchecked Sendable {
                     tensor.round(row: row, columns: columns, into: values + index * columns.count)
                 }
                 for column in 0..<columns.count {
-                    for index in 0..<part.count { self[first + index, column] = values[index * columns.count + column] }
+                    let target = start + columnOffset(column)
+                    for index in 0..<part.count {
+                        target[rowOffset(first + index)] = values[index * columns.count + column]
+                    }
                 }
             }
         }

@@ -110,7 +110,7 @@ struct Compute: @unchecked Sendable {
         settings.pointee.roundedOperands.with(a, body)
     }
 
-    /// Runs `body` with one operand rounded to bfloat16, in memory for a multiple of so many rows with nothing between
+    /// Runs `body` with one operand rounded to bfloat16, in memory for a multiple of `multiple` rows with nothing between
     /// them.
     func withRounded(_ a: Matrix, denseRowsOf multiple: Int, _ body: (BFloat16Matrix) -> Void) {
         settings.pointee.roundedOperands.with(a, denseRowsOf: multiple, body)
