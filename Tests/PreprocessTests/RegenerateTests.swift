@@ -8,12 +8,12 @@ import Testing
 
 /// `Preprocess regenerate` beside servers that answer, fail, die and come back.
 @Suite(.serialized) struct RegenerateTests {
-    private let scratch: ScratchDirectory
+    let scratch: ScratchDirectory
 
     init() throws { scratch = try ScratchDirectory() }
 
     /// A server's answer to a request of the chat endpoint.
-    private static func reply(_ content: String, finish: String = "stop", tokens: Int = 3, more: String = "")
+    static func reply(_ content: String, finish: String = "stop", tokens: Int = 3, more: String = "")
         -> LocalServer.Reply
     {
         .json(
@@ -27,7 +27,7 @@ import Testing
         return try #require(root.required("messages").asArray().last).string("content")
     }
 
-    private static func server(
+    static func server(
         port: UInt16 = 0, _ answer: @escaping @Sendable (String) -> LocalServer.Reply = { reply("re: \($0)") }
     ) throws -> LocalServer {
         try LocalServer(port: port) { request in
@@ -36,14 +36,14 @@ import Testing
         }
     }
 
-    private func questions(_ count: Int) throws -> String {
+    func questions(_ count: Int) throws -> String {
         try scratch.write(
             "q.jsonl",
             (0..<count).map { "{\"id\": \"r\($0)\", \"messages\": [{\"role\": \"user\", \"content\": \"q\($0)\"}]}\n" }
                 .joined())
     }
 
-    private func words(_ servers: [LocalServer], _ data: String, _ more: [String]) -> [String] {
+    func words(_ servers: [LocalServer], _ data: String, _ more: [String]) -> [String] {
         ["--train-data-path", data, "--output", scratch.file("out.jsonl"), "--server"] + servers.map(\.url) + more
     }
 
@@ -69,11 +69,11 @@ import Testing
         }.run(job)
     }
 
-    private func lines(_ name: String = "out.jsonl") throws -> [String] {
+    func lines(_ name: String = "out.jsonl") throws -> [String] {
         String(decoding: try readFile(scratch.file(name)), as: UTF8.self).split(separator: "\n").map(String.init)
     }
 
-    private func root(_ line: String) throws -> JSONNode {
+    func root(_ line: String) throws -> JSONNode {
         try JSONFile(contents: Array(line.utf8), path: "line").root
     }
 

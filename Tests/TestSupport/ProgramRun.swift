@@ -9,11 +9,21 @@ public final class ProgramRun {
     /// - Parameters:
     ///   - input: The file that its standard input comes from; nothing by default.
     ///   - output: The file that its standard output goes to, if the test doesn't read it.
-    public init(_ program: String, _ arguments: [String], input: String? = nil, output: String? = nil) throws {
+    ///   - largestFile: The KiB that a file may have which it writes.
+    public init(
+        _ program: String, _ arguments: [String], input: String? = nil, output: String? = nil, largestFile: Int? = nil
+    ) throws {
         scratch = try ScratchDirectory()
         let tests = URL(filePath: "/proc/self/exe").resolvingSymlinksInPath()
-        process.executableURL = tests.deletingLastPathComponent().appending(path: program)
-        process.arguments = arguments
+        let path = tests.deletingLastPathComponent().appending(path: program)
+        if let largestFile {
+            process.executableURL = URL(filePath: "/bin/bash")
+            process.arguments =
+                ["-c", "ulimit -f \(largestFile) && exec \"$0\" \"$@\"", path.path(percentEncoded: false)] + arguments
+        } else {
+            process.executableURL = path
+            process.arguments = arguments
+        }
         process.currentDirectoryURL = URL(filePath: scratch.path)
         process.standardInput = try input.map { try FileHandle(forReadingFrom: URL(filePath: $0)) } ?? .nullDevice
         let ownOutput = try Self.file(scratch.file("out"))

@@ -56,6 +56,8 @@ public struct Program: Sendable {
     /// An error is one line on standard error. `failed` hears of every error before its line is printed and may take
     /// over, as a rank that must end the others does.
     public func run(_ arguments: [String], failed: (any Error) -> Void = { _ in }) -> Int32 {
+        // A file that may not grow any more is an error of the write, and not the program's end.
+        signal(SIGXFSZ, SIG_IGN)
         do {
             var rest = arguments[...]
             if rest.first == "--version" {

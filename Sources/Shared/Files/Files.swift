@@ -12,7 +12,22 @@ public struct FileError: Error, Equatable, CustomStringConvertible {
         self.path = path
         self.operation = operation
         self.code = code
-        reason = String(cString: strerror(code))
+        let free = Self.diskFull.contains(code) ? Self.free(path) : nil
+        reason = String(cString: strerror(code)) + (free.map { "; \($0) are free there" } ?? "")
+    }
+
+    private static let diskFull = [ENOSPC, EDQUOT]
+
+    /// Whether there was no room: on the disk, by a quota or by the limit of a file's size.
+    public var isForWantOfRoom: Bool { Self.diskFull.contains(code) || code == EFBIG }
+
+    /// What is free where a file is, for people; nil for what is none, as standard output.
+    private static func free(_ path: String) -> String? {
+        var status = statvfs()
+        let directory = path.lastIndex(of: "/").map { String(path[...$0]) }
+        guard statvfs(path, &status) == 0 || directory.map({ statvfs($0, &status) == 0 }) ?? false else { return nil }
+        let bytes = Double(status.f_bavail) * Double(status.f_frsize)
+        return bytes < 1e6 ? "\(Int(bytes / 1e3)) kB" : "\(fixed(bytes / 1e6, 1)) MB"
     }
 
     /// An error that no system call set.

@@ -77,7 +77,8 @@ final class AppendedLines {
 
     var pendingBytes: Int { pending.count }
 
-    /// Writes what was added; where that fails, as on a full disk, the file keeps whole lines only.
+    /// Writes what was added; where that fails, as on a full disk, the file keeps the whole lines that were written, and the
+    /// others are still to be.
     func flush() throws(FileError) {
         var done = 0
         while done < pending.count {
@@ -85,7 +86,9 @@ final class AppendedLines {
             if count < 0 && errno == EINTR { continue }
             guard count > 0 else {
                 let error = FileError(path, "write it")
-                try? cut(to: length)
+                let whole = pending[..<done].lastIndex(of: UInt8(ascii: "\n")).map { $0 + 1 } ?? 0
+                try? cut(to: length + whole)
+                pending.removeFirst(whole)
                 throw error
             }
             done += count

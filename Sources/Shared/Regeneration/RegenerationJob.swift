@@ -141,9 +141,17 @@ public final class RegenerationJob {
     }
 
     /// Waits until what can be written is on the disk.
+    ///
+    /// - Throws: `RegenerationError` if there is no room, else `FileError`; the files keep whole lines only.
     public func sync() throws {
-        try output.sync()
-        try failures.sync()
+        do throws(FileError) {
+            try output.sync()
+            try failures.sync()
+        } catch {
+            guard error.isForWantOfRoom else { throw error }
+            throw RegenerationError(
+                "\(error)", "what it has are whole lines; make room, and run the same command again to continue")
+        }
         lastSync = .now
     }
 
