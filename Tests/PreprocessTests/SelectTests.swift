@@ -7,22 +7,22 @@ import Testing
 
 /// `Preprocess select`: which records are written, and that nothing is lost, repeated or shared.
 @Suite(.serialized) struct SelectTests {
-    private let scratch: ScratchDirectory
+    let scratch: ScratchDirectory
 
     init() throws { scratch = try ScratchDirectory() }
 
-    private static func record(_ question: String, _ answer: String = "a", more: String = "") -> String {
+    static func record(_ question: String, _ answer: String = "a", more: String = "") -> String {
         "{\"messages\": [{\"role\": \"user\", \"content\": \(JSONText.quoted(question))}, "
             + "{\"role\": \"assistant\", \"content\": \(JSONText.quoted(answer))}]\(more)}"
     }
 
-    private func select(_ data: [String], _ more: String...) throws -> (
+    func select(_ data: [String], _ more: String...) throws -> (
         train: [String], heldOut: [String], report: JSONNode
     ) {
         try select(data, more)
     }
 
-    private func select(_ data: [String], _ more: [String]) throws -> (
+    func select(_ data: [String], _ more: [String]) throws -> (
         train: [String], heldOut: [String], report: JSONNode
     ) {
         let words = ["select", "--train-data-path"] + data + ["--output", scratch.file("train.jsonl"), "--json"]
@@ -39,7 +39,7 @@ import Testing
         )
     }
 
-    private func write(_ name: String, _ records: [String]) throws -> String {
+    func write(_ name: String, _ records: [String]) throws -> String {
         try scratch.write(name, records.map { $0 + "\n" }.joined())
     }
 
@@ -163,6 +163,9 @@ import Testing
 
     @Test(arguments: [
         (["--split", "0.1"], "together"), (["--cap", "nothing.jsonl=3"], "none of the dataset's files"),
+        (["--weight", "nothing.jsonl=3"], "none of the dataset's files or directories"),
+        (["--weight", "data.jsonl=0"], "a number above 0"), (["--weight", "data.jsonl=nan"], "a number above 0"),
+        (["--weight", "data.jsonl=1", "data.jsonl=2"], "has two weights"),
         (["--filter", ".a ||"], "--filter '.a ||': "), (["--min-tokens", "3"], "--target-model-path"),
         (["--min-tokens", "3", "--max-tokens", "2", "--target-model-path", "x"], "at least --min-tokens"),
         (["--target-model-path", "x"], "--min-tokens"),

@@ -15,6 +15,14 @@ struct SelectOptions: Options {
     @Option("The most records, drawn at random; all if left out.", in: 1...) var maxSamples: Int?
     @Option("The most records of a file, drawn at random: its path or name, and the number.", value: "FILE=INT...")
     var cap: [String] = []
+    @Option(
+        "Draw records of several sources in these proportions, as many as the scarcest allows: a file's path or name, or a "
+            + "directory, and its weight; every file has one.", value: "FILE|DIR=NUMBER...")
+    var weight: [String] = []
+    @Option(
+        "Give each record a member of this name with the file and line that it comes from; unchanged if left out.",
+        value: "NAME")
+    var sourceField: String?
     @Option("Seed of what is drawn and held out.", in: 0...) var sampleSeed = 0
     @Option(
         "Leave out records with the same messages as an earlier one; near: also those that ask nearly the same.")
@@ -57,7 +65,7 @@ struct SelectOptions: Options {
                 throw .rule("--filter '\(filter)': \(error.message)")
             }
         }
-        for pair in cap where !pair.dropFirst().contains("=") {
+        for pair in cap + weight where !pair.dropFirst().contains("=") {
             throw .rule("'\(pair)' should be a name, '=' and a value")
         }
         if trainDataPath.contains("-") { throw .rule("--train-data-path: records are read twice; give a file") }
@@ -78,14 +86,49 @@ struct SelectOptions: Options {
             settings.filter.target = (format, target)
         }
         for pair in cap {
-            let end = pair.lastIndex(of: "=") ?? pair.endIndex
-            let (name, number) = (pair[..<end], Int(pair[end...].dropFirst()))
-            guard let number, number >= 0 else { throw OptionsError.rule("--cap: '\(pair)' should end with a number") }
+            let (name, value) = Self.parts(pair)
+            guard let number = Int(value), number >= 0 else {
+                throw OptionsError.rule("--cap: '\(pair)' should end with a number")
+            }
             let files = paths.indices.filter { paths[$0] == name || paths[$0].hasSuffix("/\(name)") }
             guard !files.isEmpty else { throw OptionsError.rule("--cap: '\(name)' is none of the dataset's files") }
             for file in files { settings.caps[file] = number }
         }
+        if !weight.isEmpty { settings.weights = try weights(paths) }
         return settings
+    }
+
+    private static func parts(_ pair: String) -> (name: Substring, value: Substring) {
+        let end = pair.lastIndex(of: "=") ?? pair.endIndex
+        return (pair[..<end], pair[end...].dropFirst())
+    }
+
+    private func weights(_ paths: [String]) throws(OptionsError) -> SourceWeights {
+        var weights = SourceWeights()
+        for pair in weight {
+            let (name, value) = Self.parts(pair)
+            guard let number = Double(value), number > 0, number.isFinite else {
+                throw .rule(
+                    "--weight: '\(pair)' should end with a number above 0; leave out files of which none is wanted")
+            }
+            let directory = absolutePath(String(name)) + "/"
+            let files = paths.indices.filter {
+                paths[$0] == name || paths[$0].hasSuffix("/\(name)") || paths[$0].hasPrefix(directory)
+            }
+            guard !files.isEmpty else {
+                throw .rule("--weight: '\(name)' is none of the dataset's files or directories")
+            }
+            for file in files {
+                guard weights.ofFile.updateValue(weights.sources.count, forKey: file) == nil else {
+                    throw .rule("--weight: \(paths[file]) has two weights, the second by '\(pair)'")
+                }
+            }
+            weights.sources.append(.init(name: String(name), weight: number))
+        }
+        if let file = paths.indices.first(where: { weights.ofFile[$0] == nil }) {
+            throw .rule("--weight: \(paths[file]) has none; give every file one")
+        }
+        return weights
     }
 }
 
@@ -120,14 +163,18 @@ enum SelectCommand {
         let train = try RecordFile(options.output)
         let heldOut = try options.heldOutOutput.map { try RecordFile($0) }
         var number = 0
-        try RecordSelection.forEachRow(files.map(\.path), settings) { _, _, _, text in
+        try RecordSelection.forEachRow(files.map(\.path), settings) { file, line, row, text in
             guard number < selection.fates.count else { return }
-            switch selection.fates[number] {
-            case .train: try train.add(text)
-            case .heldOut: try heldOut?.add(text)
-            default: break
+            defer { number += 1 }
+            let fate = selection.fates[number]
+            guard let output = fate == .train ? train : fate == .heldOut ? heldOut : nil else { return }
+            let source = JSONText.object([("file", .string(files[file].path)), ("line", .int(line))])
+            if let name = options.sourceField, case .success((_, let value)) = row, value[name] != nil {
+                throw DatasetError(
+                    path: "\(files[file].path):\(line)",
+                    message: "has a member '\(name)' already; name another by --source-field")
             }
-            number += 1
+            try output.add(text, with: options.sourceField.map { ($0, source) })
         }
         for file in files where try FileStatus(of: file.path) != file.status {
             throw DatasetError(path: file.path, message: "changed while it was read; select again")

@@ -17,8 +17,17 @@ final class RecordFile {
     deinit { if !isFinished { unlink("\(path).partial") } }
 
     /// Line ends stand only between a record's values.
-    func add(_ record: UnsafeRawBufferPointer) throws {
+    ///
+    /// - Parameter member: What the record gets besides; one that is an array of messages becomes an object for it.
+    func add(_ record: UnsafeRawBufferPointer, with member: (name: String, value: JSONText)? = nil) throws {
+        let start = pending.count
         for byte in record { pending.append(byte == 0x0A || byte == 0x0D ? 0x20 : byte) }
+        if let member {
+            let isArray = record.first == UInt8(ascii: "[")
+            if isArray { pending.insert(contentsOf: Array("{\"messages\": ".utf8), at: start) }
+            if !isArray, let end = pending.lastIndex(of: UInt8(ascii: "}")) { pending.removeSubrange(end...) }
+            pending += Array(", \(JSONText.quoted(member.name)): \(member.value.compact)}".utf8)
+        }
         pending.append(0x0A)
         if pending.count > 1 << 20 { try flush() }
     }

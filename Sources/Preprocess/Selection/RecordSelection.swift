@@ -3,7 +3,8 @@ import Shared
 /// Which records of a dataset are used, and for what: decided in one pass over it, before anything is written.
 ///
 /// In this order: what can't be read or isn't wanted is left out, then copies of earlier records, then those whose question
-/// is in other data, then what is more than a file's cap or all files' most; of what is left, questions are held out.
+/// is in other data, then what is more than a file's cap, its share by weight or all files' most; of what is left, questions
+/// are held out.
 /// What is drawn is drawn by a hash of the seed and the record's contents, and what is held out by one of the seed and the
 /// question: so neither depends on order, and a dataset that grows keeps its parts.
 struct RecordSelection {
@@ -20,6 +21,8 @@ struct RecordSelection {
         var decontaminateBy: [String] = []
         /// The most records of a file, by the file's number.
         var caps: [Int: Int] = [:]
+        /// In which proportions records are drawn; nil for any.
+        var weights: SourceWeights?
         /// The most records of all.
         var most: Int?
         /// The share of different questions that is held out.
@@ -33,12 +36,14 @@ struct RecordSelection {
     enum Fate: String, CaseIterable {
         case train, heldOut = "held out", unreadable, failed = "failed the filter", filtered, duplicate,
             nearDuplicate = "near duplicate"
-        case contaminated, overCap = "over its file's cap", notDrawn = "not drawn"
+        case contaminated, overCap = "over its file's cap", overShare = "over its share", notDrawn = "not drawn"
     }
 
     private(set) var fates: [Fate] = []
     /// How many records of each file became what.
     private(set) var counts: [[Fate: Int]]
+    /// The source by weight that had too few records for more of all.
+    private(set) var scarceSource: String?
     /// Where the first record is that can't be read or filtered, and why.
     private(set) var firstProblem: String?
 
@@ -93,28 +98,45 @@ struct RecordSelection {
             }
         }
         firstProblem = problem
-        Self.draw(candidates, settings, &fates)
+        scarceSource = try Self.draw(candidates, settings, &fates)
         self.fates = fates
         counts = paths.map { _ in [:] }
         for (file, fate) in zip(files, fates) { counts[file][fate, default: 0] += 1 }
     }
 
-    private static func draw(_ candidates: [Candidate], _ settings: Settings, _ fates: inout [Fate]) {
-        let ranked = candidates.sorted { ($0.rank, $0.number) < ($1.rank, $1.number) }
-        var (perFile, drawn) = ([Int: Int](), 0)
-        for candidate in ranked {
-            let (file, number) = (candidate.file, candidate.number)
-            if let cap = settings.caps[file], perFile[file, default: 0] >= cap {
-                fates[number] = .overCap
-            } else if let most = settings.most, drawn >= most {
-                fates[number] = .notDrawn
+    /// - Returns: The source that had too few records for more, if the proportions are why there aren't more.
+    /// - Throws: `DatasetError` if a source with a weight has no records to draw.
+    private static func draw(_ candidates: [Candidate], _ settings: Settings, _ fates: inout [Fate]) throws -> String? {
+        var perFile: [Int: Int] = [:]
+        var ranked: [Candidate] = []
+        for candidate in candidates.sorted(by: { ($0.rank, $0.number) < ($1.rank, $1.number) }) {
+            if let cap = settings.caps[candidate.file], perFile[candidate.file, default: 0] >= cap {
+                fates[candidate.number] = .overCap
             } else {
-                perFile[file, default: 0] += 1
-                drawn += 1
-                let hash = Digest(of: "\(settings.seed) \(candidate.question.hex)").low
-                if Double(hash >> 11) * 0x1p-53 < settings.heldOut { fates[number] = .heldOut }
+                perFile[candidate.file, default: 0] += 1
+                ranked.append(candidate)
             }
         }
+        var scarce: String?
+        if let weights = settings.weights {
+            let draw = weights.draw(ranked.map(\.file))
+            scarce = weights.sources[draw.scarce].name
+            guard ranked.contains(where: { weights.ofFile[$0.file] == draw.scarce }) else {
+                throw DatasetError(
+                    path: scarce ?? "",
+                    message: "has no record left to draw, so that --weight's proportions can't be had")
+            }
+            for candidate in ranked { fates[candidate.number] = .overShare }
+            ranked = draw.order.map { ranked[$0] }
+        }
+        let most = settings.most ?? .max
+        for candidate in ranked.dropFirst(most) { fates[candidate.number] = .notDrawn }
+        for candidate in ranked.prefix(most) {
+            let hash = Digest(of: "\(settings.seed) \(candidate.question.hex)").low
+            let isHeldOut = Double(hash >> 11) * 0x1p-53 < settings.heldOut
+            fates[candidate.number] = isHeldOut ? .heldOut : .train
+        }
+        return ranked.count > most ? nil : scarce
     }
 
     /// Every record, by its file and line, with what it is and its text, in one line.

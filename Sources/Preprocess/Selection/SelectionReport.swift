@@ -5,7 +5,11 @@ struct SelectionReport {
     private let counts: [RecordSelection.Fate: Int]
     private let byFile: [(path: String, counts: [RecordSelection.Fate: Int])]
 
+    /// The source by weight that had too few records for more of all.
+    private let scarceSource: String?
+
     init(_ selection: RecordSelection, _ paths: [String]) {
+        scarceSource = selection.scarceSource
         byFile = zip(paths, selection.counts).map { ($0, $1) }
         counts = selection.counts.reduce(into: [:]) { $0.merge($1, uniquingKeysWith: +) }
     }
@@ -20,7 +24,8 @@ struct SelectionReport {
             return "\(Self.read(counts)) read: \(parts.joined(separator: ", "))"
         }
         let files = byFile.count > 1 ? byFile.map { "  \($0.path): \(line($0.counts))" } : []
-        return (["records       \(line(counts))"] + files).joined(separator: "\n")
+        let scarce = scarceSource.map { ["proportions   \($0) has too few records for more of the others"] } ?? []
+        return (["records       \(line(counts))"] + files + scarce).joined(separator: "\n")
     }
 
     var json: JSONText {
@@ -29,6 +34,7 @@ struct SelectionReport {
                 + RecordSelection.Fate.allCases.map { ($0 == .train ? "selected" : $0.rawValue, .int(counts[$0] ?? 0)) }
         }
         let files = byFile.map { JSONText.object([("file", .string($0.path))] + members($0.counts)) }
-        return .object(members(counts) + [("files", .array(files))])
+        return .object(
+            members(counts) + [("files", .array(files)), ("scarce_source", scarceSource.map(JSONText.string) ?? .null)])
     }
 }
