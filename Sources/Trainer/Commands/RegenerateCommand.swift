@@ -69,7 +69,8 @@ enum RegenerateCommand {
             AnswerDesk(
                 $0, samples, limits, vocabSize: configuration.vocabSize, groups: grid.dpSize, sequences: size.sequences)
         }
-        let bar = Progress("regenerate", total: Double(samples.count), unit: "records")
+        let before = job.map { $0.written + $0.failed + $0.leftOut } ?? 0
+        let bar = Progress("regenerate", total: Double(samples.count), unit: "records", from: Double(before))
         let start = ContinuousClock.now
         let counts = try Regeneration(samples, batch, limits, desk, grid).run { done, tokens in
             let rate = Double(tokens) / max(1e-9, (ContinuousClock.now - start).seconds)

@@ -73,7 +73,7 @@ final class TrainingRun {
         self.checkpoints = checkpoints
         self.metrics = metrics
         self.settings = settings
-        progress = Progress("training", total: Double(loop.totalSteps), unit: "steps")
+        progress = Progress("training", total: Double(loop.totalSteps), unit: "steps", isLogged: false)
         Log.line(
             "draft: \(shortNumber(Double(loop.model.draft.parameters.parameterCount))) trained parameters, "
                 + "vocabulary \(mapping.draftVocabSize) of \(mapping.vocabSize), "
