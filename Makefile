@@ -1,5 +1,5 @@
 # The doors to everything. Each is a script of its own, for machines without make.
-.PHONY: demo install test test-engines test-vllm test-mpi test-faults test-cache test-hosts test-tokenizers test-gguf test-tensorboard fuzz lint format bench bench-preprocess bench-large-records bench-tokenize bench-target bench-plan bench-8b bench-ranks bench-cache bench-train bench-drafts bench-decoding bench-scaling bench-memory bench-dtypes bench-recipe bench-regenerate bench-time-to-acceptance bench-packed bench-vllm fixtures
+.PHONY: demo install test test-engines test-vllm test-mpi test-faults test-cache test-hosts test-tokenizers test-gguf test-tensorboard fuzz lint format bench bench-preprocess bench-large-records bench-tokenize bench-target bench-plan bench-8b bench-ranks bench-cache bench-train bench-drafts bench-decoding bench-scaling bench-memory bench-dtypes bench-recipe bench-regenerate bench-time-to-acceptance bench-packed bench-vllm bench-own-answers bench-families fixtures
 
 demo:     ; @scripts/demo.sh
 install:  ; @scripts/install.sh
@@ -36,4 +36,6 @@ bench-recipe: ; @Benchmarks/recipe.sh
 bench-regenerate: ; @Benchmarks/regenerate.sh
 bench-time-to-acceptance: ; @Benchmarks/time_to_acceptance.sh
 bench-vllm: ; @Benchmarks/vllm.sh
+bench-own-answers: ; @Benchmarks/own_answers.sh
+bench-families: ; @Benchmarks/families.sh
 fixtures: ; @scripts/fixtures.sh

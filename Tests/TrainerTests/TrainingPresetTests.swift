@@ -23,17 +23,19 @@ struct TrainingPresetTests {
         try #require(options.draft.own.compactMap { $0 as? Eagle3Options }.first)
     }
 
-    @Test(arguments: [(["--preset", "small"], 1_000_000), ([], 1200), ([], 10_000)])
-    func fewConversationsAreLearntAsMeasured(arguments: [String], samples: Int) throws {
+    @Test(arguments: [
+        (["--preset", "small"], 1_000_000, 4), ([], 1200, 2), ([], 5000, 2), ([], 5001, 4), ([], 20_000, 4),
+    ])
+    func fewConversationsAreLearntAsMeasured(arguments: [String], samples: Int, batch: Int) throws {
         let found = try options(arguments, samples: samples)
         let settings = found.settings
         #expect(settings.muon == Muon.Settings(momentum: 0.95, weightDecay: 0, rateFactor: 0.012 / 0.002))
-        #expect(settings.learningRate == 0.002 && settings.warmupRatio == 0.03 && settings.globalBatchSize == 2)
+        #expect(settings.learningRate == 0.002 && settings.warmupRatio == 0.03 && settings.globalBatchSize == batch)
         let training = try eagle3(found).training
         #expect(training.tttLength == 3 && training.lossDecay == 0.5)
     }
 
-    @Test(arguments: [(["--preset", "specforge"], 1200), ([], 10_001)])
+    @Test(arguments: [(["--preset", "specforge"], 1200), ([], 20_001)])
     func othersAsSpecForgeDoes(arguments: [String], samples: Int) throws {
         let found = try options(arguments, samples: samples)
         let settings = found.settings
@@ -60,6 +62,7 @@ struct TrainingPresetTests {
 
     @Test func eachGroupOfRanksHasASequence() throws {
         #expect(try options([], samples: 12, groups: 5).settings.globalBatchSize == 5)
+        #expect(try options([], samples: 6000, groups: 3).settings.globalBatchSize == 4)
     }
 
     /// Only the options of the draft's own architecture are filled.
@@ -72,6 +75,6 @@ struct TrainingPresetTests {
     /// Help has the values in it.
     @Test func helpSaysWhatTheyAre() {
         #expect(TrainOptions.help.contains("--muon-learning-rate 0.012"))
-        #expect(TrainOptions.help.contains("up to 10000 conversations"))
+        #expect(TrainOptions.help.contains("small for up to 20000 conversations"))
     }
 }

@@ -18,7 +18,9 @@ enum PlanCommand {
         var cache = TargetCacheOptions()
         var draft = DraftOptions()
         @Option(TrainingPreset.help) var preset: TrainingPreset = .auto
-        @Option("Conversations of the data, by which --preset auto chooses; specforge if left out.", in: 1...1 << 40)
+        @Option(
+            "Conversations of the data, by which --preset auto chooses and a pass over them is planned; specforge if left out.",
+            in: 1...1 << 40)
         var samples: Int?
         @Option("Sequences that a rank works on at a time.", alias: "--draft-micro-batch-size", in: 1...1 << 20)
         var batchSize: Int = 1

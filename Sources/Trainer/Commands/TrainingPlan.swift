@@ -9,6 +9,10 @@ struct TrainingPlan {
     /// Sequences of a step and tokens of each.
     let sequences: Int
     let length: Int
+    /// Of the data; nil if the command doesn't say.
+    private let samples: Int?
+    /// What a pass over the data may come to; nil if nothing is known.
+    let expected: ExpectedAcceptance?
     /// Empty for this machine.
     let hosts: [Host]
     private let title: String
@@ -70,6 +74,12 @@ struct TrainingPlan {
             tpSize: tpSize)
         sequences = options.draftGlobalBatchSize
         length = options.maxLength
+        samples = options.samples
+        expected = options.samples.flatMap {
+            ExpectedAcceptance(
+                type(of: configuration).publishedRuns,
+                tokens: Double($0) * Double(options.maxLength) * Double(options.supervisedShare))
+        }
         let targetLayers = configuration.targetLayers.count
         memory = MemoryPlan(
             process: process, target, targetLayers: targetLayers, draft, sizes, ranks: ranks,
@@ -153,6 +163,7 @@ struct TrainingPlan {
             + ["a step of \(sequences) sequences of \(length) tokens, seconds"]
             + time.parts.map { row($0.name, fixed($0.seconds, 3)) }
             + [row("all", fixed(time.seconds, 3)), row("tokens/s", fixed(tokensPerSecond(time.seconds), 1))]
+            + passLines
         guard let cache else { return lines.joined(separator: "\n") }
         let cached =
             ["a step whose features are all in --target-cache, seconds"]
@@ -165,6 +176,29 @@ struct TrainingPlan {
                 row("tokens that fit", grouped(cache.capacity)),
             ]
         return (lines + cached).joined(separator: "\n")
+    }
+
+    /// Seconds of a pass over the data.
+    private var passSeconds: Double? {
+        samples.map { Double($0) / Double(sequences) * time.seconds }
+    }
+
+    private var passLines: [String] {
+        guard let samples, let passSeconds else { return [] }
+        let length = "a pass over \(grouped(samples)) such sequences takes \(shortTime(passSeconds))"
+        guard let expected else { return [length] }
+        let (low, high) = (fixed(expected.low, 2), fixed(expected.high, 2))
+        let range =
+            switch expected.bound {
+            case .within: "\(low) to \(high)"
+            case .below: "less than \(high)"
+            case .above: "at least \(low)"
+            }
+        return [
+            length,
+            "of five drafted tokens \(range) may then be accepted a verification: so it was of SmolLM2-135M's own answers "
+                + "(Recipe); other targets weren't measured",
+        ]
     }
 
     var json: JSONText {
@@ -183,7 +217,16 @@ struct TrainingPlan {
                 ("step_seconds", .number(time.seconds)),
                 ("seconds", .object(time.parts.map { ($0.name, .number($0.seconds)) })),
                 ("tokens_per_second", .number(tokensPerSecond(time.seconds))),
-                ("hosts", .array(hosts.map(\.json))),
+                ("hosts", .array(hosts.map(\.json))), ("pass_seconds", passSeconds.map(JSONText.number) ?? .null),
+                (
+                    "expected_acceptance",
+                    expected.map {
+                        .object([
+                            ("low", $0.bound == .below ? .null : .number($0.low)),
+                            ("high", $0.bound == .above ? .null : .number($0.high)),
+                        ])
+                    } ?? .null
+                ),
             ] + (cached ?? []))
     }
 }

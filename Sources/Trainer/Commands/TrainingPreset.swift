@@ -5,22 +5,26 @@ import Shared
 enum TrainingPreset: String, CaseIterable, OptionValue {
     /// By the number of training samples.
     case auto
-    /// Measured on 1,200 conversations.
+    /// Measured on 1,200 and on 14,535 conversations.
     case small
     /// SpecForge's defaults, which are those that options show.
     case specforge
 
     /// Samples up to which `auto` is `small`.
-    static let mostOfSmall = 10_000
+    static let mostOfSmall = 20_000
+    /// Samples up to which `small` has two in a step, and not four.
+    static let mostOfTwo = 5_000
 
     static let help =
-        "What counts where options are left out: small, measured on 1,200 conversations (\(words(ofSmall))); specforge, "
-        + "SpecForge's, which are the defaults shown; auto, small for up to \(mostOfSmall) conversations."
+        "What counts where options are left out: small, measured on 1,200 and 14,535 conversations (\(words(ofSmall)), "
+        + "or 4 beyond \(mostOfTwo) conversations); specforge, SpecForge's, which are the defaults shown; auto, small for up "
+        + "to \(mostOfSmall) conversations."
+
+    private static let batch = "--draft-global-batch-size"
 
     private static let ofSmall = [
         ("--optimizer", "muon"), ("--learning-rate", "0.002"), ("--muon-learning-rate", "0.012"),
-        ("--warmup-ratio", "0.03"),
-        ("--draft-global-batch-size", "2"), ("--ttt-length", "3"), ("--ttt-loss-decay", "0.5"),
+        ("--warmup-ratio", "0.03"), ("--ttt-length", "3"), ("--ttt-loss-decay", "0.5"), (batch, "2"),
     ].map { OptionSetting(name: $0, values: [$1]) }
 
     /// An optimizer and its rates are chosen together: who gives one of them decides on all.
@@ -50,8 +54,9 @@ enum TrainingPreset: String, CaseIterable, OptionValue {
         var left = Set(configuration.foreign(draft.own).flatMap { type(of: $0).names })
         if options.typed.contains(where: { Self.rates.contains($0) }) { left.formUnion(Self.rates) }
         let settings = Self.ofSmall.filter { !left.contains($0.name) }.map { setting in
-            guard setting.name == "--draft-global-batch-size", groups > 2 else { return setting }
-            return OptionSetting(name: setting.name, values: ["\(groups)"])
+            guard setting.name == Self.batch else { return setting }
+            let size = max(groups, (samples ?? 0) > Self.mostOfTwo ? 4 : 2)
+            return OptionSetting(name: setting.name, values: ["\(size)"])
         }
         let filled = try options.fill(settings)
         try options.validate()

@@ -33,6 +33,8 @@ protocol DraftConfiguration: Sendable {
     var json: JSONText { get }
     /// The method's name, with which names of exported files begin.
     var method: String { get }
+    /// Runs by which `Trainer plan` says what to expect, from the fewest tokens to the most; empty for none.
+    static var publishedRuns: [PublishedRun] { get }
     /// The layers that an engine gives to such a draft whatever its configuration says; nil if it reads that.
     func layersChosen(by engine: InferenceEngine, _ target: ModelConfiguration) -> AuxiliaryLayers?
 
@@ -92,6 +94,7 @@ struct GGUFDraftForm {
 
 extension DraftConfiguration {
     var method: String { "draft" }
+    static var publishedRuns: [PublishedRun] { [] }
     func ggufForm() throws(JSONError) -> GGUFDraftForm? { nil }
 
     func layersChosen(by engine: InferenceEngine, _ target: ModelConfiguration) -> AuxiliaryLayers? {

@@ -1,0 +1,78 @@
+#!/usr/bin/env bash
+# A draft from nothing but a model and public questions: SmolLM2-135M-Instruct answers ShareGPT's first questions, and a draft
+# learns from its answers; how long each part takes, and what is accepted of the draft as it learns, on held-out prompts.
+#
+# usage: Benchmarks/own_answers.sh [QUESTIONS] [OPTIONS OF Trainer train]    (default: all 16,551; two hours on two cores)
+#
+# If stopped, it resumes where it was. The answers stay in $EYRIE_STATE/own-answers/answers.jsonl, and the draft in draft.
+
+set -euo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# shellcheck source=smollm2.sh
+source "$here/smollm2.sh"
+questions=()
+case "${1:-}" in
+'' | -*) ;;
+*[!0-9]*) fail "QUESTIONS is '$1', should be a number" ;;
+*)
+    questions=(--max-samples "$1")
+    shift
+    ;;
+esac
+work=$state/own-answers
+mkdir -p "$work"
+text=(--target-model-path "$target" --cache-dir "$work/cache")
+held_out=$root/fixtures/conversations/eval_sharegpt_smollm2.jsonl
+
+# part NAME COMMAND...: runs it, and adds its seconds to those that the part took before.
+part() {
+    local name=$1 before start=$SECONDS status=0
+    shift
+    before=$(cat "$work/$name.seconds" 2>/dev/null || echo 0)
+    "$@" || status=$?
+    echo $((before + SECONDS - start)) >"$work/$name.seconds"
+    return "$status"
+}
+
+say "Questions"
+"$python" "$here/get_sharegpt.py" "$work/sharegpt.jsonl" --downloads "$state/downloads" >&2
+[ -e "$work/questions.jsonl" ] || "$programs/Preprocess" select --train-data-path "$work/sharegpt.jsonl" \
+    --output "$work/questions.jsonl" --deduplicate exact --decontaminate "$held_out" "${questions[@]}" >&2
+"$programs/Preprocess" build --prompts first --train-data-path "$work/questions.jsonl" "${text[@]}" --max-length 1536 \
+    --overflow drop >&2
+say "Answers"
+part answers trainer "$(nproc)" regenerate --train-data-path "$work/questions.jsonl" "${text[@]}" --max-length 1536 \
+    --output "$work/answers.jsonl" --dtype bfloat16 --batch-size 128 --temperature 0 --max-new-tokens 128 >&2
+say "Training"
+"$programs/Preprocess" build --train-data-path "$work/answers.jsonl" "${text[@]}" --max-length 512 --overflow drop \
+    --draft-vocab-size 8000 >&2
+part training trainer "$(nproc)" train --train-data-path "$work/answers.jsonl" "${text[@]}" --max-length 512 \
+    --output-dir "$work/draft" --resume --draft-vocab-size 8000 --num-epochs 1 \
+    --dtype bfloat16 --save-interval 500 --log-steps 20 "$@" >&2
+say "Held-out prompts"
+"$programs/Preprocess" build --train-data-path "$held_out" "${text[@]}" --max-length 512 --draft-vocab-size 8000 >&2
+for draft in "$work"/draft/step_*; do
+    [ -e "$draft/evaluation.json" ] || {
+        trainer "$(nproc)" evaluate --eval-data-path "$held_out" "${text[@]}" --max-length 512 --dtype bfloat16 \
+            --draft-model-path "$draft" --max-new-tokens 96 --draft-length 5 --json >"$work/evaluation.json"
+        mv "$work/evaluation.json" "$draft/evaluation.json"
+    }
+done
+"$python" - "$work" <<'END'
+import json, pathlib, sys
+
+work = pathlib.Path(sys.argv[1])
+answers = int((work / "answers.seconds").read_text()) / 60
+print(f"answers: {sum(1 for _ in open(work / 'answers.jsonl')):,} in {answers:.0f} minutes")
+seconds, clock = {}, 0.0
+for record in map(json.loads, open(work / "draft" / "metrics.jsonl")):
+    if "seconds" in record:
+        clock += record["seconds"]
+        seconds[record["step"]] = clock
+print(f"{'steps':>6} {'training, min':>13} {'in all, min':>12} {'accepted a verification':>24}  by position")
+for path in sorted(work.glob("draft/step_*/evaluation.json"), key=lambda path: int(path.parent.name[5:])):
+    step, report = int(path.parent.name[5:]), json.loads(path.read_text())
+    minutes = seconds[min(seconds, key=lambda logged: abs(logged - step))] / 60
+    print(f"{step:6} {minutes:13.0f} {answers + minutes:12.0f} {report['accepted_per_verification']:24.3f}  "
+          + " ".join(f"{share:.3f}" for share in report["accepted_at"]))
+END
