@@ -114,6 +114,13 @@ struct BlockDraftTests {
             try HeldOutDecoding.Limits(prompts: 1, newTokens: 8, draftLength: 5).expectDraftable(by: model.draft)
         }
         #expect(error.map { "\($0)".contains("--draft-length 5 is more than the 4") } == true)
+        #expect(!model.draft.draftsTrees && !(drafting is any TreeDrafting))
+        let shape = DraftTree.Shape(branches: 2, steps: 2, tokens: 4)
+        let noTrees = #expect(throws: OptionsError.self) {
+            try HeldOutDecoding.Limits(prompts: 1, newTokens: 8, draftLength: 4, tree: shape)
+                .expectDraftable(by: model.draft)
+        }
+        #expect(noTrees.map { "\($0)".contains("--draft-tree has no meaning for this draft") } == true)
     }
 
     @Test func itIsPlannedAsItIsTrained() throws {

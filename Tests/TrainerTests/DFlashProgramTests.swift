@@ -65,11 +65,22 @@ struct DFlashProgramTests {
             "Trainer",
             [
                 "evaluate", "--draft-model-path", "\(scratch.file("whole"))/latest", "--eval-data-path",
-                scratch.file("eval.jsonl"), "--max-new-tokens", "12", "--draft-length", "7", "--json",
+                scratch.file("eval.jsonl"), "--max-new-tokens", "12", "--draft-length", "7", "--json", "--html",
+                scratch.file("evaluation.html"),
             ] + target + data)
+        expectPage(
+            try String(contentsOfFile: scratch.file("evaluation.html"), encoding: .utf8),
+            headings: ["Accepted by position", "Right along the given texts", "By tokens before it"])
         let root = try JSONFile(contents: Array(report.utf8), path: "report").root
         #expect(try root.bool("identical_output", default: false), "decoding is lossless")
         #expect(try root.required("accepted_at").elements.count == 7)
+        let sampled = try run(
+            "Trainer",
+            [
+                "evaluate", "--draft-model-path", "\(scratch.file("whole"))/latest", "--eval-data-path",
+                scratch.file("eval.jsonl"), "--max-new-tokens", "12", "--draft-length", "7", "--temperature", "0.8",
+            ] + target + data)
+        #expect(sampled.contains("same sampled output         yes, on every prompt"))
         let tooLong = try ProgramRun(
             "Trainer",
             [

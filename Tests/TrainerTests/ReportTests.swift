@@ -63,14 +63,12 @@ struct TrainingReportTests {
         #expect(end.output.contains("waiting for data               0.10%\n"))
         #expect(end.output.contains("from the target cache          600 of \(grouped(1600)) samples, 37.5%\n"))
         let text = try String(contentsOfFile: page, encoding: .utf8)
-        #expect(text.hasPrefix("<!doctype html>") && text.hasSuffix("</html>\n"))
-        #expect(text.contains("Trainer train --x '&lt;&amp;&gt;'") && !text.contains("http"))
-        #expect(!text.contains("src=") && !text.contains("href=") && !text.contains(">nan") && !text.contains(" nan"))
+        expectPage(
+            text,
+            headings: ["Acceptance length", "Loss by position", "Conditional accuracy by position", "Gradient norm"])
+        #expect(text.contains("Trainer train --x '&lt;&amp;&gt;'"))
         // A curve of 400 points is drawn with 100 means, so no page is larger than a picture.
         #expect(text.utf8.count < 400_000)
-        for heading in ["Acceptance length", "Loss by position", "Conditional accuracy by position", "Gradient norm"] {
-            #expect(text.contains("<h2>\(heading)</h2>"))
-        }
     }
 
     @Test func comparesRunsAndShowsWhatDiffersBetweenTheirSettings() throws {

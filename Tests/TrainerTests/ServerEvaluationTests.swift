@@ -84,7 +84,7 @@ struct ServerEvaluationTests {
 
     private static func report(
         _ url: String, _ prompts: String, plain: String? = nil, own: String? = nil
-    ) throws -> (json: JSONNode, text: String) {
+    ) throws -> (json: JSONNode, text: String, page: String) {
         try withTemporaryDirectory { directory in
             try writeFile("\(directory)/prompts.jsonl", prompts.utf8)
             if let own { try writeFile("\(directory)/own.json", own.utf8) }
@@ -96,7 +96,7 @@ struct ServerEvaluationTests {
                 turns: try evaluation.run(read) { _ in },
                 own: try own.map { _ in try ServerReport.OwnReport("\(directory)/own.json") })
             let file = try JSONFile(contents: Array(report.json.compact.utf8), path: "report")
-            return (file.root, report.text)
+            return (file.root, report.text, ServerPage(report: report).html)
         }
     }
 
@@ -105,7 +105,7 @@ struct ServerEvaluationTests {
         let emulated = Emulated(isLlamaCpp: isLlamaCpp, hasMetrics: hasMetrics)
         try Self.withServer(emulated) { url in
             let own = #"{"accepted_per_verification": 0.75, "accepted_at": [0.55, 0.2]}"#
-            let (json, text) = try Self.report(
+            let (json, text, page) = try Self.report(
                 url, #"{"prompt_ids": [1, 2, 3]}"# + "\n" + #"{"prompt_ids": [4]}"#, own: own)
             #expect(try json.int("prompts") == 2 && json.int("turns") == 2 && json.int("tokens") == 20)
             #expect(try json.string("engine") == (isLlamaCpp ? "llama.cpp" : "OpenAI's protocol"))
@@ -121,6 +121,7 @@ struct ServerEvaluationTests {
             } else {
                 #expect(json["acceptance_length"] == nil)
                 #expect(text.contains("the server drafts nothing, or doesn't say"))
+                #expect(page.contains("The server doesn't tell positions apart."))
             }
             if isLlamaCpp { #expect(try json.double("tokens_per_second") == 20) }
             let asked = emulated.asked.withLock { $0 }
@@ -144,7 +145,7 @@ struct ServerEvaluationTests {
                 {"messages": [{"role": "user", "content": "f"}], "category": "math"}
                 {"prompt": "g"}
                 """
-            let (json, text) = try Self.report(url + "/v1", prompts)
+            let (json, text, page) = try Self.report(url + "/v1", prompts)
             #expect(try json.int("prompts") == 5 && json.int("turns") == 6)
             let messages = try emulated.asked.withLock { $0 }.map { request in
                 #expect(request.path == "/v1/chat/completions")
@@ -165,6 +166,8 @@ struct ServerEvaluationTests {
             let lengths = try json.required("by_prompt_length").elements.map { try $0.string("prompt_tokens") }
             #expect(lengths == [isLlamaCpp ? "128 to 255" : "below 128"])
             #expect(text.contains("math: acceptance length 1.800"))
+            expectPage(page, headings: ["Accepted by position", "By tokens of the prompt", "By category"])
+            #expect(page.contains("<td>math</td><td>2</td><td>1.800</td>"))
         }
     }
 
@@ -181,6 +184,8 @@ struct ServerEvaluationTests {
                 let other = try Self.report(url, prompts, plain: plainURL)
                 #expect(try other.json.required("differing_lines").elements.map { try $0.asInt() } == [1, 2])
                 #expect(other.text.contains("line 1 after 7 characters"))
+                #expect(same.page.contains("The same with and without the draft."))
+                #expect(other.page.contains("Texts that differ with the draft"))
             }
         }
     }

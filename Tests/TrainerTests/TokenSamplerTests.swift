@@ -56,7 +56,7 @@ struct TokenSamplerTests {
     ])
     func drawsByTheExactProbabilities(words: [String]) throws {
         let options = try SamplingOptions.parse(words)
-        let sampler = TokenSampler(options)
+        let sampler = TokenSampler(Sampling(options))
         let seen: [Int32] = [7, 107, 8, 9]
         let expected = Self.probabilities(options, seen: seen)
         let draws = 4000
@@ -84,9 +84,10 @@ struct TokenSamplerTests {
 
     @Test func withoutTemperatureTheMostProbableTokenIsTaken() throws {
         let largest = try #require(Self.logits.indices.max { Self.logits[$0] < Self.logits[$1] })
-        let sampler = TokenSampler(try SamplingOptions.parse(["--temperature=0", "--top-k=3"]))
+        let sampler = TokenSampler(Sampling(try SamplingOptions.parse(["--temperature=0", "--top-k=3"])))
         #expect(Self.draw(sampler, seen: [], uniform: 0.9) == largest)
-        let penalized = TokenSampler(try SamplingOptions.parse(["--temperature=0", "--repetition-penalty=100"]))
+        let penalized = TokenSampler(
+            Sampling(try SamplingOptions.parse(["--temperature=0", "--repetition-penalty=100"])))
         #expect(Self.draw(penalized, seen: [Int32(largest)], uniform: 0.9) != largest)
     }
 
@@ -94,7 +95,7 @@ struct TokenSamplerTests {
     @Test(arguments: [["--top-k=1"], ["--top-p=0.0001"], ["--min-p=1"]])
     func whatLeavesOneTokenTakesTheMostProbable(words: [String]) throws {
         let largest = try #require(Self.logits.indices.max { Self.logits[$0] < Self.logits[$1] })
-        let sampler = TokenSampler(try SamplingOptions.parse(words))
+        let sampler = TokenSampler(Sampling(try SamplingOptions.parse(words)))
         for uniform in [1e-17, 0.5, 1 - 1e-16] { #expect(Self.draw(sampler, seen: [], uniform: uniform) == largest) }
     }
 

@@ -49,6 +49,14 @@ public struct HTMLPage {
         return "<div class=\"tiles\">\(cards.joined())</div>"
     }
 
+    /// A table of plain text.
+    public static func table(_ titles: [String], _ rows: [[String]]) -> String {
+        let line = { (cells: [String], tag: String) in
+            "<tr>\(cells.map { "<\(tag)>\(htmlEscaped($0))</\(tag)>" }.joined())</tr>"
+        }
+        return "<div class=\"wide\"><table>\(line(titles, "th"))\(rows.map { line($0, "td") }.joined())</table></div>"
+    }
+
     /// Cards side by side, where there is room.
     public static func grid(_ cards: [String]) -> String {
         "<div class=\"grid2\">\(cards.joined(separator: "\n"))</div>"

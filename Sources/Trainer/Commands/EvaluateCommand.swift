@@ -15,6 +15,20 @@ enum EvaluateCommand {
         @Option("Tokens to decode of each sample.", in: 1...1 << 20) var maxNewTokens: Int = 96
         @Option("Tokens to draft for each verification.", in: 1...SpeculativeDecoding.longestDraft)
         var draftLength: Int = 5
+        @Option(
+            "Draft trees too, as SGLang does by --speculative-eagle-topk, -num-steps and -num-draft-tokens, and report how "
+                + "much of them is accepted; only for drafts that draft token by token.")
+        var draftTree: DraftTree.Shape?
+        @Option(
+            "Temperature by which the target's tokens are drawn, those of speculative and of plain decoding by the same "
+                + "numbers; 0 always takes the most probable token.", in: 0...100)
+        var temperature: Float = 0
+        @Option("Sample from the fewest tokens whose probabilities sum to this.", in: .above(0, through: 1))
+        var topP: Float = 1
+        @Option("Sample from that many most probable tokens; 0 for all.", in: 0...1 << 24) var topK = 0
+        @Option("Sample from tokens of at least this share of the greatest probability.", in: 0...1)
+        var minP: Float = 0
+        @Option("Seed of sampling; each prompt has its own by it.", in: 0...Int.max) var seed = 0
         var own = DraftRegistry.standard.measuringOptions()
         @Option("The architecture of a draft of random weights.", value: "NAME") var draftArchitecture: String?
         @Option(
@@ -22,6 +36,7 @@ enum EvaluateCommand {
             in: ModelConfiguration.vocabSizes)
         var draftVocabSize: Int?
         @Flag("Print the report as one JSON object.") var json
+        @Option("Where to write a page with everything.", value: "FILE") var html: String?
         @Option("Where to write a line of JSON for each decoded prompt.", value: "FILE") var samplesOutput: String?
         @Flag("Write what is accepted to the draft's acceptance.json, as training does of its evaluations.")
         var saveReference
@@ -42,6 +57,14 @@ enum EvaluateCommand {
             if !check, changed.contains(where: { $0.name == "--tolerance" }) {
                 throw .rule("--tolerance has no effect without --check")
             }
+            if temperature == 0, let option = changed.first(where: { Self.ofSampling.contains($0.name) }) {
+                throw .rule("\(option.name) has no effect without --temperature above 0")
+            }
+            if temperature > 0, saveReference || check {
+                throw .rule(
+                    "acceptance.json is of greedy decoding: leave out --temperature beside --save-reference and --check"
+                )
+            }
             for group in own { try group.validate() }
             if draftArchitecture != nil || draftVocabSize != nil, draftModelPath != nil {
                 throw .rule("--draft-architecture and --draft-vocab-size have no effect beside --draft-model-path")
@@ -61,6 +84,13 @@ enum EvaluateCommand {
             try writeFile(path, report.samples(promptIDs: evaluation.samples.prompt(at:)).utf8)
             Log.line("wrote \(path)")
         }
+        if let path = options.html {
+            let page = EvaluationPage(
+                report: report, draft: options.draftModelPath ?? "a draft of random weights",
+                target: options.target.targetModelPath)
+            try writeFile(path, page.html.utf8)
+            Log.line("wrote \(path)")
+        }
         let differing = report.decoding.differing
         guard differing.isEmpty else {
             throw TrainingError(
@@ -71,6 +101,10 @@ enum EvaluateCommand {
 }
 
 extension EvaluateCommand.Options {
+    fileprivate static let ofSampling = ["--top-p", "--top-k", "--min-p", "--seed"]
+
+    var sampling: Sampling { Sampling(temperature: temperature, topP: topP, topK: topK, minP: minP) }
+
     fileprivate static let setByReference = ["--max-samples", "--max-new-tokens", "--draft-length"]
 
     /// Keeps what was measured, or compares it.

@@ -25,6 +25,7 @@ enum EvaluateServer {
         @Option("Tokens to decode for each turn.", in: 1...1 << 20) var maxNewTokens: Int = 96
         @Option("Seconds to wait for an answer.", in: 1...86_400) var timeout: Int = 600
         @Flag("Print the report as one JSON object.") var json
+        @Option("Where to write a page with everything.", value: "FILE") var html: String?
 
         func validate() throws(OptionsError) {
             if tolerance != nil, beside == nil { throw .rule("--tolerance has no effect without --beside") }
@@ -49,6 +50,10 @@ enum EvaluateServer {
             server: evaluation.server.url, engine: evaluation.server.name, prompts: prompts.count, turns: turns,
             own: own)
         print(options.json ? report.json.compact : report.text)
+        if let path = options.html {
+            try writeFile(path, ServerPage(report: report).html.utf8)
+            Log.line("wrote \(path)")
+        }
         guard let tolerance = options.tolerance else { return }
         guard let difference = report.difference else {
             throw TrainingError(message: "\(options.server): nothing was drafted, or the server doesn't say")

@@ -24,7 +24,9 @@ final class Evaluation {
         workspace = Workspace(grid.compute)
         limits = HeldOutDecoding.Limits(
             prompts: reference?.prompts, newTokens: reference?.newTokens ?? options.maxNewTokens,
-            draftLength: reference?.draftLength ?? options.draftLength, keepsOutput: options.samplesOutput != nil)
+            draftLength: reference?.draftLength ?? options.draftLength, tree: options.draftTree,
+            keepsOutput: options.samplesOutput != nil,
+            sampling: options.sampling, seed: options.seed)
         samples = try options.store.open(
             options.evalDataPath, options.target, limit: reference?.samples ?? options.maxSamples)
         let target = try ModelConfiguration(directory: options.target.targetModelPath)
@@ -33,8 +35,9 @@ final class Evaluation {
             try saved?.configuration
             ?? registry.generated(options.draftArchitecture, target: target, draftVocabSize: options.draftVocabSize)
         try configuration.expectOwn(options.own)
-        let longest = samples.longest + limits.newTokens + limits.draftLength + 2
+        let longest = samples.longest + limits.newTokens + limits.longestDraft + 2
         let draft = try configuration.makeDraft(options.own, DraftSettings(positions: longest), grid.compute)
+        try limits.expectDraftable(by: draft)
         positions = longest + draft.positionsAfterEnd
         if let saved {
             draftToTarget = saved.draftToTarget
@@ -76,6 +79,8 @@ final class Evaluation {
         }
         progress.finish()
         return EvaluationReport(
-            heldOut: heldOut, decoding: result, costs: try decoding.costs(), reference: try decoding.reference(result))
+            heldOut: heldOut, decoding: result, tree: limits.tree, sampling: limits.sampling,
+            costs: try decoding.costs(),
+            reference: try decoding.reference(result))
     }
 }

@@ -32,7 +32,7 @@ final class ContinuousBatch {
         (self.target, self.size, self.limits, self.workspace) = (target, size, limits, workspace)
         cache = PagedCache(
             target.cacheShape, slots: size.sequences, pages: size.pages, longest: limits.longest, workspace.compute)
-        samplers = (0..<workspace.compute.threads).map { _ in TokenSampler(limits.sampling) }
+        samplers = (0..<workspace.compute.threads).map { _ in TokenSampler(Sampling(limits.sampling)) }
     }
 
     /// Puts a record at the end of those that wait; its positions must fit the cache.

@@ -44,13 +44,16 @@ struct DecodingResult: Summable {
     }
 
     var statistics: SpeculativeDecoding.Statistics
+    /// Of drafted trees; nil if none are.
+    var tree: SpeculativeDecoding.Statistics?
     var prompts: [Prompt]
 
     /// Nothing, for some prompts that may be decoded.
     ///
     /// - Parameter outputLimit: The most tokens of each output that are kept.
-    init(draftLength: Int, prompts: Int, outputLimit: Int = 0) {
+    init(draftLength: Int, tree: DraftTree.Shape? = nil, prompts: Int, outputLimit: Int = 0) {
         statistics = SpeculativeDecoding.Statistics(draftLength: draftLength)
+        self.tree = tree.map { SpeculativeDecoding.Statistics(draftLength: $0.steps) }
         self.prompts = [Prompt](repeating: Prompt(sample: 0, outputLimit: outputLimit), count: prompts)
     }
 
@@ -73,6 +76,7 @@ struct DecodingResult: Summable {
 
     mutating func visitNumbers(_ visit: NumberVisitor) {
         statistics.visitNumbers(visit)
+        tree?.visitNumbers(visit)
         visit(&prompts)
     }
 

@@ -4,27 +4,31 @@ import Shared
 struct EvaluationReport {
     let heldOut: TrainingStatistics
     let decoding: DecodingResult
+    /// The trees that were drafted too.
+    let tree: DraftTree.Shape?
+    /// How tokens were drawn.
+    let sampling: Sampling
     /// Nil if no sample has a prompt.
     let costs: DraftingCosts?
     /// What later measurements may be compared with; nil if no sample has a prompt.
     let reference: AcceptanceReference?
 
-    private var statistics: SpeculativeDecoding.Statistics { decoding.statistics }
+    var statistics: SpeculativeDecoding.Statistics { decoding.statistics }
 
-    private var plainTokensPerSecond: Double { decoding.plainTokensPerSecond ?? 0 }
+    var plainTokensPerSecond: Double { decoding.plainTokensPerSecond ?? 0 }
 
-    private var speedup: Double {
+    var speedup: Double {
         plainTokensPerSecond > 0 ? decoding.tokensPerSecond / plainTokensPerSecond : 0
     }
 
-    private var estimates: [DraftingCosts.Estimate] {
+    var estimates: [DraftingCosts.Estimate] {
         costs?.estimates(acceptedAt: statistics.acceptedAtShares) ?? []
     }
 
     /// The draft length that is fastest by its costs here.
-    private var best: DraftingCosts.Estimate? { estimates.max { $0.speedup < $1.speedup } }
+    var best: DraftingCosts.Estimate? { estimates.max { $0.speedup < $1.speedup } }
 
-    private var lengths: [(name: String, bucket: SpeculativeDecoding.Statistics.Bucket)] {
+    var lengths: [(name: String, bucket: SpeculativeDecoding.Statistics.Bucket)] {
         statistics.byLength.enumerated().filter { $1.verifications > 0 }.map {
             (SpeculativeDecoding.Statistics.Bucket.name($0), $1)
         }
@@ -64,6 +68,17 @@ struct EvaluationReport {
                     })
             ),
             ("best_draft_length", best.map { .int($0.draftLength) } ?? .null),
+            (
+                "tree",
+                measuredTree.map { shape, statistics in
+                    .object([
+                        ("shape", .string(shape.shown)), ("verifications", .int(statistics.verifications)),
+                        ("accepted_per_verification", .number(statistics.acceptedPerVerification)),
+                        ("acceptance_length", .number(1 + statistics.acceptedPerVerification)),
+                        ("accepted_at", .numbers(statistics.acceptedAtShares)),
+                    ])
+                } ?? .null
+            ), ("temperature", .number(Double(sampling.temperature))),
             ("identical_output", .bool(decoding.differing.isEmpty)),
             ("differing_samples", .array(decoding.differing.map(JSONText.int))), ("held_out", .object(heldOut.values)),
         ])
@@ -77,15 +92,31 @@ struct EvaluationReport {
             accepted a verification     \(fixed(statistics.acceptedPerVerification, 3)) of the drafted tokens
               by position               \(list(statistics.acceptedAtShares))
               given those before        \(list(statistics.conditionalShares))
-            \(lengthLines)
+            \(lengthLines)\(treeLines)
             decoding                    \(fixed(decoding.tokensPerSecond, 1)) tokens/s with the draft, \
             \(fixed(plainTokensPerSecond, 1)) without: \(fixed(speedup, 2)) times
             \(costLines)
-            same greedy output          \(sameness)
+            \(sampling.isGreedy ? "same greedy output " : "same sampled output")         \(sameness)
             held-out loss               \(list(heldOut.losses))
             held-out accuracy           \(list(heldOut.accuracies))
               given those before right  \(list(heldOut.conditionalAccuracies))
             simulated acceptance length \(fixed(heldOut.simulatedAcceptanceLength, 3))
+            """
+    }
+
+    var measuredTree: (shape: DraftTree.Shape, statistics: SpeculativeDecoding.Statistics)? {
+        guard let tree, let statistics = decoding.tree else { return nil }
+        return (tree, statistics)
+    }
+
+    private var treeLines: String {
+        guard let (shape, statistics) = measuredTree else { return "" }
+        let label = "as trees of \(shape.shown)"
+        let positions = statistics.acceptedAtShares.map { fixed($0, 3) }.joined(separator: " ")
+        return """
+
+            \(label)\(String(repeating: " ", count: max(1, 28 - label.count)))\(fixed(1 + statistics.acceptedPerVerification, 3)) tokens a verification
+              by depth                  \(positions)
             """
     }
 

@@ -12,12 +12,26 @@ final class HeldOutDecoding {
         var newTokens: Int
         /// Tokens drafted for a verification.
         var draftLength: Int
+        /// The trees that are drafted too; none if nil.
+        var tree: DraftTree.Shape?
         /// Whether the outputs' tokens are kept.
         var keepsOutput = false
+        /// How the target's tokens are drawn, and the seed that all prompts' own follow from.
+        var sampling = Sampling()
+        var seed = 0
+
+        /// How one sample's tokens are drawn; nil for the likeliest.
+        func drawing(sample: Int) -> TokenDrawing? {
+            guard !sampling.isGreedy else { return nil }
+            return TokenDrawing(sampler: TokenSampler(sampling), seed: Digest(of: "\(seed) \(sample)").low)
+        }
+
+        /// The most tokens after a verified one that are drafted.
+        var longestDraft: Int { max(draftLength, tree?.steps ?? 0) }
 
         /// Rows that target and draft keep for the longest sequence.
         func capacity(longest: Int, positions: Int) -> Int {
-            min(positions, longest + newTokens + draftLength + 2)
+            min(positions, longest + newTokens + longestDraft + 2)
         }
 
         /// Bytes that target and draft keep, for prompts of samples of up to `longest` tokens.
@@ -30,11 +44,15 @@ final class HeldOutDecoding {
                 + draft.decoderByteCount(capacity: capacity)
         }
 
-        /// - Throws: `OptionsError` if the draft can't draft as many tokens.
+        /// - Throws: `OptionsError` if the draft can't draft as many tokens, or no trees.
         func expectDraftable(by draft: any DraftModel) throws(OptionsError) {
-            guard draftLength > draft.longestDraft else { return }
-            throw .rule(
-                "--draft-length \(draftLength) is more than the \(draft.longestDraft) tokens of the draft's block")
+            if draftLength > draft.longestDraft {
+                throw .rule(
+                    "--draft-length \(draftLength) is more than the \(draft.longestDraft) tokens of the draft's block")
+            }
+            if tree != nil, !draft.draftsTrees {
+                throw .rule("--draft-tree has no meaning for this draft: it drafts no trees")
+            }
         }
     }
 
@@ -84,13 +102,13 @@ final class HeldOutDecoding {
         comparesPlain: Bool, progress: (Int, SpeculativeDecoding.Statistics) -> Void = { _, _ in }
     ) throws -> DecodingResult {
         let kept = limits.keepsOutput ? limits.newTokens : 0
-        var own = DecodingResult(draftLength: limits.draftLength, prompts: numbers.count, outputLimit: kept)
+        var own = DecodingResult(
+            draftLength: limits.draftLength, tree: limits.tree, prompts: numbers.count, outputLimit: kept)
         let (group, draft) = (grid.world.rank / grid.tpSize, makeDraft())
         for first in stride(from: 0, to: numbers.count, by: grid.dpSize) {
             try grid.world.stopIfInterrupted()
             if first + group < numbers.count {
-                own.prompts[first + group] = try decode(
-                    numbers[first + group], draft, comparesPlain, &own.statistics)
+                own.prompts[first + group] = try decode(numbers[first + group], draft, comparesPlain, &own)
             }
             progress(min(numbers.count, first + grid.dpSize), own.statistics)
         }
@@ -122,29 +140,37 @@ final class HeldOutDecoding {
         return nil
     }
 
-    /// Decodes one sample's prompt; the result is empty if there is none, or no room after it.
+    /// Decodes one sample's prompt and adds to the statistics; the result is empty if there is none, or no room after it.
     private func decode(
-        _ number: Int, _ draft: any Drafting, _ comparesPlain: Bool,
-        _ statistics: inout SpeculativeDecoding.Statistics
+        _ number: Int, _ draft: any Drafting, _ comparesPlain: Bool, _ own: inout DecodingResult
     ) throws -> DecodingResult.Prompt {
         let prompt = try samples.prompt(at: number)
         var result = DecodingResult.Prompt(sample: number, outputLimit: limits.keepsOutput ? limits.newTokens : 0)
-        let limit = min(limits.newTokens, positions - prompt.count - limits.draftLength - 2)
+        let limit = min(limits.newTokens, positions - prompt.count - limits.longestDraft - 2)
         guard !prompt.isEmpty, limit > 1 else { return result }
         let drafted = SpeculativeDecoding.speculative(
             target, draft, prompt: prompt, limit: limit, draftLength: limits.draftLength,
-            endTokens: samples.endTokens)
-        statistics.add(drafted.statistics)
+            endTokens: samples.endTokens, drawing: limits.drawing(sample: number))
+        own.statistics.add(drafted.statistics)
         result.promptTokens = prompt.count
         result.tokens = drafted.tokens.count
         result.verifications = drafted.statistics.verifications
         result.accepted = drafted.statistics.accepted
         result.seconds = drafted.statistics.seconds
         result.keep(output: drafted.tokens, acceptedEach: drafted.accepted)
+        if let shape = limits.tree, let draft = draft as? any TreeDrafting {
+            let tree = SpeculativeDecoding.tree(
+                target, draft, prompt: prompt, limit: limit, shape: shape, endTokens: samples.endTokens,
+                drawing: limits.drawing(sample: number))
+            own.tree?.add(tree.statistics)
+            result.differs = tree.tokens != drafted.tokens
+        }
         guard comparesPlain else { return result }
-        let plain = SpeculativeDecoding.plain(target, prompt: prompt, limit: limit, endTokens: samples.endTokens)
+        let plain = SpeculativeDecoding.plain(
+            target, prompt: prompt, limit: limit, endTokens: samples.endTokens,
+            drawing: limits.drawing(sample: number))
         result.plainSeconds = plain.seconds
-        result.differs = plain.tokens != drafted.tokens
+        result.differs = result.differs || plain.tokens != drafted.tokens
         return result
     }
 }

@@ -28,7 +28,7 @@ final class TargetDecoder {
 
     /// What the target computes for tokens that follow those it has seen.
     struct Output {
-        /// The likeliest token after each.
+        /// The token after each: the likeliest, or what was drawn.
         let next: [Int32]
         /// [tokens, layers · hidden], valid until the next call.
         let auxiliary: Matrix
@@ -39,8 +39,10 @@ final class TargetDecoder {
 
     /// Runs the target over tokens that continue the sequence.
     ///
-    /// - Parameter onlyLast: Whether the likeliest next token is wanted after the last one alone, as of a prompt.
-    func run(_ tokens: [Int32], onlyLast: Bool = false) -> Output {
+    /// - Parameters:
+    ///   - onlyLast: Whether the next token is wanted after the last one alone, as of a prompt.
+    ///   - drawing: How next tokens are drawn; nil for the likeliest.
+    func run(_ tokens: [Int32], onlyLast: Bool = false, _ drawing: TokenDrawing? = nil) -> Output {
         let h = target.configuration.hiddenSize
         let auxiliary = auxiliaryBuffer[rows: 0..<tokens.count]
         return workspace.scope {
@@ -52,7 +54,8 @@ final class TargetDecoder {
                 }
             }
             let wanted = onlyLast ? x[rows: tokens.count - 1..<tokens.count] : x
-            return Output(next: likeliest(wanted), auxiliary: auxiliary)
+            return Output(
+                next: drawing.map { draw(wanted, $0) } ?? likeliest(wanted), auxiliary: auxiliary)
         }
     }
 
@@ -61,6 +64,18 @@ final class TargetDecoder {
 
     func embed(_ ids: [Int32], into embedding: Matrix) {
         target.embed(ids, into: embedding)
+    }
+
+    /// A token for each row by the whole vocabulary's logits, which every rank gets: all draw the same.
+    private func draw(_ hidden: Matrix, _ drawing: TokenDrawing) -> [Int32] {
+        workspace.scope {
+            let all = workspace.zeros(rows: hidden.rows, columns: target.configuration.vocabSize)
+            let own = workspace.matrix(rows: hidden.rows, columns: target.vocabulary.count)
+            target.logits(hidden, into: own)
+            all[columns: target.vocabulary].copy(from: own)
+            if target.communicator.size > 1 { target.communicator.allReduceSum(all) }
+            return drawing.draw(all)
+        }
     }
 
     /// The likeliest token of each row over the whole vocabulary: each rank's best, and the best of those.

@@ -7,11 +7,11 @@ import Shared
 /// (Keskar and others 2019, Fan and others 2018, Holtzman and others 2020, Nguyen and others 2024.) What is drawn follows
 /// from the logits and one number in (0, 1) alone.
 final class TokenSampler {
-    private let options: SamplingOptions
+    private let options: Sampling
     /// Candidates: their tokens and probabilities relative to the greatest, the most probable first in the end.
     private var candidates: [(token: Int32, weight: Float)] = []
 
-    init(_ options: SamplingOptions) { self.options = options }
+    init(_ options: Sampling) { self.options = options }
 
     /// A token for one row of logits, which may be overwritten.
     ///

@@ -88,7 +88,7 @@ struct TrainingCharts {
         let isShare = tag != "losses"
         let chart = LineChart(
             heading, x: steps, y: axis(curves, includesZero: isShare), curves, xName: "step", xText: Self.stepText,
-            yText: { isShare ? Self.percentText($0) : Self.decimalText($0) })
+            yText: { isShare ? shortPercent($0) : Self.decimalText($0) })
         return card(heading, run.heldOut.isEmpty ? note : "\(note) Held out: dashed.", chart)
     }
 
@@ -104,7 +104,7 @@ struct TrainingCharts {
         return card(
             "By position, at the end",
             run.heldOut.isEmpty ? "The newest steps." : "The last evaluation. Measured: of all verifications.",
-            positionChart("Shares by position", curves, includesZero: true, yText: Self.percentText))
+            .byPosition("Shares by position", curves, includesZero: true, yText: shortPercent))
     }
 
     /// Several runs' positions at their last evaluations.
@@ -116,8 +116,8 @@ struct TrainingCharts {
                 positions(run, isHeldOut ? \.heldOut : \.training, tag))
         }
         let isShare = tag != "losses"
-        let chart = positionChart(heading, curves, includesZero: isShare) {
-            isShare ? Self.percentText($0) : Self.decimalText($0)
+        let chart = LineChart.byPosition(heading, curves, includesZero: isShare) {
+            isShare ? shortPercent($0) : Self.decimalText($0)
         }
         return card(heading, "\(note) \(isHeldOut ? "At the last evaluation." : "In the newest steps.")", chart)
     }
@@ -128,15 +128,6 @@ struct TrainingCharts {
         (0..<run.positions(points, tag)).compactMap { position in
             run[keyPath: points].last?.values["\(tag)/\(position)"].map { (Double(position + 1), $0) }
         }
-    }
-
-    private func positionChart(
-        _ name: String, _ curves: [LineChart.Curve], includesZero: Bool, yText: @escaping (Double) -> String
-    ) -> LineChart {
-        let last = curves.flatMap(\.points).map(\.x).max() ?? 1
-        let x = Axis(0.5...last + 0.5, ticks: Array(stride(from: 1, through: last, by: 1)))
-        return LineChart(
-            name, x: x, y: axis(curves, includesZero: includesZero), curves, xName: "position", yText: yText)
     }
 
     // MARK: - What it cost
@@ -227,13 +218,6 @@ struct TrainingCharts {
     private static func stepText(_ step: Double) -> String { grouped(Int(step.rounded())) }
 
     private static func decimalText(_ value: Double) -> String { fixed(value, 2) }
-
-    /// "5%", or "5.2%" where that says more.
-    private static func percentText(_ share: Double) -> String {
-        let percent = 100 * share
-        let isWhole = abs(percent - percent.rounded()) < 0.05
-        return "\(fixed(percent, isWhole || percent >= 9.5 ? 0 : 1))%"
-    }
 
     /// 5e-5 rather than 0.00005.
     private static func scientific(_ value: Double) -> String {

@@ -55,6 +55,9 @@ protocol DraftModel {
     /// The most tokens that it drafts at a time.
     var longestDraft: Int { get }
 
+    /// Whether its decoder is `TreeDrafting`.
+    var draftsTrees: Bool { get }
+
     /// Drafts as an inference engine does.
     ///
     /// - Parameters:
@@ -89,6 +92,7 @@ protocol DraftModel {
 extension DraftModel {
     var appendedTokens: [Int32] { [] }
     var longestDraft: Int { .max }
+    var draftsTrees: Bool { false }
     func neededTokens(_ sample: Sample) -> Int { sample.inputIDs.count }
     var trial: DraftTrial { DraftTrial(drafts: [self]) { $0[0] } }
 
@@ -114,4 +118,18 @@ protocol Drafting: AnyObject {
     /// - Parameter count: At most the draft's `longestDraft`.
     /// - Returns: Target ids.
     func draft(_ count: Int) -> [Int32]
+}
+
+/// Drafting that can go on in several ways: what trees of drafted tokens are made of.
+protocol TreeDrafting: Drafting {
+    /// The likeliest tokens after the newest verified one and a path of drafted ones, the likeliest first.
+    func continuations(after path: [Int32], count: Int) -> [DraftedToken]
+}
+
+/// A token that may be drafted.
+struct DraftedToken: Equatable {
+    /// The target's id.
+    let id: Int32
+    /// Among the draft's tokens.
+    let logProbability: Float
 }

@@ -1,10 +1,12 @@
+import Glibc
+
 /// Drafting token by token: what an inference engine does with the trained draft, with a key/value cache.
 ///
 /// Row i of the cache holds the target's features of token i and the embedding of token i + 1, as row i of step 0 in
 /// training. Drafting continues from the last of them with the draft's own hidden state in place of features, at
 /// positions of its own, as later steps do; when the target has verified, those rows are replaced by true ones. The
 /// layers, the attention and the rotation are the training's.
-final class Eagle3Decoder: Drafting {
+final class Eagle3Decoder: TreeDrafting {
     private let draft: Eagle3DraftModel
     private let draftToTarget: [Int32]
     private let embed: ([Int32], Matrix) -> Void
@@ -12,6 +14,8 @@ final class Eagle3Decoder: Drafting {
     private let workspace: Workspace
     /// h of the newest row: [1, hidden].
     private let hidden: Matrix
+    /// The newest verified row's h, from which every path of a tree begins: [1, hidden].
+    private let newestVerified: Matrix
     private let memory: FrozenWeights
 
     /// - Parameter embed: Writes the target's embedding of ids.
@@ -27,6 +31,7 @@ final class Eagle3Decoder: Drafting {
         cache = KeyValueCache(
             layers: draft.layers.count, width: draft.configuration.keyValueWidth, capacity: capacity, workspace.compute)
         hidden = memory.matrix(rows: 1, columns: draft.configuration.hiddenSize)
+        newestVerified = memory.matrix(rows: 1, columns: draft.configuration.hiddenSize)
     }
 
     /// Rows of verified tokens.
@@ -53,18 +58,42 @@ final class Eagle3Decoder: Drafting {
             hidden.copy(from: output[rows: output.rows - 1..<output.rows])
         }
         verifiedRows = cache.count
+        newestVerified.copy(from: hidden)
     }
 
     /// Drafts tokens greedily from the newest verified row.
     ///
     /// - Returns: Target ids, the likeliest of each step.
     func draft(_ count: Int) -> [Int32] {
+        beginPath()
         var tokens: [Int32] = []
         while tokens.count < count {
             if let last = tokens.last { continueDraft(with: last) }
             tokens.append(likeliest())
         }
         return tokens
+    }
+
+    /// Drops what was drafted after the newest verified row.
+    private func beginPath() {
+        cache.truncate(to: verifiedRows)
+        hidden.copy(from: newestVerified)
+    }
+
+    func continuations(after path: [Int32], count: Int) -> [DraftedToken] {
+        beginPath()
+        for token in path { continueDraft(with: token) }
+        return workspace.scope {
+            let logits = logits()
+            let (size, best) = (logits.columns, maximum(logits.start, logits.columns))
+            let sum = (0..<size).reduce(0.0) { $0 + Double(exp(logits[0, $1] - best)) }
+            let likeliest = (0..<size).sorted {
+                logits[0, $0] != logits[0, $1] ? logits[0, $0] > logits[0, $1] : $0 < $1
+            }
+            return likeliest.prefix(count).map {
+                DraftedToken(id: draftToTarget[$0], logProbability: logits[0, $0] - best - Float(log(sum)))
+            }
+        }
     }
 
     /// Adds a row for a token after those drafted.
@@ -80,12 +109,18 @@ final class Eagle3Decoder: Drafting {
 
     private func likeliest() -> Int32 {
         workspace.scope {
-            let normalized = workspace.matrix(rows: 1, columns: hidden.columns)
-            let logits = workspace.matrix(rows: 1, columns: draft.configuration.draftVocabSize)
-            draft.head.norm.forward(hidden, into: normalized)
-            draft.head.lmHead.forward(normalized, into: logits)
+            let logits = logits()
             return draftToTarget[indexOfMaximum(logits.start, logits.columns)]
         }
+    }
+
+    /// The newest row's logits, in the workspace's scope that is open.
+    private func logits() -> Matrix {
+        let normalized = workspace.matrix(rows: 1, columns: hidden.columns)
+        let logits = workspace.matrix(rows: 1, columns: draft.configuration.draftVocabSize)
+        draft.head.norm.forward(hidden, into: normalized)
+        draft.head.lmHead.forward(normalized, into: logits)
+        return logits
     }
 
     /// Runs the layers over rows that continue the cache, and returns their h.

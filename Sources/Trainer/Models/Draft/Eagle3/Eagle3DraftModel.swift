@@ -132,6 +132,8 @@ struct Eagle3DraftModel: DraftModel {
         head.initialize(from: target, draftToTarget: draftToTarget)
     }
 
+    var draftsTrees: Bool { true }
+
     func makeDecoder(
         draftToTarget: [Int32], capacity: Int, workspace: Workspace, embed: @escaping ([Int32], Matrix) -> Void
     ) -> any Drafting {
