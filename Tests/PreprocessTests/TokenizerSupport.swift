@@ -58,14 +58,27 @@ struct TemplateModel {
 
     /// - Parameters:
     ///   - ends: `eos_token_id` of its generation_config.json.
+    ///   - renaming: Texts of special tokens, from the fourth on, that the tokenizer has instead of its own.
     ///   - options: More options of a format, as `--chat-template-kwargs`.
-    init(_ jinja: String, ends: [Int]? = nil, _ options: [String] = []) throws {
+    init(_ jinja: String, ends: [Int]? = nil, renaming: [String] = [], _ options: [String] = []) throws {
         scratch = try ScratchDirectory()
         path = scratch.file("model")
         let fixture = Fixtures.folder.appending(path: "tokenizers/smollm2").path(percentEncoded: false)
         try FileManager.default.copyItem(atPath: fixture, toPath: path)
         _ = try scratch.write("model/chat_template.jinja", jinja)
         if let ends { _ = try scratch.write("model/generation_config.json", "{\"eos_token_id\": \(ends)}") }
+        let own = [
+            "<repo_name>", "<reponame>", "<file_sep>", "<filename>", "<gh_stars>", "<issue_start>", "<issue_comment>",
+            "<issue_closed>", "<jupyter_start>", "<jupyter_text>", "<jupyter_code>", "<jupyter_output>",
+            "<jupyter_script>", "<empty_output>",
+        ]
+        for file in renaming.isEmpty ? [] : ["tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"] {
+            var text = try String(contentsOfFile: "\(path)/\(file)", encoding: .utf8)
+            for (old, new) in zip(own, renaming) {
+                text = text.replacingOccurrences(of: "\"\(old)\"", with: "\"\(new)\"")
+            }
+            _ = try scratch.write("model/\(file)", text)
+        }
         (format, target) = try ChatFormatOptions.parse(["--target-model-path", path] + options).load()
     }
 

@@ -9,6 +9,7 @@ struct BuildSettingsTests {
         "--chat-template": ["qwen"], "--date-string": ["1 Jan 2025"], "--chat-template-kwargs": [#"{"a": "b c"}"#],
         "--max-length": ["4096"], "--overflow": ["split"], "--ignore-token": ["<a>", "-h", "--b", "c d"],
         "--draft-vocab-size": ["8000"], "--min-loss-tokens": ["2"], "--max-record-size": ["7"], "--prompts": ["last"],
+        "--reasoning": ["off"],
         "--role-map": ["bot=assistant", "me=user"],
     ]
 

@@ -28,12 +28,13 @@ struct ContinuousBatchTests {
     /// The answers of all records, by ticket.
     private static func answers(
         _ golden: TargetGolden, tpSize: Int, sequences: Int, rows: Int, _ sampling: SamplingOptions,
-        ends: Set<Int32> = [], threads: Int = 1, _ precision: MatrixPrecision = .float32
+        ends: Set<Int32> = [], history: AnswerHistory = .whole, threads: Int = 1,
+        _ precision: MatrixPrecision = .float32
     ) throws -> [[AnswerSequence.FinishedAnswer]] {
         let all = try ThreadCommunicator.run(tpSize) { communicator in
             let compute = Compute(precision: precision, threads: threads, hasIndependentRows: true)
             let target = try golden.load(communicator, compute, positions: longest)
-            let limits = AnswerSequence.Limits(sampling: sampling, endTokens: ends, longest: longest)
+            let limits = AnswerSequence.Limits(sampling: sampling, endTokens: ends, longest: longest, history: history)
             let pages = sequences + 1
             let batch = ContinuousBatch(
                 target, .init(sequences: sequences, rows: rows, pages: pages), limits, in: Workspace(compute))
@@ -52,20 +53,26 @@ struct ContinuousBatchTests {
 
     /// What decoding one sequence with a cache of its own gives: no other code path computes the same.
     private static func alone(
-        _ golden: TargetGolden, _ sampling: SamplingOptions, ends: Set<Int32>
+        _ golden: TargetGolden, _ sampling: SamplingOptions, ends: Set<Int32>, history: AnswerHistory = .whole
     ) throws -> [[AnswerSequence.FinishedAnswer]] {
         let model = try golden.load(AbsentRanks(), positions: longest)
         let target = TargetDecoder(model, targetLayers: [0], capacity: longest, workspace: Workspace())
         return records(golden).map { record in
-            var (prompt, answers) = ([Int32](), [AnswerSequence.FinishedAnswer]())
+            var (past, prompt, answers) = ([Int32](), [Int32](), [AnswerSequence.FinishedAnswer]())
             for (token, isMark) in zip(record.sample.inputIDs, record.sample.lossMask) {
                 prompt.append(token)
-                guard isMark, answers.allSatisfy({ $0.isFinished && $0.tokens.count > 1 }) else { continue }
+                guard isMark,
+                    answers.allSatisfy({
+                        $0.isFinished && history.answer($0.tokens, isFinished: true).count > 1
+                    })
+                else { continue }
                 let tokens = SpeculativeDecoding.plain(
-                    target, prompt: prompt, limit: sampling.maxNewTokens, endTokens: ends
+                    target, prompt: past + prompt, limit: sampling.maxNewTokens, endTokens: ends
                 ).tokens
                 answers.append(.init(tokens: tokens, isFinished: ends.contains(tokens[tokens.count - 1])))
-                prompt += tokens
+                past +=
+                    history.prompt(prompt[...]) + history.answer(tokens, isFinished: answers.last?.isFinished ?? false)
+                prompt = []
             }
             return answers
         }
@@ -84,6 +91,66 @@ struct ContinuousBatchTests {
             )
             #expect(found == expected, "\(sequences) sequences, \(rows) rows")
         }
+    }
+
+    /// Where something of a turn doesn't stay, the next answer is what the target gives that never read it: with caches that
+    /// go back a few positions and with states, which begin again.
+    @Test(arguments: ["llama", "qwen3.5", "gpt-oss", "lfm2", "deepseek-v3", "nemotron-h"], [1, 2])
+    func whatDoesNotStayIsNotReadAgain(family: String, tpSize: Int) throws {
+        let golden = try TargetGolden(family)
+        let vocabSize = Int32(try golden.description.vocabSize)
+        let ends = Set((0..<vocabSize).filter { $0 % 7 == 3 })
+        let sampling = try Self.sampling(["--temperature=0"])
+        let plain = try Self.alone(golden, sampling, ends: ends)
+        // Thoughts end where an answer that others follow has its second token, if there is such an answer.
+        let continued = plain.filter { $0.count > 1 }.map { $0[0].tokens }
+        let end = (continued.first { $0.count > 3 } ?? continued.first)?[1] ?? 0
+        let thoughts = AnswerHistory.Thoughts(start: vocabSize - 1, end: end, space: [], isOpen: false)
+        let variants: [(inserted: [Int32], thoughts: AnswerHistory.Thoughts?)] = [
+            ([1, 2], nil), ([], thoughts), ([4], thoughts),
+        ]
+        for (inserted, thoughts) in variants {
+            let history = AnswerHistory(removed: [], inserted: inserted, thoughts: thoughts, includesLast: false)
+            let expected = try Self.alone(golden, sampling, ends: ends, history: history)
+            for (sequences, rows) in [(1, 1), (3, 5), (16, 64)] {
+                let found = try Self.answers(
+                    golden, tpSize: tpSize, sequences: sequences, rows: rows, sampling, ends: ends, history: history)
+                #expect(found == expected, "\(sequences) sequences, \(rows) rows, \(history)")
+            }
+        }
+    }
+
+    /// Records are written as history is, and the last turn as the target read it, unless nothing of thoughts is to stay.
+    @Test func recordsHaveOfThoughtsWhatIsToStay() {
+        let (open, close, end) = (Int32(90), Int32(91), Int32(99))
+        let thoughts = AnswerHistory.Thoughts(start: open, end: close, space: [50], isOpen: true)
+        let sample = Sample(
+            inputIDs: [1, 2, open, 3, 4, open], lossMask: [false, false, true, false, false, true])
+        let answers: [AnswerSequence.FinishedAnswer] = [
+            .init(tokens: [7, close, 50, 8, end], isFinished: true),
+            .init(tokens: [7, close, 9, 50, 9], isFinished: false),
+        ]
+        func written(_ includesLast: Bool) -> Sample {
+            sample.answered(
+                by: answers,
+                AnswerHistory(removed: [open], inserted: [], thoughts: thoughts, includesLast: includesLast))
+        }
+        let (no, yes) = (false, true)
+        #expect(
+            written(true)
+                == Sample(
+                    inputIDs: [1, 2, 8, end, 3, 4, 9, 50, 9], lossMask: [no, no, yes, yes, no, no, yes, yes, yes]))
+        #expect(
+            written(false)
+                == Sample(
+                    inputIDs: [1, 2, 8, end, 3, 4, open, 9, 50, 9],
+                    lossMask: [no, no, yes, yes, no, no, no, yes, yes, yes]))
+        #expect(
+            sample.answered(by: answers, .whole)
+                == Sample(
+                    inputIDs: [1, 2, open, 7, close, 50, 8, end, 3, 4, open, 7, close, 9, 50, 9],
+                    lossMask: [no, no, no] + [Bool](repeating: yes, count: 5) + [no, no, no]
+                        + [Bool](repeating: yes, count: 5)))
     }
 
     @Test(arguments: [

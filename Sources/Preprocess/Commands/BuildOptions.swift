@@ -22,6 +22,10 @@ struct BuildOptions: Options {
     func validate() throws(OptionsError) {
         _ = try RoleNames(settings.roleMap)
         try settings.validate()
+        if settings.reasoning != .save && settings.prompts == nil {
+            let value = settings.reasoning.rawValue
+            throw .rule("--reasoning \(value) is of answers that are to be made: it needs --prompts")
+        }
     }
 
     /// Replaces standard input and pipes by files, and reports which files of directories are left out.
@@ -53,6 +57,13 @@ struct BuildOptions: Options {
             ], vocabSize: target.vocabSize, tokenizer: try target.identity(), specialTokens: target.specialTokens)
         manifest.targetModelPath = absolutePath(targetModelPath)
         return manifest
+    }
+
+    /// What prompts are made by; nil where samples are.
+    var prompts: PromptBuilder.Settings? {
+        settings.prompts.map { turns in
+            PromptBuilder.Settings(turns: turns, reasoning: settings.reasoning, maxLength: settings.maxLength)
+        }
     }
 
     /// The ids of the tokens that are never supervised.

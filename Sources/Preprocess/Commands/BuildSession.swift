@@ -24,9 +24,15 @@ struct BuildSession {
     /// - Throws: An error that names the file or the option, if the target or the dataset can't be used.
     init(_ options: BuildOptions) throws {
         self.options = options
-        (format, target) = try options.settings.template.load(options.targetModelPath)
+        let (format, target) = try options.settings.template.load(options.targetModelPath)
+        self.target = target
+        self.format = options.settings.reasoning == .off ? try format.withoutThoughts() : format
         draftVocabSizes = try options.draftVocabSizes(target)
-        manifest = try options.manifest(target, format)
+        var manifest = try options.manifest(target, self.format)
+        if let prompts = options.prompts, !prompts.reasoning.keepsThoughts {
+            manifest.answerHistory = try PromptBuilder(target, self.format, prompts).history
+        }
+        self.manifest = manifest
         path = StoreLocation.path(
             cacheDir: options.cache.cacheDir, dataPaths: options.trainDataPath, holding: options.settings.contents)
         cache = try CacheDirectory(making: options.cache.cacheDir)
@@ -183,9 +189,7 @@ struct BuildSession {
         let settings = SampleBuilder.Settings(
             options.settings, ignoredTokens: try options.ignoredTokens(target), vocabSize: target.vocabSize)
         let (target, format, fit) = (target, format, TemplateFit(format))
-        let prompts = options.settings.prompts.map {
-            PromptBuilder.Settings(turns: $0, maxLength: options.settings.maxLength)
-        }
+        let prompts = options.prompts
         var pipeline = Pipeline(
             dataPaths: StoreLocation.expand(options.trainDataPath), isPreformatted: options.settings.isPreformatted,
             needsAnswer: options.settings.minLossTokens > 0 && options.settings.prompts == nil,

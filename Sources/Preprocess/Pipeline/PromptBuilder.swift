@@ -5,14 +5,17 @@ import Shared
 /// The text before the first answer is the template's generation prompt for it. The text between two answers is what the
 /// template writes from the end token of one to the end of the generation prompt of the next; that there is such a text,
 /// which is the same whatever the answers are, is found out by rendering the conversation with other answers in their
-/// place. `lossMask` is true at the tokens after which an answer is to be made.
+/// place. `lossMask` is true at the tokens after which an answer is to be made. Where thoughts aren't saved, what earlier
+/// turns have in the place of a prompt's end is found too: `history`.
 final class PromptBuilder {
     struct Settings: Sendable {
         var turns = PromptTurns.all
+        var reasoning = AnswerReasoning.save
         /// The most tokens of a prompt, its answers left out.
         var maxLength = BuildSettings().maxLength
     }
 
+    private static let question = "Is it so?"
     /// What stands in the place of answers; the second has thoughts, which some templates leave out of earlier turns.
     private static let answers = ["Certainly, it is.", "<think>\nIs it?\n</think>\n\nCertainly, it is."]
 
@@ -23,11 +26,16 @@ final class PromptBuilder {
     private let vocabSize: Int
     /// The texts of tokens that end answers, longest first.
     private let ends: [[UInt8]]
+    private var earlier = EarlierTurn.whole
     private var text = RenderedText()
     /// Why no conversation can have several answers made, if none can.
     private var severalProblem: String?
 
-    /// - Throws: `TemplateError` or `JinjaError` if the format can't render anything.
+    /// What of an answer and its prompt stays in the history of the next one.
+    var history: AnswerHistory { earlier.history }
+
+    /// - Throws: `TemplateError` or `JinjaError` if the format can't render anything, or if thoughts are to be stripped
+    ///   that can't be told in tokens.
     init(_ target: TargetText, _ format: ChatFormat, _ settings: Settings) throws {
         encoder = target.tokenizer.makeEncoder()
         renderer = try format.makeRenderer()
@@ -35,7 +43,16 @@ final class PromptBuilder {
         self.settings = settings
         ends = try target.endTokens.map { try target.tokenizer.decode([Int($0)]) }.filter { !$0.isEmpty }
             .sorted { ($1.count, $0[0]) < ($0.count, $1[0]) }
-        if settings.turns == .all { severalProblem = findSeveralProblem(format) }
+        switch settings.reasoning {
+        case .save: if settings.turns == .all { severalProblem = findSeveralProblem(format) }
+        case .strip: earlier = try findEarlierTurn(target, format)
+        case .off:
+            do {
+                earlier = try findEarlierTurn(target, format)
+            } catch {
+                severalProblem = "\(error)"
+            }
+        }
     }
 
     /// - Throws: `Rejection` if the template refuses the conversation, or writes the text between its answers in a way that
@@ -82,22 +99,19 @@ final class PromptBuilder {
             budget = spent
             var start = 0
             if !segments.isEmpty {
-                guard let end = end(of: Self.answers[0], after: before, in: prompt) else {
+                guard let end = earlier.end(of: Self.answers[0], after: before, in: prompt, ends) else {
                     throw Rejection(.rewritten, Self.severalSentence("message \(index) follows"))
                 }
                 start = end
             }
-            segments.append(try tokens(of: prompt, from: start))
+            let ids = try tokens(of: prompt, from: start)
+            guard ids.suffix(history.removed.count).elementsEqual(history.removed) else {
+                throw Rejection(.rewritten, Self.severalSentence("message \(index) is to be answered"))
+            }
+            segments.append(ids)
             before = prompt
         }
         return segments
-    }
-
-    /// Where the end token of an answer ends that follows a prompt in a longer one; nil if it doesn't stand there so.
-    private func end(of answer: String, after prompt: [UInt8], in text: [UInt8]) -> Int? {
-        let answered = prompt + answer.utf8
-        guard text.starts(with: answered) else { return nil }
-        return ends.first { text[answered.count...].starts(with: $0) }.map { answered.count + $0.count }
     }
 
     private func prompt(of plan: AnswerPlan, before index: Int, _ answer: String) throws(Rejection) -> [UInt8] {
@@ -128,17 +142,22 @@ final class PromptBuilder {
 
     // MARK: - Several answers
 
-    private func findSeveralProblem(_ format: ChatFormat) -> String? {
+    /// The prompts of a conversation of two questions; the first one's answer stands in the second.
+    private func prompts(_ format: ChatFormat, _ answer: String) throws(Rejection) -> [[UInt8]] {
         let talk = Conversation(
-            messages: [Message(.user, "Is it so?"), Message(.assistant, ""), Message(.user, "And that?")],
+            messages: [Message(.user, Self.question), Message(.assistant, ""), Message(.user, "And that?")],
             tools: TurnProbe.conversation(form: format.form).tools)
+        let plan = try AnswerPlan(talk, .all)
+        var prompts: [[UInt8]] = []
+        for index in plan.answers { prompts.append(try prompt(of: plan, before: index, answer)) }
+        return prompts
+    }
+
+    private func findSeveralProblem(_ format: ChatFormat) -> String? {
         for answer in Self.answers {
             do {
-                let plan = try AnswerPlan(talk, .all)
-                let prompts = try plan.answers.map { (index) throws(Rejection) in
-                    try prompt(of: plan, before: index, answer)
-                }
-                guard end(of: answer, after: prompts[0], in: prompts[1]) != nil else {
+                let prompts = try prompts(format, answer)
+                guard EarlierTurn.whole.end(of: answer, after: prompts[0], in: prompts[1], ends) != nil else {
                     let hasThoughts = answer != Self.answers[0]
                     return Self.severalSentence(hasThoughts ? "answers have thoughts" : "an answer follows")
                 }
@@ -149,9 +168,20 @@ final class PromptBuilder {
         return nil
     }
 
+    /// - Throws: `TemplateError` that says what of thoughts can't be told in tokens.
+    private func findEarlierTurn(_ target: TargetText, _ format: ChatFormat) throws -> EarlierTurn {
+        do {
+            let prompts = try prompts(format, Self.answers[0])
+            return try EarlierTurn(
+                target, encoder, prompts, question: Self.question, answer: Self.answers[0], ends, settings.reasoning)
+        } catch let rejection as Rejection {
+            throw TemplateError("the template refuses a conversation of two questions: \(rejection.detail)")
+        }
+    }
+
     private static func severalSentence(_ cause: String) -> String {
         "the template writes a prompt differently once \(cause), so that a target's earlier answers can't stay as it wrote "
-            + "them; use --prompts last or first, or Preprocess regenerate with a server"
+            + "them; use --prompts last or first, --reasoning strip, or Preprocess regenerate with a server"
     }
 }
 

@@ -1,15 +1,5 @@
 import Shared
 
-/// What becomes of the thoughts that a server tells apart from its answers.
-enum AnswerReasoning: String, CaseIterable, OptionValue {
-    /// They are kept, as `reasoning_content`.
-    case save
-    /// They are thought, and left out.
-    case strip
-    /// The template is told not to ask for any.
-    case off
-}
-
 /// What is asked of an OpenAI-compatible server for one answer.
 struct ChatRequest: Sendable {
     /// What all requests of a run share.
@@ -44,7 +34,7 @@ struct ChatRequest: Sendable {
         ]
         var variables = settings.templateVariables
         if settings.reasoning == .off {
-            for name in ["enable_thinking", "thinking"] where !variables.contains(where: { $0.0 == name }) {
+            for name in AnswerReasoning.switches where !variables.contains(where: { $0.0 == name }) {
                 variables.append((name, .bool(false)))
             }
         }
@@ -84,8 +74,8 @@ struct ChatAnswer: Equatable, Sendable {
             throw ChatAnswerError("has no 'usage' with 'completion_tokens'")
         }
         let thoughts = (own.value("reasoning_content") ?? own.value("reasoning"))?.utf8.map(Array.init) ?? []
-        message = Message(role: .assistant, content: reasoning == .strip ? Self.withoutThoughts(content) : content)
-        if reasoning == .save, !thoughts.isEmpty { message.reasoning = thoughts }
+        message = Message(role: .assistant, content: reasoning.keepsThoughts ? content : Self.withoutThoughts(content))
+        if reasoning.keepsThoughts, !thoughts.isEmpty { message.reasoning = thoughts }
         if let calls { message.fields.append(.init(name: "tool_calls", value: calls)) }
         let made = Answer(utf8: thoughts + message.content, tokens: tokens, isFinished: isFinished)
         answer = Answer(
@@ -97,7 +87,7 @@ struct ChatAnswer: Equatable, Sendable {
     private static func withoutThoughts(_ content: [UInt8]) -> [UInt8] {
         let end = ThoughtMarkers.tags[1]
         guard let found = ByteSearch.last(end, in: content, 0..<content.count) else {
-            return content.starts(with: ThoughtMarkers.tags[0]) ? [] : content
+            return content.drop { $0 <= 0x20 }.starts(with: ThoughtMarkers.tags[0]) ? [] : content
         }
         return Array(content[(found + end.count)...].drop { $0 <= 0x20 })
     }

@@ -81,6 +81,26 @@ struct ChatFormat: Sendable {
         return format
     }
 
+    /// The format with thoughts switched off by the template's own variables, but for those that are given.
+    ///
+    /// - Throws: `TemplateError` if the template has no such variable.
+    func withoutThoughts() throws -> ChatFormat {
+        var given: [String] = []
+        if case .object(let members) = settings.variables { given = members.map(\.0) }
+        let read = try makeJinjaRenderer()?.thoughtVariables ?? []
+        let switches = AnswerReasoning.switches.filter(read.contains)
+        guard !switches.isEmpty || read.contains(where: given.contains) else {
+            let others =
+                read.isEmpty ? "" : " (it reads \(read.joined(separator: ", ")): --chat-template-kwargs sets it)"
+            throw TemplateError(
+                "--reasoning off: the template reads neither of \(AnswerReasoning.switches.joined(separator: " and "))"
+                    + "\(others), so that it has no switch for thoughts")
+        }
+        var format = self
+        for name in switches where !given.contains(name) { format = try format.with(variable: name, false) }
+        return format
+    }
+
     /// A renderer for one worker.
     func makeRenderer() throws -> any ConversationRenderer {
         if case .entry(let entry) = text {

@@ -32,6 +32,12 @@ struct ThoughtMarkers: Sendable {
     /// What most models write.
     static let tags = ["<think>", "</think>"].map { Array($0.utf8) }
 
+    /// The tokens around thoughts, of tokenizers that have them.
+    static let tokens = [
+        (start: "<think>", end: "</think>"), (start: "<|channel>", end: "<channel|>"),
+        (start: "[THINK]", end: "[/THINK]"),
+    ]
+
     /// Others that the template searches for.
     private let others: [[UInt8]]
     private static let inTags = Array("think>".utf8)

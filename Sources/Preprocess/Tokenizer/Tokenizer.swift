@@ -96,6 +96,12 @@ final class Tokenizer: Sendable {
         model.vocabulary.bytes(of: id) != nil || Int32(exactly: id).map { addedContents[$0] != nil } ?? false
     }
 
+    /// Whether a token's own text leaves it open that it stands for white space: `▁` and bytes as `<0x0A>` among it.
+    func mayBeSpace(_ id: Int) -> Bool {
+        guard let text = model.vocabulary.bytes(of: id) else { return false }
+        return text.allSatisfy { $0 <= 0x20 || [0xE2, 0x96, 0x81].contains($0) } || text.starts(with: Array("<0x".utf8))
+    }
+
     /// The text of tokens, special ones among them; ids without a token are passed over.
     ///
     /// The bytes of a byte-level tokenizer are as they are, UTF-8 or not.

@@ -33,6 +33,14 @@ public struct Answer: Equatable, Sendable {
             isLooping: LoopRule.isLooping(tokens: text))
     }
 
+    /// An answer in tokens of which thoughts don't stay: without them it may be empty, with them it may be looping.
+    public init(ids: [Int32], isFinished: Bool, _ history: AnswerHistory) {
+        let whole = Answer(ids: ids, isFinished: isFinished)
+        let kept = Answer(ids: history.answer(ids, isFinished: isFinished), isFinished: isFinished)
+        self.init(
+            tokens: whole.tokens, isFinished: isFinished, isEmpty: kept.isEmpty, isLooping: whole.isLooping)
+    }
+
     /// An answer in text.
     public init(utf8 text: [UInt8], tokens: Int, isFinished: Bool) {
         self.init(

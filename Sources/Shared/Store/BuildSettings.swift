@@ -74,6 +74,10 @@ public struct BuildSettings: Options {
         "Build prompts for Trainer regenerate instead of samples: conversations without their answers, of which all, the "
             + "last or the first are to be made.")
     public var prompts: PromptTurns?
+    @Option(
+        "What becomes of the thoughts in the answers to --prompts: saved, stripped from what is written and from the history "
+            + "of further answers, or switched off by the template's own variable.")
+    public var reasoning = AnswerReasoning.save
     @Flag("Only the assistant's last turn is supervised.") public var trainOnlyLastTurn
     @Flag("Each of the assistant's turns is a sample of its own, with all messages before it.") public var rowPerTurn
     @Option(

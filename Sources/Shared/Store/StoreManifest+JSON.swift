@@ -1,7 +1,7 @@
 extension StoreManifest {
     /// The manifest as it is stored; keys are in Documentation/StoreFormat.md.
     public var json: JSONText {
-        .object([
+        var members: [(String, JSONText)] = [
             ("format", .int(Self.formatVersion)), ("state", .string(state.rawValue)),
             ("program_version", .string(programVersion)), ("files", .array(files.map(\.json))),
             ("target_model_path", .string(targetModelPath)),
@@ -16,7 +16,9 @@ extension StoreManifest {
                     ("rank_tokens", .int(layout.rankTokens)), ("compression_level", .int(layout.compressionLevel)),
                 ])
             ), ("counts", counts.json),
-        ])
+        ]
+        if answerHistory != .whole { members.append(("answer_history", answerHistory.json)) }
+        return .object(members)
     }
 
     /// Reads a manifest of this program's format, which may hold anything; keys that it doesn't know are ignored.
@@ -51,6 +53,7 @@ extension StoreManifest {
         layout.rankTokens = try stored.int("rank_tokens")
         layout.compressionLevel = try stored.int("compression_level")
         counts = try StoreCounts(root.required("counts"))
+        if let node = root["answer_history"] { answerHistory = try AnswerHistory(node, vocabSize: vocabSize) }
     }
 }
 

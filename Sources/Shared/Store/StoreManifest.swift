@@ -65,6 +65,8 @@ public struct StoreManifest: Equatable, Sendable {
     public var tokenizer: TokenizerIdentity
     /// Tokens that begin and end texts and turns: vocabulary mappings always include them.
     public var specialTokens: [SpecialToken]
+    /// Of a store of prompts: what stays of each answer and its prompt in the history of further ones.
+    public var answerHistory = AnswerHistory.whole
     /// Sizes of the draft vocabularies whose mappings are in the store, ascending.
     public var draftVocabSizes: [Int] = []
     public var layout: StoreLayout

@@ -47,7 +47,8 @@ enum RegenerateCommand {
         let limits = AnswerSequence.Limits(
             sampling: options.sampling, endTokens: samples.endTokens,
             longest: options.maxPositions
-                ?? min(configuration.maxPositionEmbeddings, Options.longestByDefault))
+                ?? min(configuration.maxPositionEmbeddings, Options.longestByDefault),
+            history: samples.answerHistory)
         let job =
             isFirst
             ? try RegenerationJob(options.answers, settings: options.settings(samples, limits, grid.compute)) : nil

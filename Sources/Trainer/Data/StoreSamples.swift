@@ -82,6 +82,9 @@ struct StoreSamples: TrainingSamples {
         store.manifest.fingerprint.map { OptionSetting(name: $0.name, values: [$0.value]) }
     }
 
+    /// What of answers to these prompts stays in the history of further ones.
+    var answerHistory: AnswerHistory { store.manifest.answerHistory }
+
     /// The tokens that end a turn or a text.
     var endTokens: Set<Int32> { store.manifest.specialTokens.ends }
 

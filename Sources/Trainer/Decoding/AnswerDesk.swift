@@ -97,14 +97,14 @@ final class AnswerDesk {
                 preconditionFailure("an answer to a record that wasn't dealt out")
             }
             outstanding[group] -= 1
-            let sample = try samples.sample(at: index).answered(by: answers)
+            let sample = try samples.sample(at: index).answered(by: answers, limits.history)
             try job.end(
                 Int(ticket),
                 .answered(
                     [
                         ("input_ids", .array(sample.inputIDs.map { .int(Int($0)) })),
                         ("loss_mask", .array(sample.lossMask.map { .int($0 ? 1 : 0) })),
-                    ], answers.map { Answer(ids: $0.tokens, isFinished: $0.isFinished) }))
+                    ], answers.map { Answer(ids: $0.tokens, isFinished: $0.isFinished, limits.history) }))
         }
     }
 }

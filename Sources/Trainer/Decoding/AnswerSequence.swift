@@ -4,7 +4,8 @@ import Shared
 ///
 /// A sample's `lossMask` marks the tokens after which there is to be an answer. What the target is given for each is what
 /// precedes it, with the answers that it gave itself. An answer ends with an end token, or is cut by the limit of tokens or
-/// by the longest sequence; after one that is cut, or that is empty, no others follow.
+/// by the longest sequence; after one that is cut, or that is empty, no others follow. Where something of a turn doesn't stay
+/// in the history, as thoughts that are stripped, the target reads what follows the last token that does.
 final class AnswerSequence {
     /// A record, by what identifies it to whoever wants it answered.
     struct Record {
@@ -17,7 +18,8 @@ final class AnswerSequence {
 
         /// Positions that it can come to.
         func positions(_ limits: Limits) -> Int {
-            min(limits.longest, sample.inputIDs.count + turns * limits.sampling.maxNewTokens)
+            let inserted = max(0, limits.history.inserted.count - limits.history.removed.count)
+            return min(limits.longest, sample.inputIDs.count + turns * (limits.sampling.maxNewTokens + inserted))
         }
     }
 
@@ -27,15 +29,20 @@ final class AnswerSequence {
         let endTokens: Set<Int32>
         /// Positions of the longest sequence.
         let longest: Int
+        var history = AnswerHistory.whole
     }
 
     let record: Record
     let slot: Int
     private let limits: Limits
+    private let canGoBack: Bool
     /// Positions that the target has seen.
     private(set) var position = 0
     /// Tokens that it is to see next.
     private(set) var pending: ArraySlice<Int32>
+    /// The tokens up to the answer, and where its prompt begins in them: after the answer before it.
+    private var context: [Int32]
+    private var promptStart = 0
     /// Where in the sample the pending tokens' successor is.
     private var next: Int
     private var seed: UInt64
@@ -51,10 +58,12 @@ final class AnswerSequence {
         let isFinished: Bool
     }
 
-    init(_ record: Record, slot: Int, _ limits: Limits) {
-        (self.record, self.slot, self.limits) = (record, slot, limits)
+    /// - Parameter canGoBack: Whether the target can forget its last positions and keep those before them.
+    init(_ record: Record, slot: Int, _ limits: Limits, canGoBack: Bool) {
+        (self.record, self.slot, self.limits, self.canGoBack) = (record, slot, limits, canGoBack)
         next = 1 + (record.sample.lossMask.firstIndex(of: true) ?? record.sample.lossMask.count - 1)
-        pending = record.sample.inputIDs[..<next]
+        context = Array(record.sample.inputIDs[..<next])
+        pending = context[...]
         seed = limits.sampling.seed(of: record.key, turn: 0)
         note(pending)
     }
@@ -90,12 +99,21 @@ final class AnswerSequence {
     /// Begins the next answer, if there is to be one.
     private func begin(after last: FinishedAnswer) -> Bool {
         let (ids, mask) = (record.sample.inputIDs, record.sample.lossMask)
-        guard Answer(ids: last.tokens, isFinished: last.isFinished).mayBeContinued,
-            let mark = mask[next...].firstIndex(of: true),
-            position + 1 + mark + 1 - next < limits.longest
+        guard Answer(ids: last.tokens, isFinished: last.isFinished, limits.history).mayBeContinued,
+            let mark = mask[next...].firstIndex(of: true)
         else { return false }
-        pending = last.tokens.suffix(1) + ids[next...mark]
-        note(pending)
+        let seen = context + last.tokens.dropLast()
+        let history: [Int32] =
+            context[..<promptStart] + limits.history.prompt(context[promptStart...])
+            + limits.history.answer(last.tokens, isFinished: last.isFinished)
+        guard history.count + mark + 1 - next < limits.longest else { return false }
+        let common = zip(seen, history).prefix { $0 == $1 }.count
+        context = history + ids[next...mark]
+        promptStart = history.count
+        position = common == seen.count || canGoBack ? common : 0
+        pending = context[position...]
+        if common < seen.count { (self.seen, isSeen) = ([], []) }
+        note(common < seen.count ? context[...] : pending)
         next = mark + 1
         answer = []
         seed = limits.sampling.seed(of: record.key, turn: answers.count)
@@ -110,14 +128,18 @@ final class AnswerSequence {
 
 extension Sample {
     /// What a sample of prompts becomes by answers: tokens, and which of them are an answer's.
-    func answered(by answers: [AnswerSequence.FinishedAnswer]) -> Sample {
+    ///
+    /// - Parameter history: What of each turn stays; the last one is as the target read and wrote it, unless it says otherwise.
+    func answered(by answers: [AnswerSequence.FinishedAnswer], _ history: AnswerHistory) -> Sample {
         var (ids, mask) = ([Int32](), [Bool]())
         var next = 0
-        for answer in answers {
+        for (number, answer) in answers.enumerated() {
             guard let mark = lossMask[next...].firstIndex(of: true) else { break }
-            ids += inputIDs[next...mark] + answer.tokens
-            mask += [Bool](repeating: false, count: mark + 1 - next)
-            mask += [Bool](repeating: true, count: answer.tokens.count)
+            let isRead = number == answers.count - 1 && !history.includesLast
+            let prompt = isRead ? Array(inputIDs[next...mark]) : history.prompt(inputIDs[next...mark])
+            let kept = history.answer(answer.tokens, isFinished: answer.isFinished)
+            ids += prompt + kept
+            mask += [Bool](repeating: false, count: prompt.count) + [Bool](repeating: true, count: kept.count)
             next = mark + 1
         }
         return Sample(inputIDs: ids, lossMask: mask)

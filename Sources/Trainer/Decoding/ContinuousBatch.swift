@@ -58,9 +58,13 @@ final class ContinuousBatch {
             return draw(x, drawing)
         }
         var finished: [AnswerSequence] = []
-        for ((sequence, _), token) in zip(drawing, drawn) where sequence.add(token) {
-            cache.close(sequence.slot)
-            finished.append(sequence)
+        for ((sequence, _), token) in zip(drawing, drawn) {
+            if sequence.add(token) {
+                cache.close(sequence.slot)
+                finished.append(sequence)
+            } else if sequence.position == 0 {
+                cache.clearStates(of: sequence.slot)
+            }
         }
         if !finished.isEmpty { active.removeAll { sequence in finished.contains { $0 === sequence } } }
         return finished
@@ -71,7 +75,7 @@ final class ContinuousBatch {
             let slot = cache.open(positions: record.positions(limits))
         {
             waiting.removeFirst()
-            active.append(AnswerSequence(record, slot: slot, limits))
+            active.append(AnswerSequence(record, slot: slot, limits, canGoBack: !cache.hasStates))
         }
         precondition(!active.isEmpty || waiting.isEmpty, "a record that the empty cache has no room for")
     }

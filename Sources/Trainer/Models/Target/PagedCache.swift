@@ -67,8 +67,16 @@ final class PagedCache {
         guard count <= freePages.count, let slot = freeSlots.popLast() else { return nil }
         pageCounts[slot] = count
         for index in 0..<count { tables[slot * mostPages + index] = freePages.removeLast() }
-        for state in states.values { state[rows: slot..<slot + 1].fill(0) }
+        clearStates(of: slot)
         return slot
+    }
+
+    /// Whether layers have states, of which the past can't be taken back.
+    var hasStates: Bool { !states.isEmpty }
+
+    /// Lets a slot's sequence begin again.
+    func clearStates(of slot: Int) {
+        for state in states.values { state[rows: slot..<slot + 1].fill(0) }
     }
 
     /// Ends a slot's sequence.
