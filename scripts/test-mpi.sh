@@ -375,6 +375,32 @@ regenerate_killed() {
 check "regenerate, 720 records of which many are equal" regenerate_whole
 check "regenerate, a rank killed twice and continued: the same answers" regenerate_killed KILL
 check "regenerate, interrupted twice and continued: the same answers" regenerate_killed INT
+# regenerate_full: the file may not grow any more, twice; the run ends with its name, and continues once it may.
+regenerate_full() {
+    local output=$scratch/asked-full.jsonl before launcher process
+    touch "$output"
+    for _ in 1 2; do
+        before=$(wc -l <"$output")
+        regenerate_asked "$output" --batch-size 2 2>"$scratch/full.log" &
+        launcher=$!
+        until [ "$(wc -l <"$output")" -gt "$before" ]; do
+            kill -0 "$launcher"
+            sleep 0.02
+        done
+        for process in $(grep -lF "$output" /proc/[0-9]*/cmdline 2>/dev/null | cut -d / -f 3); do
+            [ "$(cat "/proc/$process/comm" 2>/dev/null)" != Trainer ] ||
+                prlimit --pid "$process" --fsize=$(($(stat -c %s "$output") + 1000))
+        done
+        ! wait "$launcher"
+        cat "$scratch/full.log"
+        grep -qF "$output: can't write it: File too large" "$scratch/full.log"
+        "$python" -c 'import json, sys; assert [json.loads(line) for line in open(sys.argv[1])]' "$output"
+        [ -z "$(tail -c 1 "$output")" ]
+    done
+    regenerate_asked "$output"
+    cmp "$scratch/asked-whole.jsonl" "$output"
+}
+check "regenerate, without room twice and continued: the same answers" regenerate_full
 check "regenerate refuses to continue with another temperature" \
     refuses "was begun with other settings" regenerate 1 "$scratch/answers-1.jsonl" --temperature 0.5
 check "the answers are data as they are" "$programs/Preprocess" build --train-data-path "$scratch/answers-1.jsonl" \
