@@ -113,8 +113,10 @@ struct DraftTreeTests {
             #require(trainer.target as? DecoderTargetModel), #require(trainer.draft as? Eagle3DraftModel)
         )
         let ids = Array(run.samples[0].inputIDs.prefix(9))
-        let features = TargetDecoder(target, targetLayers: trainer.targetLayers, capacity: 9, workspace: workspace)
-            .run(Array(ids.dropLast())).auxiliary
+        // It holds the features that its run returns.
+        let source = TargetDecoder(target, targetLayers: trainer.targetLayers, capacity: 9, workspace: workspace)
+        defer { withExtendedLifetime(source) {} }
+        let features = source.run(Array(ids.dropLast())).auxiliary
         #expect(model.draftsTrees)
         let decoder = try #require(
             model.makeDecoder(
