@@ -52,8 +52,7 @@ eyrie() {
 }
 # vllm NAME SEQUENCES
 vllm() {
-    local openmp=$environment/lib/libiomp5.so
-    PYTHONPATH=$root/scripts LD_PRELOAD=$([ ! -f "$openmp" ] || echo "$openmp") measured "$1" \
+    PYTHONPATH=$root/scripts LD_PRELOAD=$openmp measured "$1" \
         "$python" "$here/regenerate_vllm.py" "$target" "$scratch/prompts.jsonl" "$tokens" "$2" "$scratch/report.json"
 }
 printf '%s prompts, at most %s new tokens each, %s rounds\n' "$count" "$tokens" "$rounds"

@@ -115,7 +115,8 @@ example() {
     url=$(cat "$file.url")
     # Texts part at near ties, and what is accepted after that is of other texts: by as much as chance makes of so few.
     "$programs/Trainer" evaluate --server "$url" --prompts "$file.jsonl" --beside "$draft/acceptance.json" --tolerance 0.2
-    kill "$server" && wait "$server" || true
+    kill "$server"
+    wait "$server" || true
     trap - EXIT
 }
 

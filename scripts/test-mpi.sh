@@ -366,7 +366,7 @@ regenerate_killed() {
             sleep 0.02
         done
         kill -"$1" "$(rank_writing "$output")"
-        ! wait "$launcher"
+        if wait "$launcher"; then return 1; fi
     done
     [ "$(wc -l <"$output")" -lt 720 ]
     regenerate_asked "$output"
@@ -387,11 +387,11 @@ regenerate_full() {
             kill -0 "$launcher"
             sleep 0.02
         done
-        for process in $(grep -lF "$output" /proc/[0-9]*/cmdline 2>/dev/null | cut -d / -f 3); do
+        while read -r process; do
             [ "$(cat "/proc/$process/comm" 2>/dev/null)" != Trainer ] ||
                 prlimit --pid "$process" --fsize=$(($(stat -c %s "$output") + 1000))
-        done
-        ! wait "$launcher"
+        done < <(grep -lF "$output" /proc/[0-9]*/cmdline 2>/dev/null | cut -d / -f 3)
+        if wait "$launcher"; then return 1; fi
         cat "$scratch/full.log"
         grep -qF "$output: can't write it: File too large" "$scratch/full.log"
         "$python" -c 'import json, sys; assert [json.loads(line) for line in open(sys.argv[1])]' "$output"

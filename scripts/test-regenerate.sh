@@ -59,7 +59,8 @@ start
 "${command[@]}" >/dev/null 2>&1 &
 client=$!
 sleep 6
-kill -9 "$client" && wait "$client" 2>/dev/null || true
+kill -9 "$client"
+wait "$client" 2>/dev/null || true
 "${command[@]}" >"$scratch/report" 2>"$scratch/log" &
 client=$!
 sleep 3

@@ -134,7 +134,7 @@ struct DraftTreeTests {
         let all = decoder.continuations(after: [], count: .max)
         #expect(abs(all.reduce(0) { $0 + exp(Double($1.logProbability)) } - 1) < 1e-5)
         #expect(Set(all.map(\.id)).count == model.configuration.draftVocabSize)
-        #expect(decoder.draft(4) == chain, "what was tried leaves nothing behind")
+        #expect(decoder.draft(4) == chain, "what was tried leaves no trace")
     }
 
     @Test func aShapeIsReadAsItIsWritten() {
