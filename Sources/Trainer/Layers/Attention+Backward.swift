@@ -14,17 +14,13 @@ extension Attention {
         let (splits, size) = Self.splits(
             longest: segments.map(\.queries.count).max() ?? 0, segments.count, groups.count)
         let blocks = segments.map { self.blocks(of: [$0], visible, size) }
-        let divided = blocks.map { Self.divide($0, into: splits) }
+        let divided = blocks.map { KeyValueParts.divide($0, into: splits) { $0.rows.count * $0.keys.count } }
         workspace.scope {
             let (queries, gradient) = (Operand(q, precision, in: workspace), Operand(dO, precision, in: workspace))
             let operands = AttentionOperands(prefix, precision, in: workspace)
             let tiles = AttentionTile.forThreads(
                 segments, ownCount: own.count, isBackward: true, precision, in: workspace)
-            let parts = (0..<(splits > 1 ? splits : 0)).map { _ in
-                KeyValue(
-                    keys: workspace.matrix(rows: dPrefix.keys.rows, columns: dPrefix.keys.columns),
-                    values: workspace.matrix(rows: dPrefix.values.rows, columns: dPrefix.values.columns))
-            }
+            let parts = KeyValueParts(splits, like: dPrefix, in: workspace)
             func rows(_ block: Block, _ head: Int) -> Rows {
                 Rows(
                     queries: q[rows: block.rows][columns: columns(head)],
@@ -46,7 +42,7 @@ extension Attention {
                 for block in divided[segment][split] {
                     for head in groups[group] {
                         backward(
-                            rows(block, head), block, head, operands, visible, splits > 1 ? parts[split] : dPrefix,
+                            rows(block, head), block, head, operands, visible, parts[split] ?? dPrefix,
                             accumulate: !isFirst, tiles[worker])
                         isFirst = false
                     }
@@ -60,8 +56,8 @@ extension Attention {
                     ownBackward(rows(block, head), block, head, own, dOwn, tiles[worker])
                 }
             }
-            for (segment, divided) in zip(segments, divided) where splits > 1 {
-                addParts(parts, seen: divided.map { $0.first?.keys.count ?? 0 }, segment.keys, to: dPrefix)
+            for (segment, divided) in zip(segments, divided) {
+                parts.add(seen: divided.map { $0.first?.keys.count ?? 0 }, segment.keys, to: dPrefix)
             }
         }
     }
@@ -71,50 +67,13 @@ extension Attention {
         Dictionary(grouping: 0..<numHeads) { keyValueHead[$0] }.sorted { $0.key < $1.key }.map(\.value)
     }
 
-    /// About how many pieces a batch's backward pass is cut into: as many threads have something to do.
-    private static let pieces = 64
-
-    /// How many parts the blocks of a sequence are divided into, which add to gradients of their own: with them, all
-    /// query heads of a key/value head are a piece of work, so that no two add to the same gradient.
-    ///
-    /// It follows from the batch alone, and so do the sums, whatever the number of threads.
-    ///
-    /// - Returns: The number of parts, each of one and a half blocks on average, and the rows of a block: half as many
-    ///   where that makes parts for more threads.
+    /// How many parts the blocks of a sequence are divided into (`KeyValueParts`), and the rows of a block: half as many
+    /// where that makes parts for more threads.
     static func splits(longest: Int, _ sequences: Int, _ keyValueHeads: Int) -> (count: Int, rows: Int) {
-        let wanted = max(1, pieces / max(1, sequences * keyValueHeads))
-        let possible = { (rows: Int) in max(1, (longest + rows - 1) / rows * 2 / 3) }
+        let wanted = KeyValueParts.wanted(sequences, keyValueHeads)
+        let possible = { (rows: Int) in KeyValueParts.possible((longest + rows - 1) / rows) }
         let rows = possible(AttentionTile.rows) >= wanted ? AttentionTile.rows : AttentionTile.rows / 2
         return (min(wanted, possible(rows)), rows)
-    }
-
-    /// Divides a sequence's blocks into parts that take about as long, each block to the part that has the least yet:
-    /// the longest first, which see the most keys, so that a part's first block has all the keys of its others.
-    private static func divide(_ blocks: [Block], into count: Int) -> [[Block]] {
-        var parts = [[Block]](repeating: [], count: count)
-        var pairs = [Int](repeating: 0, count: count)
-        for block in blocks.reversed() {
-            let part = pairs.indices.reduce(0) { pairs[$1] < pairs[$0] ? $1 : $0 }
-            parts[part].append(block)
-            pairs[part] += block.rows.count * block.keys.count
-        }
-        return parts
-    }
-
-    /// Adds the parts' gradients of a sequence's keys and values, in order.
-    ///
-    /// - Parameter seen: How many keys of the sequence each part has gradients of.
-    private func addParts(_ parts: [KeyValue], seen: [Int], _ keys: Range<Int>, to sum: KeyValue) {
-        let width = sum.keys.columns
-        sum.keys.compute.rows(keys.count, of: 2 * width * parts.count) { range in
-            for key in range {
-                let row = keys.lowerBound + key
-                for (part, seen) in zip(parts, seen) where key < seen {
-                    add(1, part.keys.row(row), to: sum.keys.row(row), width)
-                    add(1, part.values.row(row), to: sum.values.row(row), width)
-                }
-            }
-        }
     }
 
     /// What a block's rows of one head have, [rows, headDim] each.

@@ -4,16 +4,13 @@
 ///
 ///     o = Σ p v
 ///
-/// Backward, with D = do·o and p from the stored log-sum-exp:
-///
-///     ds = p (do·v − D)      dv += p do
-///     dq = scale Σ ds key    dkey += scale ds q
-///
-/// Neighbouring blocks of a sequence are worked on together, up to 128 rows: their scores with all context that the last
-/// of them sees, and with each other, of which each row's own are kept. All in float32.
+/// Neighbouring blocks of a sequence are worked on together, up to 128 rows: their scores with each other, of which each
+/// row's own are kept, and with the context that the last of them sees, a tile at a time, which stays in the cache.
 struct BlockAttention {
     let shape: BlockShape
     let span: BlockShape.Span
+    /// What the operands of products are rounded to; sums are float32.
+    let precision: MatrixPrecision
 
     /// A sequence's blocks.
     struct Segment {
@@ -28,7 +25,7 @@ struct BlockAttention {
     }
 
     /// Neighbouring blocks of a sequence.
-    private struct Piece {
+    struct Piece {
         let rows: Range<Int>
         /// Of each block.
         let anchors: ArraySlice<Int>
@@ -38,22 +35,66 @@ struct BlockAttention {
         let context: Range<Int>
         /// Rows of each block.
         let blockSize: Int
+
+        /// Its context in parts of a tile's width, counted from the first that is seen.
+        var parts: [Range<Int>] {
+            stride(from: 0, to: seen.count, by: AttentionTile.keys).map {
+                $0..<min($0 + AttentionTile.keys, seen.count)
+            }
+        }
+
+        /// Where a part is among all context.
+        func positions(_ part: Range<Int>) -> Range<Int> {
+            context.lowerBound + part.lowerBound..<context.lowerBound + part.upperBound
+        }
     }
 
-    /// A thread's memory: scores with the context and with the piece's own rows, and their gradients.
-    private struct Tile {
-        let context: Matrix
-        let own: Matrix
-        let dContext: Matrix
-        let dOwn: Matrix
+    /// Queries, and keys and values of the context and of the rows, as operands.
+    struct Operands {
+        let queries: Operand
+        let context: AttentionOperands
+        let own: AttentionOperands
+    }
+
+    /// A thread's memory: scores with a part of the context and with the piece's own rows, and their gradients.
+    struct Tile {
+        let context: Scores
+        let own: Scores
         let softmax: StreamingSoftmax
     }
 
-    private var scale: Float { 1 / Float(shape.headDim).squareRoot() }
+    /// Scores and what becomes of them, in float32 and as operands.
+    struct Scores {
+        let p: Matrix
+        let dP: Matrix
+        let rounded: (p: Operand, dP: Operand)
 
-    private func keyValueHead(_ head: Int) -> Int { head / (shape.numAttentionHeads / shape.numKeyValueHeads) }
+        init(rows: Int, columns: Int, isBackward: Bool, _ precision: MatrixPrecision, in workspace: Workspace) {
+            p = workspace.matrix(rows: rows, columns: columns)
+            dP = workspace.matrix(rows: isBackward ? rows : 0, columns: columns)
+            rounded = (Operand(of: p, precision, in: workspace), Operand(of: dP, precision, in: workspace))
+        }
 
-    private func columns(_ head: Int) -> Range<Int> { head * shape.headDim..<(head + 1) * shape.headDim }
+        private init(_ other: Scores, rows: Int, columns: Int) {
+            func part(_ matrix: Matrix) -> Matrix {
+                matrix.rows == 0 ? matrix : matrix[rows: 0..<rows][columns: 0..<columns]
+            }
+            (p, dP) = (part(other.p), part(other.dP))
+            rounded = (
+                other.rounded.p[rows: 0..<rows][columns: 0..<columns],
+                other.dP.rows == 0 ? other.rounded.dP : other.rounded.dP[rows: 0..<rows][columns: 0..<columns]
+            )
+        }
+
+        /// The first rows and columns.
+        subscript(rows rows: Int, columns columns: Int) -> Scores { Scores(self, rows: rows, columns: columns) }
+    }
+
+    var scale: Float { 1 / Float(shape.headDim).squareRoot() }
+
+    func keyValueHead(_ head: Int) -> Int { head / (shape.numAttentionHeads / shape.numKeyValueHeads) }
+
+    func columns(_ head: Int) -> Range<Int> { head * shape.headDim..<(head + 1) * shape.headDim }
 
     /// o = attention of q.
     ///
@@ -68,23 +109,18 @@ struct BlockAttention {
     ) {
         let pieces = segments.flatMap(pieces)
         workspace.scope {
+            let operands = Operands(
+                queries: Operand(q, precision, in: workspace),
+                context: AttentionOperands(context, precision, in: workspace),
+                own: AttentionOperands(own, precision, in: workspace))
             let tiles = tiles(pieces, isBackward: false, in: workspace)
             workspace.compute.forEach(pieces.count * shape.numAttentionHeads) { index, worker in
                 // The last pieces see the most: they come first, so that threads end together.
                 let piece = pieces[pieces.count - 1 - index / shape.numAttentionHeads]
                 let head = index % shape.numAttentionHeads
                 let output = o[rows: piece.rows][columns: columns(head)]
-                let (p, pOwn) = scores(piece, head, q, context.keys, own.keys, tiles[worker])
+                forward(piece, head, operands, into: output, tiles[worker])
                 let softmax = tiles[worker].softmax
-                for i in 0..<p.rows {
-                    softmax.begin(i)
-                    _ = softmax.add(p.row(i), p.columns, seen: seen(i, piece), to: i)
-                    let shrink = softmax.add(pOwn.row(i), pOwn.columns, seen: ownSeen(i, piece), to: i)
-                    if shrink != 1 { Trainer.scale(p.row(i), by: shrink, p.columns) }
-                }
-                let columns = columns(keyValueHead(head))
-                product(p, context.values[rows: piece.context][columns: columns], into: output)
-                product(pOwn, own.values[rows: piece.rows][columns: columns], into: output, accumulate: true)
                 for (i, row) in piece.rows.enumerated() {
                     Trainer.scale(output.row(i), by: 1 / softmax.sum(i), output.columns)
                     logSumExp[head, row] = softmax.logSumExp(i)
@@ -93,61 +129,37 @@ struct BlockAttention {
         }
     }
 
-    /// Writes the gradient of q, and adds to the gradients of all keys and values.
-    func backward(
-        _ dO: Matrix, q: Matrix, o: Matrix, logSumExp: Matrix, context: Attention.KeyValue, own: Attention.KeyValue,
-        _ segments: [Segment], into dQ: Matrix, dContext: Attention.KeyValue, dOwn: Attention.KeyValue,
-        in workspace: Workspace
-    ) {
-        let pieces = segments.map(pieces)
-        workspace.scope {
-            let tiles = tiles(pieces.flatMap { $0 }, isBackward: true, in: workspace)
-            let heads = shape.numAttentionHeads / shape.numKeyValueHeads
-            // One thread has all query heads of a key/value head, so that no two add to the same gradient.
-            workspace.compute.forEach(segments.count * shape.numKeyValueHeads) { index, worker in
-                let (segment, keyValueHead) = index.quotientAndRemainder(dividingBy: shape.numKeyValueHeads)
-                let (tile, shared) = (tiles[worker], columns(keyValueHead))
-                for piece in pieces[segment] {
-                    for head in keyValueHead * heads..<(keyValueHead + 1) * heads {
-                        let columns = columns(head)
-                        let (queries, gradient) = (
-                            q[rows: piece.rows][columns: columns], dO[rows: piece.rows][columns: columns]
-                        )
-                        let output = o[rows: piece.rows][columns: columns]
-                        let (p, pOwn) = scores(piece, head, q, context.keys, own.keys, tile)
-                        let (ds, dsOwn) = (
-                            tile.dContext[rows: 0..<p.rows][columns: 0..<p.columns],
-                            tile.dOwn[rows: 0..<p.rows][columns: 0..<pOwn.columns]
-                        )
-                        let keys = context.keys[rows: piece.context][columns: shared]
-                        let ownKeys = own.keys[rows: piece.rows][columns: shared]
-                        product(
-                            gradient, transposed: context.values[rows: piece.context][columns: shared], into: ds)
-                        product(gradient, transposed: own.values[rows: piece.rows][columns: shared], into: dsOwn)
-                        for (i, row) in piece.rows.enumerated() {
-                            let d = dot(gradient.row(i), output.row(i), shape.headDim)
-                            let shift = logSumExp[head, row]
-                            _ = p.row(i).exponentiate(p.columns, seen: seen(i, piece), minus: shift)
-                            _ = pOwn.row(i).exponentiate(pOwn.columns, seen: ownSeen(i, piece), minus: shift)
-                            scoreGradient(p.row(i), ds.row(i), p.columns, minus: d)
-                            scoreGradient(pOwn.row(i), dsOwn.row(i), pOwn.columns, minus: d)
-                        }
-                        product(transposed: p, gradient, addTo: dContext.values[rows: piece.context][columns: shared])
-                        product(transposed: ds, queries, addTo: dContext.keys[rows: piece.context][columns: shared])
-                        product(transposed: pOwn, gradient, addTo: dOwn.values[rows: piece.rows][columns: shared])
-                        product(transposed: dsOwn, queries, addTo: dOwn.keys[rows: piece.rows][columns: shared])
-                        let dQueries = dQ[rows: piece.rows][columns: columns]
-                        product(ds, keys, into: dQueries)
-                        product(dsOwn, ownKeys, into: dQueries, accumulate: true)
-                    }
-                }
+    /// One head of a piece, its output not divided by the sums of exponentials.
+    private func forward(_ piece: Piece, _ head: Int, _ operands: Operands, into output: Matrix, _ tile: Tile) {
+        let (queries, shared) = (
+            operands.queries[rows: piece.rows][columns: columns(head)], columns(keyValueHead(head))
+        )
+        let own = tile.own[rows: output.rows, columns: output.rows]
+        let (ownKeys, ownValues) = operands.own[piece.rows, shared]
+        BLAS.product(queries, transposed: false, ownKeys, transposed: true, into: own.p, scale: scale)
+        for i in 0..<output.rows {
+            tile.softmax.begin(i)
+            _ = tile.softmax.add(own.p.row(i), own.p.columns, seen: ownSeen(i, piece), to: i)
+            own.rounded.p.round(i, of: own.p, own.p.columns)
+        }
+        BLAS.product(own.rounded.p, transposed: false, ownValues, transposed: false, into: output)
+        for part in piece.parts {
+            let scores = tile.context[rows: output.rows, columns: part.count]
+            let (keys, values) = operands.context[piece.positions(part), shared]
+            BLAS.product(queries, transposed: false, keys, transposed: true, into: scores.p, scale: scale)
+            for i in 0..<output.rows {
+                let shrink = tile.softmax.add(scores.p.row(i), part.count, seen: seen(i, piece, part), to: i)
+                if shrink != 1 { Trainer.scale(output.row(i), by: shrink, output.columns) }
+                scores.rounded.p.round(i, of: scores.p, part.count)
             }
+            BLAS.product(
+                scores.rounded.p, transposed: false, values, transposed: false, into: output, accumulate: true)
         }
     }
 
     // MARK: Pieces
 
-    private func pieces(_ segment: Segment) -> [Piece] {
+    func pieces(_ segment: Segment) -> [Piece] {
         let blockSize = segment.blockSize
         let size = max(1, AttentionTile.rows / blockSize)
         return stride(from: 0, to: segment.anchors.count, by: size).map { first in
@@ -163,72 +175,54 @@ struct BlockAttention {
 
     private func firstSeen(_ anchor: Int) -> Int { span.window.map { max(0, anchor - $0) } ?? 0 }
 
-    /// Which of a piece's context a row sees.
-    private func seen(_ row: Int, _ piece: Piece) -> Range<Int> {
+    /// Which of a part of a piece's context a row sees, counted within the part.
+    func seen(_ row: Int, _ piece: Piece, _ part: Range<Int>) -> Range<Int> {
         let anchor = piece.anchors[piece.anchors.startIndex + row / piece.blockSize]
-        return firstSeen(anchor) - piece.seen.lowerBound..<anchor - piece.seen.lowerBound
+        let seen = (firstSeen(anchor) - piece.seen.lowerBound..<anchor - piece.seen.lowerBound).clamped(to: part)
+        return seen.lowerBound - part.lowerBound..<seen.upperBound - part.lowerBound
     }
 
     /// Which of a piece's rows a row sees.
-    private func ownSeen(_ row: Int, _ piece: Piece) -> Range<Int> {
+    func ownSeen(_ row: Int, _ piece: Piece) -> Range<Int> {
         let first = row / piece.blockSize * piece.blockSize
         return first..<(span.isCausal ? row + 1 : first + piece.blockSize)
     }
 
-    private func tiles(_ pieces: [Piece], isBackward: Bool, in workspace: Workspace) -> [Tile] {
-        let rows = pieces.map(\.rows.count).max() ?? 0
-        let (width, ownWidth) = (rounded(pieces.map(\.seen.count).max() ?? 0), rounded(rows))
+    // MARK: Memory
+
+    func tiles(_ pieces: [Piece], isBackward: Bool, in workspace: Workspace) -> [Tile] {
+        let size = tileSize(pieces)
+        func scores(_ columns: Int) -> Scores {
+            Scores(rows: size.rows, columns: columns, isBackward: isBackward, precision, in: workspace)
+        }
         return (0..<workspace.compute.threads).map { _ in
             Tile(
-                context: workspace.matrix(rows: rows, columns: width),
-                own: workspace.matrix(rows: rows, columns: ownWidth),
-                dContext: workspace.matrix(rows: isBackward ? rows : 0, columns: width),
-                dOwn: workspace.matrix(rows: isBackward ? rows : 0, columns: ownWidth),
-                softmax: StreamingSoftmax(rows: rows, in: workspace))
+                context: scores(size.context), own: scores(size.own),
+                softmax: StreamingSoftmax(rows: size.rows, in: workspace))
         }
     }
 
-    /// Floats of all threads' tiles in the backward pass.
-    func floats(_ segments: [Segment], _ compute: Compute) -> Int {
-        let pieces = segments.flatMap(pieces)
+    private func tileSize(_ pieces: [Piece]) -> (rows: Int, context: Int, own: Int) {
+        let rounded = { (count: Int) in (count + 15) & ~15 }
         let rows = pieces.map(\.rows.count).max() ?? 0
-        return compute.threads * rows * (2 * (rounded(pieces.map(\.seen.count).max() ?? 0) + rounded(rows)) + 2)
+        return (rows, rounded(min(pieces.map(\.seen.count).max() ?? 0, AttentionTile.keys)), rounded(rows))
     }
 
-    private func rounded(_ count: Int) -> Int { (count + 15) & ~15 }
-
-    // MARK: Products
-
-    /// The scaled scores of a piece's rows with its context and with each other.
-    private func scores(
-        _ piece: Piece, _ head: Int, _ q: Matrix, _ keys: Matrix, _ ownKeys: Matrix, _ tile: Tile
-    ) -> (context: Matrix, own: Matrix) {
-        let (queries, columns) = (q[rows: piece.rows][columns: columns(head)], columns(keyValueHead(head)))
-        let context = tile.context[rows: 0..<queries.rows][columns: 0..<piece.seen.count]
-        let own = tile.own[rows: 0..<queries.rows][columns: 0..<queries.rows]
-        product(queries, transposed: keys[rows: piece.context][columns: columns], into: context, scale: scale)
-        product(queries, transposed: ownKeys[rows: piece.rows][columns: columns], into: own, scale: scale)
-        return (context, own)
-    }
-
-    /// Replaces the gradient of probabilities by that of scores.
-    @inline(__always) private func scoreGradient(
-        _ p: UnsafeMutablePointer<Float>, _ dP: UnsafeMutablePointer<Float>, _ count: Int, minus d: Float
-    ) {
-        for j in stride(from: 0, to: count, by: 16) {
-            dP.store(p.load(j, of: count) * (dP.load(j, of: count) - d) * scale, j, of: count)
+    /// Elements of the workspace that the backward pass takes.
+    ///
+    /// - Parameters:
+    ///   - rows: Of all segments.
+    ///   - context: Rows of their context.
+    func elements(_ segments: [Segment], rows: Int, context: Int, _ compute: Compute) -> Int {
+        let pieces = segments.map(pieces)
+        let tile = tileSize(pieces.flatMap { $0 })
+        let scores = [tile.context, tile.own].map { columns in
+            2 * tile.rows * columns + 2 * Operand.floats(rows: tile.rows, columns: columns, precision)
         }
-    }
-
-    private func product(_ a: Matrix, _ b: Matrix, into c: Matrix, accumulate: Bool = false) {
-        BLAS.product(a, transposed: false, b, transposed: false, into: c, accumulate: accumulate)
-    }
-
-    private func product(_ a: Matrix, transposed b: Matrix, into c: Matrix, scale: Float = 1) {
-        BLAS.product(a, transposed: false, b, transposed: true, into: c, scale: scale, accumulate: false)
-    }
-
-    private func product(transposed a: Matrix, _ b: Matrix, addTo c: Matrix) {
-        BLAS.product(a, transposed: true, b, transposed: false, into: c, accumulate: true)
+        let (q, kv) = (shape.queryWidth, shape.keyValueWidth)
+        let operands = [(rows, q), (rows, q), (rows, kv), (rows, kv), (context, kv), (context, kv)]
+        let rounded = operands.map { Operand.floats(rows: $0.0, columns: $0.1, precision) }.reduce(0, +)
+        return compute.threads * (scores.reduce(0, +) + 2 * tile.rows) + rounded
+            + KeyValueParts.elements(splits(pieces), rows: context, width: kv)
     }
 }

@@ -52,7 +52,8 @@ struct BlockLayer {
         outputProjection = Linear(weight: parameters[4])
         gateUpProjection = Linear(weight: parameters[6])
         downProjection = Linear(weight: parameters[7])
-        attention = BlockAttention(shape: shape, span: shape.spans[layer])
+        attention = BlockAttention(
+            shape: shape, span: shape.spans[layer], precision: projection.weight.compute.precision)
     }
 
     /// Keys and values, and keys before their norm.

@@ -19,7 +19,8 @@ extension DFlashDraftModel {
         let (rows, context) = (plan.rowCount, plan.contextCount)
         let layer = 3 * context * kv + rows * (3 * h + 3 * q + 3 * kv + shape.numAttentionHeads + 2 * wide)
         let kept = 2 * context * h + rows * h + layers.count * layer + rows * h
-        let scores = layers.map { $0.attention.floats(plan.segments, rank.compute) }.max() ?? 0
+        let scores =
+            layers.map { $0.attention.elements(plan.segments, rows: rows, context: context, rank.compute) }.max() ?? 0
         let gradients = rows * (2 * q + 2 * kv) + 2 * context * kv
         let backward = context * h + max(rows * (q + 2 * wide + 2 * h), gradients + max(scores, 2 * rows * h))
         let labels = plan.labels.pieces().map(\.labels.count).max() ?? 0

@@ -151,7 +151,7 @@ struct Eagle3Activations {
         // Each part of the blocks adds to gradients of keys and values of its own.
         let longest = plan.segments.map(\.queries.count).max() ?? 0
         let splits = Attention.splits(longest: longest, plan.segments.count, shape.numKeyValueHeads).count
-        let parts = splits > 1 ? splits * 2 * kv * rows : 0
+        let parts = KeyValueParts.elements(splits, rows: rows, width: kv)
         let operands = [(active, q), (active, q), (rows, kv), (rows, kv)]
         let rounded = operands.map { Operand.floats(rows: $0.0, columns: $0.1, compute.precision) }.reduce(0, +)
         let scores =
