@@ -49,12 +49,11 @@ struct DFlashGoldenTests {
             let (lesson, plan) = (model.lesson([sequence], in: workspace), draft.training.plan([sequence], draft.shape))
             let record = draft.forward(lesson, plan, in: workspace)
             let measured = draft.head.measure(draft.lessons(record, [plan], lesson), in: workspace)
-            let weights = draft.head.loss.weights.weights(plan.labels, ce: measured.map { $0?.row.ce })
             let first = draft.shape.firstDraftingRow
             var sums: [String: [Float]] = [:]
             for (i, label) in plan.labels.all.enumerated() {
-                let row = try #require(measured[i]).row
-                var values: [(String, Float)] = [("rows", 1), ("weight", weights[i]), ("ce", row.ce), ("tv", row.tv)]
+                let (row, weight) = (try #require(measured[i]).row, try #require(measured[i]).weight)
+                var values: [(String, Float)] = [("rows", 1), ("weight", weight), ("ce", row.ce), ("tv", row.tv)]
                 if draft.head.confidence != nil { values.append(("bce", row.bce)) }
                 for (key, value) in values {
                     sums[key, default: [Float](repeating: 0, count: draft.shape.blockSize)][first + label.position] +=
@@ -107,20 +106,20 @@ struct DFlashGoldenTests {
         let expected = try reference.golden("logits").values
         if draft.head.markov == nil { expectClose(logits.elements, expected, tolerance: 1e-5, "logits") }
 
-        let measured = draft.head.measure(draft.lessons(record, [plan], lesson), keepsLogits: true, in: workspace)
-        let weights = draft.head.loss.weights.weights(plan.labels, ce: measured.map { $0?.row.ce })
+        let measured = draft.head.measure(draft.lessons(record, [plan], lesson), in: workspace)
         let (ce, tv, mask, weight) = (
             try reference.golden("ce").values, try reference.golden("tv").values,
             try reference.golden("mask").values, try reference.golden("weight").values
         )
         #expect(Set(plan.labels.all.map(\.row)) == Set(mask.indices.filter { mask[$0] > 0 }))
         for (i, label) in plan.labels.all.enumerated() {
-            let (row, z) = (try #require(measured[i]).row, try #require(measured[i]).logits)
+            let own = try #require(measured[i])
+            let (row, z) = (own.row, own.logits)
             expectClose(
                 z, Array(expected[label.row * z.count..<(label.row + 1) * z.count]), tolerance: 1e-5,
                 "logits of row \(label.row)")
             expectClose(
-                [row.ce, row.tv, weights[i]], [ce[label.row], tv[label.row], weight[label.row]], tolerance: 1e-5,
+                [row.ce, row.tv, own.weight], [ce[label.row], tv[label.row], weight[label.row]], tolerance: 1e-5,
                 "row \(label.row)")
         }
     }

@@ -106,7 +106,6 @@ struct DFlashGradientTests {
                 let plan = draft.training.plan(sequences, draft.shape)
                 let record = draft.forward(lesson, plan, in: workspace)
                 let measured = draft.head.measure(draft.lessons(record, [plan], lesson), in: workspace)
-                let own = form.loss.weights.weights(plan.labels, ce: measured.map { $0?.row.ce })
                 if accepted.isEmpty { accepted = measured.map { $0.map { 1 - $0.row.tv } } }
                 return plan.labels.all.indices.reduce(0.0) { sum, i in
                     guard var row = measured[i]?.row else { return sum }
@@ -114,7 +113,7 @@ struct DFlashGradientTests {
                         let sigma = row.confidenceGradient + 1 - row.tv
                         row.bce += (1 - row.tv - accepted) * logf(sigma / (1 - sigma))
                     }
-                    let weight = weights.sequences[plan.labels.all[i].sequence] * own[i]
+                    let weight = weights.sequences[plan.labels.all[i].sequence] * (measured[i]?.weight ?? 0)
                     return sum + Double(weight) * Double(form.loss.value(row))
                 }
             }

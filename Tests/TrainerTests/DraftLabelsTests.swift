@@ -7,7 +7,9 @@ import Testing
 struct DraftLabelsTests {
     /// Blocks of `size` rows at anchors drawn at random, which may overlap: row k of a block learns the target's row
     /// k after the anchor.
-    private static func blocks(_ size: Int, sequences: Int, length: Int, seed: UInt64) -> DraftLabels {
+    private static func blocks(
+        _ size: Int, sequences: Int, length: Int, _ neighbours: DraftLabels.Neighbours = .targetRow, seed: UInt64
+    ) -> DraftLabels {
         var random = SplitMix64(seed: seed)
         var (labels, rounds): ([DraftLabels.Label], Int) = ([], 0)
         for sequence in 0..<sequences {
@@ -22,9 +24,13 @@ struct DraftLabelsTests {
                 }
                 rounds += 1
             }
-            labels += own.sorted { ($0.targetRow ?? .max, $0.position) < ($1.targetRow ?? .max, $1.position) }
+            if neighbours == .targetRow {
+                own.sort { ($0.targetRow ?? .max, $0.position) < ($1.targetRow ?? .max, $1.position) }
+            }
+            labels += own
         }
-        return DraftLabels(positionCount: size, sequenceCount: sequences, roundCount: rounds, all: labels)
+        return DraftLabels(
+            positionCount: size, sequenceCount: sequences, roundCount: rounds, neighbours: neighbours, all: labels)
     }
 
     @Test(arguments: 0..<20)
@@ -45,6 +51,25 @@ struct DraftLabelsTests {
         #expect(Set(rows).count == rows.count && Set(rows).count == labels.targetRows.count)
         let known = pieces.filter { piece in piece.labels.allSatisfy { labels.all[$0].targetRow != nil } }
         #expect(known.allSatisfy { $0.labels.count <= limit.labels })
+    }
+
+    @Test(arguments: 0..<20)
+    func piecesOfWholeRoundsHaveEachRowOfTheTargetOnce(seed: Int) {
+        let size = 1 + seed % 9
+        let labels = Self.blocks(size, sequences: 1 + seed % 3, length: 40 + seed, .round, seed: UInt64(seed))
+        let limit = DraftLabels.PieceSize(labels: 32, targetRows: 12)
+        let pieces = labels.pieces(limit)
+        #expect(pieces.flatMap(\.labels) == Array(labels.all.indices) && pieces.count > 1)
+        let rounds = pieces.map { piece in Set(piece.labels.map { labels.all[$0].round }) }
+        #expect(rounds.map(\.count).reduce(0, +) == Set(labels.all.map(\.round)).count, "a round is in one piece")
+        for piece in pieces {
+            #expect(piece.targetRows.count <= limit.targetRows && piece.labels.count <= limit.labels)
+            let known = piece.targetRows.filter { $0 >= 0 }
+            #expect(Set(known).count == known.count)
+            for (label, index) in zip(piece.labels, piece.targetIndex) {
+                #expect(piece.targetRows[index] == labels.all[label].targetRow.map(Int32.init) ?? -1)
+            }
+        }
     }
 
     /// Of three blocks: two right, then wrong; wrong at once; and one without a label at its second position.

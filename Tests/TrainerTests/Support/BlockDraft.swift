@@ -209,3 +209,31 @@ struct BlockDraft: DraftModel {
             operations: 4 * Double(labels.all.count * map.weight.weight.count))
     }
 }
+
+extension BlockHead {
+    /// What one label says of itself.
+    struct Measured {
+        let row: BlockLoss.Row
+        /// What it counts among those of its block.
+        let weight: Float
+        /// The draft's logits.
+        let logits: [Float]
+    }
+
+    /// Each label's losses, without any gradient; nil of those that learn nothing.
+    ///
+    /// Collective in the teacher's group.
+    func measure(_ lessons: Lessons, in workspace: Workspace) -> [Measured?] {
+        var measured = [Measured?](repeating: nil, count: lessons.own.all.count)
+        forEachPiece(lessons, in: workspace) { learnt in
+            let logits = learnt.labels.indices.map { i in
+                Array(UnsafeBufferPointer(start: learnt.z.row(i), count: learnt.z.columns))
+            }
+            let (rows, weights) = measure(learnt)
+            for (i, label) in learnt.indices.enumerated() {
+                measured[label] = Measured(row: rows[i], weight: weights[i], logits: logits[i])
+            }
+        }
+        return measured
+    }
+}

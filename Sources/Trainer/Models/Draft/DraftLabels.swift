@@ -17,8 +17,18 @@ struct DraftLabels {
     let positionCount: Int
     let sequenceCount: Int
     let roundCount: Int
-    /// Rows with the same target row are neighbours; a target row has at most one at each position.
+    /// What has neighbouring labels.
+    var neighbours = Neighbours.targetRow
+    /// A target row has at most one at each position, and so has a round.
     let all: [Label]
+
+    /// What pieces aren't cut within.
+    enum Neighbours {
+        /// Labels that learn from the same row of the target.
+        case targetRow
+        /// Those of a round, by position: what one counts depends on the others.
+        case round
+    }
 
     /// How many each position has.
     var counts: [Int] {
@@ -42,24 +52,45 @@ struct DraftLabels {
         let targetIndex: [Int]
     }
 
-    /// The labels in pieces, cut between target rows.
+    /// The labels in pieces, cut between neighbours.
     func pieces(_ size: PieceSize = PieceSize()) -> [Piece] {
         var pieces: [Piece] = []
         var (first, rows, indices): (Int, [Int32], [Int]) = (0, [], [])
-        for (i, label) in all.enumerated() {
-            let row = Int32(label.targetRow ?? -1)
-            let isNew =
-                i == first || all[i - 1].targetRow != label.targetRow || all[i - 1].sequence != label.sequence
-            if isNew, rows.count == size.targetRows || i - first + positionCount > size.labels, i > first {
-                pieces.append(Piece(labels: first..<i, targetRows: rows, targetIndex: indices))
-                (first, rows, indices) = (i, [], [])
+        var places: [Int: Int] = [:]
+        func end(_ last: Int) {
+            pieces.append(Piece(labels: first..<last, targetRows: rows, targetIndex: indices))
+            (first, rows, indices) = (last, [], [])
+            places.removeAll(keepingCapacity: true)
+        }
+        var unit = 0
+        while unit < all.count {
+            let next = all[unit...].firstIndex { !isNeighbour($0, all[unit]) } ?? all.count
+            let keys = all[unit..<next].map(Self.key)
+            let added = Set(keys).count { places[$0] == nil }
+            if unit > first, rows.count + added > size.targetRows || unit - first + positionCount > size.labels {
+                end(unit)
             }
-            if isNew { rows.append(row) }
-            indices.append(rows.count - 1)
+            for key in keys {
+                let place = places[key] ?? rows.count
+                if place == rows.count {
+                    places[key] = place
+                    rows.append(Int32(max(-1, key)))
+                }
+                indices.append(place)
+            }
+            unit = next
         }
-        if first < all.count {
-            pieces.append(Piece(labels: first..<all.count, targetRows: rows, targetIndex: indices))
-        }
+        if first < all.count { end(all.count) }
         return pieces
     }
+
+    private func isNeighbour(_ a: Label, _ b: Label) -> Bool {
+        switch neighbours {
+        case .targetRow: Self.key(a) == Self.key(b)
+        case .round: a.round == b.round
+        }
+    }
+
+    /// A label's target row; past the end, a number below zero of its sequence.
+    private static func key(_ label: Label) -> Int { label.targetRow ?? -1 - label.sequence }
 }

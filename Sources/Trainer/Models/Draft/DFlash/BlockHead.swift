@@ -3,7 +3,8 @@ import Shared
 /// The head of a draft that learns blocks: norm, the target's `lm_head`, Markov and confidence heads, and the loss, of all
 /// rows that learn.
 ///
-/// As `DistillationHead`, of whose pieces of labels it makes use: no logits outlive their piece.
+/// As `DistillationHead`: no logits outlive their piece of labels. Pieces are of whole blocks, as what a row counts depends
+/// on the others of its block.
 struct BlockHead {
     let head: DistillationHead
     let markov: MarkovHead?
@@ -36,22 +37,19 @@ struct BlockHead {
         let labels = lessons.own
         let gradient = workspace.zeros(
             rows: weights == nil ? 0 : lessons.hidden.rows, columns: lessons.hidden.columns)
-        let measured = loss.weights.needsLosses ? measure(lessons, in: workspace).map { $0?.row.ce } : []
-        let rowWeights = loss.weights.weights(labels, ce: measured)
         var outcomes = LabelOutcomes(labels)
         forEachPiece(lessons, in: workspace) { learnt in
-            let weight = { (label: Int) in
-                (weights?.sequences[labels.all[label].sequence] ?? 0) * rowWeights[label]
-            }
-            let rows = rows(learnt, weight: weight)
+            let (rows, rowWeights) = measure(learnt)
             for (i, label) in learnt.labels.enumerated() {
                 let result = DistillationLoss.Row(
-                    loss: rows[i].softCrossEntropy, objective: rowWeights[label] * loss.value(rows[i]),
+                    loss: rows[i].softCrossEntropy, objective: rowWeights[i] * loss.value(rows[i]),
                     argmax: rows[i].argmax, acceptance: rows[i].acceptance)
-                outcomes.record(labels.all[label], result, isCorrect: rows[i].argmax == learnt.likeliest[i])
+                outcomes.record(label, result, isCorrect: rows[i].argmax == learnt.likeliest[i])
             }
-            if weights != nil {
-                let dS = zip(learnt.labels, rows).map { loss.confidence * weight($0) * $1.confidenceGradient }
+            if let weights {
+                let all = zip(learnt.labels, rowWeights).map { weights.sequences[$0.sequence] * $1 }
+                makeGradients(learnt, rows, all)
+                let dS = zip(rows, all).map { loss.confidence * $1 * $0.confidenceGradient }
                 backward(learnt, dS, into: gradient, in: workspace)
             }
         }
@@ -59,34 +57,11 @@ struct BlockHead {
         return (outcomes.statistics, gradient)
     }
 
-    /// What one label says of itself.
-    struct Measured {
-        let row: BlockLoss.Row
-        /// The draft's and the target's distribution over the draft vocabulary; empty unless they were asked for.
-        var logits: [Float] = []
-    }
-
-    /// Each label's losses, without any gradient; nil of those that learn nothing.
-    ///
-    /// Collective in the teacher's group.
-    func measure(_ lessons: Lessons, keepsLogits: Bool = false, in workspace: Workspace) -> [Measured?] {
-        var measured = [Measured?](repeating: nil, count: lessons.own.all.count)
-        forEachPiece(lessons, in: workspace) { learnt in
-            let logits = learnt.labels.indices.map { i in
-                keepsLogits ? Array(UnsafeBufferPointer(start: learnt.z.row(i), count: learnt.z.columns)) : []
-            }
-            let rows = rows(learnt) { _ in 0 }
-            for (i, label) in learnt.labels.enumerated() {
-                measured[label] = Measured(row: rows[i], logits: logits[i])
-            }
-        }
-        return measured
-    }
-
     /// A piece's rows that learn.
-    private struct Learnt {
-        /// Their labels' indices.
-        let labels: [Int]
+    struct Learnt {
+        /// Their labels, and the indices of these among all.
+        let labels: [DraftLabels.Label]
+        let indices: [Int]
         /// Their indices among the rows of h.
         let rows: [Int32]
         /// The draft id that each row's CE learns.
@@ -104,7 +79,7 @@ struct BlockHead {
     }
 
     /// Calls `body` with each piece of this rank and its logits; collective in the group.
-    private func forEachPiece(_ lessons: Lessons, in workspace: Workspace, _ body: (Learnt) -> Void) {
+    func forEachPiece(_ lessons: Lessons, in workspace: Workspace, _ body: (Learnt) -> Void) {
         let (lesson, pieces) = (lessons.lesson, lessons.labels.map { $0.pieces() })
         for index in 0..<(pieces.map(\.count).max() ?? 0) {
             workspace.scope {
@@ -143,7 +118,7 @@ struct BlockHead {
             markov.addBias(of: e, to: z)
         }
         return Learnt(
-            labels: labels.map(\.0), rows: rows, ids: labels.map(\.1),
+            labels: labels.map { lessons.own.all[$0.0] }, indices: labels.map(\.0), rows: rows, ids: labels.map(\.1),
             likeliest: labels.map { target.argmax[targetRow($0.0)] },
             targets: labels.map {
                 DistillationLoss.Target(
@@ -152,26 +127,32 @@ struct BlockHead {
             }, y: y, previous: previous, e: e, z: z)
     }
 
-    /// What each row lost; its logits become their gradient, rounded in place for products in bfloat16.
-    ///
-    /// - Parameter weight: Of a label, by its index.
-    private func rows(_ learnt: Learnt, weight: (Int) -> Float) -> [BlockLoss.Row] {
-        let weights = learnt.labels.map(weight)
-        return [BlockLoss.Row](unsafeUninitializedCapacity: learnt.labels.count) { results, count in
+    /// What each row lost and what it counts; its logits become the draft's probabilities.
+    func measure(_ learnt: Learnt) -> (rows: [BlockLoss.Row], weights: [Float]) {
+        let rows = [BlockLoss.Row](unsafeUninitializedCapacity: learnt.labels.count) { results, count in
             nonisolated(unsafe) let results = results
             nonisolated(unsafe) let learnt = learnt
             learnt.z.compute.forEach(learnt.labels.count) { i, _ in
-                results[i] = loss.forwardBackward(
-                    learnt.z.row(i), learnt.z.columns, learnt.targets[i], label: learnt.ids[i], weight: weights[i])
+                results[i] = loss.measure(learnt.z.row(i), learnt.z.columns, learnt.targets[i], label: learnt.ids[i])
                 if let confidence {
                     let s = confidence.logit(learnt.y.row(i), learnt.y.columns, learnt.e?.row(i))
                     let (value, derivative) = ConfidenceHead.loss(s, 1 - results[i].tv)
                     results[i].bce = value
                     results[i].confidenceGradient = derivative
                 }
-                if head.lmHead.weight.rounded != nil { learnt.z.roundInPlace(i) }
             }
             count = learnt.labels.count
+        }
+        return (rows, loss.weights.weights(learnt.labels, ce: rows.map(\.ce)))
+    }
+
+    /// Probabilities become the gradients of logits, rounded in place for products in bfloat16.
+    private func makeGradients(_ learnt: Learnt, _ rows: [BlockLoss.Row], _ weights: [Float]) {
+        nonisolated(unsafe) let learnt = learnt
+        learnt.z.compute.forEach(rows.count) { i, _ in
+            loss.gradient(
+                learnt.z.row(i), learnt.z.columns, learnt.targets[i], rows[i], label: learnt.ids[i], weight: weights[i])
+            if head.lmHead.weight.rounded != nil { learnt.z.roundInPlace(i) }
         }
     }
 

@@ -35,6 +35,8 @@ struct BlockLoss: Equatable, Sendable {
         var acceptance: Float
         /// The likeliest draft id.
         var argmax: Int32
+        /// Σ q of the tokens that the target holds likelier.
+        fileprivate var below: Float
         /// The confidence head's loss, and its derivative by that head's logit.
         var bce: Float = 0
         var confidenceGradient: Float = 0
@@ -42,14 +44,13 @@ struct BlockLoss: Equatable, Sendable {
 
     func value(_ row: Row) -> Float { ce * row.ce + kl * row.kl + tv * row.tv + confidence * row.bce }
 
-    /// Replaces a row's logits by their gradient.
+    /// Measures a row, and replaces its logits by q.
     ///
     /// - Parameters:
     ///   - z: [count]: logits on entry.
     ///   - label: y, a draft id.
-    ///   - weight: The row's weight in the loss of the whole step.
-    func forwardBackward(
-        _ z: UnsafeMutablePointer<Float>, _ count: Int, _ target: DistillationLoss.Target, label: Int, weight: Float
+    func measure(
+        _ z: UnsafeMutablePointer<Float>, _ count: Int, _ target: DistillationLoss.Target, label: Int
     ) -> Row {
         let (p, labelLogit) = (target.probabilities, z[label])
         let argmax = indexOfMaximum(z, count)
@@ -64,19 +65,30 @@ struct BlockLoss: Equatable, Sendable {
             below += Vector.zero.replacing(with: q, where: q .< p)
         }
         let soft = logSumExp - cross
-        let row = Row(
+        return Row(
             ce: logSumExp - labelLogit, kl: kl == 0 ? 0 : soft - Self.entropy(p, count), tv: 1 - common.total,
-            softCrossEntropy: soft, acceptance: accepted.total, argmax: Int32(argmax))
+            softCrossEntropy: soft, acceptance: accepted.total, argmax: Int32(argmax), below: below.total)
+    }
+
+    /// Replaces q, which `measure` left, by the gradient of the row's logits.
+    ///
+    /// - Parameters:
+    ///   - row: What it measured.
+    ///   - weight: The row's in the loss of the whole step.
+    func gradient(
+        _ q: UnsafeMutablePointer<Float>, _ count: Int, _ target: DistillationLoss.Target, _ row: Row, label: Int,
+        weight: Float
+    ) {
         // CE and KL: q less what is learnt. TV: −q ([q < p] − Σ q where q < p).
-        let (share, both) = (Vector(repeating: below.total), Vector(repeating: weight * (ce + kl)))
+        let p = target.probabilities
+        let (share, both) = (Vector(repeating: row.below), Vector(repeating: weight * (ce + kl)))
         let (kl, tv) = (Vector(repeating: weight * kl), Vector(repeating: weight * tv))
         for i in stride(from: 0, to: count, by: 16) {
-            let (q, p) = (z.load(i, of: count), p.load(i, of: count))
-            let isBelow = Vector.zero.replacing(with: Vector(repeating: 1), where: q .< p)
-            z.store(both * q - kl * p - tv * q * (isBelow - share), i, of: count)
+            let (q0, p) = (q.load(i, of: count), p.load(i, of: count))
+            let isBelow = Vector.zero.replacing(with: Vector(repeating: 1), where: q0 .< p)
+            q.store(both * q0 - kl * p - tv * q0 * (isBelow - share), i, of: count)
         }
-        z[label] -= weight * ce
-        return row
+        q[label] -= weight * ce
     }
 
     /// −Σ p log p.
@@ -107,8 +119,6 @@ struct PositionWeights: Equatable, Sendable {
         case decay
     }
 
-    var needsLosses: Bool { kind == .dpace }
-
     /// Of a position, where it depends on nothing else.
     func decay(_ position: Int) -> Float { expf(-Float(position) / gamma) }
 
@@ -119,22 +129,23 @@ struct PositionWeights: Equatable, Sendable {
 
     /// The weight of each label.
     ///
-    /// - Parameter ce: Each label's CE; nil of those that learn nothing.
-    func weights(_ labels: DraftLabels, ce: [Float?]) -> [Float] {
-        guard kind == .dpace else { return labels.all.map { decay($0.position) } }
-        let count = labels.positionCount
-        var rounds = [Float?](repeating: nil, count: labels.roundCount * count)
-        for (label, ce) in zip(labels.all, ce) { rounds[label.round * count + label.position] = ce }
-        var weights = [Float](repeating: 0, count: rounds.count)
-        for first in stride(from: 0, to: rounds.count, by: count) {
+    /// - Parameters:
+    ///   - labels: Those of whole rounds that learn; a round's are neighbours, by position.
+    ///   - ce: The CE of each.
+    func weights(_ labels: [DraftLabels.Label], ce: [Float]) -> [Float] {
+        guard kind == .dpace else { return labels.map { decay($0.position) } }
+        var weights = [Float](repeating: 0, count: labels.count)
+        var first = 0
+        while first < labels.count {
+            let end = labels[first...].firstIndex { $0.round != labels[first].round } ?? labels.count
             var product: Float = 1
-            for k in first..<first + count {
-                guard let ce = rounds[k] else { continue }
-                product *= alpha + (1 - alpha) * expf(-ce)
+            for k in first..<end {
+                product *= alpha + (1 - alpha) * expf(-ce[k])
                 weights[k] = product
             }
-            for k in (first..<first + count - 1).reversed() { weights[k] += weights[k + 1] }
+            for k in (first..<end - 1).reversed() { weights[k] += weights[k + 1] }
+            first = end
         }
-        return labels.all.map { weights[$0.round * count + $0.position] }
+        return weights
     }
 }

@@ -57,7 +57,8 @@ struct BlockPlan {
         self.sequences = parts
         self.anchors = anchors.flatMap { $0 }
         self.labels = DraftLabels(
-            positionCount: shape.draftedTokens, sequenceCount: sequences.count, roundCount: block, all: labels)
+            positionCount: shape.draftedTokens, sequenceCount: sequences.count, roundCount: block, neighbours: .round,
+            all: labels)
         self.tokens = tokens
         self.previous = previous
     }
@@ -65,7 +66,7 @@ struct BlockPlan {
     private static func labels(
         _ sample: Sample, _ anchors: [Int], _ part: Sequence, _ index: Int, _ shape: BlockShape, _ mask: LabelMask
     ) -> [DraftLabels.Label] {
-        let labels = anchors.enumerated().flatMap { number, anchor in
+        anchors.enumerated().flatMap { number, anchor in
             let round = part.blocks.lowerBound + number
             let positions = learnt(sample.lossMask, anchor, shape, mask)
             return positions.map { position in
@@ -74,7 +75,6 @@ struct BlockPlan {
                     targetRow: part.tokens.lowerBound + anchor + position, sequence: index)
             }
         }
-        return labels.sorted { ($0.targetRow ?? 0, $0.position) < ($1.targetRow ?? 0, $1.position) }
     }
 
     /// The positions after an anchor that learn: position p predicts the token p + 1 after it.
