@@ -59,6 +59,7 @@ struct ProfileTests {
             let target = report.lines.first { $0.name == "target" }
             #expect(target == ProfileReport.Line(name: "target", mean: 2, least: 1, most: 3, calls: 4))
             #expect(report.lines.last?.mean == 2 && report.elapsed == 4)
+            #expect(report.share(of: .target) == 0.5 && report.share(of: .optimizer) == 0)
             #expect(
                 report.text == """
                       phase   seconds   share      over ranks  calls
@@ -67,5 +68,10 @@ struct ProfileTests {
                       all       4.000  100.0%
                     """)
         }
+    }
+
+    @Test func aLargeShareOfTheOptimizerIsNoted() {
+        #expect(OptimizerShare.note(0.3) == nil)
+        #expect(OptimizerShare.note(0.754)?.hasPrefix("the optimizer takes 75% of a step") == true)
     }
 }

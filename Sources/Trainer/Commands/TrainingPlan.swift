@@ -163,7 +163,7 @@ struct TrainingPlan {
             + ["a step of \(sequences) sequences of \(length) tokens, seconds"]
             + time.parts.map { row($0.name, fixed($0.seconds, 3)) }
             + [row("all", fixed(time.seconds, 3)), row("tokens/s", fixed(tokensPerSecond(time.seconds), 1))]
-            + passLines
+            + (OptimizerShare.note(time.share(of: "optimizer")).map { ["note: \($0)"] } ?? []) + passLines
         guard let cache else { return lines.joined(separator: "\n") }
         let cached =
             ["a step whose features are all in --target-cache, seconds"]

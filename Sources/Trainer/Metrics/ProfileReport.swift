@@ -18,9 +18,7 @@ struct ProfileReport {
     let elapsed: Double
 
     /// Puts together what all ranks have measured.
-
     ///
-
     /// Collective: call on all ranks.
     init(_ times: PhaseTimes, over world: any Communicator) {
         let phases = Profile.Phase.allCases
@@ -36,6 +34,11 @@ struct ProfileReport {
                 calls: index < calls.count ? calls[index] : nil)
         }
         elapsed = mean[phases.count + 1]
+    }
+
+    /// A phase's share of the time, 0 to 1.
+    func share(of phase: Profile.Phase) -> Double {
+        (lines.first { $0.name == phase.name }?.mean ?? 0) / max(elapsed, 1e-9)
     }
 
     var text: String {

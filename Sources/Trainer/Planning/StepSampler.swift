@@ -269,7 +269,8 @@ extension StepSampler {
     /// All matrices of the rank of which they take the longest: one of the largest's shape is run, or a smaller one.
     static func orthogonalizationSeconds(_ tensors: [Muon.Tensor], _ compute: Compute) throws(Interrupted) -> Double {
         guard let largest = tensors.max(by: { $0.work < $1.work }) else { return 0 }
-        let scale = max(1, Double(min(largest.rows, largest.columns)) / 1024)
+        // Smaller ones reach less of a large one's rate.
+        let scale = max(1, Double(min(largest.rows, largest.columns)) / 2048)
         let (rows, columns) = (Int(Double(largest.rows) / scale), Int(Double(largest.columns) / scale))
         let workspace = Workspace(compute)
         let matrix = workspace.zeros(rows: rows, columns: columns)

@@ -12,6 +12,8 @@ struct TimePlan {
     let partsFromCache: [(name: String, seconds: Double)]
 
     var seconds: Double { parts.reduce(0) { $0 + $1.seconds } }
+    /// A part's share of a step, 0 to 1.
+    func share(of name: String) -> Double { (parts.first { $0.name == name }?.seconds ?? 0) / max(seconds, 1e-9) }
     var secondsFromCache: Double { partsFromCache.reduce(0) { $0 + $1.seconds } }
 
     /// What is planned for.

@@ -21,6 +21,7 @@ final class RunMetrics {
     private let stepsPerEpoch: Int
     private var writers: [any MetricsWriter] = []
     private var interval: MetricsInterval
+    private var hasNotedOptimizer = false
 
     init(_ settings: Settings, _ draft: any DraftModel, _ grid: ProcessGrid, stepsPerEpoch: Int) {
         self.settings = settings
@@ -58,16 +59,21 @@ final class RunMetrics {
         guard interval.steps > 0 else { return }
         let memory = grid.world.max([Double(Machine.peakResidentBytes)])[0]
         let cached = grid.world.sum([interval.targetCache.hits, interval.targetCache.misses].map { Double($0) })
+        let profile = ProfileReport(interval.times(until: Profile.times), over: grid.world)
         let values = interval.values(
             report, epoch: Double(report.step) / Double(stepsPerEpoch),
             targetCache: settings.hasTargetCache ? (Int(cached[0]), Int(cached[1])) : nil,
             loss: draft.loss, peakMemory: memory,
-            profile: ProfileReport(interval.times(until: Profile.times), over: grid.world))
+            profile: profile)
         let number = { (name: String) in values.first { $0.0 == name }?.1.double ?? 0 }
         let (rate, waited) = (number("tokens_per_second"), number("data_wait_share"))
         Log.line(
             "step \(report.step) | \(line) | lr \(report.learningRate) | |g| \(fixed(report.gradNorm, 3)) | "
                 + "\(shortNumber(rate)) tokens/s | waited for data \(fixed(100 * waited, 2))%")
+        if !hasNotedOptimizer, let note = OptimizerShare.note(profile.share(of: .optimizer)) {
+            hasNotedOptimizer = true
+            Log.line("note: \(note)")
+        }
         try append(.train, step: report.step, values)
         interval = MetricsInterval(positions: draft.positionCount, start: Profile.times)
     }
