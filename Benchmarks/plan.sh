@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Trainer plan beside what it plans: the memory of a rank and the time of a step, training for SmolLM2-135M-Instruct, and
-# with 512 tokens for two layers of Llama 3.1 8B's sizes (random weights; 12 GB of memory are needed).
+# with 512 tokens for two layers of Llama 3.1 8B's sizes (random weights; 12 GB of memory are needed), with the options that
+# --preset small and --preset specforge fill.
 #
 # usage: Benchmarks/plan.sh [LENGTH...]    (default: 512 1024; 8b for the large one alone)
 
@@ -15,10 +16,10 @@ plan() {
         >"$scratch/plan-$1-$2.json"
 }
 
-# compare MODEL LENGTH NAME DTYPE...: plans a run for each precision and number of ranks, and trains some steps.
+# compare MODEL LENGTH PRESET NAME DTYPE...: plans a run for each precision and number of ranks, and trains some steps.
 compare() {
-    local model=$1 length=$2 name=$3 size dtype options run data=$scratch/tokens-$2.jsonl
-    shift 3
+    local model=$1 length=$2 preset=$3 name=$4 size dtype options run data=$scratch/tokens-$2.jsonl
+    shift 4
     local store=(--target-model-path "$model" --cache-dir "$scratch/cache" --train-data-path "$data")
     real_tokens "$data" "$length" 8
     "$programs/Preprocess" build "${store[@]}" --max-length "$length" --draft-vocab-size 32000 >&2
@@ -27,7 +28,7 @@ compare() {
             run=$name-$dtype-$size
             say "$name, $dtype, $size rank(s)"
             options=(--target-model-path "$model" --tp-size "$size" --dtype "$dtype" --max-length "$length"
-                --draft-vocab-size 32000 --draft-global-batch-size 2)
+                --draft-vocab-size 32000 --draft-global-batch-size 2 --preset "$preset")
             # Before and after training, as a machine's rate isn't the same at all times.
             plan before "$run" "$size" "${options[@]}"
             trainer "$size" train "${options[@]}" "${store[@]:2}" --output-dir "$scratch/$run" --total-steps 4 \
@@ -42,10 +43,11 @@ for length in "$@"; do
         large=$scratch/llama-8b-2
         "$python" "$root/Benchmarks/large_llama.py" "$large" --layers 2 --vocab-size 49152 >&2
         cp "$target"/{tokenizer*,special_tokens_map,generation_config}* "$large"
-        compare "$large" 512 8b bfloat16
+        compare "$large" 512 small 8b bfloat16
+        compare "$large" 512 specforge 8b-specforge bfloat16
         rm -rf "$large"
     else
-        compare "$target" "$length" "$length" float32 bfloat16
+        compare "$target" "$length" small "$length" float32 bfloat16
     fi
 done
 
