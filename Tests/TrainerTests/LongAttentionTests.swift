@@ -66,8 +66,7 @@ struct LongAttentionTests {
     }
 
     /// Checks direction and each element: the largest alone would hide a wrong small column.
-    private static func expectEqual(_ found: Matrix, _ expected: [Double], _ precision: MatrixPrecision, _ name: String)
-    {
+    static func expectEqual(_ found: Matrix, _ expected: [Double], _ precision: MatrixPrecision, _ name: String) {
         let values = found.elements.map { Double($0) }
         let products = zip(values, expected).reduce((0.0, 0.0, 0.0)) {
             ($0.0 + $1.0 * $1.1, $0.1 + $1.0 * $1.0, $0.2 + $1.1 * $1.1)
