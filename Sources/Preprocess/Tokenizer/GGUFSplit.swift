@@ -32,7 +32,10 @@ struct GGUFSplit: Sendable {
             ["llama-bpe", "llama3", "llama-v3", "falcon3", "pixtral", "midm-2.0", "lfm2"],
             GGUFSplit([.pattern(cl100k(digits: #"\p{N}{1,3}"#))], ignoresMerges: true)
         ),
-        (["smaug-bpe", "dbrx"], GGUFSplit([.pattern(cl100k(digits: #"\p{N}{1,3}"#))])),
+        (
+            ["smaug-bpe", "dbrx", "glm4", "chatglm-bpe"],
+            GGUFSplit([.pattern(cl100k(digits: #"\p{N}{1,3}"#))])
+        ),
         (["qwen2", "deepseek-r1-qwen", "megrez", "kormo"], GGUFSplit([.pattern(cl100k(digits: #"\p{N}"#))])),
         (["qwen35"], GGUFSplit([.pattern(cl100k(digits: #"\p{N}"#, marks: #"\p{M}"#))])),
         (["tekken"], GGUFSplit([.pattern(o200k(digits: #"\p{N}"#, contraction: ""))], ignoresMerges: true)),
@@ -40,6 +43,7 @@ struct GGUFSplit: Sendable {
             ["gpt-4o", "llama4"],
             GGUFSplit([.pattern(o200k(digits: #"\p{N}{1,3}"#, contraction: "(?:\(contractions))?"))])
         ),
+        (["deepseek-v3"], GGUFSplit([.pattern(#"\p{N}{1,3}"#), .pattern("[一-龥぀-ゟ゠-ヿ]+"), .pattern(deepseek)])),
         (["smollm", "starcoder", "refact", "minerva-7b"], GGUFSplit([.digits], endsWithGPT2: true)),
         (["gpt-2", "olmo", "trillion", "exaone4"], GGUFSplit(endsWithGPT2: true)),
         (
@@ -67,6 +71,11 @@ struct GGUFSplit: Sendable {
         return "\(before)\(capital)*\(small)+\(contraction)|\(before)\(capital)+\(small)*\(contraction)|\(digits)"
             + #"| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+"#
     }
+
+    /// What DeepSeek-V3 splits by after digits, and after Han and kana: a mark and ASCII's letters are one word.
+    private static let deepseek =
+        ##"[!"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+"##
+        + #"| ?[\p{P}\p{S}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"#
 
     /// `pre_tokenizer` of a tokenizer.json.
     var preTokenizer: JSONText {
