@@ -71,19 +71,35 @@ struct ConfigurationFuzzTests {
     }
 
     /// A GGUF file's metadata as a configuration, damaged in its bytes.
-    @Test func aGGUFFilesMetadataMakesSenseOrIsRefused() throws {
+    @Test(arguments: ["llama", "llama4", "deepseek2"])
+    func aGGUFFilesMetadataMakesSenseOrIsRefused(architecture: String) throws {
         let scratch = try ScratchDirectory()
         let path = scratch.file("model.gguf")
+        var keys: [(String, GGUFValue)] = [
+            ("embedding_length", .int(64)), ("block_count", .int(2)), ("feed_forward_length", .int(96)),
+            ("attention.head_count", .int(4)), ("attention.head_count_kv", .int(2)), ("context_length", .int(128)),
+            ("attention.layer_norm_rms_epsilon", .double(1e-5)), ("rope.freq_base", .double(10_000)),
+        ]
+        if architecture != "llama" {
+            keys += [
+                ("expert_count", .int(4)), ("expert_used_count", .int(2)), ("expert_feed_forward_length", .int(32)),
+                ("interleave_moe_layer_step", .int(2)), ("rope.dimension_count", .int(16)),
+                ("attention.key_length", .int(16)),
+            ]
+        }
+        if architecture == "deepseek2" {
+            keys += [
+                ("attention.kv_lora_rank", .int(32)), ("attention.key_length_mla", .int(48)),
+                ("attention.value_length_mla", .int(32)), ("expert_shared_count", .int(1)),
+                ("expert_gating_func", .int(2)), ("leading_dense_block_count", .int(1)),
+                ("nextn_predict_layers", .int(1)),
+            ]
+        }
         try GGUFWriter.write(
             path,
-            [
-                ("general.architecture", .string("llama")), ("general.alignment", .int(32)),
-                ("llama.embedding_length", .int(64)), ("llama.block_count", .int(2)),
-                ("llama.feed_forward_length", .int(96)), ("llama.attention.head_count", .int(4)),
-                ("llama.attention.head_count_kv", .int(2)), ("llama.context_length", .int(128)),
-                ("llama.attention.layer_norm_rms_epsilon", .double(1e-5)), ("llama.rope.freq_base", .double(10_000)),
-                ("tokenizer.ggml.eos_token_id", .int(2)),
-            ], tensors: [("token_embd.weight", [8, 64])])
+            [("general.architecture", .string(architecture)), ("general.alignment", .int(32))]
+                + keys.map { ("\(architecture).\($0)", $1) } + [("tokenizer.ggml.eos_token_id", .int(2))],
+            tensors: [("token_embd.weight", [8, 64])])
         let sound = try readFile(path)
         let mutator = Mutator(words: ["\u{7f}\u{ff}\u{ff}\u{ff}", "qwen3", "llama.rope.scaling.type"])
         var (read, refused) = (0, 0)

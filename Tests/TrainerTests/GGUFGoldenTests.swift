@@ -8,10 +8,10 @@ import Testing
 /// GGUF files against ggml's Python package and transformers.
 struct GGUFGoldenTests {
     static let families = [
-        "cohere2", "ernie4_5", "exaone4", "gemma2", "gemma3_text", "gemma4", "gemma4-e", "gemma4-moe", "glm4",
-        "gpt-oss", "granite", "granitehybrid", "granitehybrid-dense", "hunyuan-dense", "lfm2", "lfm2moe", "llama",
-        "mistral3", "nemotron_h", "nemotron_h_moe", "olmo2", "phi3", "qwen2", "qwen3", "qwen35", "qwen35moe",
-        "qwen3moe", "seed_oss", "smollm3",
+        "cohere2", "deepseek2", "deepseek2-kv_b", "ernie4_5", "exaone4", "gemma2", "gemma3_text", "gemma4", "gemma4-e",
+        "gemma4-moe", "glm4", "glm4-moe-lite", "gpt-oss", "granite", "granitehybrid", "granitehybrid-dense",
+        "hunyuan-dense", "lfm2", "lfm2moe", "llama", "llama4", "mistral3", "nemotron_h", "nemotron_h_moe", "olmo2",
+        "phi3", "qwen2", "qwen3", "qwen35", "qwen35moe", "qwen3moe", "seed_oss", "smollm3",
     ]
 
     static func path(_ name: String) -> String { Fixtures.folder.appending(path: "gguf/\(name).gguf").path }
@@ -126,9 +126,9 @@ struct GGUFGoldenTests {
         let error = #expect(throws: JSONError.self) { try GGUFModel(Self.path("blocks")) }
         #expect(
             "\(try #require(error))".hasSuffix(
-                "blocks.gguf: key 'general.architecture' is 'blocks', supported are cohere2, ernie4_5, "
-                    + "exaone4, gemma2, gemma3, gemma4, glm4, gpt-oss, granite, granitehybrid, hunyuan-dense, "
-                    + "lfm2, lfm2moe, llama, mistral3, nemotron_h, nemotron_h_moe, olmo2, phi3, qwen2, qwen3, "
+                "blocks.gguf: key 'general.architecture' is 'blocks', supported are cohere2, deepseek2, "
+                    + "ernie4_5, exaone4, gemma2, gemma3, gemma4, glm4, gpt-oss, granite, granitehybrid, "
+                    + "hunyuan-dense, lfm2, lfm2moe, llama, llama4, mistral3, nemotron_h, nemotron_h_moe, olmo2, phi3, qwen2, qwen3, "
                     + "qwen35, qwen35moe, qwen3moe, seed_oss, smollm3"))
     }
 }

@@ -6,6 +6,8 @@ extension GGUFConfiguration {
         var turnsPartOfHead = false
         /// Whether layers with a window have other heads and rotations than the others.
         var differsByLayer = false
+        /// Whether attention has latents: a head's size is given by its parts, of which `rope.dimension_count` turn.
+        var hasLatents = false
         let keys: @Sendable (GGUFConfiguration) throws -> [(String, JSONText)]
     }
 
@@ -17,6 +19,7 @@ extension GGUFConfiguration {
                 ("sliding_window", .int(try keys.int("attention.sliding_window"))),
             ]
         },
+        "deepseek_v3": Extra(hasExperts: true, hasLatents: true) { keys in try keys.latentAttention() },
         "exaone4": Extra { keys in
             guard let window = keys.value("attention.sliding_window")?.int, window > 0 else {
                 return [("sliding_window", .null)]
@@ -37,6 +40,7 @@ extension GGUFConfiguration {
             }
             return []
         },
+        "glm4_moe_lite": Extra(hasExperts: true, hasLatents: true) { keys in try keys.latentAttention() },
         "gpt_oss": Extra(hasExperts: true) { keys in
             [("sliding_window", .int(try keys.int("attention.sliding_window")))]
                 + (try keys.experts("intermediate_size"))
@@ -50,6 +54,7 @@ extension GGUFConfiguration {
             let dense = try keys.int("leading_dense_block_count")
             return try keys.convolutions() + keys.experts("moe_intermediate_size") + [("num_dense_layers", .int(dense))]
         },
+        "llama4_text": Extra(hasExperts: true) { keys in try keys.llama4() },
         "nemotron_h": Extra(hasExperts: true, turnsPartOfHead: true) { keys in try keys.nemotron() },
         "olmo2": Extra { keys in
             // OLMo 3 has this name too, and other rotations.

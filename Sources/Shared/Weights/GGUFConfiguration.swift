@@ -23,7 +23,8 @@ struct GGUFConfiguration {
         guard heads > 0 else { throw JSONError("key '\(architecture).attention.head_count' is 0", at: file.path) }
         // Where layers differ, sizes are those of layers with a window, and others are given by layer.
         let ofWindows = extra?.differsByLayer == true ? "_swa" : ""
-        let headDim = value("attention.key_length\(ofWindows)")?.int ?? hidden / heads
+        let headDimKey = extra?.hasLatents == true ? "rope.dimension_count" : "attention.key_length\(ofWindows)"
+        let headDim = value(headDimKey)?.int ?? hidden / heads
         guard let embedding = file.tensors["token_embd.weight"], let vocabSize = embedding.shape.first else {
             throw WeightsError(file.path, tensor: "token_embd.weight", "is missing")
         }
@@ -55,7 +56,7 @@ struct GGUFConfiguration {
             }
             members.append(("partial_rotary_factor", .number(Double(turned) / Double(headDim))))
         }
-        if extra?.differsByLayer != true, let scaling = try scaling() { members.append(("rope_scaling", scaling)) }
+        if extra?.differsByLayer != true, let scaling = try scaling(extra) { members.append(("rope_scaling", scaling)) }
         if let extra { members += try extra.keys(self) }
         if family.modelType != "gpt_oss" {
             let hasBias = file.tensors["blk.0.attn_q.bias"] != nil && family.modelType != "qwen2"
@@ -66,7 +67,21 @@ struct GGUFConfiguration {
 
     /// The layers, without those that predict several tokens at once.
     func layerCount() throws(JSONError) -> Int {
-        try int("block_count") - (value("nextn_predict_layers")?.int ?? 0)
+        let (count, others) = (try int("block_count"), value("nextn_predict_layers")?.int ?? 0)
+        guard others >= 0, others <= count || others == 0 else {
+            throw JSONError(
+                "key '\(architecture).nextn_predict_layers' is \(others), should be 0 to block_count, \(count)",
+                at: file.path)
+        }
+        return count - others
+    }
+
+    /// Those, which stand after the others.
+    var predictingBlocks: Range<Int> {
+        get throws(JSONError) {
+            let first = try layerCount()
+            return first..<(try int("block_count"))
+        }
     }
 
     /// Of layers that have such a network; the least where they differ.
@@ -91,7 +106,7 @@ struct GGUFConfiguration {
     }
 
     /// `rope_scaling`, of a kind that metadata names, or of factors in a tensor.
-    private func scaling() throws -> JSONText? {
+    private func scaling(_ extra: Extra?) throws -> JSONText? {
         if let tensor = file.tensors[GGUFFile.rotaryFactors] {
             let factors = try numbers(of: tensor)
             return .object([
@@ -118,10 +133,14 @@ struct GGUFConfiguration {
             members.append(("original_max_position_embeddings", .int(original)))
         }
         for (key, name) in [
-            ("yarn_beta_fast", "beta_fast"), ("yarn_beta_slow", "beta_slow"), ("yarn_log_multiplier", "mscale"),
-            ("yarn_log_multiplier", "mscale_all_dim"),
+            ("yarn_beta_fast", "beta_fast"), ("yarn_beta_slow", "beta_slow"),
         ] {
             if let number = value("rope.scaling.\(key)")?.double { members.append((name, .number(number))) }
+        }
+        if let number = value("rope.scaling.yarn_log_multiplier")?.double {
+            // Of models with latents the converter multiplies it by 0.1.
+            let multiplier = JSONText.number(extra?.hasLatents == true ? number / 0.1 : number)
+            members += [("mscale", multiplier), ("mscale_all_dim", multiplier)]
         }
         if let beta = value("attention.temperature_scale")?.double {
             members.append(("llama_4_scaling_beta", .number(beta)))

@@ -38,6 +38,7 @@ public struct GGUFModel: Sendable {
 
     private static let families: [String: Family] = [
         "cohere2": Family("Cohere2ForCausalLM", "cohere2"),
+        "deepseek2": Family("DeepseekV3ForCausalLM", "deepseek_v3", isInterleaved: true),
         "ernie4_5": Family("Ernie4_5ForCausalLM", "ernie4_5"),
         "exaone4": Family("Exaone4ForCausalLM", "exaone4"),
         "gemma2": Family("Gemma2ForCausalLM", "gemma2", includesNormOffset: true),
@@ -52,6 +53,7 @@ public struct GGUFModel: Sendable {
         "lfm2": Family("Lfm2ForCausalLM", "lfm2"),
         "lfm2moe": Family("Lfm2MoeForCausalLM", "lfm2_moe"),
         "llama": Family("LlamaForCausalLM", "llama", isInterleaved: true),
+        "llama4": Family("Llama4ForCausalLM", "llama4_text", isInterleaved: true),
         "mistral3": Family("Ministral3ForCausalLM", "ministral3", isInterleaved: true),
         "nemotron_h": Family("NemotronHForCausalLM", "nemotron_h", names: stateSpace),
         "nemotron_h_moe": Family("NemotronHForCausalLM", "nemotron_h", names: stateSpace),
@@ -67,21 +69,26 @@ public struct GGUFModel: Sendable {
         "smollm3": Family("SmolLM3ForCausalLM", "smollm3", isInterleaved: true),
     ]
 
+    /// What `deepseek2` stands for where the tokenizer is GLM's.
+    private static let glm4MoELite = Family("Glm4MoeLiteForCausalLM", "glm4_moe_lite", isInterleaved: true)
+
     public init(_ path: String) throws {
         let file = try GGUFFile(path)
         guard let name = file.metadata["general.architecture"]?.string else {
             throw JSONError("key 'general.architecture' is missing", at: path)
         }
-        guard let family = Self.families[name] else {
+        guard var family = Self.families[name] else {
             let known = Self.families.keys.sorted().joined(separator: ", ")
             throw JSONError("key 'general.architecture' is '\(name)', supported are \(known)", at: path)
         }
+        if name == "deepseek2", file.metadata["tokenizer.ggml.pre"]?.string == "glm4" { family = Self.glm4MoELite }
         files = file.files
         let keys = GGUFConfiguration(file, architecture: name)
         configuration = try keys.json(family)
+        let predicting = try keys.predictingBlocks
         var tensors: [String: StoredTensor] = [:]
         for (name, tensor) in file.tensors where !GGUFConfiguration.factors.contains(name) {
-            tensors[Self.rename(name, family)] =
+            tensors[Self.rename(name, family, predicting)] =
                 Self.columns.contains { name.hasSuffix($0) } ? tensor.flattened : tensor
         }
         self.tensors = tensors
@@ -108,10 +115,13 @@ public struct GGUFModel: Sendable {
     }
 
     /// Llama's name of a tensor; an unknown one stays as it is, and will be refused by it.
-    private static func rename(_ name: String, _ family: Family) -> String {
+    ///
+    /// - Parameter predicting: The blocks that predict several tokens at once.
+    private static func rename(_ name: String, _ family: Family, _ predicting: Range<Int>) -> String {
         if let known = whole[name] { return known }
         let parts = name.split(separator: ".", maxSplits: 2).map(String.init)
         guard parts.count == 3, parts[0] == "blk" else { return name }
+        if let block = Int(parts[1]), predicting.contains(block) { return "mtp.\(name)" }
         let prefix = "model.layers.\(parts[1])"
         if let known = family.names[parts[2]] ?? wholeInLayer[parts[2]] { return "\(prefix).\(known)" }
         guard let dot = parts[2].lastIndex(of: ".") else { return name }

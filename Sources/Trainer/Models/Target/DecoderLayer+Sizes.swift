@@ -48,7 +48,9 @@ extension DecoderLayer {
                 + attention.heads.scratchCount(rows: rows, longest: longest, threads: threads)
         case .latent(let latent):
             let heads = latent.heads
-            return rows * (latent.down.weight.rows + 2 * heads.width + 2 * heads.keyValueWidth)
+            let (width, values) = (heads.width, latent.output.weight.columns)
+            return rows
+                * (latent.down.weight.rows + 2 * width + 2 * heads.keyValueWidth + (values < width ? values : 0))
                 + heads.scratchCount(rows: rows, longest: longest, threads: threads)
         case .recurrent(let mixer):
             return rows * (mixer.inputs.weight.rows + mixer.outputWidth) + longest * mixer.inputs.weight.rows

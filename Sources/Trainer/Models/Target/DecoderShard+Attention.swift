@@ -184,7 +184,9 @@ extension DecoderShard {
             queryUp: try latentQueries(name, sizes, turned),
             keyValueNorm: try norm("\(name).kv_a_layernorm", sizes.keyValueRank, epsilon: Self.latentEpsilon),
             keyValueUp: try latentKeysValues(name, sizes), turnedDim: sizes.turnedDim,
-            output: try latentOutput(name, sizes),
+            output: try rowParallel(
+                "\(name).o_proj", heads.lowerBound * sizes.valueDim..<heads.upperBound * sizes.valueDim,
+                of: d.numAttentionHeads * sizes.valueDim, hasBias: d.hasOutputBias),
             heads: try headAttention(name, layer, own))
     }
 
@@ -193,68 +195,68 @@ extension DecoderShard {
         _ name: String, _ sizes: DecoderDescription.LatentSizes, _ interleaved: Int
     ) throws(WeightsError) -> ColumnParallelLinear {
         let (width, inputs) = (sizes.plainDim + sizes.turnedDim, sizes.queryRank ?? description.hiddenSize)
-        let part = sizes.queryRank == nil ? "q_proj" : "q_b_proj"
-        let tensor = try plan.tensor("\(name).\(part).weight", [description.numAttentionHeads * width, inputs])
-        let weight = plan.weight(rows: heads.count * sizes.headDim, columns: inputs)
+        let part = "\(name).\(sizes.queryRank == nil ? "q_proj" : "q_b_proj")"
         let turned = features(0..<1, sizes.turnedDim, interleaved: interleaved).map { $0 + sizes.plainDim }
+        let outputs = { (head: Int) in (turned + Array(0..<sizes.plainDim)).map { head * width + $0 } }
+        let total = description.numAttentionHeads * width
+        guard width < sizes.headDim else {
+            return try columnParallel([(part, heads.flatMap(outputs), total)], inputs: inputs, hasBias: false)
+        }
+        let tensor = try plan.tensor("\(part).weight", [total, inputs])
+        let weight = plan.weight(rows: heads.count * sizes.headDim, columns: inputs, unpacking: [tensor])
         for (index, head) in heads.enumerated() {
-            let outputs = (turned + Array(0..<sizes.plainDim)).map { head * width + $0 }
             let first = index * sizes.headDim
-            plan.read(tensor, outputs: outputs, inputs: 0..<inputs, into: weight[rows: first..<first + width])
+            plan.read(tensor, outputs: outputs(head), inputs: 0..<inputs, into: weight[rows: first..<first + width])
         }
         return ColumnParallelLinear(weight: weight, bias: nil)
     }
 
     /// To each head's key, whose turned part is left zero, and then to each head's value.
+    ///
+    /// Unpacked: zeros are no part of the file, and where keys are apart from values they are transposed there.
     private func latentKeysValues(
         _ name: String, _ sizes: DecoderDescription.LatentSizes
     ) throws(WeightsError) -> ColumnParallelLinear {
         let (rank, size) = (sizes.keyValueRank, sizes.headDim)
-        let weight = plan.weight(rows: 2 * heads.count * size, columns: rank)
-        let tensors = try latentUp(name, sizes)
+        let parts = try latentUp(name, sizes)
+        let tensors = heads.prefix(1).flatMap { [parts($0).keys.tensor, parts($0).values.tensor] }
+        let weight = plan.weight(rows: 2 * heads.count * size, columns: rank, unpacking: tensors)
         for (index, head) in heads.enumerated() {
-            let key = index * size + sizes.turnedDim
-            plan.read(
-                tensors.keys.tensor, outputs: tensors.keys.outputs(head), inputs: 0..<rank,
-                into: weight[rows: key..<key + sizes.plainDim])
-            let value = (heads.count + index) * size
-            plan.read(
-                tensors.values.tensor, outputs: tensors.values.outputs(head), inputs: 0..<rank,
-                into: weight[rows: value..<value + sizes.valueDim])
+            let (keys, values) = parts(head)
+            for (part, first) in [(keys, index * size + sizes.turnedDim), (values, (heads.count + index) * size)] {
+                plan.read(
+                    part.tensor, part.layout, outputs: part.outputs, inputs: 0..<rank,
+                    into: weight[rows: first..<first + part.outputs.count])
+            }
         }
         return ColumnParallelLinear(weight: weight, bias: nil)
     }
 
-    private typealias Rows = (tensor: StoredTensor?, outputs: (Int) -> [Int])
-
-    /// A head's rows of the map to keys and values.
+    /// A head's rows of the map to keys and values, or of the two that GGUF files have: of keys [heads, rank, features] and
+    /// of values [heads, features, rank].
     private func latentUp(
         _ name: String, _ sizes: DecoderDescription.LatentSizes
-    ) throws(WeightsError) -> (keys: Rows, values: Rows) {
-        let width = sizes.plainDim + sizes.valueDim
-        let tensor = try plan.tensor(
-            "\(name).kv_b_proj.weight", [description.numAttentionHeads * width, sizes.keyValueRank])
-        return (
-            (tensor, { head in Array(head * width..<head * width + sizes.plainDim) }),
-            (tensor, { head in Array(head * width + sizes.plainDim..<(head + 1) * width) })
-        )
-    }
-
-    /// From each head's value, and what stands after it, which counts for nothing.
-    private func latentOutput(
-        _ name: String, _ sizes: DecoderDescription.LatentSizes
-    ) throws(WeightsError) -> RowParallelLinear {
-        let (h, size) = (description.hiddenSize, sizes.valueDim)
-        let tensor = try plan.tensor("\(name).o_proj.weight", [h, description.numAttentionHeads * size])
-        let weight = plan.weight(rows: h, columns: heads.count * sizes.headDim)
-        for (index, head) in heads.enumerated() {
-            let first = index * sizes.headDim
-            plan.read(
-                tensor, outputs: Array(0..<h), inputs: head * size..<(head + 1) * size,
-                into: weight[columns: first..<first + size])
+    ) throws(WeightsError) -> (_ head: Int) -> (keys: WeightPlan.Rows, values: WeightPlan.Rows) {
+        let (count, rank) = (description.numAttentionHeads, sizes.keyValueRank)
+        let (plain, value) = (sizes.plainDim, sizes.valueDim)
+        if plan.contains("\(name).k_b_proj.weight") {
+            let keys = try plan.tensor("\(name).k_b_proj.weight", [count, rank, plain])
+            let values = try plan.tensor("\(name).v_b_proj.weight", [count, value, rank])
+            return { head in
+                (
+                    WeightPlan.Rows(tensor: keys, layout: .transposed(expert: head), outputs: Array(0..<plain)),
+                    WeightPlan.Rows(tensor: values, outputs: (0..<value).map { head * value + $0 })
+                )
+            }
         }
-        let bias = description.hasOutputBias ? try vector("\(name).o_proj.bias", h) : nil
-        return RowParallelLinear(weight: weight, bias: communicator.rank == 0 ? bias : nil)
+        let width = plain + value
+        let tensor = try plan.tensor("\(name).kv_b_proj.weight", [count * width, rank])
+        return { head in
+            (
+                WeightPlan.Rows(tensor: tensor, outputs: (0..<plain).map { head * width + $0 }),
+                WeightPlan.Rows(tensor: tensor, outputs: (plain..<width).map { head * width + $0 })
+            )
+        }
     }
 }
 

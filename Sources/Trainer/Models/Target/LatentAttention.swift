@@ -3,7 +3,7 @@
 /// Each row has a latent of a few features that its keys and values are made of, and a part of the keys that turns and is
 /// the same for all heads; so have queries a latent, in most models. Latents are computed by every rank, heads are
 /// divided. A head's queries and keys are [turned | plain], and values end in zeros where they are shorter, so that all
-/// are of one size; the cache holds keys and values, not latents.
+/// are of one size until heads have attended; the cache holds keys and values, not latents.
 struct LatentAttention {
     /// To the queries' latent, if there is one, the latent of keys and values, and the part of keys that turns.
     let down: ColumnParallelLinear
@@ -42,7 +42,20 @@ struct LatentAttention {
             }
             let attended = workspace.matrix(rows: x.rows, columns: heads.width)
             heads.forward(joined, pass, layer: layer, into: attended, in: workspace)
-            output.addPart(attended, to: y)
+            output.addPart(values(of: attended, in: workspace), to: y)
         }
+    }
+
+    /// What heads attended to without the zeros that their values ended in.
+    private func values(of attended: Matrix, in workspace: Workspace) -> Matrix {
+        let (size, count) = (heads.attention.headDim, heads.attention.numHeads)
+        let valueDim = output.weight.columns / count
+        guard valueDim < size else { return attended }
+        let values = workspace.matrix(rows: attended.rows, columns: output.weight.columns)
+        for head in 0..<count {
+            values[columns: head * valueDim..<(head + 1) * valueDim].copy(
+                from: attended[columns: head * size..<head * size + valueDim])
+        }
+        return values
     }
 }

@@ -111,9 +111,10 @@ final class WeightPlan {
         return memory.packed(zip(parts, formats).map { ($0.outputs.count, $1) }, columns: inputs.count)
     }
 
-    /// Memory for a weight whose rows are read one by one.
-    func weight(rows: Int, columns: Int) -> FrozenWeight {
-        memory.weight(rows: rows, columns: columns)
+    /// Memory for a weight whose rows are read one by one, of tensors that are unpacked for it.
+    func weight(rows: Int, columns: Int, unpacking tensors: [StoredTensor?] = []) -> FrozenWeight {
+        if tensors.contains(where: { $0?.isPacked ?? false }) { packedCounts.unpacked += rows * columns }
+        return memory.weight(rows: rows, columns: columns)
     }
 
     /// Memory for a vector.
