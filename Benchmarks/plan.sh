@@ -31,7 +31,7 @@ compare() {
                 --draft-vocab-size 32000 --draft-global-batch-size 2 --preset "$preset")
             # Before and after training, as a machine's rate isn't the same at all times.
             plan before "$run" "$size" "${options[@]}"
-            trainer "$size" train "${options[@]}" "${store[@]:2}" --output-dir "$scratch/$run" --total-steps 4 \
+            trainer "$size" train "${options[@]}" "${store[@]:2}" --output-dir "$scratch/$run" --total-steps 3 \
                 --log-steps 1 --save-interval 1h 2>&1 | tee "$scratch/log-$run" >&2
             plan after "$run" "$size" "${options[@]}"
             find "$scratch/$run" -name '*.safetensors' -delete

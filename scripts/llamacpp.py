@@ -4,6 +4,7 @@ import os
 import re
 import sys
 import tempfile
+import urllib.error
 import urllib.request
 
 import xllamacpp
@@ -32,8 +33,11 @@ class LlamaCpp:
     def post(self, path, body):
         request = urllib.request.Request(
             f"{self.server.listening_address}{path}", json.dumps(body).encode(), {"Content-Type": "application/json"})
-        with urllib.request.urlopen(request) as response:
-            return json.load(response)
+        try:
+            with urllib.request.urlopen(request) as response:
+                return json.load(response)
+        except urllib.error.HTTPError as error:
+            raise RuntimeError(f"llama.cpp answers {path} with {error.code}: {error.read().decode(errors='replace')}")
 
     def tokenize(self, text):
         """The ids of a text, special tokens in it found, none added."""

@@ -12,7 +12,7 @@ struct BlockAttentionTests {
 
     /// Two sequences: one whose context is three tiles with blocks at chance, and a short one.
     private static let anchors: [[Int]] = {
-        var random = SplitMix64(seed: 3)
+        var random = Trainer.SplitMix64(seed: 3)
         return [(0..<1200).filter { $0 == 1199 || random.below(9) == 0 }, [1, 4, 5]]
     }()
 
@@ -39,8 +39,11 @@ struct BlockAttentionTests {
     private struct Pass {
         let (q, dO, context, own): (Matrix, Matrix, Attention.KeyValue, Attention.KeyValue)
         let results: [Matrix]
+        /// All of it is in its memory.
+        let workspace: Workspace
 
         init(_ attention: BlockAttention, in workspace: Workspace) {
+            self.workspace = workspace
             var random = RandomNumbers(seed: 11)
             let (rows, contextRows) = (
                 BlockAttentionTests.segments.reduce(0) { $0 + $1.anchors.count * blockSize },
@@ -130,14 +133,15 @@ struct BlockAttentionTests {
 
     private func check(_ span: BlockShape.Span, _ precision: MatrixPrecision) {
         let attention = Self.attention(span, precision)
-        let workspace = Workspace(Compute(precision: precision, threads: 2))
-        let pass = Pass(attention, in: workspace)
+        let pass = Pass(attention, in: Workspace(Compute(precision: precision, threads: 2)))
+        defer { withExtendedLifetime(pass) {} }
         let names = ["o", "dq", "dk of the context", "dv of the context", "dk of the rows", "dv of the rows"]
         for (name, (found, expected)) in zip(names, zip(pass.results, pass.reference(span))) {
             LongAttentionTests.expectEqual(found, expected, precision, "\(name), \(span)")
         }
         for threads in [1, 3, 8] {
             let other = Pass(attention, in: Workspace(Compute(precision: precision, threads: threads)))
+            defer { withExtendedLifetime(other) {} }
             for (name, (found, same)) in zip(names, zip(other.results, pass.results)) {
                 #expect(found.elements == same.elements, "\(name) of \(threads) threads")
             }
