@@ -49,10 +49,11 @@ class LlamaCpp:
             "prompt": ids, "n_predict": count, "temperature": 0.0, "top_k": 1, "cache_prompt": False,
             "return_tokens": True, **options})
 
-    def next_tokens(self, ids, count, cache_prompt=False):
+    def next_tokens(self, ids, count):
         """The most likely next tokens of ids and the logarithms of their probabilities, the likeliest first."""
+        # With cached prompts a server with a draft fails at times to process its speculative batch.
         answer = self.post("/completion", {
-            "prompt": ids, "n_predict": 1, "n_probs": count, "temperature": 0.0, "cache_prompt": cache_prompt})
+            "prompt": ids, "n_predict": 1, "n_probs": count, "temperature": 0.0, "cache_prompt": False})
         return [(entry["id"], entry["logprob"]) for entry in answer["completion_probabilities"][0]["top_logprobs"]]
 
 
@@ -117,7 +118,7 @@ class DraftedLlamaCpp:
 
     def next_tokens(self, prompts):
         """The most likely next tokens of each list of ids, and the logarithms of their probabilities."""
-        return [dict(self.server.next_tokens(ids, 10, cache_prompt=True)) for ids in prompts]
+        return [dict(self.server.next_tokens(ids, 10)) for ids in prompts]
 
     def verifications(self):
         """How many tokens each verification accepted, a list for each that was completed; after the end."""
