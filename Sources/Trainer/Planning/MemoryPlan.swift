@@ -7,6 +7,8 @@ struct MemoryPlan {
     /// Pages of libraries' code, kernels that oneDNN compiles, MPI's buffers and the heap: `Benchmarks/plan.sh` measured
     /// 29 to 58 MB.
     private static let inStep = 55_000_000
+    /// What MPI takes more of the heap where ranks share a target and exchange rows and logits, in bytes: 39 MB were measured.
+    private static let betweenRanks = 30_000_000
 
     /// What takes memory, and how many bytes.
     let parts: [(name: String, bytes: Int)]
@@ -32,7 +34,8 @@ struct MemoryPlan {
         let scratch =
             matrices.map { Orthogonalization.scratch(rows: $0.rows, columns: $0.columns, compute.precision) }.max() ?? 0
         var parts = [
-            ("the program", process + Self.inStep), ("the target's weights", target.memory.byteCount),
+            ("the program", process + Self.inStep + (sizes.tpSize > 1 ? Self.betweenRanks : 0)),
+            ("the target's weights", target.memory.byteCount),
             ("the draft's weights", 4 * count), ("its gradients", 4 * trainedCount),
             ("the optimizer's moments", 8 * trainedCount / ranks),
             ("activations", 4 * max(activations.elements, scratch)),
