@@ -3,7 +3,7 @@
 # with 512 tokens for two layers of Llama 3.1 8B's sizes (random weights; 12 GB of memory are needed), with the options that
 # --preset small and --preset specforge fill.
 #
-# usage: Benchmarks/plan.sh [LENGTH...]    (default: 512 1024; 8b for the large one alone)
+# usage: Benchmarks/plan.sh [LENGTH...]    (default: 512 1024 8b; 8b for the large one alone)
 
 set -euo pipefail
 [ $# -gt 0 ] || set -- 512 1024 8b

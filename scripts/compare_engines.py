@@ -91,10 +91,11 @@ def decode(engine, samples, max_new_tokens):
 
 
 def near_ties(engine, parts):
-    """By how much less likely than its likeliest token the engine holds Trainer's where texts part, as logarithms."""
+    """By how much less likely than its likeliest token the engine holds Trainer's where texts part, as logarithms; not where
+    the engine has no probabilities to show."""
     likeliest = engine.next_tokens([part.sample.prompt + part.sample.output[:part.end] for part in parts])
     return [max(tokens.values()) - tokens.get(part.sample.output[part.end], float("-inf"))
-            for part, tokens in zip(parts, likeliest)]
+            for part, tokens in zip(parts, likeliest) if tokens]
 
 
 def make_engine(options):

@@ -50,11 +50,14 @@ class LlamaCpp:
             "return_tokens": True, **options})
 
     def next_tokens(self, ids, count):
-        """The most likely next tokens of ids and the logarithms of their probabilities, the likeliest first."""
+        """The most likely next tokens of ids and the logarithms of their probabilities, the likeliest first.
+
+        None where the likeliest ends within a character: llama.cpp gives probabilities of whole characters alone.
+        """
         # With cached prompts a server with a draft fails at times to process its speculative batch.
         answer = self.post("/completion", {
             "prompt": ids, "n_predict": 1, "n_probs": count, "temperature": 0.0, "cache_prompt": False})
-        return [(entry["id"], entry["logprob"]) for entry in answer["completion_probabilities"][0]["top_logprobs"]]
+        return [(entry["id"], entry["logprob"]) for entry in answer.get("completion_probabilities", [{"top_logprobs": []}])[0]["top_logprobs"]]
 
 
 class VerificationLog:

@@ -71,7 +71,11 @@ struct ProfileTests {
     }
 
     @Test func aLargeShareOfTheOptimizerIsNoted() {
-        #expect(OptimizerShare.note(0.3) == nil)
-        #expect(OptimizerShare.note(0.754)?.hasPrefix("the optimizer takes 75% of a step") == true)
+        #expect(OptimizerShare.note(0.3, orthogonalizes: true) == nil)
+        for orthogonalizes in [false, true] {
+            let note = OptimizerShare.note(0.754, orthogonalizes: orthogonalizes)
+            #expect(note?.hasPrefix("the optimizer takes 75% of a step") == true)
+            #expect(note?.contains("--optimizer adamw") == orthogonalizes)
+        }
     }
 }

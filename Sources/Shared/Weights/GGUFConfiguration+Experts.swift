@@ -40,19 +40,14 @@ extension GGUFConfiguration {
         }
         let (layers, dense) = (try layerCount(), try int("leading_dense_block_count"))
         let kinds = (0..<max(0, min(layers, 1 << 16))).map { JSONText.string($0 < dense ? "dense" : "sparse") }
-        return try experts("moe_intermediate_size") + [
+        return try experts("moe_intermediate_size") + expertGroups(normalizes: false) + [
             ("num_key_value_heads", .int(heads)), ("qk_rope_head_dim", .int(turned)),
             ("qk_nope_head_dim", .int(keyLength - turned)),
             ("v_head_dim", .int(try int("attention.value_length\(isSplit ? "_mla" : "")"))),
             ("kv_lora_rank", .int(latent)),
             ("q_lora_rank", value("attention.q_lora_rank")?.int.map(JSONText.int) ?? .null),
             ("first_k_dense_replace", .int(dense)), ("mlp_layer_types", .array(kinds)),
-            ("n_routed_experts", .int(try int("expert_count"))),
             ("n_shared_experts", .int(try int("expert_shared_count"))),
-            ("n_group", .int(max(1, value("expert_group_count")?.int ?? 1))),
-            ("topk_group", .int(max(1, value("expert_group_used_count")?.int ?? 1))),
-            ("norm_topk_prob", .bool(value("expert_weights_norm")?.bool ?? false)),
-            ("routed_scaling_factor", .number(value("expert_weights_scale")?.double ?? 1)),
         ]
     }
 

@@ -116,6 +116,19 @@ extension GGUFConfiguration {
         ]
     }
 
+    /// What chooses among groups of experts, by DeepSeek-V3's keys.
+    ///
+    /// - Parameter normalizes: Whether weights of chosen experts are made to sum to one, where the file has no word of it.
+    func expertGroups(normalizes: Bool) throws(JSONError) -> [(String, JSONText)] {
+        [
+            ("n_routed_experts", .int(try int("expert_count"))),
+            ("n_group", .int(max(1, value("expert_group_count")?.int ?? 1))),
+            ("topk_group", .int(max(1, value("expert_group_used_count")?.int ?? 1))),
+            ("norm_topk_prob", .bool(value("expert_weights_norm")?.bool ?? normalizes)),
+            ("routed_scaling_factor", .number(value("expert_weights_scale")?.double ?? 1)),
+        ]
+    }
+
     /// Which layers have a window, where the file says it.
     func windowsByLayer() -> [(String, JSONText)] {
         guard let pattern = value("attention.sliding_window_pattern")?.array else { return [] }

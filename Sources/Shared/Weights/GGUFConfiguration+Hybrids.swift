@@ -109,13 +109,8 @@ extension GGUFConfiguration {
         ]
         guard hasExperts else { return members }
         members +=
-            try experts("moe_intermediate_size") + [
-                ("n_routed_experts", .int(try int("expert_count"))),
-                ("moe_shared_expert_intermediate_size", .int(try int("expert_shared_feed_forward_length"))),
-                ("n_group", .int(max(1, value("expert_group_count")?.int ?? 1))),
-                ("topk_group", .int(max(1, value("expert_group_used_count")?.int ?? 1))),
-                ("norm_topk_prob", .bool(value("expert_weights_norm")?.bool ?? true)),
-                ("routed_scaling_factor", .number(value("expert_weights_scale")?.double ?? 1)),
+            try experts("moe_intermediate_size") + expertGroups(normalizes: true) + [
+                ("moe_shared_expert_intermediate_size", .int(try int("expert_shared_feed_forward_length")))
             ]
         if let size = value("moe_latent_size")?.int, size > 0 { members.append(("moe_latent_size", .int(size))) }
         return members

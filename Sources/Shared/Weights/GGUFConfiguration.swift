@@ -68,7 +68,7 @@ struct GGUFConfiguration {
     /// The layers, without those that predict several tokens at once.
     func layerCount() throws(JSONError) -> Int {
         let (count, others) = (try int("block_count"), value("nextn_predict_layers")?.int ?? 0)
-        guard others >= 0, others <= count || others == 0 else {
+        guard (0...max(0, count)).contains(others) else {
             throw JSONError(
                 "key '\(architecture).nextn_predict_layers' is \(others), should be 0 to block_count, \(count)",
                 at: file.path)

@@ -275,7 +275,8 @@ struct TrainOptions: Options {
     var metrics: RunMetrics.Settings {
         RunMetrics.Settings(
             directory: output.outputDir, writesEvents: output.reportTo == .tensorboard,
-            maxGradNorm: optimizer.maxGradNorm, hasTargetCache: cache.isUsed, options: described)
+            maxGradNorm: optimizer.maxGradNorm, orthogonalizes: optimizer.muon != nil, hasTargetCache: cache.isUsed,
+            options: described)
     }
 
     /// What must not change between a run and its continuation.

@@ -16,6 +16,8 @@ struct TrainingPlan {
     /// Empty for this machine.
     let hosts: [Host]
     private let title: String
+    /// Whether Muon updates weights.
+    private let orthogonalizes: Bool
     /// Whether the target's weights are there, so that their names and shapes were checked.
     private let hasWeights: Bool
 
@@ -74,6 +76,7 @@ struct TrainingPlan {
             tpSize: tpSize)
         sequences = options.draftGlobalBatchSize
         length = options.maxLength
+        orthogonalizes = options.optimizer == .muon
         samples = options.samples
         expected = options.samples.flatMap {
             ExpectedAcceptance(
@@ -85,11 +88,11 @@ struct TrainingPlan {
             process: process, target, targetLayers: targetLayers, draft, sizes, ranks: ranks,
             decoding: options.decoding.byteCount(
                 longest: options.maxLength, positions: positions, target, targetLayers: targetLayers, draft),
-            orthogonalizes: options.optimizer == .muon, rank)
+            orthogonalizes: orthogonalizes, rank)
         let sample = try TimePlan.Sample(
             TimePlan.Job(
                 target: target, draft: draft, targetLayers: targetLayers,
-                draftVocabSize: configuration.draftVocabSize, orthogonalizes: options.optimizer == .muon, sizes: sizes,
+                draftVocabSize: configuration.draftVocabSize, orthogonalizes: orthogonalizes, sizes: sizes,
                 compute: all, ranks: ranks,
                 microBatches: Double(own) / Double(batchSize)))
         if hosts.isEmpty {
@@ -163,7 +166,8 @@ struct TrainingPlan {
             + ["a step of \(sequences) sequences of \(length) tokens, seconds"]
             + time.parts.map { row($0.name, fixed($0.seconds, 3)) }
             + [row("all", fixed(time.seconds, 3)), row("tokens/s", fixed(tokensPerSecond(time.seconds), 1))]
-            + (OptimizerShare.note(time.share(of: "optimizer")).map { ["note: \($0)"] } ?? []) + passLines
+            + (OptimizerShare.note(time.share(of: "optimizer"), orthogonalizes: orthogonalizes).map { ["note: \($0)"] }
+                ?? []) + passLines
         guard let cache else { return lines.joined(separator: "\n") }
         let cached =
             ["a step whose features are all in --target-cache, seconds"]

@@ -6,11 +6,14 @@ enum OptimizerShare {
     /// Above which a run is told.
     static let large = 0.3
 
-    /// - Parameter share: Of a step's time, 0 to 1.
-    static func note(_ share: Double) -> String? {
+    /// - Parameters:
+    ///   - share: Of a step's time, 0 to 1.
+    ///   - orthogonalizes: Whether it is Muon, which takes more than AdamW.
+    static func note(_ share: Double, orthogonalizes: Bool) -> String? {
         guard share > large else { return nil }
         return
             "the optimizer takes \(fixed(100 * share, 0))% of a step, however few tokens it has: more in a step "
-            + "(--draft-global-batch-size) or --optimizer adamw, which takes less than muon, train faster"
+            + "(--draft-global-batch-size)"
+            + (orthogonalizes ? " or --optimizer adamw, which takes less than muon, train faster" : " trains faster")
     }
 }

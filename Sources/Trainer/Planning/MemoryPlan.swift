@@ -7,7 +7,9 @@ struct MemoryPlan {
     /// Pages of libraries' code, kernels that oneDNN compiles, MPI's buffers and the heap: `Benchmarks/plan.sh` measured
     /// 29 to 58 MB.
     private static let inStep = 55_000_000
-    /// What MPI takes more of the heap where ranks share a target and exchange rows and logits, in bytes: 39 MB were measured.
+    /// What MPI takes more of the heap where ranks share a target and exchange rows and logits, in bytes.
+    ///
+    /// 39 MB were measured, of which `inStep` has some to spare.
     private static let betweenRanks = 30_000_000
 
     /// What takes memory, and how many bytes.

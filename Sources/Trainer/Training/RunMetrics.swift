@@ -9,6 +9,8 @@ final class RunMetrics {
         /// Whether TensorBoard's event files are written too.
         var writesEvents: Bool
         var maxGradNorm: Float
+        /// Whether Muon updates weights.
+        var orthogonalizes: Bool
         /// Whether the target's features are kept in a cache.
         var hasTargetCache: Bool
         /// The options of the run, as given.
@@ -70,7 +72,10 @@ final class RunMetrics {
         Log.line(
             "step \(report.step) | \(line) | lr \(report.learningRate) | |g| \(fixed(report.gradNorm, 3)) | "
                 + "\(shortNumber(rate)) tokens/s | waited for data \(fixed(100 * waited, 2))%")
-        if !hasNotedOptimizer, let note = OptimizerShare.note(profile.share(of: .optimizer)) {
+        if !hasNotedOptimizer,
+            let note = OptimizerShare.note(
+                profile.share(of: .optimizer), orthogonalizes: settings.orthogonalizes)
+        {
             hasNotedOptimizer = true
             Log.line("note: \(note)")
         }

@@ -224,16 +224,16 @@ extension BlockHead {
     ///
     /// Collective in the teacher's group.
     func measure(_ lessons: Lessons, in workspace: Workspace) -> [Measured?] {
-        var measured = [Measured?](repeating: nil, count: lessons.own.all.count)
+        var measured: [Int: Measured] = [:]
         forEachPiece(lessons, in: workspace) { learnt in
             let logits = learnt.labels.indices.map { i in
                 Array(UnsafeBufferPointer(start: learnt.z.row(i), count: learnt.z.columns))
             }
             let (rows, weights) = measure(learnt)
-            for (i, label) in learnt.indices.enumerated() {
-                measured[label] = Measured(row: rows[i], weight: weights[i], logits: logits[i])
+            for (i, row) in learnt.rows.enumerated() {
+                measured[Int(row)] = Measured(row: rows[i], weight: weights[i], logits: logits[i])
             }
         }
-        return measured
+        return lessons.own.all.map { measured[$0.row] }
     }
 }

@@ -59,9 +59,7 @@ struct BlockHead {
 
     /// A piece's rows that learn.
     struct Learnt {
-        /// Their labels, and the indices of these among all.
         let labels: [DraftLabels.Label]
-        let indices: [Int]
         /// Their indices among the rows of h.
         let rows: [Int32]
         /// The draft id that each row's CE learns.
@@ -118,7 +116,7 @@ struct BlockHead {
             markov.addBias(of: e, to: z)
         }
         return Learnt(
-            labels: labels.map { lessons.own.all[$0.0] }, indices: labels.map(\.0), rows: rows, ids: labels.map(\.1),
+            labels: labels.map { lessons.own.all[$0.0] }, rows: rows, ids: labels.map(\.1),
             likeliest: labels.map { target.argmax[targetRow($0.0)] },
             targets: labels.map {
                 DistillationLoss.Target(
