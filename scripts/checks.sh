@@ -55,6 +55,16 @@ refuses() {
     cat "$scratch/refused.log"
     [ "$code" -ne 0 ] && grep -qF -- "$text" "$scratch/refused.log"
 }
+# with_disk: mounts a small file system at $disk.
+disk=$scratch/disk
+with_disk() {
+    mkdir "$disk"
+    if ! mount -t tmpfs -o size=64m tmpfs "$disk" 2>/dev/null; then
+        echo "left out: a full disk, as only root may mount one"
+        return 1
+    fi
+    trap 'umount "$disk"; rm -rf "$scratch"' EXIT
+}
 compare() { "$python" "$here/compare.py" "$@"; }
 
 # summary NAME: counts the checks, also for who called the script, and fails if one did.

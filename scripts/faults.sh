@@ -1,8 +1,7 @@
 #!/usr/bin/env bash
-# Sourced by scripts that disturb training: checks.sh, runs with a fault, and a small disk.
+# Sourced by scripts that disturb training: checks.sh, and runs with a fault.
 #
-# strace delays a system call or ends the program at it; a small file system is mounted by root. What can't be had is
-# left out, and said.
+# strace delays a system call or ends the program at it. What can't be had is left out, and said.
 # shellcheck disable=SC2154  # checks.sh sets scratch, programs and text
 
 # shellcheck disable=SC2034  # setup.sh uses it
@@ -51,14 +50,3 @@ if strace -qq -o /dev/null true 2>/dev/null; then tracing=yes; else
     tracing=
     echo "left out: what is delayed or ended at a moment, as strace may not trace here"
 fi
-
-# with_disk: mounts a small file system at $disk.
-disk=$scratch/disk
-with_disk() {
-    mkdir "$disk"
-    if ! mount -t tmpfs -o size=64m tmpfs "$disk" 2>/dev/null; then
-        echo "left out: a full disk, as only root may mount one"
-        return 1
-    fi
-    trap 'umount "$disk"; rm -rf "$scratch"' EXIT
-}

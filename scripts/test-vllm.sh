@@ -27,10 +27,10 @@ source "$here/engines.sh"
 
 get_data() {
     get_target
-    # What the target itself says to ten prompts, greedily: any draft will do to decode it.
+    # What the target itself says to forty prompts, greedily: any draft will do to decode it.
     [ -f "$few" ] || {
-        say "Ten texts of the target's"
-        "$programs/Trainer" evaluate "${text[@]}" --eval-data-path "$held_out" --draft-vocab-size 1000 --max-samples 10 \
+        say "Forty texts of the target's"
+        "$programs/Trainer" evaluate "${text[@]}" --eval-data-path "$held_out" --draft-vocab-size 1000 --max-samples 40 \
             --max-new-tokens 96 --draft-length 1 --dtype bfloat16 --samples-output "$scratch/texts.jsonl" >&2
         jq -c '{input_ids: (.prompt_ids + .output_ids),
             loss_mask: ((.prompt_ids | map(0)) + (.output_ids | map(1)))}' "$scratch/texts.jsonl" >"$few.part"
@@ -61,7 +61,7 @@ mostly=0.8
 form() {
     local draft
     "$programs/Trainer" config --target-model-path "$target" --draft-vocab-size 8000 | jq "$3" >"$scratch/$1.config.json"
-    draft=$(trained "$1" "$few" --draft-model-config "$scratch/$1.config.json" --total-steps 60 \
+    draft=$(trained "$1" "$few" --draft-model-config "$scratch/$1.config.json" --total-steps 200 \
         --draft-global-batch-size 5 --learning-rate 2e-3 --ttt-length 3 --dtype bfloat16)
     compare "$1" "$draft" "$few" 3 "$2" --equal "$mostly"
 }

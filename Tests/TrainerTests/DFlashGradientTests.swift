@@ -61,7 +61,7 @@ struct DFlashGradientTests {
             form.shape, BlockTraining(loss: form.loss, mask: form.mask, anchors: form.anchors),
             rotary: RotaryEmbedding(frequencies: frequencies, positions: 40), .test)
         draft.parameters.fillRandomly(scale: 0.25)
-        draft.initializeHead(target, draftToTarget: draftToTarget)
+        draft.takeTargetWeights(target, draftToTarget: draftToTarget)
         return (draft, target, CompactTeacher(target, draftToTarget: draftToTarget))
     }
 

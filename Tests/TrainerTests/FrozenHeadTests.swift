@@ -63,7 +63,8 @@ struct FrozenHeadTests {
         return moments
     }
 
-    @Test func theTargetsHeadKeepsItsSize() throws {
+    /// The norm before it is the target's, scaled so that logits are three times as large as random numbers' would be.
+    @Test func theTargetsHeadKeepsItsSizeAndBeginsUndecided() throws {
         let directory = Fixtures.goldens.appending(path: "targets/llama").path
         let ids: [Int32] = [2, 3, 5, 60]
         let configuration = try Eagle3Configuration(
@@ -72,11 +73,27 @@ struct FrozenHeadTests {
         let draft = Eagle3DraftModel(
             configuration.shape, rotary: try configuration.rotary(positions: 8), freezesHead: true)
         draft.initializeHead(target, draftToTarget: ids)
+        let block = try DFlashConfiguration.generated(
+            "DFlashDraftModel", target: ModelConfiguration(directory: directory), draftVocabSize: ids.count
+        ).makeDraft(BlockTraining(), positions: 8, .test)
+        block.initialize(seed: 1)
+        block.initializeHead(target, draftToTarget: ids)
         let workspace = Workspace()
-        let rows = workspace.matrix(rows: ids.count, columns: configuration.shape.hiddenSize)
-        target.headRows(ids, into: rows, includesNorm: true)
-        withExtendedLifetime((draft, workspace)) {
-            #expect(draft.head.lmHead.weight.weight.elements == rows.elements)
+        let columns = configuration.shape.hiddenSize
+        let (rows, scale) = (
+            workspace.matrix(rows: ids.count, columns: columns), workspace.matrix(rows: 1, columns: columns)
+        )
+        target.headRows(ids, into: rows)
+        target.headScale(into: scale)
+        withExtendedLifetime((draft, block, workspace)) {
+            let products = rows.elements.indices.map { rows.elements[$0] * scale.elements[$0 % columns] }
+            let meanSquare = products.reduce(0) { $0 + $1 * $1 } / Float(products.count)
+            let factor = min(1, 3 / (3 * Float(columns) * meanSquare).squareRoot())
+            for head in [draft.head, block.head.head] {
+                #expect(head.lmHead.weight.weight.elements == rows.elements)
+                expectClose(
+                    head.norm.weight.weight.elements, scale.elements.map { $0 * factor }, tolerance: 1e-5, "the norm")
+            }
         }
     }
 }

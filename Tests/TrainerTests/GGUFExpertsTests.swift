@@ -43,6 +43,52 @@ struct GGUFExpertsTests {
         #expect(message.contains("model.gguf: \(text)"), "\(message)")
     }
 
+    /// Gate and up of all experts in one tensor: the logits are those of two, to the bit.
+    @Test(arguments: [
+        "deepseek2", "gpt-oss", "granitehybrid", "lfm2moe", "llama4", "qwen35moe", "qwen3moe",
+    ])
+    func joinedExpertsAreTheSeparateOnes(family: String) throws {
+        let file = try GGUFFile(GGUFGoldenTests.path(family))
+        var numbers: [String: (shape: [Int], values: [Float])] = [:]
+        for (name, tensor) in file.tensors {
+            let parts = name.components(separatedBy: ".ffn_gate_exps.")
+            if name.contains(".ffn_up_exps.") { continue }
+            guard parts.count == 2 else {
+                numbers[name] = (tensor.shape, try tensor.floats())
+                continue
+            }
+            let up = try #require(file.tensors["\(parts[0]).ffn_up_exps.\(parts[1])"])
+            let (gates, ups, count) = (try tensor.floats(), try up.floats(), tensor.shape[0])
+            var shape = tensor.shape
+            shape[1] *= 2
+            let size = gates.count / count
+            var values: [Float] = []
+            for first in stride(from: 0, to: gates.count, by: size) {
+                values += gates[first..<first + size]
+                values += ups[first..<first + size]
+            }
+            numbers["\(parts[0]).ffn_gate_up_exps.\(parts[1])"] = (shape, values)
+        }
+        try #require(numbers.keys.contains { $0.contains("ffn_gate_up_exps") })
+        let ids: [Int32] = [3, 5, 8, 13, 21, 34]
+        let logits = { (path: String) in
+            try ThreadCommunicator.run(2) {
+                try TargetModelRegistry.load(path, communicator: $0, positions: ids.count, .test).logits(of: ids)
+            }
+        }
+        try withTemporaryDirectory { directory in
+            let metadata = file.metadata.map { ($0.key, $0.value) }
+            let (whole, joined) = ("\(directory)/whole.gguf", "\(directory)/joined.gguf")
+            try GGUFWriter.write(whole, metadata, tensors: file.tensors.map { ($0.key, $0.value.shape) }) {
+                try #require(file.tensors[$0]).floats()
+            }
+            try GGUFWriter.write(joined, metadata, tensors: numbers.map { ($0.key, $0.value.shape) }) {
+                try #require(numbers[$0]).values
+            }
+            #expect(try logits(joined) == logits(whole))
+        }
+    }
+
     @Test func llama4HasChunksTemperatureAndEveryFourthLayerUnturned() throws {
         let layers = try withFile("llama4") { try description($0) }.layers
         for (index, layer) in layers.enumerated() {

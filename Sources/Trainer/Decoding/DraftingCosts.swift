@@ -12,38 +12,39 @@ struct DraftingCosts: Equatable {
         self.verifications = verifications
     }
 
-    /// Measures them after a prompt, each the least of some runs: other work on the machine only adds.
+    /// Measures them after a prompt, each the least of some rounds that have all of them: other work on the machine only adds,
+    /// and what lasts for some rounds adds to all.
     ///
     /// Collective: call on all ranks of a tensor-parallel group.
     /// - Parameters:
     ///   - prompt: At least one token.
     ///   - longest: The most tokens to draft.
     static func measure(
-        _ target: TargetDecoder, _ draft: any Drafting, prompt: [Int32], longest: Int, repetitions: Int = 5
+        _ target: TargetDecoder, _ draft: any Drafting, prompt: [Int32], longest: Int, rounds: Int = 5
     ) -> DraftingCosts {
         target.truncate(to: 0)
         let first = target.run(prompt, onlyLast: true)
         let memory = FrozenWeights(first.auxiliary.compute)
         let features = memory.matrix(rows: first.auxiliary.rows, columns: first.auxiliary.columns)
         features.copy(from: first.auxiliary)
-        func least(_ body: () -> Void) -> Double {
-            (0..<repetitions).reduce(Double.infinity) { least, _ in
-                target.truncate(to: prompt.count)
-                draft.restart()
-                draft.advance(features: features, next: Array(prompt.dropFirst()) + first.next)
-                let clock = ContinuousClock.now
-                body()
-                return min(least, (ContinuousClock.now - clock).seconds)
+        func seconds(drafted length: Int) -> Double {
+            target.truncate(to: prompt.count)
+            draft.restart()
+            draft.advance(features: features, next: Array(prompt.dropFirst()) + first.next)
+            let begin = ContinuousClock.now
+            if length == 0 {
+                _ = target.run(first.next)
+            } else {
+                let verified = target.run(first.next + draft.draft(length))
+                draft.advance(features: verified.auxiliary[rows: 0..<1], next: [verified.next[0]])
             }
+            return (ContinuousClock.now - begin).seconds
         }
-        return DraftingCosts(
-            plain: least { _ = target.run(first.next) },
-            verifications: (1...longest).map { length in
-                least {
-                    let verified = target.run(first.next + draft.draft(length))
-                    draft.advance(features: verified.auxiliary[rows: 0..<1], next: [verified.next[0]])
-                }
-            })
+        var least = [Double](repeating: .infinity, count: longest + 1)
+        for _ in 0..<rounds {
+            for length in 0...longest { least[length] = min(least[length], seconds(drafted: length)) }
+        }
+        return DraftingCosts(plain: least[0], verifications: Array(least.dropFirst()))
     }
 
     /// What drafting some number of tokens comes to.

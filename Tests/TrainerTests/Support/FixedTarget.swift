@@ -36,5 +36,6 @@ struct FixedTarget: DistributedTargetModel {
 
     func logits(_ hidden: Matrix, into logits: Matrix) { multiply(hidden, transposed: head, into: logits) }
 
-    func headRows(_ ids: [Int32], into rows: Matrix, includesNorm: Bool) { rows.gather(ids, from: head) }
+    func headRows(_ ids: [Int32], into rows: Matrix) { rows.gather(ids, from: head) }
+    func headScale(into scale: Matrix) { scale.fill(1) }
 }

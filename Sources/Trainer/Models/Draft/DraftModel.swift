@@ -16,7 +16,8 @@ protocol DraftModel {
     /// Writes first weights: by a seed, the same on every rank.
     func initialize(seed: UInt64)
 
-    /// Takes the head from the target's: as it is if it isn't trained, or with elements as large as `initialize` gives.
+    /// Takes the head from the target's: as it is if it isn't trained, with a norm that makes it less decided; or with elements
+    /// as large as `initialize` gives.
     func initializeHead(_ target: any DistributedTargetModel, draftToTarget: [Int32])
 
     /// Takes from the target the weights that it shares with the draft and that no checkpoint of the draft has.

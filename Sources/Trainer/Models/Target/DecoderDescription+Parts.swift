@@ -29,7 +29,8 @@ extension DecoderDescription {
             case fused(isInterleaved: Bool)
             /// gate_up_proj [experts, 2 · intermediate, hidden] and down_proj [experts, hidden, intermediate].
             case stacked
-            /// gate_proj, up_proj and down_proj of all experts, [experts, out, in] each: GGUF's.
+            /// gate_proj, up_proj and down_proj of all experts, [experts, out, in] each, or gate and up as one tensor,
+            /// gate_up_proj: GGUF's.
             case stackedParts
         }
     }

@@ -103,15 +103,13 @@ struct DecoderTargetModel: DistributedTargetModel {
         }
     }
 
-    func headRows(_ ids: [Int32], into rows: Matrix, includesNorm: Bool) {
+    func headRows(_ ids: [Int32], into rows: Matrix) {
         VocabParallelEmbedding(vocabulary: vocabulary, weight: head.weight, communicator: communicator)
             .forward(ids, into: rows)
-        guard includesNorm else { return }
-        rows.compute.rows(rows.rows, of: rows.columns) { range in
-            for row in range {
-                for column in 0..<rows.columns { rows[row, column] *= norm.weight[0, column] * description.logitScale }
-            }
-        }
+    }
+
+    func headScale(into scale: Matrix) {
+        for column in 0..<scale.columns { scale[0, column] = norm.weight[0, column] * description.logitScale }
     }
 
     /// Bytes of the cache's keys and values; states are small beside them.

@@ -27,10 +27,11 @@ protocol DistributedTargetModel {
     /// Writes this rank's part of the logits of `hidden`, which is after the final norm: [rows, vocabulary.count].
     func logits(_ hidden: Matrix, into logits: Matrix)
 
-    /// Writes the head's rows of `ids`: [ids, hidden].
-    ///
-    /// - Parameter includesNorm: Whether the weight of the norm before it and the logits' scale are multiplied in.
-    func headRows(_ ids: [Int32], into rows: Matrix, includesNorm: Bool)
+    /// Writes the head's rows of `ids`, as they are stored: [ids, hidden].
+    func headRows(_ ids: [Int32], into rows: Matrix)
+
+    /// Writes what the head's rows are multiplied by besides, the final norm's weight and the logits' scale: [1, hidden].
+    func headScale(into scale: Matrix)
 }
 
 /// The sizes of a target that others ask for.

@@ -47,7 +47,11 @@ struct ExpertTensors {
                 Joined(
                     gateUp: try plan.tensor("\(name).gate_up_proj", [count, 2 * size, hiddenSize]),
                     down: try plan.tensor("\(name).down_proj", [count, hiddenSize, size])))
-        case .stackedParts: store = .stackedParts(try Self.parts(name, experts, isGated, hiddenSize, plan))
+        case .stackedParts:
+            store =
+                isGated && plan.contains("\(name).gate_up_proj.weight")
+                ? .joined(try Self.joinedParts(name, experts, hiddenSize, plan))
+                : .stackedParts(try Self.parts(name, experts, isGated, hiddenSize, plan))
         case .fused(let isInterleaved):
             var joined =
                 plan.contains("\(name).gate_up_proj_blocks")
@@ -98,6 +102,23 @@ struct ExpertTensors {
             )
         }
         return parts
+    }
+
+    /// GGUF's, as llama.cpp's converter joins them if it is asked to.
+    private static func joinedParts(
+        _ name: String, _ experts: DecoderDescription.Experts, _ hiddenSize: Int, _ plan: WeightPlan
+    ) throws(WeightsError) -> Joined {
+        let (count, size) = (experts.count, experts.intermediateSize)
+        var joined = Joined(
+            gateUp: try plan.tensor("\(name).gate_up_proj.weight", [count, 2 * size, hiddenSize]),
+            down: try plan.tensor("\(name).down_proj.weight", [count, hiddenSize, size]))
+        if experts.hasBias {
+            joined.biases = (
+                try plan.tensor("\(name).gate_up_proj.bias", [count, 2 * size]),
+                try plan.tensor("\(name).down_proj.bias", [count, hiddenSize])
+            )
+        }
+        return joined
     }
 
     /// gpt-oss's.

@@ -64,12 +64,11 @@ struct DFlashDraftModel: DraftModel {
     }
 
     func initializeHead(_ target: any DistributedTargetModel, draftToTarget: [Int32]) {
-        // As engines give it to the draft: neither the target's norm nor a scale of its logits is part of it.
-        target.headRows(draftToTarget, into: head.head.lmHead.weight.weight, includesNorm: false)
+        head.head.initialize(from: target, draftToTarget: draftToTarget)
     }
 
     func takeTargetWeights(_ target: any DistributedTargetModel, draftToTarget: [Int32]) {
-        if !shape.hasOwnHead { initializeHead(target, draftToTarget: draftToTarget) }
+        if !shape.hasOwnHead { target.headRows(draftToTarget, into: head.head.lmHead.weight.weight) }
     }
 
     // MARK: Learning
