@@ -1,5 +1,5 @@
 # The doors to everything. Each is a script of its own, for machines without make.
-.PHONY: demo install test test-engines test-vllm test-mpi test-faults test-cache test-hosts test-tokenizers test-gguf test-tensorboard fuzz lint format bench bench-preprocess bench-large-records bench-tokenize bench-target bench-plan bench-8b bench-ranks bench-cache bench-train bench-drafts bench-decoding bench-scaling bench-memory bench-dtypes bench-recipe bench-regenerate bench-time-to-acceptance bench-packed bench-vllm bench-own-answers bench-families fixtures
+.PHONY: demo install test test-engines test-vllm test-mpi test-faults test-cache test-hosts test-tokenizers test-gguf test-tensorboard fuzz lint format bench bench-preprocess bench-large-records bench-tokenize bench-target bench-plan bench-8b bench-ranks bench-cache bench-train bench-drafts bench-methods bench-decoding bench-scaling bench-memory bench-dtypes bench-recipe bench-regenerate bench-time-to-acceptance bench-packed bench-vllm bench-own-answers bench-families fixtures
 
 demo:     ; @scripts/demo.sh
 install:  ; @scripts/install.sh
@@ -28,6 +28,7 @@ bench-ranks: ; @Benchmarks/ranks.sh
 bench-cache: ; @Benchmarks/cache.sh
 bench-train: ; @Benchmarks/utilisation.sh
 bench-drafts: ; @Benchmarks/drafts.sh
+bench-methods: ; @Benchmarks/methods.sh
 bench-decoding: ; @Benchmarks/decoding.sh
 bench-scaling: ; @Benchmarks/scaling.sh
 bench-memory: ; @Benchmarks/memory.sh

@@ -17,4 +17,4 @@ say "Training 600 steps of 2 conversations"
 train_recipe "$scratch/draft" --save-interval 100 --keep-last 1 --log-steps 20 "$@"
 say "Decoding 100 prompts"
 # shellcheck disable=SC2086  # options are words
-decode_recipe "$scratch/draft/latest" 100 ${EVALUATE_OPTIONS:-}
+decode_recipe "$scratch/draft/latest" 100 --draft-length 5 ${EVALUATE_OPTIONS:-}

@@ -52,13 +52,14 @@ recipe() {
 
 # train_recipe DRAFT OPTIONS...: one epoch, 600 steps of two conversations, by the preset of Documentation/Recipe.md.
 train_recipe() {
-    trainer 1 train "${text[@]}" --train-data-path "$conversations" --output-dir "$1" --draft-vocab-size 8000 \
+    local size=(--draft-vocab-size 8000)
+    [[ " ${*:2} " != *" --draft-model-config "* ]] || size=()
+    trainer 1 train "${text[@]}" --train-data-path "$conversations" --output-dir "$1" "${size[@]}" \
         --preset small --total-steps 600 --dtype bfloat16 "${@:2}" >&2
 }
 
 # decode_recipe DRAFT PROMPTS OPTIONS...: what is accepted of it, on held-out prompts.
 decode_recipe() {
     trainer "$(nproc)" evaluate --target-model-path "$target" --cache-dir "$scratch/cache" --dtype bfloat16 \
-        --eval-data-path "$held_out" --draft-model-path "$1" --max-samples "$2" --max-new-tokens 96 --draft-length 5 \
-        "${@:3}"
+        --eval-data-path "$held_out" --draft-model-path "$1" --max-samples "$2" --max-new-tokens 96 "${@:3}"
 }

@@ -24,7 +24,7 @@ recipe
 say "Training"
 train_recipe "$scratch/draft" --save-interval 50 --log-steps 1 "$@"
 say "Decoding $prompts prompts with each checkpoint"
-for draft in "$scratch"/draft/step_*; do decode_recipe "$draft" "$prompts" --json >"$draft.json"; done
+for draft in "$scratch"/draft/step_*; do decode_recipe "$draft" "$prompts" --draft-length 5 --json >"$draft.json"; done
 "$python" - "$scratch/draft" <<'END'
 import json, pathlib, sys
 
