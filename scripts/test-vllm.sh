@@ -69,9 +69,9 @@ form() {
 # A draft of whole blocks: NAME OPTION...
 blocks() {
     local draft layers
-    draft=$(block_draft "$1" DFlashDraftModel "$few" "${@:2}")
+    draft=$(block_draft "$1" DFlashDraftModel "$few" --total-steps 300 "${@:2}")
     layers=$(jq -r '.dflash_config.target_layer_ids | map(. + 1) | join(",")' "$draft/config.json")
-    # Some 200 tokens are accepted, of which a few more or less are chance.
+    # Few tokens are accepted, of which some more or less are chance.
     compare "$1" "$draft" "$few" 7 "$layers" --equal "$mostly" --tolerance 0.04
 }
 
