@@ -47,13 +47,14 @@ check() {
     fi
 }
 
-# refuses TEXT COMMAND...: the command fails and says TEXT.
+# refuses MESSAGE COMMAND...: the command fails and says MESSAGE. Its ranks have nothing to finish, for which mpirun would wait.
 refuses() {
-    local text=$1 code=0
+    # Functions see the caller's local variables: none of these may be an option's name elsewhere, as `text` is.
+    local refusal=$1 patience=1 code=0
     shift
     "$@" >"$scratch/refused.log" 2>&1 || code=$?
     cat "$scratch/refused.log"
-    [ "$code" -ne 0 ] && grep -qF -- "$text" "$scratch/refused.log"
+    [ "$code" -ne 0 ] && grep -qF -- "$refusal" "$scratch/refused.log"
 }
 # with_disk: mounts a small file system at $disk.
 disk=$scratch/disk

@@ -91,11 +91,11 @@ def decode(engine, samples, max_new_tokens):
 
 
 def near_ties(engine, parts):
-    """By how much less likely than its likeliest token the engine holds Trainer's where texts part, as logarithms; not where
-    the engine has no probabilities to show."""
+    """By how much less likely than its likeliest token the engine holds Trainer's where texts part, as logarithms; None where
+    it has no probabilities to show."""
     likeliest = engine.next_tokens([part.sample.prompt + part.sample.output[:part.end] for part in parts])
-    return [max(tokens.values()) - tokens.get(part.sample.output[part.end], float("-inf"))
-            for part, tokens in zip(parts, likeliest) if tokens]
+    return [max(tokens.values()) - tokens.get(part.sample.output[part.end], float("-inf")) if tokens else None
+            for part, tokens in zip(parts, likeliest)]
 
 
 def make_engine(options):
@@ -136,7 +136,8 @@ def main():
     options = parser.parse_args()
     samples = [Sample(line) for line in open(options.samples)]
     engine = make_engine(options)
-    parts, served_parts, gaps = decode(engine, samples, options.max_new_tokens)
+    parts, served_parts, all_gaps = decode(engine, samples, options.max_new_tokens)
+    gaps = [gap for gap in all_gaps if gap is not None]
     own_parts = [part.own for part in parts]
     all_own = sum(len(sample.verifications) for sample in samples)
     own, served = Rates(own_parts, options.draft_length), Rates(served_parts, options.draft_length)
@@ -150,7 +151,7 @@ def main():
         "accepted_per_verification": {"evaluate": round(own.accepted, 4), engine.name: round(served.accepted, 4)},
         "by_position": {"evaluate": rounded(own.by_position), engine.name: rounded(served.by_position)},
         "difference": round(difference, 4), "differences_by_position": rounded(by_position),
-        "partings": len(gaps), "largest_gap": round(max(gaps, default=0), 4)}), flush=True)
+        "partings": len(all_gaps), "without_probabilities": len(all_gaps) - len(gaps), "largest_gap": round(max(gaps, default=0), 4)}), flush=True)
     failures = []
     worst = max([difference] + by_position, key=abs)
     if abs(worst) > options.tolerance:
@@ -160,6 +161,9 @@ def main():
     if max(gaps, default=0) > options.near_tie:
         failures.append(f"a text parts where {engine.name}'s logarithms differ by {max(gaps):.3f}, "
                         f"should only where by at most {options.near_tie}")
+    if 10 * (len(all_gaps) - len(gaps)) > len(all_gaps):
+        failures.append(f"{engine.name} has no probabilities for {len(all_gaps) - len(gaps)} of {len(all_gaps)} partings, "
+                        "should for nine tenths")
     if own.count < options.least * all_own:
         failures.append(f"{own.count} of {all_own} verifications are of the same texts, should be {options.least:.0%}")
     if failures:

@@ -57,7 +57,8 @@ class LlamaCpp:
         # With cached prompts a server with a draft fails at times to process its speculative batch.
         answer = self.post("/completion", {
             "prompt": ids, "n_predict": 1, "n_probs": count, "temperature": 0.0, "cache_prompt": False})
-        return [(entry["id"], entry["logprob"]) for entry in answer.get("completion_probabilities", [{"top_logprobs": []}])[0]["top_logprobs"]]
+        likeliest = [entry for token in answer.get("completion_probabilities", []) for entry in token["top_logprobs"]]
+        return [(entry["id"], entry["logprob"]) for entry in likeliest]
 
 
 class VerificationLog:

@@ -84,10 +84,11 @@ find_swift() {
 
 # trainer RANKS ARGUMENTS...: runs $programs/Trainer as so many ranks, which share the machine's cores evenly.
 #
-# mpirun gives ranks that are to stop, as on Ctrl-C, one second by itself: too little to finish a step and save.
+# mpirun gives ranks that are to stop, as on Ctrl-C, one second by itself: too little to finish a step and save. Here they have
+# `patience` seconds, or 10.
 trainer() {
     local count=$1
-    local options=(--bind-to none --use-hwthread-cpus --mca odls_base_sigkill_timeout 10)
+    local options=(--bind-to none --use-hwthread-cpus --mca odls_base_sigkill_timeout "${patience:-10}")
     shift
     [ "$count" -le "$(nproc)" ] || options+=(--oversubscribe)
     if [ "$(id -u)" -eq 0 ]; then

@@ -401,6 +401,18 @@ regenerate_full() {
     cmp "$scratch/asked-whole.jsonl" "$output"
 }
 check "regenerate, without room twice and continued: the same answers" regenerate_full
+regenerate_full_disk() {
+    local output=$disk/answers.jsonl
+    mount -o "remount,size=$(($(stat -c %s "$scratch/asked-whole.jsonl") / 2048))k" "$disk"
+    refuses "can't write it: No space left on device" regenerate_asked "$output"
+    "$python" -c 'import json, sys; assert [json.loads(line) for line in open(sys.argv[1])]' "$output"
+    mount -o remount,size=64m "$disk"
+    regenerate_asked "$output"
+    cmp "$scratch/asked-whole.jsonl" "$output"
+}
+if with_disk; then
+    check "regenerate, on a full disk, and continued on a larger one: the same answers" regenerate_full_disk
+fi
 check "regenerate refuses to continue with another temperature" \
     refuses "was begun with other settings" regenerate 1 "$scratch/answers-1.jsonl" --temperature 0.5
 check "the answers are data as they are" "$programs/Preprocess" build --train-data-path "$scratch/answers-1.jsonl" \

@@ -63,36 +63,42 @@ struct FrozenHeadTests {
         return moments
     }
 
-    /// The norm before it is the target's, scaled so that logits are three times as large as random numbers' would be.
-    @Test func theTargetsHeadKeepsItsSizeAndBeginsUndecided() throws {
+    /// The norm before it is the target's, scaled so that logits are three times as large as random numbers' would be; one
+    /// that is small already stays.
+    @Test(arguments: [(1, true), (0.001, false)] as [(Float, Bool)])
+    func theTargetsHeadKeepsItsSizeAndBeginsUndecided(size: Float, isScaled: Bool) throws {
         let directory = Fixtures.goldens.appending(path: "targets/llama").path
         let ids: [Int32] = [2, 3, 5, 60]
-        let configuration = try Eagle3Configuration(
-            target: ModelConfiguration(directory: directory), draftVocabSize: ids.count)
-        let target = try TargetModelRegistry.load(directory, communicator: AbsentRanks(), positions: 8)
-        let draft = Eagle3DraftModel(
+        let model = try ModelConfiguration(directory: directory)
+        let configuration = try Eagle3Configuration(target: model, draftVocabSize: ids.count)
+        let eagle = Eagle3DraftModel(
             configuration.shape, rotary: try configuration.rotary(positions: 8), freezesHead: true)
-        draft.initializeHead(target, draftToTarget: ids)
         let block = try DFlashConfiguration.generated(
-            "DFlashDraftModel", target: ModelConfiguration(directory: directory), draftVocabSize: ids.count
+            "DFlashDraftModel", target: model, draftVocabSize: ids.count
         ).makeDraft(BlockTraining(), positions: 8, .test)
-        block.initialize(seed: 1)
-        block.initializeHead(target, draftToTarget: ids)
-        let workspace = Workspace()
-        let columns = configuration.shape.hiddenSize
+        let (workspace, columns) = (Workspace(), configuration.shape.hiddenSize)
+        let target = FixedTarget(vocabSize: 64, hiddenSize: columns, in: workspace)
+        for row in 0..<target.head.rows { target.head.scale(row: row, by: size) }
         let (rows, scale) = (
             workspace.matrix(rows: ids.count, columns: columns), workspace.matrix(rows: 1, columns: columns)
         )
         target.headRows(ids, into: rows)
         target.headScale(into: scale)
-        withExtendedLifetime((draft, block, workspace)) {
-            let products = rows.elements.indices.map { rows.elements[$0] * scale.elements[$0 % columns] }
-            let meanSquare = products.reduce(0) { $0 + $1 * $1 } / Float(products.count)
-            let factor = min(1, 3 / (3 * Float(columns) * meanSquare).squareRoot())
-            for head in [draft.head, block.head.head] {
+        let products = rows.elements.indices.map { rows.elements[$0] * scale.elements[$0 % columns] }
+        let meanSquare = products.reduce(0) { $0 + $1 * $1 } / Float(products.count)
+        // Numbers within ±1/√inputs have the mean square 1/(3 inputs).
+        let factor = 3 / (3 * Float(columns) * meanSquare).squareRoot()
+        #expect((factor < 1) == isScaled)
+        for draft in [eagle, block] as [any DraftModel] {
+            draft.initialize(seed: 1)
+            draft.initializeHead(target, draftToTarget: ids)
+        }
+        withExtendedLifetime((eagle, block, workspace)) {
+            for head in [eagle.head, block.head.head] {
                 #expect(head.lmHead.weight.weight.elements == rows.elements)
                 expectClose(
-                    head.norm.weight.weight.elements, scale.elements.map { $0 * factor }, tolerance: 1e-5, "the norm")
+                    head.norm.weight.weight.elements, scale.elements.map { $0 * min(1, factor) }, tolerance: 1e-5,
+                    "the norm")
             }
         }
     }
