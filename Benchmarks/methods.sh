@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # EAGLE-3, DFlash and DSpark drafts from the same conversations: how long 600 steps of two take, and how much of their drafted
-# tokens is accepted a verification of 100 held-out prompts.
+# tokens is accepted a verification of 100 held-out prompts, with its standard error over the prompts, and by how much less or
+# more that is than of the first one, on the same prompts.
 #
 # usage: Benchmarks/methods.sh [DRAFT...]     (default: eagle3 dflash dspark; ten minutes each on two cores)
 #
@@ -21,7 +22,7 @@ for name in "$@"; do
 done
 
 recipe
-printf '%-12s %8s %10s  %s\n' draft minutes accepted "by position"
+printf '%-12s %8s %16s %16s  %s\n' draft minutes accepted "beside the first" "by position"
 for name in "$@"; do
     IFS=- read -r method layers drafted <<<"$name"
     form=(--draft-architecture "${architectures[$method]}")
@@ -41,12 +42,27 @@ for name in "$@"; do
     # shellcheck disable=SC2086  # options are words
     train_recipe "$scratch/$name" "${form[@]}" --save-interval 1000 --log-steps 20 ${TRAIN_OPTIONS:-}
     minutes=$(((SECONDS - start) * 10 / 60))
-    decode_recipe "$scratch/$name/latest" 100 --json --draft-length "${drafted:-7}" >"$scratch/$name.evaluation.json"
-    "$python" - "$name" "$((minutes / 10)).$((minutes % 10))" "$scratch/$name.evaluation.json" <<'END'
+    decode_recipe "$scratch/$name/latest" 100 --json --draft-length "${drafted:-7}" \
+        --samples-output "$scratch/$name.samples.jsonl" >"$scratch/$name.evaluation.json"
+    "$python" - "$scratch" "$name" "$1" "$((minutes / 10)).$((minutes % 10))" <<'END'
 import json, sys
-name, minutes, path = sys.argv[1:]
-report = json.load(open(path))
-print(f"{name:12} {minutes:>8} {report['accepted_per_verification']:10.3f}  "
-      + " ".join(f"{share:.3f}" for share in report["accepted_at"]), flush=True)
+
+scratch, name, first, minutes = sys.argv[1:]
+
+def accepted(name):
+    """Accepted tokens a verification, and what each prompt adds to their deviation: the mean over prompts of both."""
+    prompts = [json.loads(line)["accepted"] for line in open(f"{scratch}/{name}.samples.jsonl")]
+    rate = sum(map(sum, prompts)) / sum(map(len, prompts))
+    mean = sum(map(len, prompts)) / len(prompts)
+    return rate, [(sum(each) - rate * len(each)) / mean for each in prompts]
+
+def error(deviations):
+    return (sum(value * value for value in deviations) / (len(deviations) - 1) / len(deviations)) ** 0.5
+
+(rate, own), (other, others) = accepted(name), accepted(first)
+beside = "" if name == first else f"{rate - other:+.3f} ± {error([a - b for a, b in zip(own, others, strict=True)]):.3f}"
+positions = json.load(open(f"{scratch}/{name}.evaluation.json"))["accepted_at"]
+print(f"{name:12} {minutes:>8} {f'{rate:.3f} ± {error(own):.3f}':>16} {beside:>16}  "
+      + " ".join(f"{share:.3f}" for share in positions), flush=True)
 END
 done
