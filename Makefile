@@ -1,5 +1,5 @@
 # The doors to everything. Each is a script of its own, for machines without make.
-.PHONY: demo install test test-engines test-vllm test-mpi test-faults test-cache test-hosts test-tokenizers test-gguf test-tensorboard fuzz lint format bench bench-preprocess bench-large-records bench-tokenize bench-target bench-plan bench-8b bench-ranks bench-cache bench-train bench-drafts bench-methods bench-decoding bench-scaling bench-memory bench-dtypes bench-recipe bench-regenerate bench-time-to-acceptance bench-packed bench-vllm bench-own-answers bench-families fixtures
+.PHONY: demo install test test-converter test-engines test-vllm test-mpi test-faults test-cache test-hosts test-tokenizers test-gguf test-tensorboard fuzz lint format bench bench-preprocess bench-large-records bench-tokenize bench-target bench-plan bench-8b bench-ranks bench-cache bench-train bench-drafts bench-methods bench-decoding bench-scaling bench-memory bench-dtypes bench-recipe bench-regenerate bench-time-to-acceptance bench-packed bench-vllm bench-own-answers bench-families fixtures
 
 demo:     ; @scripts/demo.sh
 install:  ; @scripts/install.sh
@@ -11,6 +11,7 @@ test-cache: ; @scripts/test-cache.sh
 test-hosts: ; @scripts/test-hosts.sh
 test-tokenizers: ; @scripts/test-tokenizers.sh
 test-gguf: ; @scripts/test-gguf.sh
+test-converter: ; @scripts/test-converter.sh
 test-engines: ; @scripts/test-engines.sh
 test-vllm: ; @scripts/test-vllm.sh
 fuzz:     ; @scripts/fuzz.sh

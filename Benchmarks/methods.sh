@@ -3,7 +3,7 @@
 # tokens is accepted a verification of 100 held-out prompts, with its standard error over the prompts, and by how much less or
 # more that is than of the first one, on the same prompts.
 #
-# usage: Benchmarks/methods.sh [DRAFT...]     (default: eagle3 dflash dspark; ten minutes each on two cores)
+# usage: Benchmarks/methods.sh [DRAFT...]     (default: eagle3 dflash dspark; nine minutes each on two cores)
 #
 # A DRAFT is a METHOD, of the generated configuration, or METHOD-LAYERS-DRAFTED: dflash-1-7 has one layer and blocks of which
 # seven tokens are drafted. TRAIN_OPTIONS: further options of Trainer train, as --total-steps 300.

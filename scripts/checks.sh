@@ -56,6 +56,7 @@ refuses() {
     cat "$scratch/refused.log"
     [ "$code" -ne 0 ] && grep -qF -- "$refusal" "$scratch/refused.log"
 }
+
 # with_disk: mounts a small file system at $disk.
 disk=$scratch/disk
 with_disk() {

@@ -27,7 +27,10 @@ def check_table(trainer, engine, families):
 
 
 def write_draft(trainer, target, method, layers, folder, **changes):
-    """A draft of random weights, by the configuration that training would generate, some of whose keys are changed."""
+    """A draft of random weights, by the configuration that training would generate, some of whose keys are changed.
+
+    One whose draft_vocab_size is None has the whole vocabulary, and neither a head nor a mapping.
+    """
     config = json.loads(run_trainer(
         [trainer, "config", "--target-model-path", target, "--draft-architecture", METHODS[method],
          "--draft-vocab-size", str(DRAFT_VOCAB_SIZE)])) | changes
@@ -37,9 +40,12 @@ def write_draft(trainer, target, method, layers, folder, **changes):
         config["eagle_aux_hidden_state_layer_ids"] = [layer + 1 for layer in outputs]
         config["eagle_config"]["eagle_aux_hidden_state_layer_ids"] = outputs
     random = np.random.default_rng(7)
-    h, i, v = config["hidden_size"], config["intermediate_size"], config["draft_vocab_size"]
+    is_whole = config["draft_vocab_size"] is None
+    if is_whole:
+        del config["draft_vocab_size"]
+    h, i, v = config["hidden_size"], config["intermediate_size"], config.get("draft_vocab_size", config["vocab_size"])
     q, kv = (config[f"num_{kind}_heads"] * config["head_dim"] for kind in ("attention", "key_value"))
-    shapes = {"norm.weight": (h,), "lm_head.weight": (v, h)}
+    shapes = {"norm.weight": (h,)} | ({} if is_whole else {"lm_head.weight": (v, h)})
     features = 3 if method == "eagle3" else len(config["dflash_config"]["target_layer_ids"])
     shapes["fc.weight"] = (h, features * h)
     names = ["midlayer"] if method == "eagle3" else [f"layers.{n}" for n in range(config["num_hidden_layers"])]
@@ -56,15 +62,18 @@ def write_draft(trainer, target, method, layers, folder, **changes):
             shapes |= {f"{layer}.self_attn.{part}_norm.weight": (config["head_dim"],) for part in "qk"}
     if method != "eagle3":
         shapes["hidden_norm.weight"] = (h,)
+    if config.get("norm_before_fc"):
+        shapes["input_norm.weight"] = (features * h,)
     if method == "dspark":
         rank = config["markov_rank"]
         shapes |= {"markov_head.markov_w1.weight": (config["vocab_size"], rank), "markov_head.markov_w2.weight": (v, rank),
                    "confidence_head.proj.weight": (1, h + rank), "confidence_head.proj.bias": (1,)}
     tensors = {name: (random.standard_normal(shape) * 0.1 + name.endswith("norm.weight")).astype(np.float32)
                for name, shape in shapes.items()}
-    ids = np.sort(random.permutation(config["vocab_size"])[:v])
-    tensors["d2t"] = (ids - np.arange(v)).astype(np.int64)
-    tensors["t2d"] = np.isin(np.arange(config["vocab_size"]), ids)
+    if not is_whole:
+        ids = np.sort(random.permutation(config["vocab_size"])[:v])
+        tensors["d2t"] = (ids - np.arange(v)).astype(np.int64)
+        tensors["t2d"] = np.isin(np.arange(config["vocab_size"]), ids)
     folder.mkdir(exist_ok=True)
     (folder / "config.json").write_text(json.dumps(config))
     write_safetensors(folder / "model.safetensors", tensors)
