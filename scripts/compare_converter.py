@@ -29,6 +29,8 @@ IRRELEVANT = {
     "GGUF.kv_count", "general.name", "general.size_label", "general.basename", "general.finetune", "general.quantization_version",
     "tokenizer.chat_template", "tokenizer.ggml.add_bos_token", "tokenizer.ggml.add_space_prefix", "tokenizer.ggml.pre",
     "tokenizer.ggml.unknown_token_id"}
+# What Trainer says of a draft besides, as llama.cpp takes it where a file has no word of it.
+BESIDES = {"dflash.has_confidence_head", "dflash.sample_from_anchor", "dflash.rope.dimension_count", "dflash.vocab_size"}
 
 
 def run(command):
@@ -42,6 +44,7 @@ def differences(own, other):
     metadata = [{name: field.contents() for name, field in file.fields.items() if name not in IRRELEVANT}
                 for file in (own, other)]
     names = set(metadata[0]) | set(metadata[1])
+    names -= BESIDES - set(metadata[1])
     result = [f"{name}: {str(metadata[0].get(name))[:60]}, the converter's is {str(metadata[1].get(name))[:60]}"
               for name in sorted(names) if metadata[0].get(name) != metadata[1].get(name)]
     tensors = [{tensor.name: tensor for tensor in file.tensors} for file in (own, other)]
