@@ -2,7 +2,7 @@
 # The forward pass of a few layers of each family at published sizes, beside transformers 5 on torch: tokens/s of the hidden
 # states, both sides alternately.
 #
-# usage: Benchmarks/families.sh [FAMILY...]    (default: llama qwen3-moe gemma4 lfm2 qwen3.5; half an hour on two cores)
+# usage: Benchmarks/families.sh [FAMILY...]    (default: llama qwen3-moe gemma4 lfm2 qwen3.5; twenty minutes on two cores)
 
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -15,7 +15,7 @@ source "$here/../scripts/tokenizers-venv.sh"
 scratch=$state/bench-families
 mkdir -p "$scratch"
 threads=$(nproc)
-rounds=3
+rounds=2
 
 printf '%-10s %-9s %6s %9s %13s %6s\n' family "" tokens Eyrie transformers ratio
 for family in "$@"; do
@@ -25,10 +25,10 @@ for family in "$@"; do
         rm -f "$scratch"/*.jsonl
         for ((round = 0; round < rounds; round++)); do
             "$programs/Trainer" measure --target-model-path "$model" --num-threads "$threads" --dtype "$dtype" \
-                --repeats 3 --lengths 512 2048 --json >>"$scratch/eyrie.jsonl" 2>"$scratch/eyrie.log" ||
+                --repeats 2 --lengths 512 2048 --json >>"$scratch/eyrie.jsonl" 2>"$scratch/eyrie.log" ||
                 fail "$(tail -n 1 "$scratch/eyrie.log")"
-            "$python" "$here/target_transformers.py" "$model" --threads "$threads" --dtype "$dtype" --repeats 3 \
-                >>"$scratch/transformers.jsonl" 2>"$scratch/transformers.log" ||
+            "$python" "$here/target_transformers.py" "$model" --threads "$threads" --dtype "$dtype" --repeats 2 \
+                --hidden-states-only >>"$scratch/transformers.jsonl" 2>"$scratch/transformers.log" ||
                 fail "$(tail -n 1 "$scratch/transformers.log")"
         done
         "$python" - "$scratch" "$family" "$dtype" <<'END'

@@ -5,17 +5,21 @@
 
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-adamw="--optimizer adamw --learning-rate 1e-3 --ttt-length 7"
+learnt_head="--learning-rate-schedule cosine --feature-loss-weight 0"
+adamw="--optimizer adamw --learning-rate 1e-3 --ttt-length 7 --feature-loss-weight 0"
 declare -A options=(
     [small]=""
-    [seven]="--ttt-length 7"
+    [cosine]="--learning-rate-schedule cosine"
+    [no-features]="--feature-loss-weight 0 --freeze-lm-head"
+    [learnt-head]="$learnt_head"
+    [seven]="$learnt_head --ttt-length 7"
     [adamw]="$adamw"
     [eagle-mask]="$adamw --loss-mask-alignment eagle"
     [rows-normalization]="$adamw --loss-normalization rows"
     [decay-0.8]="$adamw --ttt-loss-decay 0.8"
     [decay-0.8-random-head]="$adamw --ttt-loss-decay 0.8 --lm-head-init random"
 )
-[ $# -gt 0 ] || set -- small seven adamw eagle-mask rows-normalization decay-0.8 decay-0.8-random-head
+[ $# -gt 0 ] || set -- small cosine no-features learnt-head seven adamw eagle-mask rows-normalization decay-0.8 decay-0.8-random-head
 for choice in "$@"; do
     [ -n "${options[$choice]+known}" ] && continue
     echo "recipe.sh: no choice '$choice'; there are: ${!options[*]}" >&2

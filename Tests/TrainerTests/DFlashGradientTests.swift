@@ -90,14 +90,15 @@ struct DFlashGradientTests {
             teacher: teacher, sequences: [sequences], features: features, embedding: embedding, targetHidden: hidden)
     }
 
-    @Test(arguments: forms)
-    func everyGradientIsTheDerivativeOfTheLoss(form: Form) throws {
+    @Test(arguments: forms, [0, 2] as [Float])
+    func everyGradientIsTheDerivativeOfTheLoss(form: Form, features: Float) throws {
         let (draft, target, teacher) = model(form)
         let sequences = sequences()
         let lesson = lesson(sequences, draft, target, teacher)
-        let weights = LossWeights(sequences: [0.25, 0.5])
+        let weights = LossWeights(sequences: [0.25, 0.5], features: features)
         let statistics = draft.learn(lesson, weights: weights, in: workspace)
         #expect(statistics.learnt > 4)
+        let rows = [0..<sequences[0].length, sequences[0].length..<sequences[0].length + sequences[1].length]
         // What is accepted, which confidence learns without a gradient through it.
         var accepted: [Float?] = []
         func loss() throws -> Double {
@@ -113,8 +114,16 @@ struct DFlashGradientTests {
                         let sigma = row.confidenceGradient + 1 - row.tv
                         row.bce += (1 - row.tv - accepted) * logf(sigma / (1 - sigma))
                     }
-                    let weight = weights.sequences[plan.labels.all[i].sequence] * (measured[i]?.weight ?? 0)
-                    return sum + Double(weight) * Double(form.loss.value(row))
+                    let label = plan.labels.all[i]
+                    let weight = Double(weights.sequences[label.sequence] * (measured[i]?.weight ?? 0))
+                    guard features > 0, let target = label.targetRow else {
+                        return sum + weight * Double(form.loss.value(row))
+                    }
+                    let y = workspace.matrix(rows: 1, columns: 20)
+                    draft.head.head.norm.forward(record.hidden[rows: label.row..<label.row + 1], into: y)
+                    let cosine = FeatureAlignmentTests.cosine(
+                        y, row: 0, lesson.targetHidden, targetRow: target, sequence: rows[label.sequence])
+                    return sum + weight * (Double(form.loss.value(row)) + Double(features) * (1 - cosine))
                 }
             }
         }

@@ -24,9 +24,15 @@ struct Eagle3GradientTests {
         try check(variant.applied(to: shape), .label, .crossEntropy)
     }
 
+    @Test(arguments: [TrainingTimeTestPlan.LossMaskAlignment.label, .eagle])
+    func soItIsBesideTheTargetsHiddenState(alignment: TrainingTimeTestPlan.LossMaskAlignment) throws {
+        try check(shape, alignment, .crossEntropy, features: 2)
+    }
+
+    /// - Parameter features: What the target's hidden state counts.
     private func check(
         _ shape: Eagle3DraftModel.Shape, _ alignment: TrainingTimeTestPlan.LossMaskAlignment,
-        _ objective: DraftObjective
+        _ objective: DraftObjective, features: Float = 0
     ) throws {
         let workspace = Workspace()
         var random = RandomNumbers(seed: 3)
@@ -50,7 +56,7 @@ struct Eagle3GradientTests {
         random.fill(hidden)
         target.embed(samples.flatMap { $0.inputIDs + draft.appendedTokens }, into: embedding)
         let weights = LossWeights(
-            sequences: [0.25, 0.5], acceptanceRows: alignment == .eagle ? [11, 7] : nil)
+            sequences: [0.25, 0.5], acceptanceRows: alignment == .eagle ? [11, 7] : nil, features: features)
 
         func lesson(_ samples: [Sample]) -> Lesson {
             Lesson(
@@ -79,6 +85,7 @@ struct Eagle3GradientTests {
                         var weight = Double(weights.sequences[sequence])
                         for _ in 0..<k { weight *= 0.8 }
                         total += weight * position.objective
+                        total += weight * Double(features) * (position.aligned - position.cosine)
                     }
                 }
             }

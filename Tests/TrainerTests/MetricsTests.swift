@@ -33,8 +33,10 @@ struct MetricsTests {
             let unit = metric.unit.isEmpty ? "" : metric.unit + " "
             #expect(page.contains("| `\(metric.name)` | \(unit)| \(metric.meaning) |"), "\(metric.name)")
         }
+        var statistics = TrainingStatistics(positions: 2)
+        statistics.positions[0].aligned = 1
         let report = TrainingLoop.StepReport(
-            step: 1, statistics: TrainingStatistics(positions: 2), learningRate: 1, gradNorm: 1, tokens: 1,
+            step: 1, statistics: statistics, learningRate: 1, gradNorm: 1, tokens: 1,
             samples: [], badSamples: [], waited: .zero, targetCache: nil, isSkipped: false, nonFiniteSamples: [],
             isInterrupted: false)
         var interval = MetricsInterval(positions: 2, start: PhaseTimes())

@@ -23,7 +23,7 @@ struct SummableTests {
     }
 
     @Test func everyNumberIsVisitedOnceAndKept() {
-        expectNumbersAreKept(TrainingStatistics(positions: 3), count: 3 * 8)
+        expectNumbersAreKept(TrainingStatistics(positions: 3), count: 3 * 10)
         expectNumbersAreKept(SpeculativeDecoding.Statistics(draftLength: 4), count: 6 + 4 + 2 * 8)
         expectNumbersAreKept(DecodingResult(draftLength: 4, prompts: 2), count: 6 + 4 + 2 * 8 + 2 * 8)
         expectNumbersAreKept(
@@ -34,8 +34,8 @@ struct SummableTests {
     @Test func addingAddsEachNumber() {
         var sum = Self.statistics(1)
         sum.add(Self.statistics(100))
-        #expect(sum.numbers == (0..<24).map { 101 + 2 * Double($0) })
-        #expect(sum.positions[1].labels == 101 + 16 && sum.positions[2].prefixHits == 101 + 2 * 23)
+        #expect(sum.numbers == (0..<30).map { 101 + 2 * Double($0) })
+        #expect(sum.positions[1].labels == 101 + 20 && sum.positions[2].cosine == 101 + 2 * 29)
         let counts = TargetCache.Counts(found: 7, computed: 3, kept: 2)
         #expect(counts.since(TargetCache.Counts(found: 5, kept: 2)) == TargetCache.Counts(found: 2, computed: 3))
     }
@@ -48,7 +48,7 @@ struct SummableTests {
             )
         }
         for (numbers, counts) in sums {
-            #expect(numbers == (0..<24).map { 3 + 3 * Double($0) })
+            #expect(numbers == (0..<30).map { 3 + 3 * Double($0) })
             #expect(counts == TargetCache.Counts(found: 3, computed: 3))
         }
     }

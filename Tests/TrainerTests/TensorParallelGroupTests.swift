@@ -24,7 +24,8 @@ struct TensorParallelGroupTests {
                 target: trainer.target, draft: draft, teacher: trainer.teacher, targetLayers: trainer.targetLayers)
             draft.parameters.zeroGradients()
             let samples = deal.map { $0.map { TrainingSequence(sample: run.samples[$0]) } }
-            let weights = LossWeights(sequences: samples[group.rank].map { 1 / Float($0.length) })
+            let weights = LossWeights(
+                sequences: samples[group.rank].map { 1 / Float($0.length) }, features: 2)
             let statistics = model.run(samples, weights: weights, in: Workspace())
             return (
                 Array(draft.parameters.gradients), statistics.positions.flatMap { [$0.loss, $0.learnt, $0.correct] }

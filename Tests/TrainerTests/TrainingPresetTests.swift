@@ -33,6 +33,32 @@ struct TrainingPresetTests {
         #expect(settings.learningRate == 0.002 && settings.warmupRatio == 0.03 && settings.globalBatchSize == batch)
         let training = try eagle3(found).training
         #expect(training.tttLength == 3 && training.lossDecay == 0.5)
+        #expect(settings.schedule == .linear && settings.featureLossWeight == 10 && found.draft.freezeLmHead)
+    }
+
+    /// A head that isn't the target's isn't frozen, and the target's hidden state is no use to it.
+    @Test(arguments: [
+        (["--ckpt-dir", "d"], nil), (["--lm-head-init", "random"], nil), (["--feature-loss-weight", "0"], nil),
+        ([], "DFlashDraftModel"),
+    ])
+    func onlyTheTargetsHeadIsKept(arguments: [String], architecture: String?) throws {
+        let found = try options(arguments, samples: 12, architecture: architecture)
+        #expect(!found.draft.freezeLmHead && found.settings.muon != nil)
+        #expect(found.settings.featureLossWeight == (architecture == nil ? 0 : 10))
+    }
+
+    @Test(
+        arguments: [
+            ("LlamaForCausalLMEagle3", [], false), ("LlamaForCausalLMEagle3", ["--freeze-lm-head"], true),
+            ("DFlashDraftModel", [], true),
+        ] as [(String, [String], Bool)])
+    func anotherHeadCantLearnTheTargetsHiddenState(architecture: String, arguments: [String], isFine: Bool) throws {
+        let options = try TrainOptions.parse(Self.required + arguments + ["--feature-loss-weight", "2"])
+        let target = try ModelConfiguration(directory: Fixtures.folder.appending(path: "targets/llama").path)
+        let draft = try DraftRegistry.standard.generated(architecture, target: target, draftVocabSize: 96)
+        if isFine { return try options.draft.checkFeatures(draft) }
+        let error = #expect(throws: OptionsError.self) { try options.draft.checkFeatures(draft) }
+        #expect(error?.description.contains("--freeze-lm-head") == true)
     }
 
     @Test(arguments: [(["--preset", "specforge"], 1200), ([], 20_001)])
@@ -40,7 +66,8 @@ struct TrainingPresetTests {
         let found = try options(arguments, samples: samples)
         let settings = found.settings
         #expect(settings.muon == nil && settings.learningRate == 1e-4 && settings.warmupRatio == 0.015)
-        #expect(settings.globalBatchSize == 8)
+        #expect(settings.globalBatchSize == 8 && settings.schedule == .cosine)
+        #expect(settings.featureLossWeight == 0 && !found.draft.freezeLmHead)
         let training = try eagle3(found).training
         #expect(training.tttLength == 7 && training.lossDecay == 0.8)
     }
@@ -56,7 +83,7 @@ struct TrainingPresetTests {
     @Test(arguments: [["--learning-rate", "1e-3"], ["--optimizer", "adamw"]])
     func whoGivesARateOrAnOptimizerDecidesOnBoth(arguments: [String]) throws {
         let settings = try options(arguments, samples: 12).settings
-        #expect(settings.muon == nil && settings.globalBatchSize == 2)
+        #expect(settings.muon == nil && settings.globalBatchSize == 2 && settings.schedule == .cosine)
         #expect(settings.learningRate == (arguments[0] == "--learning-rate" ? 1e-3 : 1e-4))
     }
 

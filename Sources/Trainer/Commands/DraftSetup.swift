@@ -37,6 +37,7 @@ struct DraftSetup {
         decoding: (limits: HeldOutDecoding.Limits, longest: Int)? = nil,
         seed: Int, vocabulary: StoreSamples
     ) throws {
+        try draftOptions.checkFeatures(source.configuration)
         configuration = source.configuration
         let saved = source.saved
         mapping =

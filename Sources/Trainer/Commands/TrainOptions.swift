@@ -4,6 +4,7 @@ extension InferenceEngine: OptionValue {}
 extension MatrixPrecision: OptionValue {}
 extension GEMMLibrary: OptionValue {}
 extension TrainingSettings.LossNormalization: OptionValue {}
+extension LearningRateSchedule.Decay: OptionValue {}
 extension BadSamplePolicy: OptionValue {}
 extension WireType: OptionValue {}
 
@@ -78,6 +79,10 @@ struct DraftOptions: Options {
     @Option("What the draft's lm_head begins with: the target's rows, scaled, or random numbers.")
     var lmHeadInit: LMHeadInit = .target
     @Flag("Keep the target's head as the draft's, without training it.") var freezeLmHead
+    @Option(
+        "What 1 - cosine of the draft's last hidden state and the target's counts beside the loss in the first step; it "
+            + "falls to nothing in a line. Needs a head that is the target's and isn't trained.", in: 0...1e6)
+    var featureLossWeight: Float = 0
     /// The architectures' own, by which a draft learns.
     var own = DraftRegistry.standard.trainingOptions()
     @Option("What the loss is a mean over: supervised tokens, or all rows as EAGLE and SpecForge do.")
@@ -128,6 +133,14 @@ struct DraftOptions: Options {
         }
     }
 
+    /// - Throws: `OptionsError` if the draft is to learn the target's hidden state and has another head.
+    func checkFeatures(_ draft: any DraftConfiguration) throws(OptionsError) {
+        guard featureLossWeight > 0, !draft.canAlignFeatures(freezesHead: freezeLmHead) else { return }
+        throw .rule(
+            "--feature-loss-weight needs a draft of the target's hidden size whose head is the target's and isn't trained: "
+                + "--freeze-lm-head, for a draft that can have it")
+    }
+
     /// - Parameter positions: The longest sequence, in tokens.
     func settings(positions: Int) -> DraftSettings {
         DraftSettings(
@@ -157,6 +170,7 @@ struct OptimizerOptions: Options {
     var batchSize: Int = 1
     @Option("Sequences of a step over all ranks.", in: 1...1 << 20) var draftGlobalBatchSize: Int = 8
     @Option("Peak learning rate.", in: 0...1000) var learningRate: Float = 1e-4
+    @Option("How the learning rate falls to zero.") var learningRateSchedule: LearningRateSchedule.Decay = .cosine
     @Option("Share of the steps in which the learning rate rises.", in: 0...1) var warmupRatio: Float = 0.015
     @Option("Largest norm of the gradient; longer ones are scaled down.", in: .above(0, through: 1e12))
     var maxGradNorm: Float = 0.5
@@ -250,8 +264,9 @@ struct TrainOptions: Options {
         TrainingSettings(
             numEpochs: optimizer.numEpochs, totalSteps: optimizer.totalSteps, batchSize: optimizer.batchSize,
             globalBatchSize: optimizer.draftGlobalBatchSize, learningRate: optimizer.learningRate,
-            warmupRatio: optimizer.warmupRatio, maxGradNorm: optimizer.maxGradNorm,
-            normalization: draft.lossNormalization, seed: optimizer.seed, isDeterministic: optimizer.deterministic,
+            schedule: optimizer.learningRateSchedule, warmupRatio: optimizer.warmupRatio,
+            maxGradNorm: optimizer.maxGradNorm, normalization: draft.lossNormalization,
+            featureLossWeight: draft.featureLossWeight, seed: optimizer.seed, isDeterministic: optimizer.deterministic,
             badSamples: data.onBadSample, reduceType: optimizer.reduceDtype,
             adam: AdamW.Settings(
                 beta1: optimizer.adamBeta1, beta2: optimizer.adamBeta2, weightDecay: optimizer.weightDecay),
@@ -297,6 +312,8 @@ struct TrainOptions: Options {
             "--adam-beta2": optimizer.adamBeta2.shown, "--weight-decay": optimizer.weightDecay.shown,
             "--dtype": compute.precision.shown, "--gemm-library": compute.gemmLibrary.shown,
             "the target's features": cache.fixedSetting,
+            "--learning-rate-schedule": optimizer.learningRateSchedule.shown,
+            "--feature-loss-weight": draft.featureLossWeight.shown,
             "--lm-head-init": draft.lmHeadInit.shown,
             "--freeze-lm-head": "\(draft.freezeLmHead)", "--ckpt-dir": draft.ckptDir ?? "none",
             "--lk-loss-type": draft.lkLossType.shown,

@@ -52,6 +52,7 @@ struct TrainingPlan {
         try options.draft.checkEngines(targetConfiguration, configuration)
         try options.preset.fill(
             options, options.draft, samples: options.samples, groups: ranks / tpSize, configuration)
+        try options.draft.checkFeatures(configuration)
         let draft = try configuration.makeDraft(
             options.draft.own, options.draft.settings(positions: options.maxLength), all)
         if options.evalMaxSamples > 0 { try options.decoding.expectDraftable(by: draft) }

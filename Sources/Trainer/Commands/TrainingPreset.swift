@@ -21,14 +21,20 @@ enum TrainingPreset: String, CaseIterable, OptionValue {
         + "to \(mostOfSmall) conversations."
 
     private static let batch = "--draft-global-batch-size"
+    private static let features = "--feature-loss-weight"
+    private static let frozen = "--freeze-lm-head"
 
-    private static let ofSmall = [
-        ("--optimizer", "muon"), ("--learning-rate", "0.002"), ("--muon-learning-rate", "0.012"),
-        ("--warmup-ratio", "0.03"), ("--ttt-length", "3"), ("--ttt-loss-decay", "0.5"), (batch, "2"),
-    ].map { OptionSetting(name: $0, values: [$1]) }
+    private static let ofSmall =
+        [
+            ("--optimizer", "muon"), ("--learning-rate", "0.002"), ("--muon-learning-rate", "0.012"),
+            ("--learning-rate-schedule", "linear"), ("--warmup-ratio", "0.03"), ("--ttt-length", "3"),
+            ("--ttt-loss-decay", "0.5"), (features, "10"), (batch, "2"),
+        ].map { OptionSetting(name: $0, values: [$1]) } + [OptionSetting(name: frozen, values: nil)]
 
     /// An optimizer and its rates are chosen together: who gives one of them decides on all.
-    private static let rates = ["--optimizer", "--learning-rate", "--muon-learning-rate"]
+    private static let rates = [
+        "--optimizer", "--learning-rate", "--muon-learning-rate", "--learning-rate-schedule",
+    ]
 
     /// - Parameter samples: Nil if it isn't known.
     private func isSmall(samples: Int?) -> Bool {
@@ -53,6 +59,13 @@ enum TrainingPreset: String, CaseIterable, OptionValue {
         guard isSmall(samples: samples) else { return }
         var left = Set(configuration.foreign(draft.own).flatMap { type(of: $0).names })
         if options.typed.contains(where: { Self.rates.contains($0) }) { left.formUnion(Self.rates) }
+        // Neither a saved head nor random numbers are the target's head.
+        let keepsHead = draft.ckptDir == nil && draft.lmHeadInit == .target
+        if !keepsHead || !configuration.canAlignFeatures(freezesHead: true) { left.insert(Self.features) }
+        // The head is kept for the features' sake: who leaves them out has one that is trained.
+        if options.typed.contains(Self.features), draft.featureLossWeight == 0 { left.insert(Self.features) }
+        let isFrozenAnyway = configuration.canAlignFeatures(freezesHead: false)
+        if left.contains(Self.features) || isFrozenAnyway { left.insert(Self.frozen) }
         let settings = Self.ofSmall.filter { !left.contains($0.name) }.map { setting in
             guard setting.name == Self.batch else { return setting }
             let size = max(groups, (samples ?? 0) > Self.mostOfTwo ? 4 : 2)

@@ -35,6 +35,10 @@ struct Metric {
         Metric("supervised_tokens", "tokens", "Tokens that the first position was asked for."),
         Metric(
             "vocabulary_coverage", "share", "Those of them whose likeliest target token the draft's vocabulary has."),
+        Metric(
+            "cosines", "",
+            "With --feature-loss-weight: mean cosine of the draft's last hidden state and the target's, as that loss has it."
+        ),
     ]
 
     private static let ofTraining = [
@@ -44,7 +48,9 @@ struct Metric {
         Metric("grad_norm", "", "The gradient's norm before clipping, of the last step; null if it isn't finite."),
         Metric("largest_grad_norm", "", "The largest finite one since the last record."),
         Metric("clipped_steps", "steps", "Steps whose gradient was scaled down to --max-grad-norm."),
-        Metric("loss", "nats", "What is minimised: Σ of the losses with their decay, per supervised token."),
+        Metric(
+            "loss", "nats",
+            "What is minimised, the features' part left out: Σ of the losses with their decay, per supervised token."),
         Metric("seconds", "s", "Time of the steps, evaluations and checkpoints left out."),
         Metric("tokens", "tokens", "All tokens of the samples trained on, prompts included, over all ranks."),
         Metric("tokens_per_second", "tokens/s", "tokens / seconds."),

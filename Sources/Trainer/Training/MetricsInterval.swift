@@ -92,7 +92,7 @@ extension TrainingStatistics {
             ("simulated_acceptance_length", .number(simulatedAcceptanceLength)),
             ("supervised_tokens", .int(Int(positions[0].labels))),
             ("vocabulary_coverage", .number(positions[0].learnt / max(1, positions[0].labels))),
-        ]
+        ] + (cosines.map { [("cosines", .numbers($0))] } ?? [])
     }
 
     /// "loss 3.21 | acc 0.41 0.22 … | tau 1.52", for the log.

@@ -96,7 +96,8 @@ final class TrainingLoop {
                 case .rows: Float(1 / Double(sequence.length) / Double(sequences))
                 }
             },
-            acceptanceRows: settings.normalization == .rows ? own.map { Float($0.length) } : nil)
+            acceptanceRows: settings.normalization == .rows ? own.map { Float($0.length) } : nil,
+            features: settings.featureLossWeight * Float(totalSteps - step) / Float(totalSteps))
     }
 
     // MARK: - What it is made of
@@ -128,7 +129,8 @@ final class TrainingLoop {
             sampleCount: samples.count, globalBatchSize: settings.globalBatchSize, seed: settings.seed)
         totalSteps = settings.totalSteps ?? settings.numEpochs * sampler.stepsPerEpoch
         schedule = LearningRateSchedule(
-            peak: settings.learningRate, warmupRatio: settings.warmupRatio, totalSteps: totalSteps)
+            peak: settings.learningRate, warmupRatio: settings.warmupRatio, totalSteps: totalSteps,
+            decay: settings.schedule)
         optimizer = ShardedOptimizer(
             model.draft.parameters, settings.adam, muon: settings.muon, grid.world, hasRounds: settings.isDeterministic,
             reduceType: settings.reduceType, bucketSize: settings.bucketSize)

@@ -220,8 +220,11 @@ final class TrainingRun {
     }
 
     private func checkSettings(_ saved: [String: String], _ path: String) throws(OptionsError) {
-        // Runs that began before there was a choice have this optimizer.
-        let saved = ["--optimizer": "adamw"].merging(saved) { $1 }
+        // What runs have that began before there was a choice.
+        let saved = [
+            "--optimizer": "adamw", "--learning-rate-schedule": LearningRateSchedule.Decay.cosine.rawValue,
+            "--feature-loss-weight": Float(0).shown,
+        ].merging(saved) { $1 }
         let changes = settings.fixed.filter { saved[$0.key] != $0.value }.sorted { $0.key < $1.key }
         guard changes.isEmpty else {
             let list = changes.map { "\($0.key) was \(saved[$0.key] ?? "absent"), is \($0.value)" }

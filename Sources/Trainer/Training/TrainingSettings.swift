@@ -16,9 +16,12 @@ struct TrainingSettings: Equatable {
     /// Sequences of a step over all ranks.
     var globalBatchSize = 8
     var learningRate: Float = 1e-4
+    var schedule = LearningRateSchedule.Decay.cosine
     var warmupRatio: Float = 0.015
     var maxGradNorm: Float = 0.5
     var normalization = LossNormalization.tokens
+    /// What `FeatureAlignment` counts in the first step; it falls to nothing in a line.
+    var featureLossWeight: Float = 0
     var seed = 0
     /// Whether the result is the same bit by bit for any number of ranks.
     var isDeterministic = false

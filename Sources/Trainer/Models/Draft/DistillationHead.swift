@@ -35,6 +35,7 @@ struct DistillationHead {
             rows: weights == nil ? 0 : hidden.reduce(0) { $0 + $1.rows }, columns: lmHead.weight.weight.columns)
         var outcomes = LabelOutcomes(batch.own)
         let objectives = weights.map { rowObjectives($0, sums(batch, in: workspace)) }
+        let alignment = FeatureAlignment(lesson, weights)
         forEachPiece(batch, in: workspace) { piece, target in
             let learnt = learntRows(piece, target, batch, in: workspace)
             let results = results(learnt, target, batch, objectives)
@@ -43,7 +44,15 @@ struct DistillationHead {
                     batch.own.all[label], results[i],
                     isCorrect: results[i].argmax == target.argmax[learnt.targetIndex[i]])
             }
-            if weights != nil { backward(learnt, into: gradient, in: workspace) }
+            guard let weights else { return }
+            let dY = backward(learnt, in: workspace)
+            if let alignment {
+                let labels = learnt.labels.map { batch.own.all[$0] }
+                let counted = labels.map { weights.sequences[$0.sequence] * positionWeights[$0.position] }
+                outcomes.record(
+                    labels, cosines: alignment.addGradients(labels, weights: counted, y: learnt.y, to: dY))
+            }
+            dY.scatter(learnt.rows, into: gradient)
         }
         guard weights != nil else { return (outcomes.statistics, []) }
         let dHidden = hidden.indices.map { gradient[rows: $0 * batch.rowsEach..<($0 + 1) * batch.rowsEach] }
@@ -109,14 +118,15 @@ struct DistillationHead {
             targetIndex: learnt.map { piece.targetIndex[$0 - piece.labels.lowerBound] }, y: y, z: z)
     }
 
-    private func backward(_ learnt: LearntRows, into gradient: Matrix, in workspace: Workspace) {
+    /// - Returns: The gradient of y, in `workspace`.
+    private func backward(_ learnt: LearntRows, in workspace: Workspace) -> Matrix {
         let dY = workspace.matrix(rows: learnt.rows.count, columns: learnt.y.columns)
         if lmHead.weight.rounded == nil {
             lmHead.backward(learnt.z, x: learnt.y, into: dY)
         } else {
             learnt.y.compute.withRounded(learnt.y) { lmHead.backward(learnt.z.rounded, x: $0, into: dY) }
         }
-        dY.scatter(learnt.rows, into: gradient)
+        return dY
     }
 
     /// Room for logits, whose rows are an odd number of cache lines apart, so that a column's elements don't evict each

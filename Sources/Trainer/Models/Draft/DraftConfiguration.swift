@@ -44,6 +44,11 @@ protocol DraftConfiguration: Sendable {
     /// What llama.cpp's GGUF holds of the draft besides weights, tokens and a name; nil if there is no such form of it.
     func ggufForm() throws(JSONError) -> GGUFDraftForm?
 
+    /// Whether its head is given what the target's own is given, and so the draft can learn that too (`FeatureAlignment`).
+    ///
+    /// - Parameter freezesHead: Whether a head of the draft's own stays as the target's is.
+    func canAlignFeatures(freezesHead: Bool) -> Bool
+
     /// The draft that the configuration describes, all zeros.
     func makeDraft(_ training: Training, _ settings: DraftSettings, _ compute: Compute) throws(JSONError)
         -> any DraftModel
@@ -96,6 +101,7 @@ extension DraftConfiguration {
     var method: String { "draft" }
     static var publishedRuns: [PublishedRun] { [] }
     func ggufForm() throws(JSONError) -> GGUFDraftForm? { nil }
+    func canAlignFeatures(freezesHead: Bool) -> Bool { false }
 
     func layersChosen(by engine: InferenceEngine, _ target: ModelConfiguration) -> AuxiliaryLayers? {
         engine.layers(of: target)

@@ -27,6 +27,15 @@ struct LabelOutcomes {
         sums.positions[label.position].acceptance += Double(row.acceptance)
     }
 
+    /// - Parameter cosines: Of each label, by `FeatureAlignment`.
+    mutating func record(_ labels: [DraftLabels.Label], cosines: [Float?]) {
+        for (label, cosine) in zip(labels, cosines) {
+            guard let cosine else { continue }
+            sums.positions[label.position].aligned += 1
+            sums.positions[label.position].cosine += Double(cosine)
+        }
+    }
+
     var statistics: TrainingStatistics {
         var result = sums
         for first in stride(from: 0, to: outcomes.count, by: positionCount) {

@@ -39,6 +39,8 @@ struct LossWeights {
     /// Of each sequence, how many rows its mean acceptance stands for in the loss: all, if the loss is a mean over
     /// rows as SpecForge's; nil if each learnt row stands for itself.
     var acceptanceRows: [Float]?
+    /// What `FeatureAlignment` counts beside a label's loss; 0 to leave it out.
+    var features: Float = 0
     /// Is told how far the backward pass is; nil where more will be added to all gradients.
     var observer: (any GradientObserver)?
 }

@@ -21,6 +21,10 @@ struct TrainingStatistics: Summable {
         /// Those of them that are correct at this position and all before.
         var prefixHits = 0.0
 
+        /// Rows that learn the target's hidden state too, and Σ of their cosines with it.
+        var aligned = 0.0
+        var cosine = 0.0
+
         mutating func visitNumbers(_ visit: NumberVisitor) {
             visit(&labels)
             visit(&learnt)
@@ -30,6 +34,8 @@ struct TrainingStatistics: Summable {
             visit(&acceptance)
             visit(&prefixes)
             visit(&prefixHits)
+            visit(&aligned)
+            visit(&cosine)
         }
     }
 
@@ -95,6 +101,11 @@ struct TrainingStatistics: Summable {
 
     /// Expected acceptance of each position's token, Σ min(p, q), over its labels.
     var acceptanceRates: [Double] { positions.map { $0.acceptance / Swift.max(1, $0.labels) } }
+
+    /// Mean cosine with the target's hidden state at each position; nil where nothing learns it.
+    var cosines: [Double]? {
+        positions.contains { $0.aligned > 0 } ? positions.map { $0.cosine / Swift.max(1, $0.aligned) } : nil
+    }
 
     /// Tokens a verification would give, by greedy drafting along the teacher's text: 1 + Σ_k P(positions 0…k all
     /// right).

@@ -38,6 +38,7 @@ struct BlockHead {
         let gradient = workspace.zeros(
             rows: weights == nil ? 0 : lessons.hidden.rows, columns: lessons.hidden.columns)
         var outcomes = LabelOutcomes(labels)
+        let alignment = FeatureAlignment(lessons.lesson, weights)
         forEachPiece(lessons, in: workspace) { learnt in
             let (rows, rowWeights) = measure(learnt)
             for (i, label) in learnt.labels.enumerated() {
@@ -50,7 +51,13 @@ struct BlockHead {
                 let all = zip(learnt.labels, rowWeights).map { weights.sequences[$0.sequence] * $1 }
                 makeGradients(learnt, rows, all)
                 let dS = zip(rows, all).map { loss.confidence * $1 * $0.confidenceGradient }
-                backward(learnt, dS, into: gradient, in: workspace)
+                let dY = backward(learnt, dS, in: workspace)
+                if let alignment {
+                    outcomes.record(
+                        learnt.labels,
+                        cosines: alignment.addGradients(learnt.labels, weights: all, y: learnt.y, to: dY))
+                }
+                dY.scatter(learnt.rows, into: gradient)
             }
         }
         if weights != nil { head.norm.backward(gradient, x: lessons.hidden, into: gradient, in: workspace) }
@@ -155,7 +162,8 @@ struct BlockHead {
     }
 
     /// - Parameter dS: The gradient of the confidence head's logit, of each row.
-    private func backward(_ learnt: Learnt, _ dS: [Float], into gradient: Matrix, in workspace: Workspace) {
+    /// - Returns: The gradient of y, in `workspace`.
+    private func backward(_ learnt: Learnt, _ dS: [Float], in workspace: Workspace) -> Matrix {
         let dY = workspace.matrix(rows: learnt.rows.count, columns: learnt.y.columns)
         let dE = markov.map { workspace.matrix(rows: learnt.rows.count, columns: $0.rank) }
         if head.lmHead.weight.rounded == nil {
@@ -169,6 +177,6 @@ struct BlockHead {
         }
         confidence?.backward(dS, y: learnt.y, e: learnt.e, into: dY, dE)
         if let markov, let dE { markov.backward(dE, learnt.previous) }
-        dY.scatter(learnt.rows, into: gradient)
+        return dY
     }
 }

@@ -19,6 +19,8 @@ struct DFlashConfiguration: DraftConfiguration {
     /// What DSpark drafts are called in the registry.
     static let dsparkArchitecture = "Qwen3DSparkModel"
 
+    func canAlignFeatures(freezesHead: Bool) -> Bool { true }
+
     /// The target's sizes, two layers, blocks in which seven tokens are drafted, and the last id of the vocabulary for the
     /// mask, which hardly any text has.
     static func generated(

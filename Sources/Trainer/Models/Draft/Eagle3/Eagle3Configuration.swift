@@ -100,6 +100,8 @@ struct Eagle3Configuration: DraftConfiguration {
             freezesHead: settings.freezesHead, objective: settings.objective, compute)
     }
 
+    func canAlignFeatures(freezesHead: Bool) -> Bool { freezesHead && shape.hiddenSize == shape.targetHiddenSize }
+
     func lackingOptions(of engine: InferenceEngine) -> [String] {
         engine.lacking(
             [
