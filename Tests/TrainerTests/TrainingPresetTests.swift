@@ -79,6 +79,12 @@ struct TrainingPresetTests {
         #expect(found.settings.muon != nil)
     }
 
+    /// How a rate falls goes with it, and decides on nothing else.
+    @Test func aScheduleAloneKeepsTheOptimizer() throws {
+        let settings = try options(["--learning-rate-schedule", "cosine"], samples: 12).settings
+        #expect(settings.schedule == .cosine && settings.muon != nil && settings.learningRate == 0.002)
+    }
+
     /// An optimizer and its rates are chosen together.
     @Test(arguments: [["--learning-rate", "1e-3"], ["--optimizer", "adamw"]])
     func whoGivesARateOrAnOptimizerDecidesOnBoth(arguments: [String]) throws {

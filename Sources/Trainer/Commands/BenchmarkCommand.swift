@@ -24,7 +24,7 @@ enum BenchmarkCommand {
         var settings: TrainingSettings {
             TrainingSettings(
                 totalSteps: steps + 1, batchSize: batchSize, globalBatchSize: draftGlobalBatchSize,
-                normalization: draft.lossNormalization)
+                normalization: draft.lossNormalization, featureLossWeight: draft.featureLossWeight)
         }
     }
 

@@ -27,14 +27,13 @@ enum TrainingPreset: String, CaseIterable, OptionValue {
     private static let ofSmall =
         [
             ("--optimizer", "muon"), ("--learning-rate", "0.002"), ("--muon-learning-rate", "0.012"),
-            ("--learning-rate-schedule", "linear"), ("--warmup-ratio", "0.03"), ("--ttt-length", "3"),
+            (schedule, "linear"), ("--warmup-ratio", "0.03"), ("--ttt-length", "3"),
             ("--ttt-loss-decay", "0.5"), (features, "10"), (batch, "2"),
         ].map { OptionSetting(name: $0, values: [$1]) } + [OptionSetting(name: frozen, values: nil)]
 
     /// An optimizer and its rates are chosen together: who gives one of them decides on all.
-    private static let rates = [
-        "--optimizer", "--learning-rate", "--muon-learning-rate", "--learning-rate-schedule",
-    ]
+    private static let rates = ["--optimizer", "--learning-rate", "--muon-learning-rate"]
+    private static let schedule = "--learning-rate-schedule"
 
     /// - Parameter samples: Nil if it isn't known.
     private func isSmall(samples: Int?) -> Bool {
@@ -58,7 +57,7 @@ enum TrainingPreset: String, CaseIterable, OptionValue {
     ) throws(OptionsError) {
         guard isSmall(samples: samples) else { return }
         var left = Set(configuration.foreign(draft.own).flatMap { type(of: $0).names })
-        if options.typed.contains(where: { Self.rates.contains($0) }) { left.formUnion(Self.rates) }
+        if options.typed.contains(where: { Self.rates.contains($0) }) { left.formUnion(Self.rates + [Self.schedule]) }
         // Neither a saved head nor random numbers are the target's head.
         let keepsHead = draft.ckptDir == nil && draft.lmHeadInit == .target
         if !keepsHead || !configuration.canAlignFeatures(freezesHead: true) { left.insert(Self.features) }
