@@ -109,5 +109,6 @@ struct TrainingPresetTests {
     @Test func helpSaysWhatTheyAre() {
         #expect(TrainOptions.help.contains("--muon-learning-rate 0.012"))
         #expect(TrainOptions.help.contains("small for up to 20000 conversations"))
+        #expect(TrainingPreset.help.contains("--draft-global-batch-size 2, or 4 beyond 5000 conversations"))
     }
 }
