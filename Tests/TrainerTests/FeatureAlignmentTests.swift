@@ -86,6 +86,7 @@ struct FeatureAlignmentTests {
         expectGradients([("y", y, dY)], step: 1e-2, tolerance: 1e-2) {
             3 * zip(cosines(), weights).reduce(0.0) { $0 - Double($1.1) * ($1.0 ?? 0) }
         }
+        withExtendedLifetime(workspace) {}
     }
 
     @Test func nothingIsLearntOfAStateWithoutLength() throws {
@@ -104,20 +105,51 @@ struct FeatureAlignmentTests {
         #expect(FeatureAlignment(lesson, nil) == nil)
     }
 
-    /// It falls from its weight to nothing, a step at a time, and what the draft makes of it is measured.
-    @Test func aRunLearnsItWhileItLasts() throws {
-        let grid = try ProcessGrid(world: AbsentRanks(), tpSize: 1)
-        func cosines(_ weight: Float) throws -> [[Double]?] {
-            let run = try GoldenRun("llama")
-            let loop = try TrainingLoop(
-                grid: grid, model: run.trainer(AbsentRanks(), freezesHead: true), samples: run.samples,
-                settings: TrainingSettings(
-                    totalSteps: 12, globalBatchSize: 2, learningRate: 1e-2, featureLossWeight: weight))
-            return try (0..<12).map { _ in try loop.run().statistics.cosines }
+    /// A channel that is next to nothing beside the others would otherwise weigh as much as they do, or without bound.
+    @Test func channelsThatAreNextToNothingAreLeftOut() throws {
+        let (y, dY) = (workspace.matrix(rows: 1, columns: 19), workspace.zeros(rows: 1, columns: 19))
+        y.fill(1)
+        let label = [Self.label(0, target: 1, sequence: 0)]
+        func cosine() throws -> Float {
+            let alignment = try #require(FeatureAlignment(lesson, LossWeights(sequences: [], features: 1)))
+            return try #require(alignment.addGradients(label, weights: [1], y: y, to: dY)[0])
         }
-        let none = try cosines(0)
-        #expect(none.allSatisfy { $0 == nil })
-        let learnt = try cosines(30).map { try #require($0)[0] }
+        let without = try cosine()
+        for row in 0..<hidden.rows { hidden[row, 7] = row.isMultiple(of: 2) ? 1e-30 : -1e-20 }
+        #expect(try cosine() == without && dY[0, 7] == 0)
+        withExtendedLifetime(workspace) {}
+    }
+
+    @Test func aRunLearnsIt() throws {
+        let run = try GoldenRun("llama")
+        let loop = try loop(run.samples, weight: 30, steps: 12, batch: 2)
+        let learnt = try (0..<12).map { _ in try #require(try loop.run().statistics.cosines)[0] }
         #expect(learnt[10] > learnt[0] + 0.1, "\(learnt)")
+        let other = try self.loop(run.samples, weight: 0, steps: 1, batch: 2)
+        #expect(try other.run().statistics.cosines == nil)
+    }
+
+    /// Its weight falls in a line: what a step learns follows from how many are left, also in a run that goes on.
+    @Test(arguments: [(8, 0, 8), (8, 6, 2), (8, 7, 1), (3, 1, 2)] as [(steps: Int, done: Int, left: Int)])
+    func itsWeightFallsToNothing(steps: Int, done: Int, left: Int) throws {
+        // Every step has the same sample, and the first of a run the same draft.
+        let sample = try Array(GoldenRun("llama").samples.prefix(1))
+        func firstNorm(weight: Float, steps: Int, done: Int) throws -> Double {
+            let loop = try loop(sample, weight: weight, steps: steps, batch: 1)
+            loop.resume(at: done)
+            return try loop.run().gradNorm
+        }
+        let found = try firstNorm(weight: 6, steps: steps, done: done)
+        let same = try firstNorm(weight: 6 * Float(left) / Float(steps), steps: 1, done: 0)
+        #expect(abs(found - same) < 1e-5 * same)
+        #expect(try abs(firstNorm(weight: 0, steps: 1, done: 0) - same) > 1e-3 * same)
+    }
+
+    private func loop(_ samples: [Sample], weight: Float, steps: Int, batch: Int) throws -> TrainingLoop {
+        try TrainingLoop(
+            grid: ProcessGrid(world: AbsentRanks(), tpSize: 1),
+            model: GoldenRun("llama").trainer(AbsentRanks(), freezesHead: true), samples: samples,
+            settings: TrainingSettings(
+                totalSteps: steps, globalBatchSize: batch, learningRate: 1e-2, featureLossWeight: weight))
     }
 }

@@ -28,7 +28,8 @@ struct TensorParallelGroupTests {
                 sequences: samples[group.rank].map { 1 / Float($0.length) }, features: 2)
             let statistics = model.run(samples, weights: weights, in: Workspace())
             return (
-                Array(draft.parameters.gradients), statistics.positions.flatMap { [$0.loss, $0.learnt, $0.correct] }
+                Array(draft.parameters.gradients),
+                statistics.positions.flatMap { [$0.loss, $0.learnt, $0.correct, $0.aligned, $0.cosine] }
             )
         }
         let sum = results[0].0.indices.map { i in results.reduce(0) { $0 + $1.0[i] } }

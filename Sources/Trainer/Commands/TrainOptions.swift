@@ -137,8 +137,8 @@ struct DraftOptions: Options {
     func checkFeatures(_ draft: any DraftConfiguration) throws(OptionsError) {
         guard featureLossWeight > 0, !draft.canAlignFeatures(freezesHead: freezeLmHead) else { return }
         throw .rule(
-            "--feature-loss-weight needs a draft of the target's hidden size whose head is the target's and isn't trained: "
-                + "--freeze-lm-head, for a draft that can have it")
+            "--feature-loss-weight \(featureLossWeight.shown) needs a draft of the target's hidden size whose head is the "
+                + "target's and isn't trained: give --freeze-lm-head, which --ckpt-dir has no use for, or leave it out")
     }
 
     /// - Parameter positions: The longest sequence, in tokens.

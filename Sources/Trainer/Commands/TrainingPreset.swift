@@ -59,13 +59,7 @@ enum TrainingPreset: String, CaseIterable, OptionValue {
         guard isSmall(samples: samples) else { return }
         var left = Set(configuration.foreign(draft.own).flatMap { type(of: $0).names })
         if options.typed.contains(where: { Self.rates.contains($0) }) { left.formUnion(Self.rates + [Self.schedule]) }
-        // Neither a saved head nor random numbers are the target's head.
-        let keepsHead = draft.ckptDir == nil && draft.lmHeadInit == .target
-        if !keepsHead || !configuration.canAlignFeatures(freezesHead: true) { left.insert(Self.features) }
-        // The head is kept for the features' sake: who leaves them out has one that is trained.
-        if options.typed.contains(Self.features), draft.featureLossWeight == 0 { left.insert(Self.features) }
-        let isFrozenAnyway = configuration.canAlignFeatures(freezesHead: false)
-        if left.contains(Self.features) || isFrozenAnyway { left.insert(Self.frozen) }
+        left.formUnion(unneeded(options, draft, configuration))
         let settings = Self.ofSmall.filter { !left.contains($0.name) }.map { setting in
             guard setting.name == Self.batch else { return setting }
             let size = max(groups, (samples ?? 0) > Self.mostOfTwo ? 4 : 2)
@@ -76,6 +70,19 @@ enum TrainingPreset: String, CaseIterable, OptionValue {
         guard !filled.isEmpty else { return }
         let reason = self == .auto ? "by \(samples ?? 0) samples" : "as asked for"
         Log.line("preset small, \(reason): \(Self.words(filled))")
+    }
+
+    /// What is left out of the target's hidden state and the head that it is learnt with.
+    private func unneeded(
+        _ options: some Options, _ draft: DraftOptions, _ configuration: any DraftConfiguration
+    ) -> [String] {
+        let isDeclined = options.typed.contains(Self.features) && draft.featureLossWeight == 0
+        // Neither a saved head nor random numbers are the target's.
+        let hasTargetsHead = draft.ckptDir == nil && draft.lmHeadInit == .target
+        guard !isDeclined, hasTargetsHead, configuration.canAlignFeatures(freezesHead: true) else {
+            return [Self.features, Self.frozen]
+        }
+        return configuration.canAlignFeatures(freezesHead: false) ? [Self.frozen] : []
     }
 
     private static func words(_ settings: [OptionSetting]) -> String {

@@ -7,7 +7,7 @@
 /// hidden state while the draft is wrong about most tokens; the state that makes the right distribution says all of it
 /// from the first step on (EAGLE regresses it: Li et al. 2024, section 3.2). A cosine leaves the logits' scale to the
 /// cross-entropy. D is there because few channels have most of a hidden state's length and not most of what the head
-/// reads of it.
+/// reads of it; a channel that is next to nothing beside the others is left out.
 struct FeatureAlignment {
     /// What 1 − c counts beside a label's loss.
     private let weight: Float
@@ -28,7 +28,7 @@ struct FeatureAlignment {
         }
     }
 
-    /// One over each column's mean square; of a column of zeros, zero.
+    /// One over each column's mean square; zero for one that is a millionth of a column's mean length, or less.
     private static func scale(_ hidden: Matrix) -> [Float] {
         let n = hidden.columns
         var squares = [Float](repeating: 0, count: n)
@@ -41,7 +41,8 @@ struct FeatureAlignment {
                 }
             }
         }
-        return squares.map { $0 > 0 ? Float(hidden.rows) / $0 : 0 }
+        let least = 1e-12 * squares.reduce(0, +) / Float(n)
+        return squares.map { $0 > least ? Float(hidden.rows) / $0 : 0 }
     }
 
     /// Adds each label's gradient of y to a row of `dY`.

@@ -20,9 +20,9 @@ struct TrainingStatistics: Summable {
         var prefixes = 0.0
         /// Those of them that are correct at this position and all before.
         var prefixHits = 0.0
-
-        /// Rows that learn the target's hidden state too, and Σ of their cosines with it.
+        /// Rows that learn the target's hidden state too.
         var aligned = 0.0
+        /// Σ of their cosines with it.
         var cosine = 0.0
 
         mutating func visitNumbers(_ visit: NumberVisitor) {
