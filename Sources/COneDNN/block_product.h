@@ -10,17 +10,21 @@
 typedef const_dnnl_memory_desc_t onednn_described;
 #define ONEDNN_DESCRIBED(description) (description)
 #define onednn_describe dnnl_memory_desc_create_with_tag
+#define onednn_append_sum(operations) dnnl_post_ops_append_sum(operations, 1, 0, dnnl_data_type_undef)
 #else
 typedef const dnnl_memory_desc_t *onednn_described;
 #define ONEDNN_DESCRIBED(description) (&(description))
 #define onednn_describe dnnl_memory_desc_init_by_tag
+#define onednn_append_sum(operations) dnnl_post_ops_append_sum(operations, 1)
 #endif
 
-/// y = x W, for `rows` rows of x.
+/// y = x W, or y += x W, for `rows` rows of x.
 typedef struct {
     dnnl_engine_t engine;
     dnnl_primitive_t primitive;
     dnnl_memory_desc_t x, w, y, scratchpad;
+    /// Whether its kernel multiplies by AMX.
+    int has_amx;
 } onednn_block_product;
 
 /// What one thread runs a product with.
@@ -33,11 +37,13 @@ typedef struct {
 ///
 /// x: [rows, depth] of bfloat16; W: [depth, columns] of bfloat16 in blocks of 32 x 64 (dnnl_BA16a64b2a), filled up with
 /// zeros; y: [rows, columns] of float32; no elements between rows of x and y.
-/// Returns dnnl_unimplemented if oneDNN has no kernel for AMX that takes W as it is.
+/// Returns dnnl_unimplemented if oneDNN has no kernel that takes W as it is.
 static inline dnnl_status_t onednn_block_product_make(
-    dnnl_engine_t engine, dnnl_dim_t rows, dnnl_dim_t depth, dnnl_dim_t columns, onednn_block_product *product) {
+    dnnl_engine_t engine, dnnl_dim_t rows, dnnl_dim_t depth, dnnl_dim_t columns, int accumulates,
+    onednn_block_product *product) {
     dnnl_dims_t size_x = {rows, depth}, size_w = {depth, columns}, size_y = {rows, columns};
     dnnl_primitive_attr_t attributes = NULL;
+    dnnl_post_ops_t operations = NULL;
     dnnl_primitive_desc_t description = NULL;
     const char *name = "";
     product->engine = engine;
@@ -47,6 +53,11 @@ static inline dnnl_status_t onednn_block_product_make(
     if (status == dnnl_success) status = dnnl_primitive_attr_create(&attributes);
     if (status == dnnl_success)
         status = dnnl_primitive_attr_set_scratchpad_mode(attributes, dnnl_scratchpad_mode_user);
+    if (status == dnnl_success && accumulates) {
+        status = dnnl_post_ops_create(&operations);
+        if (status == dnnl_success) status = onednn_append_sum(operations);
+        if (status == dnnl_success) status = dnnl_primitive_attr_set_post_ops(attributes, operations);
+    }
     if (status == dnnl_success) {
 #if DNNL_VERSION_MAJOR >= 3
         status = dnnl_matmul_primitive_desc_create(
@@ -59,8 +70,9 @@ static inline dnnl_status_t onednn_block_product_make(
 #endif
     }
     if (status == dnnl_success) status = dnnl_primitive_desc_query(description, dnnl_query_impl_info_str, 0, &name);
-    // Others than its block kernels copy W first; and without AMX many rows for the sake of one take several times as long.
-    if (status == dnnl_success && (strncmp(name, "brg", 3) != 0 || !strstr(name, "amx"))) status = dnnl_unimplemented;
+    // Others than its block kernels copy W first.
+    if (status == dnnl_success && strncmp(name, "brg", 3) != 0) status = dnnl_unimplemented;
+    product->has_amx = strstr(name, "amx") != NULL;
     if (status == dnnl_success) {
         onednn_described scratchpad = dnnl_primitive_desc_query_md(description, dnnl_query_scratchpad_md, 0);
 #if DNNL_VERSION_MAJOR >= 3
@@ -71,6 +83,7 @@ static inline dnnl_status_t onednn_block_product_make(
     }
     if (status == dnnl_success) status = dnnl_primitive_create(&product->primitive, description);
     if (description) dnnl_primitive_desc_destroy(description);
+    if (operations) dnnl_post_ops_destroy(operations);
     if (attributes) dnnl_primitive_attr_destroy(attributes);
     return status;
 }

@@ -9,7 +9,7 @@ struct IndependentRowsTests {
 
     private static func expectIndependence(_ precision: MatrixPrecision, depth: Int, outputs: Int) {
         var generator = SplitMix64(seed: UInt64(depth * outputs))
-        let memory = FrozenWeights(Compute(precision: precision))
+        let memory = FrozenWeights(Compute(precision: precision, hasIndependentRows: true))
         let weight = memory.weight(rows: outputs, columns: depth)
         for row in 0..<outputs {
             for column in 0..<depth { weight.set(row, column, Float(generator.uniform()) - 0.5) }
@@ -68,8 +68,8 @@ struct IndependentRowsTests {
         var generator = SplitMix64(seed: UInt64(depth * outputs))
         let memory = FrozenWeights(Compute(precision: .bfloat16, hasIndependentRows: true))
         let weight = memory.weight(rows: outputs, columns: depth)
-        let plainMemory = FrozenWeights(Compute(precision: .bfloat16))
-        let plain = plainMemory.weight(rows: outputs, columns: depth)
+        let plainMemory = FrozenWeights(Compute())
+        let plain = plainMemory.weight(rows: outputs, columns: depth, .bfloat16)
         guard case .blocked = weight else {
             Issue.record("a weight of \(outputs) x \(depth) isn't blocked")
             return

@@ -94,7 +94,7 @@ struct ThreadCountTests {
             let memory = FrozenWeights(workspace.compute)
             var numbers = RandomNumbers(seed: 5)
             func weight(_ rows: Int, _ columns: Int) -> FrozenWeight {
-                let weight = memory.weight(rows: rows, columns: columns)
+                let weight = memory.weight(rows: rows, columns: columns, isCut: true)
                 for row in 0..<rows { for column in 0..<columns { weight.set(row, column, numbers.uniform()) } }
                 return weight
             }

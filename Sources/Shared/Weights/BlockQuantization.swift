@@ -157,16 +157,17 @@ struct PackedBlock {
 
     /// Q6_K: sixteen parts of 16 numbers d s (code − 32), four bits of a code in one array and two in another.
     @inline(__always) func sixBits(into sink: inout some NumberSink) {
-        let d = half(208)
-        let scales = d * bytes(192).signedFloats
+        let scales = half(208) * bytes(192).signedFloats
         for group in 0..<2 {
-            for part in 0..<8 {
-                let pairs = bytes(group * 64 + part % 4 * 16)
-                let low = part < 4 ? pairs & 15 : pairs &>> 4
-                let shift = SIMD16<UInt8>(repeating: UInt8(truncatingIfNeeded: part / 2 * 2))
-                let high = (bytes(128 + group * 32 + part % 2 * 16) &>> shift & 3) &<< 4
-                sink.put(scales[group * 8 + part] * ((low | high).floats - 32))
-            }
+            let high = twoBitCodes(128 + group * 32)
+            let (a, b) = (bytes(group * 64), bytes(group * 64 + 16))
+            let (c, d) = (bytes(group * 64 + 32), bytes(group * 64 + 48))
+            let low = (a & 15, b & 15, c & 15, d & 15, a &>> 4, b &>> 4, c &>> 4, d &>> 4)
+            let codes = (
+                low.0 | high.0 &<< 4, low.1 | high.1 &<< 4, low.2 | high.2 &<< 4, low.3 | high.3 &<< 4,
+                low.4 | high.4 &<< 4, low.5 | high.5 &<< 4, low.6 | high.6 &<< 4, low.7 | high.7 &<< 4
+            )
+            eight(codes, into: &sink) { part, codes in scales[group * 8 + part] * (codes.floats - 32) }
         }
     }
 }

@@ -9,27 +9,6 @@ extension RowFormat {
         unpack(row, count, into: &sink)
         return sink.sum.total
     }
-
-    /// Adds the products with four rows of x to sums: of some columns of a row, an even number of sixteens unless they
-    /// are the last.
-    public func addProducts(_ row: UnsafeRawPointer, count: Int, with x: FourRows, to sums: inout FourSums) {
-        var sink = FourDotsSink(x, sums)
-        unpack(row, count, into: &sink)
-        sums = sink.sums
-    }
-
-    public typealias FourRows = (
-        UnsafePointer<Float>, UnsafePointer<Float>, UnsafePointer<Float>, UnsafePointer<Float>
-    )
-
-    /// The sums of a row's products with four others.
-    public struct FourSums {
-        fileprivate var sums = (AlternatingSum(), AlternatingSum(), AlternatingSum(), AlternatingSum())
-
-        public init() {}
-
-        public var totals: SIMD4<Float> { SIMD4(sums.0.total, sums.1.total, sums.2.total, sums.3.total) }
-    }
 }
 
 /// Multiplies with one row.
@@ -41,30 +20,6 @@ private struct DotSink: NumberSink {
 
     @inline(__always) mutating func put(_ numbers: SIMD16<Float>) {
         sum.add(numbers, next.loadUnaligned(as: SIMD16<Float>.self))
-        next += 64
-    }
-}
-
-/// Multiplies with four rows.
-private struct FourDotsSink: NumberSink {
-    private var next: UnsafeRawPointer
-    /// Bytes from the first row to the others.
-    private let distances: (Int, Int, Int)
-    var sums: RowFormat.FourSums
-
-    init(_ x: RowFormat.FourRows, _ sums: RowFormat.FourSums) {
-        next = UnsafeRawPointer(x.0)
-        distances = (
-            UnsafeRawPointer(x.1) - next, UnsafeRawPointer(x.2) - next, UnsafeRawPointer(x.3) - next
-        )
-        self.sums = sums
-    }
-
-    @inline(__always) mutating func put(_ numbers: SIMD16<Float>) {
-        sums.sums.0.add(numbers, next.loadUnaligned(as: SIMD16<Float>.self))
-        sums.sums.1.add(numbers, (next + distances.0).loadUnaligned(as: SIMD16<Float>.self))
-        sums.sums.2.add(numbers, (next + distances.1).loadUnaligned(as: SIMD16<Float>.self))
-        sums.sums.3.add(numbers, (next + distances.2).loadUnaligned(as: SIMD16<Float>.self))
         next += 64
     }
 }

@@ -3,28 +3,53 @@ import Glibc
 
 /// Blocks of two and three bits, of three values, and of codes that stand for numbers of a table.
 extension PackedBlock {
+    typealias EightParts = (
+        SIMD16<UInt8>, SIMD16<UInt8>, SIMD16<UInt8>, SIMD16<UInt8>, SIMD16<UInt8>, SIMD16<UInt8>, SIMD16<UInt8>,
+        SIMD16<UInt8>
+    )
+
+    /// Two bits each of 128 numbers, of 32 bytes: the lowest bits of all, then the next ones.
+    @inline(__always) func twoBitCodes(_ offset: Int) -> EightParts {
+        let (a, b) = (bytes(offset), bytes(offset + 16))
+        return (a & 3, b & 3, a &>> 2 & 3, b &>> 2 & 3, a &>> 4 & 3, b &>> 4 & 3, a &>> 6, b &>> 6)
+    }
+
+    /// What `numbers` makes of eight parts, each by its index.
+    @inline(__always) func eight(
+        _ parts: EightParts, into sink: inout some NumberSink, _ numbers: (Int, SIMD16<UInt8>) -> SIMD16<Float>
+    ) {
+        sink.put(numbers(0, parts.0))
+        sink.put(numbers(1, parts.1))
+        sink.put(numbers(2, parts.2))
+        sink.put(numbers(3, parts.3))
+        sink.put(numbers(4, parts.4))
+        sink.put(numbers(5, parts.5))
+        sink.put(numbers(6, parts.6))
+        sink.put(numbers(7, parts.7))
+    }
+
     /// Q2_K: sixteen parts of 16 numbers d s code − m t, with four bits each for a part's s and t.
     @inline(__always) func twoBits(into sink: inout some NumberSink) {
-        let (d, m, both) = (half(80), half(82), bytes(0))
-        let (scales, shifts) = (d * (both & 15).floats, m * (both &>> 4).floats)
-        for part in 0..<16 { sink.put(scales[part] * pairs(codes: 16, part).floats - shifts[part]) }
+        let both = bytes(0)
+        let (scales, shifts) = (half(80) * (both & 15).floats, half(82) * (both &>> 4).floats)
+        for group in 0..<2 {
+            eight(twoBitCodes(16 + group * 32), into: &sink) { part, codes in
+                scales[group * 8 + part] * codes.floats - shifts[group * 8 + part]
+            }
+        }
     }
 
     /// Q3_K: sixteen parts of 16 numbers d (s − 32) (code − 4), two bits of a code in one place and one in another.
     @inline(__always) func threeBits(into sink: inout some NumberSink) {
-        let d = half(108)
-        for part in 0..<16 {
-            let scale = d * Float(sixBitScale(96, part) - 32)
-            let shift = SIMD16<UInt8>(repeating: UInt8(truncatingIfNeeded: part / 2))
-            let high = (bytes(part % 2 * 16) &>> shift & 1) &<< 2
-            sink.put(scale * ((pairs(codes: 32, part) | high).floats - 4))
+        let (d, high) = (half(108), (bytes(0), bytes(16)))
+        for group in 0..<2 {
+            let (even, odd) = (high.0 &>> UInt8(4 * group), high.1 &>> UInt8(4 * group))
+            eight(twoBitCodes(32 + group * 32), into: &sink) { part, codes in
+                let bit = (part % 2 == 0 ? even : odd) &>> UInt8(part / 2) & 1
+                let scale = d * Float(sixBitScale(96, group * 8 + part) - 32)
+                return scale * ((codes | bit &<< 2).floats - 4)
+            }
         }
-    }
-
-    /// The two bits each of a part's sixteen numbers, of four that share a byte and are 32 apart.
-    @inline(__always) private func pairs(codes: Int, _ part: Int) -> SIMD16<UInt8> {
-        let shift = SIMD16<UInt8>(repeating: UInt8(truncatingIfNeeded: part % 8 / 2 * 2))
-        return bytes(codes + part / 8 * 32 + part % 2 * 16) &>> shift & 3
     }
 
     /// One of sixteen scales of six bits: four of them as halves of eight bytes, and two in the four after those.
@@ -59,7 +84,7 @@ extension PackedBlock {
     /// TQ2_0: numbers d (code − 1) of two bits, as those of Q2_K.
     @inline(__always) func ternaryPairs(into sink: inout some NumberSink) {
         let d = half(64)
-        for part in 0..<16 { sink.put(d * (pairs(codes: 0, part).floats - 1)) }
+        for group in 0..<2 { eight(twoBitCodes(group * 32), into: &sink) { _, codes in d * (codes.floats - 1) } }
     }
 
     /// What the codes of IQ4_NL and IQ4_XS stand for.

@@ -26,12 +26,14 @@ struct ExpertGroup {
     }
 
     /// The tiles of products with a number of columns, the largest first.
+    ///
+    /// They begin with blocks of columns.
     private func tiles(_ compute: Compute, _ columns: (GatedMLP) -> Int) -> [Tile] {
         let tiles = numbers.enumerated().flatMap { index, number -> [Tile] in
             guard let expert = mixture.experts[number] else { return [] }
             let rows = starts[index] - starts[0]..<starts[index + 1] - starts[0]
             return Self.cut(rows, Self.tileRows).flatMap { part in
-                Self.cut(0..<columns(expert), Self.tileColumns).map { columns in
+                Self.cut(0..<columns(expert), Self.tileColumns, by: BlockedMatrix.blockRows).map { columns in
                     Tile(
                         expert: expert, rows: part, columns: columns,
                         isOfFew: rows.count <= FewRows.most || compute.hasIndependentRows)
@@ -42,12 +44,11 @@ struct ExpertGroup {
             .map(\.element)
     }
 
-    /// Even parts of a range, none longer than `most`.
-    private static func cut(_ range: Range<Int>, _ most: Int) -> [Range<Int>] {
-        let parts = (range.count + most - 1) / most
-        return (0..<parts).map { part in
-            range.lowerBound + range.count * part / parts..<range.lowerBound + range.count * (part + 1) / parts
-        }
+    /// Even parts of a range, none longer than `most`, of whole units but for the last one.
+    private static func cut(_ range: Range<Int>, _ most: Int, by unit: Int = 1) -> [Range<Int>] {
+        let (parts, units) = ((range.count + most - 1) / most, (range.count + unit - 1) / unit)
+        let bound = { (part: Int) in range.lowerBound + min(range.count, units * part / parts * unit) }
+        return (0..<parts).map { bound($0)..<bound($0 + 1) }
     }
 
     /// y += what these experts make of their rows of x.
@@ -57,23 +58,21 @@ struct ExpertGroup {
             // Each expert's input, and then in its place its output.
             let rows = workspace.matrix(rows: slots.count, columns: x.columns)
             let both = workspace.matrix(rows: slots.count, columns: 2 * features)
-            let precision = precision
-            let input = Operand(of: rows, precision, in: workspace)
-            let activations = Operand(of: both[columns: 0..<features], precision, in: workspace)
+            let input = operand(of: rows, in: workspace)
+            let activations = operand(of: both[columns: 0..<features], in: workspace)
             gather(x, routes, into: rows, input)
             let hidden = tiles(x.compute) { $0.down.weight.columns }
-            x.compute.forEach(hidden.count) { index, _ in
-                let tile = hidden[index]
-                activate(tile, rows, input, both, activations)
+            x.compute.forEach(hidden.count) { index, worker in
+                activate(hidden[index], rows, input, both, activations, worker)
             }
             let outputs = tiles(x.compute) { $0.down.weight.rows }
-            x.compute.forEach(outputs.count) { index, _ in
+            x.compute.forEach(outputs.count) { index, worker in
                 let tile = outputs[index]
                 let width = tile.expert.down.weight.columns
                 let output = rows[rows: tile.rows][columns: tile.columns]
                 tile.expert.down.weight[rows: tile.columns].applyAlone(
                     both[rows: tile.rows][columns: 0..<width], activations[rows: tile.rows][columns: 0..<width],
-                    into: output, isOfFew: tile.isOfFew)
+                    into: output, isOfFew: tile.isOfFew, worker: worker)
                 guard let bias = tile.expert.down.bias else { return }
                 for row in 0..<output.rows {
                     add(1, bias.start + tile.columns.lowerBound, to: output.row(row), output.columns)
@@ -83,12 +82,13 @@ struct ExpertGroup {
         }
     }
 
-    /// What products of the experts' weights round their operands to.
-    private var precision: MatrixPrecision {
+    /// An operand of products with the experts' weights.
+    private func operand(of matrix: Matrix, in workspace: Workspace) -> Operand {
         switch mixture.experts[numbers[0]]?.gateUp.weight {
-        case .bfloat16, .blocked: .bfloat16
-        case .packed(let weight): weight.compute.precision
-        case .float32, nil: .float32
+        case .blocked: .bfloat16(workspace.denseBFloat16(rows: matrix.rows, columns: matrix.columns))
+        case .bfloat16: Operand(of: matrix, .bfloat16, in: workspace)
+        case .packed(let weight): Operand(of: matrix, weight.compute.precision, in: workspace)
+        case .float32, nil: Operand(of: matrix, .float32, in: workspace)
         }
     }
 
@@ -105,7 +105,9 @@ struct ExpertGroup {
     }
 
     /// The activation of a tile's features, in the place of its gate, or of what there is without one.
-    private func activate(_ tile: Tile, _ rows: Matrix, _ input: Operand, _ both: Matrix, _ activations: Operand) {
+    private func activate(
+        _ tile: Tile, _ rows: Matrix, _ input: Operand, _ both: Matrix, _ activations: Operand, _ worker: Int
+    ) {
         let (expert, width) = (tile.expert, tile.expert.down.weight.columns)
         let up = width + tile.columns.lowerBound..<width + tile.columns.upperBound
         let halves = (expert.gate.isGated ? [tile.columns, up] : [tile.columns]).map { columns in
@@ -117,7 +119,7 @@ struct ExpertGroup {
             }
             expert.gateUp.weight[rows: columns].applyAlone(
                 rows[rows: tile.rows], input[rows: tile.rows], into: half, accumulate: expert.gateUp.bias != nil,
-                isOfFew: tile.isOfFew)
+                isOfFew: tile.isOfFew, worker: worker)
             return half
         }
         if expert.gate.isGated {
@@ -151,13 +153,15 @@ extension FrozenWeight {
     /// - Parameters:
     ///   - operand: x as an operand of products in the weight's precision.
     ///   - isOfFew: Whether each row is computed by itself, as `FewRows` does.
+    ///   - worker: The calling thread's number.
     fileprivate func applyAlone(
-        _ x: Matrix, _ operand: Operand, into y: Matrix, accumulate: Bool = false, isOfFew: Bool
+        _ x: Matrix, _ operand: Operand, into y: Matrix, accumulate: Bool = false, isOfFew: Bool, worker: Int
     ) {
         switch self {
         case .float32(let weight) where isOfFew: FewRows.multiply(x, byInputs: weight, into: y, accumulate: accumulate)
         case .bfloat16(let weight) where isOfFew: FewRows.multiply(x, weight, into: y, accumulate: accumulate)
         case .packed(let weight) where isOfFew: FewRows.multiply(x, weight, into: y, accumulate: accumulate)
+        case .blocked(let weight) where isOfFew: FewRows.multiply(x, weight, into: y, accumulate: accumulate)
         case .packed(let weight):
             weight.compute.withUnpackedPanel(rows: weight.rows, columns: weight.columns) { panel in
                 weight.unpack(0..<weight.rows, into: panel)
@@ -170,7 +174,11 @@ extension FrozenWeight {
         case .bfloat16(let weight):
             BLAS.product(
                 operand, transposed: false, .bfloat16(weight), transposed: true, into: y, accumulate: accumulate)
-        case .blocked: preconditionFailure("an expert's weight is cut by rows, and not blocked")
+        case .blocked(let weight):
+            guard case .bfloat16(let x) = operand, let products = y.compute.blockProducts else {
+                preconditionFailure("a blocked weight, and an operand of float32")
+            }
+            products.multiplyAlone(x, weight, into: y, accumulate: accumulate, worker: worker)
         }
     }
 }

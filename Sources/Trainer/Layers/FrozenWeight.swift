@@ -8,7 +8,7 @@ enum FrozenWeight {
     case float32(Matrix)
     case bfloat16(BFloat16Matrix)
     case packed(PackedMatrix)
-    /// As kernels read it: where many sequences are decoded at once.
+    /// bfloat16 as kernels read it, where there are such.
     case blocked(BlockedMatrix)
 
     /// Out features.
@@ -45,7 +45,9 @@ enum FrozenWeight {
         case .packed(let weight) where x.compute.hasIndependentRows:
             IndependentRows.multiply(x, weight, into: y, accumulate: accumulate)
         case .packed(let weight): multiply(x, transposed: weight, into: y, accumulate: accumulate)
-        case .blocked(let weight): IndependentRows.multiply(x, weight, into: y, accumulate: accumulate)
+        case .blocked(let weight) where x.rows <= FewRows.most && !x.compute.hasIndependentRows:
+            FewRows.multiply(x, weight, into: y, accumulate: accumulate)
+        case .blocked(let weight): multiply(x, transposed: weight, into: y, accumulate: accumulate)
         }
     }
 
@@ -56,8 +58,7 @@ enum FrozenWeight {
         case .bfloat16(let weight): BFloat16.widen(weight.row(row), into: target, count: weight.columns)
         case .packed(let weight):
             weight.eachRow(in: row..<row + 1) { $2.unpack($1, count: weight.columns, into: target) }
-        case .blocked(let weight):
-            for column in 0..<weight.columns { target[column] = BFloat16.float(weight[row, column]) }
+        case .blocked(let weight): weight.widen(row, into: target)
         }
     }
 

@@ -64,9 +64,12 @@ struct MixtureOfExperts {
         let together = groups == 1 ? all : all / groups + each / 2
         let (hidden, features) = (routing.router.weight.columns, expert.down.weight.columns)
         var floats = together * (hidden + 2 * features)
-        if case .bfloat16 = expert.down.weight {
-            floats += Operand.floats(rows: together, columns: hidden, .bfloat16)
-            floats += Operand.floats(rows: together, columns: features, .bfloat16)
+        switch expert.down.weight {
+        case .bfloat16, .blocked:
+            let rows = BlockProducts.paddedRows(together)
+            floats += Operand.floats(rows: rows, columns: hidden, .bfloat16)
+            floats += Operand.floats(rows: rows, columns: features, .bfloat16)
+        default: break
         }
         return max(rows * count, floats)
     }

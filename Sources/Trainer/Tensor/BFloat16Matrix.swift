@@ -66,11 +66,9 @@ final class RoundedOperands: Sendable {
         memory.withLock { body($0.first.round(a)) }
     }
 
-    /// Runs `body` with one operand rounded, in memory for a multiple of `multiple` rows with nothing between them.
-    func with(_ a: Matrix, denseRowsOf multiple: Int, _ body: (BFloat16Matrix) -> Void) {
-        memory.withLock {
-            body($0.first.round(a, rows: (a.rows + multiple - 1) / multiple * multiple, stride: a.columns))
-        }
+    /// Runs `body` with one operand rounded, in memory for a number of rows with nothing between them.
+    func with(_ a: Matrix, inMemoryForRows rows: Int, _ body: (BFloat16Matrix) -> Void) {
+        memory.withLock { body($0.first.round(a, rows: rows, stride: a.columns)) }
     }
 }
 

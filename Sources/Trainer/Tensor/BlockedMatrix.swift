@@ -3,8 +3,8 @@ import Shared
 /// A weight of bfloat16, [out features, in features], in the order in which oneDNN's kernels read it: its `BA16a64b2a`.
 ///
 /// Blocks of 64 rows, each of all columns; in a block 32 columns at a time, and of these pairs of neighbours, row after
-/// row. What isn't there is zero. In memory that somebody else owns. Products of some tens of rows with it are half as
-/// fast again and more as with a weight of rows, which is arranged so each time.
+/// row. What isn't there is zero. In memory that somebody else owns. A weight of rows is arranged so for each product, which
+/// takes a tenth of those of many rows and half of those of some tens.
 struct BlockedMatrix: @unchecked Sendable {
     static let blockRows = 64
 
@@ -35,10 +35,10 @@ struct BlockedMatrix: @unchecked Sendable {
         (rows + blockRows - 1) / blockRows * blockRows * ((columns + 31) & ~31)
     }
 
-    /// Where a block begins, of a matrix that isn't a part of another one.
+    /// Where a block begins, of a matrix that begins with one.
     func block(_ index: Int) -> UnsafeMutablePointer<UInt16> {
-        precondition(firstRow == 0 && firstColumn == 0)
-        return start + index * blockCount
+        precondition(firstRow.isMultiple(of: Self.blockRows) && firstColumn == 0)
+        return start + (firstRow / Self.blockRows + index) * blockCount
     }
 
     subscript(rows range: Range<Int>) -> BlockedMatrix {
@@ -68,20 +68,34 @@ struct BlockedMatrix: @unchecked Sendable {
         (firstColumn + column) / 2 * 2 * Self.blockRows + (firstColumn + column) % 2
     }
 
+    /// Writes one row as float32.
+    func widen(_ row: Int, into target: UnsafeMutablePointer<Float>) {
+        let first = start + rowOffset(row)
+        for column in 0..<columns { target[column] = BFloat16.float(first[columnOffset(column)]) }
+    }
+
     /// Reads some columns of rows of a stored tensor, one for each row: sixteen at a time, which fill cache lines.
     func read(_ tensor: StoredTensor, rows: ArraySlice<Int>, columns: Range<Int>) {
-        let some = 16
-        withUnsafeTemporaryAllocation(of: UInt16.self, capacity: some * columns.count) { buffer in
-            guard let values = buffer.baseAddress else { return }
-            for first in stride(from: 0, to: rows.count, by: some) {
+        let (some, stride) = (16, columns.count + columns.count % 2)
+        withUnsafeTemporaryAllocation(byteCount: 2 * some * stride, alignment: 64) { buffer in
+            guard let values = buffer.bindMemory(to: UInt16.self).baseAddress else { return }
+            for first in Swift.stride(from: 0, to: rows.count, by: some) {
                 let part = rows.dropFirst(first).prefix(some)
                 for (index, row) in part.enumerated() {
-                    tensor.round(row: row, columns: columns, into: values + index * columns.count)
+                    tensor.round(row: row, columns: columns, into: values + index * stride)
                 }
-                for column in 0..<columns.count {
+                let isWhole = part.count == some && (firstRow + first).isMultiple(of: some)
+                let pairs = isWhole && firstColumn.isMultiple(of: 2) ? columns.count / 2 : 0
+                let words = UnsafeRawPointer(values).assumingMemoryBound(to: UInt32.self)
+                for pair in 0..<pairs {
+                    let target = UnsafeMutableRawPointer(start + offset(first, 2 * pair))
+                        .assumingMemoryBound(to: UInt32.self)
+                    for index in 0..<some { target[index] = words[index * stride / 2 + pair] }
+                }
+                for column in 2 * pairs..<columns.count {
                     let target = start + columnOffset(column)
                     for index in 0..<part.count {
-                        target[rowOffset(first + index)] = values[index * columns.count + column]
+                        target[rowOffset(first + index)] = values[index * stride + column]
                     }
                 }
             }

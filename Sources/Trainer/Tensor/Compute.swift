@@ -47,7 +47,8 @@ struct Compute: @unchecked Sendable {
                 hasIndependentRows: hasIndependentRows, threads: threads, staysAwake: threads <= cpus,
                 team: ThreadTeam(cpus: pinned), recorder: recorder,
                 roundedOperands: RoundedOperands(), unpackedPanels: UnpackedPanels(),
-                blockProducts: hasIndependentRows && precision == .bfloat16 ? BlockProducts(threads: threads) : nil))
+                blockProducts: precision == .bfloat16
+                    ? BlockProducts(threads: threads, hasIndependentRows: hasIndependentRows) : nil))
     }
 
     private init(_ settings: Settings) {
@@ -110,12 +111,11 @@ struct Compute: @unchecked Sendable {
         settings.pointee.roundedOperands.with(a, body)
     }
 
-    /// Runs `body` with one operand rounded to bfloat16, in memory for a multiple of `multiple` rows with nothing between
-    /// them.
-    func withRounded(_ a: Matrix, denseRowsOf multiple: Int, _ body: (BFloat16Matrix) -> Void) {
-        settings.pointee.roundedOperands.with(a, denseRowsOf: multiple, body)
+    /// Runs `body` with one operand rounded to bfloat16, in memory for a number of rows with nothing between them.
+    func withRounded(_ a: Matrix, inMemoryForRows rows: Int, _ body: (BFloat16Matrix) -> Void) {
+        settings.pointee.roundedOperands.with(a, inMemoryForRows: rows, body)
     }
 
-    /// Products with weights that are blocked; nil where products of rows that depend on each other are faster.
+    /// Products with weights that are blocked; nil in float32.
     var blockProducts: BlockProducts? { settings.pointee.blockProducts }
 }

@@ -1,10 +1,11 @@
+import CMachine
 import Shared
 
 /// Products of a few rows of activations with a packed weight.
 ///
-/// Up to four rows are multiplied with a row of the weight as it is unpacked, more of them with two rows that have been
-/// unpacked. Columns are taken by tiles, whose part of x stays in the first-level cache for some rows of the weight. Each
-/// number is one sum in one order, that of `RowFormat.product`, however many rows there are.
+/// One row is multiplied with a row of the weight as it is unpacked, more of them with two rows that have been unpacked.
+/// Columns are taken by tiles, whose part of x stays in the first-level cache for some rows of the weight. Each number is
+/// one sum in one order, that of `RowFormat.product`, however many rows there are.
 extension FewRows {
     /// y = x Wᵀ, or y += x Wᵀ.
     static func multiply(_ x: Matrix, _ weight: PackedMatrix, into y: Matrix, accumulate: Bool) {
@@ -17,14 +18,10 @@ extension FewRows {
 
     private static func multiplySome(_ x: Matrix, _ weight: PackedMatrix, into y: Matrix, accumulate: Bool) {
         y.compute.rows(weight.rows, of: weight.columns) { range in
-            switch x.rows {
-            case 1:
-                weight.eachRow(in: range) { row, bytes, format in
-                    let sum = format.product(bytes, count: weight.columns, with: x.row(0))
-                    y[0, row] = sum + (accumulate ? y[0, row] : 0)
-                }
-            case 2...4: Tiles(x, weight, y, accumulate).multiplyWhileUnpacking(range)
-            default: Tiles(x, weight, y, accumulate).multiplyByPairs(range)
+            guard x.rows == 1 else { return Tiles(x, weight, y, accumulate).multiply(range) }
+            weight.eachRow(in: range) { row, bytes, format in
+                let sum = format.product(bytes, count: weight.columns, with: x.row(0))
+                y[0, row] = sum + (accumulate ? y[0, row] : 0)
             }
         }
     }
@@ -57,29 +54,7 @@ private struct Tiles {
         stride(from: range.lowerBound, to: range.upperBound, by: chunk).map { $0..<min($0 + chunk, range.upperBound) }
     }
 
-    func multiplyWhileUnpacking(_ range: Range<Int>) {
-        let tiles = columns
-        withUnsafeTemporaryAllocation(of: RowFormat.FourSums.self, capacity: Self.chunk) { sums in
-            for rows in Self.chunks(range) {
-                sums.initialize(repeating: RowFormat.FourSums())
-                for tile in tiles {
-                    let inputs = inputs(0, tile)
-                    let pointers = (
-                        UnsafePointer(inputs.0), UnsafePointer(inputs.1), UnsafePointer(inputs.2),
-                        UnsafePointer(inputs.3)
-                    )
-                    weight.eachRow(in: rows) { row, bytes, format in
-                        format.addProducts(
-                            bytes + format.byteCount(columns: tile.lowerBound), count: tile.count, with: pointers,
-                            to: &sums[row - rows.lowerBound])
-                    }
-                }
-                for row in rows { store(sums[row - rows.lowerBound].totals, row, 0) }
-            }
-        }
-    }
-
-    func multiplyByPairs(_ range: Range<Int>) {
+    func multiply(_ range: Range<Int>) {
         let (tiles, groups) = (columns, (x.rows + 3) / 4)
         withUnsafeTemporaryAllocation(of: PairSums.self, capacity: Self.chunk / 2 * groups) { sums in
             withUnsafeTemporaryAllocation(byteCount: 8 * width, alignment: 64) { memory in
@@ -91,6 +66,7 @@ private struct Tiles {
                         for index in 0..<(rows.count + 1) / 2 {
                             let first = rows.lowerBound + 2 * index
                             let both = first..<min(first + 2, rows.upperBound)
+                            prefetch(both.upperBound..<min(both.upperBound + 2, rows.upperBound), tile)
                             unpack(both, tile, into: pair)
                             for group in 0..<groups {
                                 sums[index * groups + group].add(
@@ -106,6 +82,16 @@ private struct Tiles {
                         }
                     }
                 }
+            }
+        }
+    }
+
+    /// Asks for a tile of rows, which are too far apart for the CPU to guess it.
+    private func prefetch(_ rows: Range<Int>, _ tile: Range<Int>) {
+        weight.eachRow(in: rows) { _, bytes, format in
+            let start = bytes + format.byteCount(columns: tile.lowerBound)
+            for offset in stride(from: 0, to: format.byteCount(columns: tile.count), by: 64) {
+                machine_prefetch(start + offset)
             }
         }
     }

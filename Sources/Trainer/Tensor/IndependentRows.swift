@@ -32,15 +32,6 @@ enum IndependentRows {
         }
     }
 
-    /// y = x Wᵀ, or y += x Wᵀ, of a weight that is blocked.
-    static func multiply(_ x: Matrix, _ weight: BlockedMatrix, into y: Matrix, accumulate: Bool) {
-        guard let products = y.compute.blockProducts else { preconditionFailure("a blocked weight, and no products") }
-        guard y.count > 0 else { return }
-        y.compute.withRounded(x, denseRowsOf: BlockProducts.rows) {
-            products.multiply($0, weight, into: y, accumulate: accumulate)
-        }
-    }
-
     /// Runs `body` with x and y, and where they are one row with copies of two rows, the second one zero.
     private static func withTwoRows(_ x: Matrix, _ y: Matrix, _ body: (_ x: Matrix, _ y: Matrix) -> Void) {
         guard x.rows == 1 else { return body(x, y) }

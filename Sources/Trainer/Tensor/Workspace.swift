@@ -33,6 +33,13 @@ final class Workspace {
         return BFloat16Matrix(start: start, rows: rows, columns: columns, stride: stride)
     }
 
+    /// A matrix of bfloat16 with nothing between rows, in memory for as many as products with blocked weights read.
+    func denseBFloat16(rows: Int, columns: Int) -> BFloat16Matrix {
+        let floats = matrix(rows: BlockProducts.paddedRows(rows), columns: (columns + 1) / 2)
+        let start = UnsafeMutableRawPointer(floats.start).bindMemory(to: UInt16.self, capacity: rows * columns)
+        return BFloat16Matrix(start: start, rows: rows, columns: columns, stride: columns)
+    }
+
     /// Runs `body` and takes back everything it allocated.
     func scope<R, E: Error>(_ body: () throws(E) -> R) throws(E) -> R {
         let mark = used

@@ -8,7 +8,9 @@ extension Trait where Self == ConditionTrait {
     /// Reported as skipped, and not as passed, on CPUs that don't multiply in bfloat16.
     static var needsBFloat16: Self { .enabled(if: Machine.hasBFloat16, "needs AVX512-BF16") }
     /// The same on CPUs for which weights aren't blocked.
-    static var needsAMX: Self { .enabled(if: BlockProducts(threads: 1).support(depth: 32), "needs AMX") }
+    static var needsAMX: Self {
+        .enabled(if: BlockProducts(threads: 1, hasIndependentRows: true).support(depth: 32), "needs AMX")
+    }
 }
 
 extension Compute {

@@ -34,7 +34,9 @@ final class FrozenWeights: @unchecked Sendable {
         rows: Int, columns: Int, _ precision: MatrixPrecision? = nil, isCut: Bool = false
     ) -> FrozenWeight {
         guard precision ?? compute.precision == .bfloat16 else { return .float32(matrix(rows: columns, columns: rows)) }
-        if !isCut, rows >= BlockedMatrix.blockRows, columns > 0, let products = compute.blockProducts,
+        // The halves of a weight that is cut begin with a block, and so do tiles of them.
+        let begins = !isCut || !compute.hasIndependentRows && rows.isMultiple(of: 2 * BlockedMatrix.blockRows)
+        if begins, rows >= BlockedMatrix.blockRows, let products = compute.blockProducts,
             products.support(depth: columns)
         {
             let count = BlockedMatrix.count(rows: rows, columns: columns)
