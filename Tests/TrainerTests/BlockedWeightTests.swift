@@ -102,6 +102,23 @@ import Testing
         withExtendedLifetime((memory, plainMemory)) {}
     }
 
+    /// `benchmark --scaling` runs steps on all cores, whatever `--num-threads` is.
+    @Test func aRecorderMayTakeMoreThreads() throws {
+        let (memory, plainMemory) = (FrozenWeights(one), FrozenWeights(Compute()))
+        let (blocked, plain) = try weights(memory, plainMemory, rows: 576, columns: 192)
+        var random = SplitMix64(seed: 10)
+        let x = (0..<300 * 192).map { _ in Float(random.uniform()) - 0.5 }
+        let wanted = product(plain, x, rows: 0..<300, one, accumulate: false, isApart: false)
+        let recorder = LoopRecorder(threads: 1)
+        let compute = Compute(precision: .bfloat16, threads: 1, recorder: recorder)
+        let found = recorder.run(threads: CPUTopology.allowed.cores) {
+            product(blocked, x, rows: 0..<300, compute, accumulate: false, isApart: false)
+        }
+        let largest = wanted.map(abs).max() ?? 0
+        #expect(zip(found, wanted).allSatisfy { abs($0 - $1) <= 2e-5 * largest })
+        withExtendedLifetime((memory, plainMemory)) {}
+    }
+
     /// A mixture of experts, of which some have few rows and some more than a tile, and one none.
     @Test(arguments: [1, 3]) func ofExperts(threads: Int) throws {
         let (hidden, features, count) = (128, 64, 5)

@@ -203,6 +203,7 @@ final class BlockProducts: @unchecked Sendable {
         _ kernel: Kernel, _ x: UnsafeMutablePointer<UInt16>, _ weight: UnsafeMutablePointer<UInt16>,
         into y: UnsafeMutablePointer<Float>, _ worker: Int
     ) {
+        precondition(worker < threads)
         var kernel = kernel
         omp_set_num_threads(1)
         let status = onednn_block_product_run(&kernel.product, kernel.calls + worker, x, weight, y)

@@ -41,6 +41,8 @@ struct Compute: @unchecked Sendable {
         hasIndependentRows: Bool = false, pinned: [Int] = [], recorder: LoopRecorder? = nil
     ) {
         precondition(threads > 0)
+        // A recorder may have loops run by as many threads as there are cores.
+        let most = recorder == nil ? threads : max(threads, CPUTopology.allowed.cores)
         self.init(
             Settings(
                 precision: precision, gemmLibrary: library.isOneDNN ? .onednn : .openblas, hasFixedCuts: hasFixedCuts,
@@ -48,7 +50,7 @@ struct Compute: @unchecked Sendable {
                 team: ThreadTeam(cpus: pinned), recorder: recorder,
                 roundedOperands: RoundedOperands(), unpackedPanels: UnpackedPanels(),
                 blockProducts: precision == .bfloat16
-                    ? BlockProducts(threads: threads, hasIndependentRows: hasIndependentRows) : nil))
+                    ? BlockProducts(threads: most, hasIndependentRows: hasIndependentRows) : nil))
     }
 
     private init(_ settings: Settings) {
