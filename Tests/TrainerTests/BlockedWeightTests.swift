@@ -9,15 +9,23 @@ import Testing
     private let three = Compute(precision: .bfloat16, threads: 3)
     private let fixed = Compute(precision: .bfloat16, threads: 2, hasFixedCuts: true)
 
+    private func isBlocked(_ weight: FrozenWeight) -> Bool { if case .blocked = weight { true } else { false } }
+
     /// The same random numbers as a blocked weight and as one of rows.
+    private func blockedWeights(
+        _ memory: FrozenWeights, _ plainMemory: FrozenWeights, rows: Int, columns: Int
+    ) throws -> (blocked: FrozenWeight, plain: FrozenWeight) {
+        let both = weights(memory, plainMemory, rows: rows, columns: columns)
+        try #require(isBlocked(both.blocked) && !isBlocked(both.plain))
+        return both
+    }
+
+    /// The same random numbers as a weight that may be blocked and as one of rows.
     private func weights(
         _ memory: FrozenWeights, _ plainMemory: FrozenWeights, rows: Int, columns: Int, isCut: Bool = false
-    ) throws -> (blocked: FrozenWeight, plain: FrozenWeight) {
+    ) -> (blocked: FrozenWeight, plain: FrozenWeight) {
         let blocked = memory.weight(rows: rows, columns: columns, isCut: isCut)
         let plain = plainMemory.weight(rows: rows, columns: columns, .bfloat16)
-        guard case .blocked = blocked, case .bfloat16 = plain else {
-            throw Missing(description: "a blocked weight of \(rows) x \(columns), or one of rows")
-        }
         var random = SplitMix64(seed: UInt64(rows * columns))
         for row in 0..<rows {
             for column in 0..<columns {
@@ -28,8 +36,6 @@ import Testing
         }
         return (blocked, plain)
     }
-
-    private struct Missing: Error, CustomStringConvertible { let description: String }
 
     /// Some rows of a product, in the memory of another computation, and between other columns if asked for.
     private func product(
@@ -50,7 +56,7 @@ import Testing
     @Test(arguments: [(64, 32), (96, 64), (200, 576), (320, 130), (576, 1536), (4160, 1024)])
     func areThoseOfRows(shape: (rows: Int, columns: Int)) throws {
         let (memory, plainMemory) = (FrozenWeights(one), FrozenWeights(Compute()))
-        let (blocked, plain) = try weights(memory, plainMemory, rows: shape.rows, columns: shape.columns)
+        let (blocked, plain) = try blockedWeights(memory, plainMemory, rows: shape.rows, columns: shape.columns)
         var random = SplitMix64(seed: 7)
         let x = (0..<700 * shape.columns).map { _ in Float(random.uniform()) - 0.5 }
         for rows in [1, 2, 3, 4, 7, 16, 17, 40, 65, 129, 300, 515, 700] where rows < 300 || shape.rows < 4160 {
@@ -73,7 +79,7 @@ import Testing
     @Test(arguments: [(64, 32), (200, 576), (576, 1536)])
     func ofFewRowsEachIsWhatItIsAlone(shape: (rows: Int, columns: Int)) throws {
         let (memory, plainMemory) = (FrozenWeights(one), FrozenWeights(Compute()))
-        let (blocked, _) = try weights(memory, plainMemory, rows: shape.rows, columns: shape.columns)
+        let (blocked, _) = try blockedWeights(memory, plainMemory, rows: shape.rows, columns: shape.columns)
         var random = SplitMix64(seed: 8)
         let x = (0..<16 * shape.columns).map { _ in Float(random.uniform()) - 0.5 }
         let alone = (0..<16).map {
@@ -91,7 +97,7 @@ import Testing
     /// With fixed cuts the number of threads makes no difference.
     @Test(arguments: [17, 100, 515]) func withFixedCutsThreadsMakeNoDifference(rows: Int) throws {
         let (memory, plainMemory) = (FrozenWeights(one), FrozenWeights(Compute()))
-        let (blocked, _) = try weights(memory, plainMemory, rows: 576, columns: 192)
+        let (blocked, _) = try blockedWeights(memory, plainMemory, rows: 576, columns: 192)
         var random = SplitMix64(seed: 9)
         let x = (0..<rows * 192).map { _ in Float(random.uniform()) - 0.5 }
         let results = [1, 2, 5].map { threads in
@@ -105,7 +111,7 @@ import Testing
     /// `benchmark --scaling` runs steps on all cores, whatever `--num-threads` is.
     @Test func aRecorderMayTakeMoreThreads() throws {
         let (memory, plainMemory) = (FrozenWeights(one), FrozenWeights(Compute()))
-        let (blocked, plain) = try weights(memory, plainMemory, rows: 576, columns: 192)
+        let (blocked, plain) = try blockedWeights(memory, plainMemory, rows: 576, columns: 192)
         var random = SplitMix64(seed: 10)
         let x = (0..<300 * 192).map { _ in Float(random.uniform()) - 0.5 }
         let wanted = product(plain, x, rows: 0..<300, one, accumulate: false, isApart: false)
@@ -119,15 +125,18 @@ import Testing
         withExtendedLifetime((memory, plainMemory)) {}
     }
 
-    /// A mixture of experts, of which some have few rows and some more than a tile, and one none.
-    @Test(arguments: [1, 3]) func ofExperts(threads: Int) throws {
-        let (hidden, features, count) = (128, 64, 5)
+    /// A mixture of experts, of which some have few rows and some more than a tile, and one none: both of an expert's
+    /// weights are blocked, or one of them, as a rank's part of the features may end within a block.
+    @Test(arguments: [1, 3], [(128, 64), (128, 50), (96, 64)])
+    func ofExperts(threads: Int, size: (hidden: Int, features: Int)) throws {
+        let (hidden, features, count) = (size.hidden, size.features, 5)
         let compute = Compute(precision: .bfloat16, threads: threads)
         let (memory, plainMemory) = (FrozenWeights(compute), FrozenWeights(Compute()))
         var mixtures: [[Int: GatedMLP]] = [[:], [:]]
         for number in 0..<count - 1 {
-            let up = try weights(memory, plainMemory, rows: 2 * features, columns: hidden, isCut: true)
-            let down = try weights(memory, plainMemory, rows: hidden, columns: features, isCut: true)
+            let up = weights(memory, plainMemory, rows: 2 * features, columns: hidden, isCut: true)
+            let down = weights(memory, plainMemory, rows: hidden, columns: features, isCut: true)
+            #expect([up, down].map { isBlocked($0.blocked) } == [features == 64, hidden == 128])
             for (index, pair) in [(up.blocked, down.blocked), (up.plain, down.plain)].enumerated() {
                 mixtures[index][number] = GatedMLP(
                     gateUp: ColumnParallelLinear(weight: pair.0, bias: nil),

@@ -58,8 +58,9 @@ struct ExpertGroup {
             // Each expert's input, and then in its place its output.
             let rows = workspace.matrix(rows: slots.count, columns: x.columns)
             let both = workspace.matrix(rows: slots.count, columns: 2 * features)
-            let input = operand(of: rows, in: workspace)
-            let activations = operand(of: both[columns: 0..<features], in: workspace)
+            let expert = mixture.experts[numbers[0]]
+            let input = Self.operand(of: rows, with: expert?.gateUp.weight, in: workspace)
+            let activations = Self.operand(of: both[columns: 0..<features], with: expert?.down.weight, in: workspace)
             gather(x, routes, into: rows, input)
             let hidden = tiles(x.compute) { $0.down.weight.columns }
             x.compute.forEach(hidden.count) { index, worker in
@@ -82,9 +83,11 @@ struct ExpertGroup {
         }
     }
 
-    /// An operand of products with the experts' weights.
-    private func operand(of matrix: Matrix, in workspace: Workspace) -> Operand {
-        switch mixture.experts[numbers[0]]?.gateUp.weight {
+    /// An operand of products with a weight, or with others that are held as it is.
+    private static func operand(
+        of matrix: Matrix, with weight: FrozenWeight?, in workspace: Workspace
+    ) -> Operand {
+        switch weight {
         case .blocked: .bfloat16(workspace.denseBFloat16(rows: matrix.rows, columns: matrix.columns))
         case .bfloat16: Operand(of: matrix, .bfloat16, in: workspace)
         case .packed(let weight): Operand(of: matrix, weight.compute.precision, in: workspace)
