@@ -46,7 +46,9 @@ struct TargetOptions: Options {
     @Option("Ranks that share one copy of the target; must divide the number of ranks.", in: 1...)
     var tpSize: Int = 1
     @Flag("Give ranks whole experts, instead of a part of each: for targets that have experts.") var expertParallel
-    @Flag("Hold the target's packed weights (GGUF, MXFP4) unpacked: more memory, and long batches some percent faster.")
+    @Flag(
+        "Hold the target's packed weights unpacked: more memory; long batches are some percent faster, and where memory is "
+            + "fast, decoding too.")
     var unpackTarget
     @Option("Threads of each rank; as many as it has CPUs of its own if left out.", in: 1...1024)
     var numThreads: Int?
