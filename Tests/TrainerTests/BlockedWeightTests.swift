@@ -22,11 +22,12 @@ import Testing
 
     /// The same random numbers as a weight that may be blocked and as one of rows.
     private func weights(
-        _ memory: FrozenWeights, _ plainMemory: FrozenWeights, rows: Int, columns: Int, isCut: Bool = false
+        _ memory: FrozenWeights, _ plainMemory: FrozenWeights, rows: Int, columns: Int, isCut: Bool = false,
+        seed: Int = 0
     ) -> (blocked: FrozenWeight, plain: FrozenWeight) {
         let blocked = memory.weight(rows: rows, columns: columns, isCut: isCut)
         let plain = plainMemory.weight(rows: rows, columns: columns, .bfloat16)
-        var random = SplitMix64(seed: UInt64(rows * columns))
+        var random = SplitMix64(seed: UInt64(rows * columns + seed))
         for row in 0..<rows {
             for column in 0..<columns {
                 let value = Float(random.uniform()) - 0.5
@@ -134,8 +135,8 @@ import Testing
         let (memory, plainMemory) = (FrozenWeights(compute), FrozenWeights(Compute()))
         var mixtures: [[Int: GatedMLP]] = [[:], [:]]
         for number in 0..<count - 1 {
-            let up = weights(memory, plainMemory, rows: 2 * features, columns: hidden, isCut: true)
-            let down = weights(memory, plainMemory, rows: hidden, columns: features, isCut: true)
+            let up = weights(memory, plainMemory, rows: 2 * features, columns: hidden, isCut: true, seed: number)
+            let down = weights(memory, plainMemory, rows: hidden, columns: features, isCut: true, seed: number)
             #expect([up, down].map { isBlocked($0.blocked) } == [features == 64, hidden == 128])
             for (index, pair) in [(up.blocked, down.blocked), (up.plain, down.plain)].enumerated() {
                 mixtures[index][number] = GatedMLP(
