@@ -51,8 +51,8 @@ say "Training"
 "$programs/Preprocess" build --train-data-path "$work/answers.jsonl" "${text[@]}" --max-length 512 --overflow drop \
     --draft-vocab-size 8000 >&2
 part training trainer "$(nproc)" train --train-data-path "$work/answers.jsonl" "${text[@]}" --max-length 512 \
-    --output-dir "$work/draft" --resume --draft-vocab-size 8000 --num-epochs 1 \
-    --dtype bfloat16 --save-interval 1000 --log-steps 20 "$@" >&2
+    --output-dir "$work/draft" --resume --draft-vocab-size 8000 --num-epochs 3 --target-cache "$work/features" \
+    --dtype bfloat16 --save-interval 1000000 --log-steps 20 "$@" >&2
 say "Held-out prompts"
 "$programs/Preprocess" build --train-data-path "$held_out" "${text[@]}" --max-length 512 --draft-vocab-size 8000 >&2
 final=$(readlink -f "$work/draft/latest")

@@ -14,11 +14,25 @@ final class AnswerDesk {
     private var next = 0
     /// The number and the group of each record that is dealt out, by ticket.
     private var dealt: [Int: (index: Int, group: Int)] = [:]
-    private var lastMeeting = ContinuousClock.now
-    private var steps = 1
+    /// A record that is dealt out.
+    struct Dealt {
+        /// Its number in the store.
+        let index: Int
+        let ticket: Int
+        /// Which of the records of equal prompts it is.
+        let copy: Int
 
-    /// Numbers that deal one record out: group, number, ticket, and the copy of its key.
-    static let planFields = 4
+        init(index: Int, ticket: Int, copy: Int) { (self.index, self.ticket, self.copy) = (index, ticket, copy) }
+
+        /// What `message` says.
+        init(_ message: ArraySlice<Int32>) {
+            let numbers = message.map(Int.init)
+            self.init(index: numbers[0], ticket: numbers[1], copy: numbers[2])
+        }
+
+        /// What a group is told of it.
+        var message: [Int32] { [index, ticket, copy].map(Int32.init) }
+    }
 
     /// - Parameters:
     ///   - groups: Data-parallel groups.
@@ -35,15 +49,12 @@ final class AnswerDesk {
     /// Records of which something is known: answered, failed, or left out, in this run or before.
     var done: Int { next - dealt.count }
 
-    /// What groups do next: the steps that they take until they meet again, 0 if all is done, and the records that they
-    /// get.
-    func deal() throws -> [Double] {
-        let now = ContinuousClock.now
-        // Meetings are about a second apart.
-        let seconds = max(1e-3, (now - lastMeeting).seconds)
-        if seconds < 0.7 || seconds > 1.5 { steps = min(2 * steps, max(1, Int(Double(steps) / seconds))) }
-        lastMeeting = now
-        var plan: [Double] = [0]
+    /// Whether there is nothing left to deal out or to wait for.
+    var isDone: Bool { next == samples.count && dealt.isEmpty }
+
+    /// Records for groups that have fewer than they may have.
+    func deal() throws -> [(group: Int, record: Dealt)] {
+        var records: [(group: Int, record: Dealt)] = []
         while next < samples.count, job.canBegin,
             let group = outstanding.indices.min(by: { outstanding[$0] < outstanding[$1] }), outstanding[group] < most
         {
@@ -59,10 +70,9 @@ final class AnswerDesk {
             }
             dealt[ticket] = (index, group)
             outstanding[group] += 1
-            plan += [group, index, ticket, source.key.copy].map { Double($0) }
+            records.append((group, Dealt(index: index, ticket: ticket, copy: source.key.copy)))
         }
-        if next < samples.count || !dealt.isEmpty { plan[0] = Double(steps) }
-        return plan
+        return records
     }
 
     /// Why a record can't be answered.
@@ -77,34 +87,33 @@ final class AnswerDesk {
 
     // MARK: - Answers
 
-    /// An answered record in words: its ticket, the number of its answers, and of each how many tokens it has, whether it
-    /// is finished, and these.
-    static func words(_ sequence: AnswerSequence) -> [Int32] {
+    /// What the first rank is told of an answered record: its ticket, the number of its answers, and of each how many tokens
+    /// it has, whether it is finished, and these.
+    static func message(_ sequence: AnswerSequence) -> [Int32] {
         [Int32(sequence.record.ticket), Int32(sequence.answers.count)]
             + sequence.answers.flatMap { [Int32($0.tokens.count), $0.isFinished ? 1 : 0] + $0.tokens }
     }
 
-    /// Gives the answers in `words` to the job.
-    func take(_ words: [Int32]) throws {
-        var words = words[...]
-        while let ticket = words.popFirst(), let count = words.popFirst() {
-            let answers = (0..<count).map { _ in
-                let (length, isFinished) = (Int(words.removeFirst()), words.removeFirst() == 1)
-                defer { words = words.dropFirst(length) }
-                return AnswerSequence.FinishedAnswer(tokens: Array(words.prefix(length)), isFinished: isFinished)
-            }
-            guard let (index, group) = dealt.removeValue(forKey: Int(ticket)) else {
-                preconditionFailure("an answer to a record that wasn't dealt out")
-            }
-            outstanding[group] -= 1
-            let sample = try samples.sample(at: index).answered(by: answers, limits.history)
-            try job.end(
-                Int(ticket),
-                .answered(
-                    [
-                        ("input_ids", .array(sample.inputIDs.map { .int(Int($0)) })),
-                        ("loss_mask", .array(sample.lossMask.map { .int($0 ? 1 : 0) })),
-                    ], answers.map { Answer(ids: $0.tokens, isFinished: $0.isFinished, limits.history) }))
+    /// Gives a record's answers to the job.
+    func take(_ message: ArraySlice<Int32>) throws {
+        var words = message
+        let (ticket, count) = (Int(words.removeFirst()), words.removeFirst())
+        let answers = (0..<count).map { _ in
+            let (length, isFinished) = (Int(words.removeFirst()), words.removeFirst() == 1)
+            defer { words = words.dropFirst(length) }
+            return AnswerSequence.FinishedAnswer(tokens: Array(words.prefix(length)), isFinished: isFinished)
         }
+        guard let (index, group) = dealt.removeValue(forKey: ticket) else {
+            preconditionFailure("an answer to a record that wasn't dealt out")
+        }
+        outstanding[group] -= 1
+        let sample = try samples.sample(at: index).answered(by: answers, limits.history)
+        try job.end(
+            ticket,
+            .answered(
+                [
+                    ("input_ids", .array(sample.inputIDs.map { .int(Int($0)) })),
+                    ("loss_mask", .array(sample.lossMask.map { .int($0 ? 1 : 0) })),
+                ], answers.map { Answer(ids: $0.tokens, isFinished: $0.isFinished, limits.history) }))
     }
 }

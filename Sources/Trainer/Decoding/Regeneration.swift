@@ -3,8 +3,8 @@ import Shared
 /// Answers all records of a store of prompts, by data-parallel groups that each decode a batch.
 ///
 /// The first rank reads the records, deals them out as groups get through theirs, and writes the answers in the records'
-/// order. Groups meet about once a second to hand in answers and to get records; between these moments they run by
-/// themselves. Which group answers a record changes nothing about the answer.
+/// order. Groups hand in answers and get records by letters, and wait for none of them while they have something to answer:
+/// one that reads a long prompt holds nobody up. Which group answers a record changes nothing about the answer.
 final class Regeneration {
     private let grid: ProcessGrid
     private let samples: StoreSamples
@@ -12,6 +12,17 @@ final class Regeneration {
     private let limits: AnswerSequence.Limits
     /// The first rank's.
     private let desk: AnswerDesk?
+    private let mail: RankMail
+    /// When the next letter is due.
+    private var due = ContinuousClock.now
+
+    /// Between letters, at least: they have a few records and answers each.
+    private static let interval = Duration.milliseconds(50)
+
+    /// The mark of a letter: what the first rank says to all, or one of them to it.
+    private enum Mark: Int32 {
+        case goOn, done, stop
+    }
 
     /// - Parameter desk: On the first rank.
     init(
@@ -19,6 +30,7 @@ final class Regeneration {
         _ grid: ProcessGrid
     ) {
         precondition((desk != nil) == (grid.world.rank == 0))
+        mail = RankMail(grid.world)
         (self.samples, self.batch, self.limits, self.desk, self.grid) = (samples, batch, limits, desk, grid)
     }
 
@@ -39,69 +51,65 @@ final class Regeneration {
     /// - Parameter progress: Called on the first rank, with records that are done and tokens of this run.
     /// - Throws: `Interrupted` on all ranks, if any of them was asked to stop: what was written in order is kept.
     func run(progress: (_ done: Int, _ tokens: Int) -> Void) throws -> Counts {
-        var finished: [AnswerSequence] = []
-        while let steps = try meet(finished, progress) {
-            finished.removeAll(keepingCapacity: true)
-            for _ in 0..<steps where !batch.isIdle { finished += batch.step() }
+        var mark = try deal()
+        while true {
+            for answered in batch.step() where grid.tensorParallel.rank == 0 { try handIn(answered) }
+            // The ranks of a group do the same at the same time.
+            if mail.isUnderWay, batch.isIdle || isSoForGroup(mail.hasEnded()) {
+                let letters = mail.end()
+                switch Mark(rawValue: letters[0].mark) {
+                case .goOn: try admit(letters[0].messages)
+                case .done: return counts()
+                case .stop, nil: throw try interruption()
+                }
+                if let desk {
+                    for message in letters.dropFirst().flatMap(\.messages) { try desk.take(message) }
+                    progress(desk.done, desk.job.newTokens)
+                    mark = letters.contains { $0.mark == Mark.stop.rawValue } ? .stop : try deal()
+                }
+            }
+            if !mail.isUnderWay, batch.isIdle || isSoForGroup(ContinuousClock.now >= due) {
+                mail.begin(mark: (Interrupt.isRequested ? .stop : mark).rawValue)
+                due = ContinuousClock.now + Self.interval
+            }
         }
+    }
+
+    private func isSoForGroup(_ isSo: Bool) -> Bool { !grid.tensorParallel.any(!isSo) }
+
+    /// Deals records out, on the first rank.
+    private func deal() throws -> Mark {
+        guard let desk else { return .goOn }
+        for (group, record) in try desk.deal() {
+            for rank in group * grid.tpSize..<(group + 1) * grid.tpSize { mail.add(record.message, to: rank) }
+        }
+        return desk.isDone ? .done : .goOn
+    }
+
+    private func handIn(_ answered: AnswerSequence) throws {
+        let message = AnswerDesk.message(answered)
+        if let desk { try desk.take(message[...]) } else { mail.add(message, to: 0) }
+    }
+
+    /// Takes records that the first rank deals out: also to itself by letter, so that all ranks of its group get them in
+    /// the same round.
+    private func admit(_ messages: [ArraySlice<Int32>]) throws {
+        for record in messages.map(AnswerDesk.Dealt.init) {
+            let sample = try samples.sample(at: record.index)
+            let key = RecordKey(sample.promptDigest, copy: record.copy)
+            batch.add(.init(ticket: record.ticket, key: key, sample: sample))
+        }
+    }
+
+    private func interruption() throws -> Interrupted {
+        let error = AgreedInterruption.error()
+        try desk?.job.sync()
+        return error
+    }
+
+    private func counts() -> Counts {
         var counts = Counts()
         if grid.tensorParallel.rank == 0 { (counts.rows, counts.tokens) = (batch.rows, batch.tokens) }
         return counts.summed(over: grid.world)
-    }
-
-    /// Hands in answers and gets records.
-    ///
-    /// - Returns: How many steps groups take before they meet again; nil if there is nothing left to do.
-    private func meet(_ finished: [AnswerSequence], _ progress: (Int, Int) -> Void) throws -> Int? {
-        let answers = gathered(finished)
-        var plan: [Double] = []
-        if let desk {
-            try desk.take(answers)
-            progress(desk.done, desk.job.newTokens)
-            plan = try desk.deal()
-        }
-        do {
-            try grid.world.stopIfInterrupted()
-        } catch {
-            try desk?.job.sync()
-            throw error
-        }
-        let count = Int(grid.world.sum([Double(plan.count)])[0])
-        plan = grid.world.sum(desk == nil ? [Double](repeating: 0, count: count) : plan)
-        guard plan[0] > 0 else { return nil }
-        let group = grid.world.rank / grid.tpSize
-        for start in stride(from: 1, to: plan.count, by: AnswerDesk.planFields) where Int(plan[start]) == group {
-            let sample = try samples.sample(at: Int(plan[start + 1]))
-            let key = RecordKey(sample.promptDigest, copy: Int(plan[start + 3]))
-            batch.add(.init(ticket: Int(plan[start + 2]), key: key, sample: sample))
-        }
-        return Int(plan[0])
-    }
-
-    /// All groups' answers on the first rank, in `AnswerDesk`'s words; nothing on the others.
-    private func gathered(_ finished: [AnswerSequence]) -> [Int32] {
-        let world = grid.world
-        let own = grid.tensorParallel.rank == 0 ? finished.flatMap(AnswerDesk.words) : []
-        guard world.size > 1 else { return own }
-        var counts = [Double](repeating: 0, count: world.size)
-        counts[world.rank] = Double(own.count)
-        let all = world.sum(counts).map { Int($0) }
-        let total = all.reduce(0, +)
-        guard total > 0 else { return [] }
-        // Floats carry the words' bits.
-        let send = UnsafeMutableBufferPointer<Float>.allocate(capacity: max(1, own.count))
-        let receive = UnsafeMutableBufferPointer<Float>.allocate(capacity: total)
-        defer {
-            send.deallocate()
-            receive.deallocate()
-        }
-        send.initialize(repeating: 0)
-        receive.initialize(repeating: 0)
-        for (index, word) in own.enumerated() { send[index] = Float(bitPattern: UInt32(bitPattern: word)) }
-        guard let from = send.baseAddress, let to = receive.baseAddress else { return [] }
-        world.allToAll(
-            from, (0..<world.size).map { $0 == 0 ? own.count : 0 }, into: to,
-            world.rank == 0 ? all : all.map { _ in 0 })
-        return world.rank == 0 ? receive.map { Int32(bitPattern: $0.bitPattern) } : []
     }
 }

@@ -1,3 +1,4 @@
+import CMachine
 import Shared
 
 /// The keys and values of one layer for many sequences, in pages of 64 positions that any sequence may have.
@@ -72,10 +73,12 @@ protocol PagedElement {
     static func storeKey(
         _ value: Float, _ keys: UnsafeMutableRawPointer, block: Int, lane: Int, element: Int, width: Int)
     static func storeValue(_ value: Float, _ row: UnsafeMutableRawPointer, element: Int)
-    /// Elements 2 · pair and 2 · pair + 1 of sixteen keys.
-    static func keys(_ keys: UnsafeMutableRawPointer, block: Int, pair: Int, width: Int) -> (Vector, Vector)
-    /// 32 elements of a value from `offset` on, in an order of its own.
-    static func values(_ values: UnsafeMutableRawPointer, position: Int, offset: Int, width: Int) -> (Vector, Vector)
+    /// Elements 2 · pair and 2 · pair + 1 of sixteen keys; what lies `ahead` bytes after them is read into the cache.
+    static func keys(_ keys: UnsafeMutableRawPointer, block: Int, pair: Int, width: Int, ahead: Int) -> (Vector, Vector)
+    /// 32 elements of a value from `offset` on, in an order of its own; `ahead` as above.
+    static func values(
+        _ values: UnsafeMutableRawPointer, position: Int, offset: Int, width: Int, ahead: Int
+    ) -> (Vector, Vector)
     /// Brings what `values` gave into order.
     static func ordered(_ pair: (Vector, Vector)) -> (Vector, Vector)
 }
@@ -92,16 +95,20 @@ enum Float32Element: PagedElement {
     }
 
     @inline(__always) static func keys(
-        _ keys: UnsafeMutableRawPointer, block: Int, pair: Int, width: Int
+        _ keys: UnsafeMutableRawPointer, block: Int, pair: Int, width: Int, ahead: Int
     ) -> (Vector, Vector) {
-        let start = keys + 64 * (block * width + 2 * pair)
-        return (start.loadUnaligned(as: Vector.self), start.loadUnaligned(fromByteOffset: 64, as: Vector.self))
+        vectors(keys + 64 * (block * width + 2 * pair), ahead)
     }
 
     @inline(__always) static func values(
-        _ values: UnsafeMutableRawPointer, position: Int, offset: Int, width: Int
+        _ values: UnsafeMutableRawPointer, position: Int, offset: Int, width: Int, ahead: Int
     ) -> (Vector, Vector) {
-        let start = values + 4 * (position * width + offset)
+        vectors(values + 4 * (position * width + offset), ahead)
+    }
+
+    @inline(__always) private static func vectors(_ start: UnsafeMutableRawPointer, _ ahead: Int) -> (Vector, Vector) {
+        machine_prefetch(start + ahead)
+        machine_prefetch(start + ahead + 64)
         return (start.loadUnaligned(as: Vector.self), start.loadUnaligned(fromByteOffset: 64, as: Vector.self))
     }
 
@@ -122,18 +129,19 @@ enum BFloat16Element: PagedElement {
     }
 
     @inline(__always) static func keys(
-        _ keys: UnsafeMutableRawPointer, block: Int, pair: Int, width: Int
+        _ keys: UnsafeMutableRawPointer, block: Int, pair: Int, width: Int, ahead: Int
     ) -> (Vector, Vector) {
-        halves(keys + 64 * (block * width / 2 + pair))
+        halves(keys + 64 * (block * width / 2 + pair), ahead)
     }
 
     @inline(__always) static func values(
-        _ values: UnsafeMutableRawPointer, position: Int, offset: Int, width: Int
+        _ values: UnsafeMutableRawPointer, position: Int, offset: Int, width: Int, ahead: Int
     ) -> (Vector, Vector) {
-        halves(values + 2 * (position * width + offset))
+        halves(values + 2 * (position * width + offset), ahead)
     }
 
-    @inline(__always) private static func halves(_ start: UnsafeMutableRawPointer) -> (Vector, Vector) {
+    @inline(__always) private static func halves(_ start: UnsafeMutableRawPointer, _ ahead: Int) -> (Vector, Vector) {
+        machine_prefetch(start + ahead)
         let words = start.loadUnaligned(as: SIMD16<UInt32>.self)
         return (
             unsafeBitCast(words &<< 16, to: Vector.self), unsafeBitCast(words & 0xFFFF_0000, to: Vector.self)

@@ -35,17 +35,28 @@ struct PagedAttention {
         var starts = [0]
         starts.reserveCapacity(runs.count + 1)
         for run in runs { starts.append(starts[starts.count - 1] + tasks(run, most) * groups.count) }
+        /// The run of a task, its heads, and the first of its rows of heads.
+        func task(_ index: Int) -> (run: Run, heads: Range<Int>, first: Int) {
+            let number = Self.last(of: starts, notAbove: index)
+            let (group, first) = ((index - starts[number]) % groups.count, (index - starts[number]) / groups.count)
+            return (runs[number], groups[group], first * Self.together)
+        }
         workspace.scope {
             let scratch = (0..<threads).map { _ in Scratch(pages.width, in: workspace) }
             workspace.compute.forEach(starts[runs.count]) { index, worker in
-                let number = Self.last(of: starts, notAbove: index)
-                let (run, task) = (runs[number], index - starts[number])
-                let heads = groups[task % groups.count]
-                let first = task / groups.count * Self.together
+                let (run, heads, first) = task(index)
                 let count = min(Self.together, run.rows.count * heads.count - first)
-                if count > 0 { attend(run, heads, first..<first + count, q, o, scratch[worker]) }
+                guard count > 0 else { return }
+                let next = index + 1 < starts[runs.count] ? task(index + 1) : (run, heads, first)
+                attend(run, heads, first..<first + count, q, o, before: keys(next.0, next.1), scratch[worker])
             }
         }
+    }
+
+    /// The first keys that a run's heads see, or some before them.
+    private func keys(_ run: Run, _ heads: Range<Int>) -> UnsafeMutableRawPointer {
+        let first = attention.span.first(of: run.position + 1) / KeyValuePages.size
+        return pages.keys(run.table[first], attention.keyValueHead[heads.lowerBound])
     }
 
     private func tasks(_ run: Run, _ heads: Int) -> Int { (run.rows.count * heads + Self.together - 1) / Self.together }
@@ -77,18 +88,21 @@ struct PagedAttention {
     }
 
     /// Some rows of heads, counted row by row of the run; those of `heads` share their keys.
+    ///
+    /// - Parameter next: Keys that are computed with after these.
     private func attend(
-        _ run: Run, _ heads: Range<Int>, _ some: Range<Int>, _ q: Matrix, _ o: Matrix, _ scratch: Scratch
+        _ run: Run, _ heads: Range<Int>, _ some: Range<Int>, _ q: Matrix, _ o: Matrix,
+        before next: UnsafeMutableRawPointer, _ scratch: Scratch
     ) {
         switch pages.precision {
-        case .bfloat16: attend(run, heads, some, q, o, scratch, BFloat16Element.self)
-        case .float32: attend(run, heads, some, q, o, scratch, Float32Element.self)
+        case .bfloat16: attend(run, heads, some, q, o, before: next, scratch, BFloat16Element.self)
+        case .float32: attend(run, heads, some, q, o, before: next, scratch, Float32Element.self)
         }
     }
 
     @inline(__always) private func attend<Element: PagedElement>(
-        _ run: Run, _ heads: Range<Int>, _ some: Range<Int>, _ q: Matrix, _ o: Matrix, _ scratch: Scratch,
-        _ element: Element.Type
+        _ run: Run, _ heads: Range<Int>, _ some: Range<Int>, _ q: Matrix, _ o: Matrix,
+        before next: UnsafeMutableRawPointer, _ scratch: Scratch, _ element: Element.Type
     ) {
         let (size, width, count) = (attention.headDim, pages.width, some.count)
         let keyValueHead = attention.keyValueHead[heads.lowerBound]
@@ -106,10 +120,15 @@ struct PagedAttention {
         }
         // Rows ascend, so the first one sees the first keys and the last one the last.
         let end = visible[count - 1]
-        for page in first[0] / KeyValuePages.size...(end - 1) / KeyValuePages.size {
+        let last = (end - 1) / KeyValuePages.size
+        for page in first[0] / KeyValuePages.size...last {
             let begin = page * KeyValuePages.size
             let used = min(KeyValuePages.size, end - begin)
-            score(pages.keys(run.table[page], keyValueHead), blocks: (used + 15) / 16, scratch, element)
+            // While keys are computed with, their values come into the cache, and then the keys after them.
+            let keys = pages.keys(run.table[page], keyValueHead)
+            let values = pages.values(run.table[page], keyValueHead)
+            let following = page < last ? pages.keys(run.table[page + 1], keyValueHead) : next
+            score(keys, blocks: (used + 15) / 16, queries: count, ahead: values - keys, scratch, element)
             for i in 0..<count {
                 let from = min(max(first[i] - begin, 0), used)
                 let seen = from..<max(from, min(visible[i] - begin, used))
@@ -118,8 +137,7 @@ struct PagedAttention {
                 let shrink = scratch.softmax.add(scores, KeyValuePages.size, seen: seen, to: i)
                 if shrink != 1 { scale(scratch.output.row(i), by: shrink, width) }
             }
-            for i in count..<Self.together { scratch.scores.row(i).update(repeating: 0, count: KeyValuePages.size) }
-            add(pages.values(run.table[page], keyValueHead), count: used, scratch, element)
+            add(values, count: used, queries: count, ahead: following - values, scratch, element)
         }
         for i in 0..<count {
             let row = (some.lowerBound + i) / heads.count
@@ -134,36 +152,50 @@ struct PagedAttention {
         }
     }
 
-    /// Scores of all four queries with the first keys of a page, in blocks of sixteen.
+    /// Scores of one to four queries with the first keys of a page.
+    ///
+    /// In pairs of blocks of sixteen keys: three queries have as many sums at a time as additions are under way, or more.
+    /// What is `ahead` bytes after the keys comes into the cache meanwhile.
     @inline(__always) private func score<Element: PagedElement>(
-        _ keys: UnsafeMutableRawPointer, blocks: Int, _ scratch: Scratch, _: Element.Type
+        _ keys: UnsafeMutableRawPointer, blocks: Int, queries: Int, ahead: Int, _ scratch: Scratch,
+        _: Element.Type
     ) {
         let (q0, q1) = (scratch.queries.row(0), scratch.queries.row(1))
         let (q2, q3) = (scratch.queries.row(2), scratch.queries.row(3))
-        let width = pages.width
-        for block in 0..<blocks {
-            var (s0, s1, s2, s3) = (Vector.zero, Vector.zero, Vector.zero, Vector.zero)
+        let (width, zero) = (pages.width, Vector.zero)
+        for block in stride(from: 0, to: blocks, by: 2) {
+            var (s0, s1, s2, s3) = (zero, zero, zero, zero)
+            var (t0, t1, t2, t3) = (zero, zero, zero, zero)
             for pair in 0..<width / 2 {
-                let (a, b) = Element.keys(keys, block: block, pair: pair, width: width)
-                s0.addProduct(a, Vector(repeating: q0[2 * pair]))
-                s1.addProduct(a, Vector(repeating: q1[2 * pair]))
-                s2.addProduct(a, Vector(repeating: q2[2 * pair]))
-                s3.addProduct(a, Vector(repeating: q3[2 * pair]))
-                s0.addProduct(b, Vector(repeating: q0[2 * pair + 1]))
-                s1.addProduct(b, Vector(repeating: q1[2 * pair + 1]))
-                s2.addProduct(b, Vector(repeating: q2[2 * pair + 1]))
-                s3.addProduct(b, Vector(repeating: q3[2 * pair + 1]))
+                let (a, b) = Element.keys(keys, block: block, pair: pair, width: width, ahead: ahead)
+                let (c, d) = Element.keys(keys, block: block + 1, pair: pair, width: width, ahead: ahead)
+                @inline(__always) func add(_ q: UnsafeMutablePointer<Float>, _ s: inout Vector, _ t: inout Vector) {
+                    let (x, y) = (Vector(repeating: q[2 * pair]), Vector(repeating: q[2 * pair + 1]))
+                    s.addProduct(a, x)
+                    t.addProduct(c, x)
+                    s.addProduct(b, y)
+                    t.addProduct(d, y)
+                }
+                add(q0, &s0, &t0)
+                if queries > 1 { add(q1, &s1, &t1) }
+                if queries > 2 { add(q2, &s2, &t2) }
+                if queries > 3 { add(q3, &s3, &t3) }
             }
-            scratch.scores.row(0).store(s0, 16 * block, of: KeyValuePages.size)
-            scratch.scores.row(1).store(s1, 16 * block, of: KeyValuePages.size)
-            scratch.scores.row(2).store(s2, 16 * block, of: KeyValuePages.size)
-            scratch.scores.row(3).store(s3, 16 * block, of: KeyValuePages.size)
+            @inline(__always) func store(_ row: Int, _ s: Vector, _ t: Vector) {
+                scratch.scores.row(row).store(s, 16 * block, of: KeyValuePages.size)
+                scratch.scores.row(row).store(t, 16 * block + 16, of: KeyValuePages.size)
+            }
+            store(0, s0, t0)
+            if queries > 1 { store(1, s1, t1) }
+            if queries > 2 { store(2, s2, t2) }
+            if queries > 3 { store(3, s3, t3) }
         }
     }
 
-    /// Adds the first values of a page, each times its weight, to what all four queries give.
+    /// Adds the first values of a page, each times its weight, to what one to four queries give.
     @inline(__always) private func add<Element: PagedElement>(
-        _ values: UnsafeMutableRawPointer, count: Int, _ scratch: Scratch, _: Element.Type
+        _ values: UnsafeMutableRawPointer, count: Int, queries: Int, ahead: Int, _ scratch: Scratch,
+        _: Element.Type
     ) {
         let (p0, p1, p2, p3) = (
             scratch.scores.row(0), scratch.scores.row(1), scratch.scores.row(2), scratch.scores.row(3)
@@ -178,15 +210,21 @@ struct PagedAttention {
             var (a2, b2) = (o2.load(i, of: width), o2.load(i + 16, of: width))
             var (a3, b3) = (o3.load(i, of: width), o3.load(i + 16, of: width))
             for position in 0..<count {
-                let (a, b) = Element.values(values, position: position, offset: i, width: width)
+                let (a, b) = Element.values(values, position: position, offset: i, width: width, ahead: ahead)
                 a0.addProduct(a, Vector(repeating: p0[position]))
                 b0.addProduct(b, Vector(repeating: p0[position]))
-                a1.addProduct(a, Vector(repeating: p1[position]))
-                b1.addProduct(b, Vector(repeating: p1[position]))
-                a2.addProduct(a, Vector(repeating: p2[position]))
-                b2.addProduct(b, Vector(repeating: p2[position]))
-                a3.addProduct(a, Vector(repeating: p3[position]))
-                b3.addProduct(b, Vector(repeating: p3[position]))
+                if queries > 1 {
+                    a1.addProduct(a, Vector(repeating: p1[position]))
+                    b1.addProduct(b, Vector(repeating: p1[position]))
+                }
+                if queries > 2 {
+                    a2.addProduct(a, Vector(repeating: p2[position]))
+                    b2.addProduct(b, Vector(repeating: p2[position]))
+                }
+                if queries > 3 {
+                    a3.addProduct(a, Vector(repeating: p3[position]))
+                    b3.addProduct(b, Vector(repeating: p3[position]))
+                }
             }
             o0.store(a0, i, of: width)
             o0.store(b0, i + 16, of: width)
