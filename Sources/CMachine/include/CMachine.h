@@ -99,3 +99,65 @@ MACHINE_INLINE machine_bytes machine_look_up(machine_bytes table, machine_bytes 
     return found;
 #endif
 }
+
+/// 32 numbers of sixteen bits as sixteen words of two, which is how Swift computes with them as vectors: a number's bits may
+/// come into those above its neighbour's by a shift.
+typedef unsigned char machine_bytes32 __attribute__((ext_vector_type(32)));
+typedef unsigned short machine_halves32 __attribute__((ext_vector_type(32)));
+
+MACHINE_INLINE machine_words machine_halves_of_bytes(machine_bytes32 x) {
+    return (machine_words)__builtin_convertvector(x, machine_halves32);
+}
+
+/// The low four bits of bytes, and then the high ones.
+MACHINE_INLINE machine_words machine_halves_of_nibbles(machine_bytes x) {
+    return machine_halves_of_bytes(__builtin_shufflevector(
+        x & 15, x >> 4, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27,
+        28, 29, 30, 31));
+}
+
+/// Whether this program was compiled to multiply pairs of bfloat16, which the functions after this one are fast with.
+MACHINE_INLINE int machine_multiplies_pairs(void) {
+#if defined(__AVX512BF16__) && defined(__AVX512BW__)
+    return 1;
+#else
+    return 0;
+#endif
+}
+
+/// Numbers of a table by the five lowest bits of each index.
+MACHINE_INLINE machine_words machine_look_up_32(machine_words table, machine_words index) {
+#if defined(__AVX512BW__)
+    typedef short numbers __attribute__((vector_size(64)));
+    return (machine_words)__builtin_ia32_permvarhi512((numbers)table, (numbers)index);
+#else
+    machine_halves32 numbers = (machine_halves32)table, at = (machine_halves32)index, found;
+    for (int i = 0; i < 32; i++) found[i] = numbers[at[i] & 31];
+    return (machine_words)found;
+#endif
+}
+
+/// Numbers of a table of two halves by the six lowest bits of each index.
+MACHINE_INLINE machine_words machine_look_up_64(machine_words low, machine_words high, machine_words index) {
+#if defined(__AVX512BW__)
+    typedef short numbers __attribute__((vector_size(64)));
+    return (machine_words)__builtin_ia32_vpermi2varhi512((numbers)low, (numbers)index, (numbers)high);
+#else
+    machine_halves32 upper = (machine_halves32)machine_look_up_32(high, index), at = (machine_halves32)index;
+    machine_halves32 found = (machine_halves32)machine_look_up_32(low, index);
+    for (int i = 0; i < 32; i++) found[i] = at[i] & 32 ? upper[i] : found[i];
+    return (machine_words)found;
+#endif
+}
+
+/// Adds to each sum the products of a pair of bfloat16 with another.
+MACHINE_INLINE machine_floats machine_add_pairs(machine_floats sums, machine_words a, machine_words b) {
+#if defined(__AVX512BF16__)
+    typedef __bf16 pairs __attribute__((vector_size(64)));
+    typedef float floats __attribute__((vector_size(64)));
+    return (machine_floats)__builtin_ia32_dpbf16ps_512((floats)sums, (pairs)a, (pairs)b);
+#else
+    sums += (machine_floats)(a << 16) * (machine_floats)(b << 16);
+    return sums + (machine_floats)(a & 0xFFFF0000) * (machine_floats)(b & 0xFFFF0000);
+#endif
+}

@@ -73,7 +73,7 @@ public enum BlockQuantization: String, CaseIterable, Sendable {
         }
     }
 
-    @inline(__always) private func each(_ blocks: UnsafeRawPointer, _ count: Int, _ body: (PackedBlock) -> Void) {
+    @inline(__always) func each(_ blocks: UnsafeRawPointer, _ count: Int, _ body: (PackedBlock) -> Void) {
         for index in 0..<count { body(PackedBlock(start: blocks + index * byteCount)) }
     }
 }
@@ -147,7 +147,7 @@ struct PackedBlock {
 
     /// d s and m t of the eight parts, of twelve bytes from the fifth on: of the first four parts in six bits of a byte,
     /// of the others four bits together and two in the first ones' bytes.
-    @inline(__always) private func partScales() -> (SIMD8<Float>, SIMD8<Float>) {
+    @inline(__always) func partScales() -> (SIMD8<Float>, SIMD8<Float>) {
         let (a, b, c) = (word(4), word(8), word(12))
         let scales = UInt64(a & 0x3F3F_3F3F) | UInt64(c & 0x0F0F_0F0F | (a &>> 6 & 0x0303_0303) &<< 4) &<< 32
         let shifts = UInt64(b & 0x3F3F_3F3F) | UInt64(c &>> 4 & 0x0F0F_0F0F | (b &>> 6 & 0x0303_0303) &<< 4) &<< 32

@@ -20,7 +20,7 @@ public struct CodeGroups: Hashable, Sendable {
 
     var byteCount: Int { Self.headBytes + size * code.bits / 8 }
 
-    private static let headBytes = 8
+    static let headBytes = 8
 
     /// Writes a group.
     func pack(scale: Float, zero: Float, codes: UnsafePointer<UInt8>, into group: UnsafeMutableRawPointer) {

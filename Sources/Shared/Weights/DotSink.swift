@@ -33,9 +33,13 @@ private struct AlternatingSum {
         (next, other) = (other, next.addingProduct(a, b))
     }
 
+    @inline(__always) var total: Float { (next + other).total }
+}
+
+extension SIMD16<Float> {
+    /// The sum of all elements, by halves, each an instruction; the library's `sum` is a call.
     @inline(__always) var total: Float {
-        let sixteen = next + other
-        let eight = sixteen.lowHalf + sixteen.highHalf
+        let eight = lowHalf + highHalf
         let four = eight.lowHalf + eight.highHalf
         let two = four.lowHalf + four.highHalf
         return two.x + two.y

@@ -110,12 +110,13 @@ extension PackedBlock {
 
     /// IQ4_XS: eight parts of 32 numbers, whose scales d (s − 32) have four bits in one place and two in another.
     @inline(__always) func tableParts(into sink: inout some NumberSink) {
-        let d = half(0)
+        for part in 0..<8 { table(Self.iq4, codes: 8 + 16 * part, scale: tableScale(part), into: &sink) }
+    }
+
+    @inline(__always) func tableScale(_ part: Int) -> Float {
         let high = byte(2) | byte(3) << 8
-        for part in 0..<8 {
-            let scale = byte(4 + part / 2) >> (part % 2 * 4) & 15 | (high >> (2 * part) & 3) << 4
-            table(Self.iq4, codes: 8 + 16 * part, scale: d * Float(scale - 32), into: &sink)
-        }
+        let scale = byte(4 + part / 2) >> (part % 2 * 4) & 15 | (high >> (2 * part) & 3) << 4
+        return half(0) * Float(scale - 32)
     }
 
     /// NVFP4: four parts of 16 numbers, each with a scale of four bits of exponent and three of fraction.

@@ -1,11 +1,11 @@
-import CMachine
 import Shared
 
 /// Products of a few rows of activations with a packed weight.
 ///
-/// One row is multiplied with a row of the weight as it is unpacked, more of them with two rows that have been unpacked.
-/// Columns are taken by tiles, whose part of x stays in the first-level cache for some rows of the weight. Each number is
-/// one sum in one order, that of `RowFormat.product`, however many rows there are.
+/// In bfloat16 the codes of a weight are multiplied where it has them (`CodeDot`). Else one row is multiplied with a row of
+/// the weight as it is unpacked, more of them with two rows that have been unpacked: columns are taken by tiles, whose part
+/// of x stays in the first-level cache for some rows of the weight. Each number is one sum in one order, however many rows
+/// there are.
 extension FewRows {
     /// y = x Wᵀ, or y += x Wᵀ.
     static func multiply(_ x: Matrix, _ weight: PackedMatrix, into y: Matrix, accumulate: Bool) {
@@ -17,6 +17,9 @@ extension FewRows {
     }
 
     private static func multiplySome(_ x: Matrix, _ weight: PackedMatrix, into y: Matrix, accumulate: Bool) {
+        guard !canMultiplyCodes(of: weight, y.compute.precision) else {
+            return multiplyCodes(x, weight, into: y, accumulate: accumulate)
+        }
         y.compute.rows(weight.rows, of: weight.columns) { range in
             guard x.rows == 1 else { return Tiles(x, weight, y, accumulate).multiply(range) }
             weight.eachRow(in: range) { row, bytes, format in
@@ -41,32 +44,22 @@ private struct Tiles {
 
     init(_ x: Matrix, _ weight: PackedMatrix, _ y: Matrix, _ accumulate: Bool) {
         (self.x, self.weight, self.y, self.accumulate) = (x, weight, y, accumulate)
-        let width = x.rows <= 8 ? 1024 : 512
-        let fits = weight.segments.allSatisfy { width.isMultiple(of: $0.format.blockSize) }
-        self.width = fits ? width : max(1, weight.columns)
-    }
-
-    private var columns: [Range<Int>] {
-        stride(from: 0, to: weight.columns, by: width).map { $0..<min($0 + width, weight.columns) }
-    }
-
-    private static func chunks(_ range: Range<Int>) -> [Range<Int>] {
-        stride(from: range.lowerBound, to: range.upperBound, by: chunk).map { $0..<min($0 + chunk, range.upperBound) }
+        width = weight.tileWidth(x.rows <= 8 ? 1024 : 512)
     }
 
     func multiply(_ range: Range<Int>) {
-        let (tiles, groups) = (columns, (x.rows + 3) / 4)
+        let (tiles, groups) = (weight.tiles(width), (x.rows + 3) / 4)
         withUnsafeTemporaryAllocation(of: PairSums.self, capacity: Self.chunk / 2 * groups) { sums in
             withUnsafeTemporaryAllocation(byteCount: 8 * width, alignment: 64) { memory in
                 guard let start = memory.bindMemory(to: Float.self).baseAddress else { return }
                 let pair = Matrix(start: start, rows: 2, columns: width, y.compute)
-                for rows in Self.chunks(range) {
+                for rows in range.chunks(Self.chunk) {
                     sums.initialize(repeating: PairSums())
                     for tile in tiles {
                         for index in 0..<(rows.count + 1) / 2 {
                             let first = rows.lowerBound + 2 * index
                             let both = first..<min(first + 2, rows.upperBound)
-                            prefetch(both.upperBound..<min(both.upperBound + 2, rows.upperBound), tile)
+                            weight.prefetch(both.upperBound..<min(both.upperBound + 2, rows.upperBound), tile)
                             unpack(both, tile, into: pair)
                             for group in 0..<groups {
                                 sums[index * groups + group].add(
@@ -82,16 +75,6 @@ private struct Tiles {
                         }
                     }
                 }
-            }
-        }
-    }
-
-    /// Asks for a tile of rows, which are too far apart for the CPU to guess it.
-    private func prefetch(_ rows: Range<Int>, _ tile: Range<Int>) {
-        weight.eachRow(in: rows) { _, bytes, format in
-            let start = bytes + format.byteCount(columns: tile.lowerBound)
-            for offset in stride(from: 0, to: format.byteCount(columns: tile.count), by: 64) {
-                machine_prefetch(start + offset)
             }
         }
     }
