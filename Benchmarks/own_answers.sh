@@ -57,7 +57,7 @@ say "Held-out prompts"
 "$programs/Preprocess" build --train-data-path "$held_out" "${text[@]}" --max-length 512 --draft-vocab-size 8000 >&2
 final=$(readlink -f "$work/draft/latest")
 shopt -s nullglob
-for draft in "$work"/draft/step_* "$final"; do
+for draft in "$work"/draft/{step,epoch}_*; do
     evaluation=$work/$(basename "$draft")
     [ -e "$evaluation.json" ] || {
         trainer "$(nproc)" evaluate --eval-data-path "$held_out" "${text[@]}" --max-length 512 --dtype bfloat16 \
@@ -66,7 +66,7 @@ for draft in "$work"/draft/step_* "$final"; do
         mv "$evaluation.part" "$evaluation.json"
     }
 done
-"$python" - "$work" "$work"/draft/step_* "$final" <<'END'
+"$python" - "$work" "$work"/draft/{step,epoch}_* <<'END'
 import json, math, pathlib, statistics, sys
 
 work, *drafts = map(pathlib.Path, sys.argv[1:])

@@ -344,7 +344,8 @@ check "regenerate, data parallel 2 x tensor parallel 2: the same answers" \
     regenerate_same 4 "$scratch/answers-grid.jsonl" --tp-size 2 --batch-size 3
 
 # regenerate_killed SIGNAL: a run is ended by a signal as soon as it has written something, twice, and continued.
-for _ in $(seq 20); do cat "$scratch/train.jsonl"; done >"$scratch/asked.jsonl"
+# As many as take a few seconds: what is written is written a second after the first answer.
+for _ in $(seq 100); do cat "$scratch/train.jsonl"; done >"$scratch/asked.jsonl"
 regenerate_asked() {
     local questions=$scratch/asked.jsonl
     regenerate 2 "$@"
@@ -352,7 +353,7 @@ regenerate_asked() {
 regenerate_whole() {
     "$programs/Preprocess" build --prompts all --train-data-path "$scratch/asked.jsonl" "${text[@]}"
     regenerate_asked "$scratch/asked-whole.jsonl"
-    [ "$(wc -l <"$scratch/asked-whole.jsonl")" = 720 ]
+    [ "$(wc -l <"$scratch/asked-whole.jsonl")" = 3600 ]
 }
 regenerate_killed() {
     local output=$scratch/asked-$1.jsonl before launcher
@@ -368,11 +369,11 @@ regenerate_killed() {
         kill -"$1" "$(rank_writing "$output")"
         if wait "$launcher"; then return 1; fi
     done
-    [ "$(wc -l <"$output")" -lt 720 ]
+    [ "$(wc -l <"$output")" -lt 3600 ]
     regenerate_asked "$output"
     cmp "$scratch/asked-whole.jsonl" "$output"
 }
-check "regenerate, 720 records of which many are equal" regenerate_whole
+check "regenerate, 3600 records of which many are equal" regenerate_whole
 check "regenerate, a rank killed twice and continued: the same answers" regenerate_killed KILL
 check "regenerate, interrupted twice and continued: the same answers" regenerate_killed INT
 # regenerate_full: the file may not grow any more, twice; the run ends with its name, and continues once it may.
