@@ -47,8 +47,8 @@ struct TargetOptions: Options {
     var tpSize: Int = 1
     @Flag("Give ranks whole experts, instead of a part of each: for targets that have experts.") var expertParallel
     @Flag(
-        "Hold the target's packed weights unpacked: more memory; long batches are some percent faster, and where memory is "
-            + "fast, decoding too.")
+        "Hold the target's packed weights unpacked: more memory; long batches are some percent faster, and so is decoding "
+            + "on CPUs with fast memory and without AVX512-BF16.")
     var unpackTarget
     @Option("Threads of each rank; as many as it has CPUs of its own if left out.", in: 1...1024)
     var numThreads: Int?
