@@ -35,13 +35,3 @@ private struct AlternatingSum {
 
     @inline(__always) var total: Float { (next + other).total }
 }
-
-extension SIMD16<Float> {
-    /// The sum of all elements, by halves, each an instruction; the library's `sum` is a call.
-    @inline(__always) var total: Float {
-        let eight = lowHalf + highHalf
-        let four = eight.lowHalf + eight.highHalf
-        let two = four.lowHalf + four.highHalf
-        return two.x + two.y
-    }
-}

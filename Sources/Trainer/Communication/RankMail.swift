@@ -23,8 +23,9 @@ final class RankMail {
     private let (sent, received): (UnsafeMutablePointer<Int32>, UnsafeMutablePointer<Int32>)
     private var round: (any PendingExchange)?
 
-    /// - Parameter most: Words of a letter, at most.
-    init(_ ranks: any Communicator, most: Int = 1 << 14) {
+    /// - Parameter most: Words of a letter, at most: by itself as many as MPI sends without asking first, 4 kB. Letters are
+    ///   sent whole, as the other side doesn't know how many words it will get.
+    init(_ ranks: any Communicator, most: Int = 1000) {
         (self.ranks, self.most) = (ranks, most)
         others = ranks.rank == 0 ? 0..<ranks.size : 0..<1
         outgoing = Array(repeating: [], count: others.count)

@@ -117,7 +117,7 @@ enum FeatureRecord {
     /// The rows whose exponents are a frame each.
     private static func blocks(rows: Int, columns: Int) -> [Range<Int>] {
         let size = columns > 0 ? (blockNumbers + columns - 1) / columns : max(1, rows)
-        return stride(from: 0, to: rows, by: size).map { $0..<min($0 + size, rows) }
+        return (0..<rows).chunks(size)
     }
 
     private static func exponents(

@@ -98,15 +98,11 @@ final class BlockProducts: @unchecked Sendable {
 
     private static func roundedUp(_ count: Int, _ unit: Int) -> Int { parts(count, unit) * unit }
 
-    private static func cut(_ count: Int, by size: Int) -> [Range<Int>] {
-        stride(from: 0, to: count, by: size).map { $0..<min($0 + size, count) }
-    }
-
     /// Even parts of some rows, none of more than `most`.
     private func cutRows(_ count: Int, most: Int) -> [Range<Int>] {
-        guard !hasIndependentRows else { return Self.cut(count, by: Self.independentRows) }
+        guard !hasIndependentRows else { return (0..<count).chunks(Self.independentRows) }
         let size = Self.parts(count, max(1, Self.parts(count, most)))
-        return Self.cut(count, by: Self.roundedUp(size, Self.unit))
+        return (0..<count).chunks(Self.roundedUp(size, Self.unit))
     }
 
     private func kernelRows(_ rows: Int) -> Int {
@@ -121,7 +117,7 @@ final class BlockProducts: @unchecked Sendable {
         // Several for each thread, as one that waits for its core would hold up the others.
         for rounds in [max(2, Self.parts(rows, threads * Self.mostRows)), 1] {
             let part = Self.roundedUp(Self.parts(rows, threads * rounds), Self.unit)
-            if least...Self.mostRows ~= part { return Self.cut(rows, by: part) }
+            if least...Self.mostRows ~= part { return (0..<rows).chunks(part) }
         }
         return nil
     }
@@ -130,10 +126,10 @@ final class BlockProducts: @unchecked Sendable {
 
     /// Tiles of an output for some threads: smaller ones where there would be few.
     private func cut(_ rows: Int, _ columns: Int, threads: Int) -> (rows: [Range<Int>], columns: [Range<Int>]) {
-        var parts = (cutRows(rows, most: Self.mostRows), Self.cut(columns, by: Self.width))
+        var parts = (cutRows(rows, most: Self.mostRows), (0..<columns).chunks(Self.width))
         func areFew() -> Bool { parts.0.count * parts.1.count < Self.leastRounds * threads }
         if areFew() { parts.0 = cutRows(rows, most: Self.mostRows / 4) }
-        if areFew() { parts.1 = Self.cut(columns, by: Self.width / 2) }
+        if areFew() { parts.1 = (0..<columns).chunks(Self.width / 2) }
         return parts
     }
 
@@ -170,7 +166,7 @@ final class BlockProducts: @unchecked Sendable {
         _ x: BFloat16Matrix, _ weight: BlockedMatrix, into y: Matrix, accumulate: Bool, worker: Int
     ) {
         let rows = cutRows(y.rows, most: Self.mostRows)
-        for columns in Self.cut(y.columns, by: Self.width) {
+        for columns in (0..<y.columns).chunks(Self.width) {
             for rows in rows { run(x, weight, rows, columns, into: y, accumulate, worker) }
         }
     }

@@ -83,10 +83,3 @@ extension PackedMatrix {
         }
     }
 }
-
-extension Range<Int> {
-    /// Neighbouring parts of a size, the last of which may have less.
-    func chunks(_ size: Int) -> [Range<Int>] {
-        stride(from: lowerBound, to: upperBound, by: size).map { $0..<Swift.min($0 + size, upperBound) }
-    }
-}

@@ -20,19 +20,8 @@ extension UnsafeMutablePointer<Float> {
     }
 }
 
-/// By halves, each an instruction; the library's `sum` and `max` are calls.
 extension Vector {
-    /// The sum of all elements.
-    var total: Float {
-        @inline(__always) get {
-            let eight = lowHalf + highHalf
-            let four = eight.lowHalf + eight.highHalf
-            let two = four.lowHalf + four.highHalf
-            return two.x + two.y
-        }
-    }
-
-    /// The largest element.
+    /// The largest element, as `total` by halves; the library's `max` is a call.
     var largest: Float {
         @inline(__always) get {
             let eight = lowHalf.replacing(with: highHalf, where: highHalf .> lowHalf)
