@@ -71,6 +71,47 @@ struct PackedWeightTests {
         #expect(row == numbers[3])
     }
 
+    /// Of weights that fill blocks and of others, into an output of their own and between others.
+    @Test(.needsBFloat16, arguments: [BlockQuantization.q4_0, .q4_K, .q8_0], [64, 200])
+    func productsOfManyRowsAreThoseOfAnUnpackedWeight(quantization: BlockQuantization, rows: Int) throws {
+        let plainMemory = FrozenWeights(Compute(precision: .bfloat16))
+        let plain = plainMemory.weight(rows: rows, columns: 512, .bfloat16)
+        for compute in [1, 3].map({ Compute(precision: .bfloat16, threads: $0) })
+            + [1, 2, 5].map({ Compute(precision: .bfloat16, threads: $0, hasFixedCuts: true) })
+        {
+            let (memory, weight, numbers) = try weight(
+                quantization, (0..<rows).map { $0 % 7 % 2 }, 0..<512, compute)
+            for row in 0..<rows { for column in 0..<512 { plain.set(row, column, numbers[row][column]) } }
+            let workspace = Workspace(compute)
+            for count in [17, 40, 300] {
+                let x = random(count, 512, seed: 3, workspace)
+                let apart = workspace.zeros(rows: count, columns: rows + 64)
+                let wanted = workspace.zeros(rows: count, columns: rows)
+                for _ in 0..<2 {
+                    weight.apply(x, into: apart[columns: 64..<64 + rows], accumulate: true)
+                    plain.apply(x, into: wanted, accumulate: true)
+                }
+                let found = (0..<count).flatMap { row in (0..<rows).map { apart[row, 64 + $0] } }
+                expectClose(found, wanted.elements, tolerance: 2e-5, "\(count) rows, \(compute.threads) threads")
+            }
+            withExtendedLifetime(memory) {}
+        }
+        withExtendedLifetime(plainMemory) {}
+    }
+
+    @Test(.needsBFloat16) func withFixedCutsThreadsMakeNoDifference() throws {
+        let products = try [1, 2, 5].map { threads in
+            let compute = Compute(precision: .bfloat16, threads: threads, hasFixedCuts: true)
+            let (memory, weight, _) = try weight(.q4_K, (0..<200).map { $0 % 2 }, 0..<512, compute)
+            defer { withExtendedLifetime(memory) {} }
+            let workspace = Workspace(compute)
+            let y = workspace.matrix(rows: 300, columns: 200)
+            weight.apply(random(300, 512, seed: 3, workspace), into: y)
+            return y.elements.map(\.bitPattern)
+        }
+        #expect(products[0] == products[1] && products[0] == products[2])
+    }
+
     /// Rounded for a product they are what the unpacked weight holds.
     @Test(arguments: BlockQuantization.allCases) func aRoundedPanelIsTheRoundedWeight(
         quantization: BlockQuantization

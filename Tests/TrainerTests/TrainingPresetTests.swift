@@ -15,7 +15,9 @@ struct TrainingPresetTests {
         let options = try TrainOptions.parse(Self.required + arguments)
         let target = try ModelConfiguration(directory: Fixtures.folder.appending(path: "targets/llama").path)
         let draft = try DraftRegistry.standard.generated(architecture, target: target, draftVocabSize: 96)
-        try options.optimizer.preset.fill(options, options.draft, samples: samples, groups: groups, draft)
+        try options.optimizer.preset.fill(
+            options, options.draft, samples: samples, groups: groups, draft,
+            steps: { options.settings.steps(samples: samples) })
         return options
     }
 
@@ -29,11 +31,21 @@ struct TrainingPresetTests {
     func fewConversationsAreLearntAsMeasured(arguments: [String], samples: Int, batch: Int) throws {
         let found = try options(arguments, samples: samples)
         let settings = found.settings
-        #expect(settings.muon == Muon.Settings(momentum: 0.95, weightDecay: 0, rateFactor: 0.012 / 0.002))
+        #expect(settings.muon?.momentum == 0.95 && settings.muon?.weightDecay == 0)
         #expect(settings.learningRate == 0.002 && settings.warmupRatio == 0.03 && settings.globalBatchSize == batch)
         let training = try eagle3(found).training
         #expect(training.tttLength == 3 && training.lossDecay == 0.5)
         #expect(settings.schedule == .linear && settings.featureLossWeight == 10 && found.draft.freezeLmHead)
+    }
+
+    /// By the root of the number of steps, whatever that comes from.
+    @Test(arguments: [
+        (["--total-steps", "600"], 1200, 0.0027), (["--num-epochs", "1"], 1200, 0.0027), ([], 1200, 0.00084),
+        (["--num-epochs", "1", "--draft-global-batch-size", "8"], 1200, 0.0053),
+        (["--num-epochs", "6"], 14_536, 0.00044), (["--num-epochs", "1"], 12, 0.006),
+    ])
+    func theRateFallsWithTheNumberOfSteps(arguments: [String], samples: Int, rate: Float) throws {
+        #expect(try options(arguments, samples: samples).optimizer.muonLearningRate == rate)
     }
 
     /// A head that isn't the target's isn't frozen, and the target's hidden state is no use to it.
@@ -107,7 +119,7 @@ struct TrainingPresetTests {
 
     /// Help has the values in it.
     @Test func helpSaysWhatTheyAre() {
-        #expect(TrainOptions.help.contains("--muon-learning-rate 0.012"))
+        #expect(TrainOptions.help.contains("--muon-learning-rate 0.0027"))
         #expect(TrainOptions.help.contains("small for up to 20000 conversations"))
         #expect(TrainingPreset.help.contains("--draft-global-batch-size 2, or 4 beyond 5000 conversations"))
     }

@@ -161,3 +161,37 @@ MACHINE_INLINE machine_floats machine_add_pairs(machine_floats sums, machine_wor
     return sums + (machine_floats)(a & 0xFFFF0000) * (machine_floats)(b & 0xFFFF0000);
 #endif
 }
+
+/// Sixteen rows of sixteen words, `stride` bytes apart, as sixteen columns, `target_stride` bytes apart.
+MACHINE_INLINE void machine_transpose_words(const void *rows, size_t stride, void *target, size_t target_stride) {
+    typedef unsigned words __attribute__((ext_vector_type(16), aligned(4)));
+    machine_words a[16], b[16];
+    for (size_t i = 0; i < 16; i++) a[i] = *(const words *)((const char *)rows + i * stride);
+    // Words of two rows alternate, then pairs of words of four rows: of every fourth column in each quarter of a vector.
+    for (int i = 0; i < 16; i += 2) {
+        b[i] = __builtin_shufflevector(a[i], a[i + 1], 0, 16, 1, 17, 4, 20, 5, 21, 8, 24, 9, 25, 12, 28, 13, 29);
+        b[i + 1] = __builtin_shufflevector(a[i], a[i + 1], 2, 18, 3, 19, 6, 22, 7, 23, 10, 26, 11, 27, 14, 30, 15, 31);
+    }
+    for (int i = 0; i < 16; i += 4) {
+        for (int j = 0; j < 2; j++) {
+            a[i + 2 * j] =
+                __builtin_shufflevector(b[i + j], b[i + j + 2], 0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13, 28, 29);
+            a[i + 2 * j + 1] =
+                __builtin_shufflevector(b[i + j], b[i + j + 2], 2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30, 31);
+        }
+    }
+    // Quarters: those of eight rows, and of all.
+    for (int i = 0; i < 4; i++) {
+        for (int j = 0; j < 16; j += 8) {
+            b[j + i] = __builtin_shufflevector(
+                a[j + i], a[j + i + 4], 0, 1, 2, 3, 16, 17, 18, 19, 8, 9, 10, 11, 24, 25, 26, 27);
+            b[j + i + 4] = __builtin_shufflevector(
+                a[j + i], a[j + i + 4], 4, 5, 6, 7, 20, 21, 22, 23, 12, 13, 14, 15, 28, 29, 30, 31);
+        }
+    }
+    for (int i = 0; i < 8; i++) {
+        a[i] = __builtin_shufflevector(b[i], b[i + 8], 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23);
+        a[i + 8] = __builtin_shufflevector(b[i], b[i + 8], 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31);
+    }
+    for (size_t i = 0; i < 16; i++) *(words *)((char *)target + i * target_stride) = a[i];
+}

@@ -22,7 +22,7 @@ enum TrainCommand {
         // What doesn't depend on the number of ranks has a batch that doesn't either.
         try options.optimizer.preset.fill(
             options, options.draft, samples: train.count, groups: options.optimizer.deterministic ? 1 : grid.dpSize,
-            source.configuration)
+            source.configuration, steps: { options.settings.steps(samples: train.count) })
         let decoding = heldOut.map { (limits: options.evaluation.limits, longest: $0.longest) }
         let settings = options.settings
         let setup = try DraftSetup(

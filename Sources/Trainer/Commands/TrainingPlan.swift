@@ -51,7 +51,7 @@ struct TrainingPlan {
         try configuration.expectOwn(options.draft.own)
         try options.draft.checkEngines(targetConfiguration, configuration)
         try options.preset.fill(
-            options, options.draft, samples: options.samples, groups: ranks / tpSize, configuration)
+            options, options.draft, samples: options.samples, groups: ranks / tpSize, configuration, steps: { nil })
         try options.draft.checkFeatures(configuration)
         let draft = try configuration.makeDraft(
             options.draft.own, options.draft.settings(positions: options.maxLength), all)

@@ -90,6 +90,8 @@ struct ExpertGroup {
         switch weight {
         case .blocked: .bfloat16(workspace.denseBFloat16(rows: matrix.rows, columns: matrix.columns))
         case .bfloat16: Operand(of: matrix, .bfloat16, in: workspace)
+        case .packed(let weight) where matrix.compute.blockProducts?.support(weight) == true:
+            .bfloat16(workspace.denseBFloat16(rows: matrix.rows, columns: matrix.columns))
         case .packed(let weight): Operand(of: matrix, weight.compute.precision, in: workspace)
         case .float32, nil: Operand(of: matrix, .float32, in: workspace)
         }
@@ -166,6 +168,9 @@ extension FrozenWeight {
         case .packed(let weight) where isOfFew: FewRows.multiply(x, weight, into: y, accumulate: accumulate)
         case .blocked(let weight) where isOfFew: FewRows.multiply(x, weight, into: y, accumulate: accumulate)
         case .packed(let weight):
+            if case .bfloat16(let x) = operand, let products = y.compute.blockProducts, products.support(weight) {
+                return products.multiplyAlone(x, weight, into: y, accumulate: accumulate, worker: worker)
+            }
             weight.compute.withUnpackedPanel(rows: weight.rows, columns: weight.columns) { panel in
                 weight.unpack(0..<weight.rows, into: panel)
                 BLAS.product(

@@ -125,7 +125,7 @@ final class BlockProducts: @unchecked Sendable {
     private static func parts(_ count: Int, _ size: Int) -> Int { (count + size - 1) / size }
 
     /// Tiles of an output for some threads: smaller ones where there would be few.
-    private func cut(_ rows: Int, _ columns: Int, threads: Int) -> (rows: [Range<Int>], columns: [Range<Int>]) {
+    func cut(_ rows: Int, _ columns: Int, threads: Int) -> (rows: [Range<Int>], columns: [Range<Int>]) {
         var parts = (cutRows(rows, most: Self.mostRows), (0..<columns).chunks(Self.width))
         func areFew() -> Bool { parts.0.count * parts.1.count < Self.leastRounds * threads }
         if areFew() { parts.0 = cutRows(rows, most: Self.mostRows / 4) }

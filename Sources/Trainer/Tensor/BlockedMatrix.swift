@@ -1,3 +1,4 @@
+import CMachine
 import Shared
 
 /// A weight of bfloat16, [out features, in features], in the order in which oneDNN's kernels read it: its `BA16a64b2a`.
@@ -74,31 +75,64 @@ struct BlockedMatrix: @unchecked Sendable {
         for column in 0..<columns { target[column] = BFloat16.float(first[columnOffset(column)]) }
     }
 
-    /// Reads some columns of rows of a stored tensor, one for each row: sixteen at a time, which fill cache lines.
+    /// Reads some columns of rows of a stored tensor, one for each row.
     func read(_ tensor: StoredTensor, rows: ArraySlice<Int>, columns: Range<Int>) {
-        let (some, stride) = (16, columns.count + columns.count % 2)
-        withUnsafeTemporaryAllocation(byteCount: 2 * some * stride, alignment: 64) { buffer in
-            guard let values = buffer.bindMemory(to: UInt16.self).baseAddress else { return }
-            for first in Swift.stride(from: 0, to: rows.count, by: some) {
-                let part = rows.dropFirst(first).prefix(some)
-                for (index, row) in part.enumerated() {
-                    tensor.round(row: row, columns: columns, into: values + index * stride)
+        withSixteenRows(of: columns.count) { values, stride in
+            for part in (0..<rows.count).chunks(Self.rowsOfLines) {
+                for row in part {
+                    let target = values + (row - part.lowerBound) * stride
+                    tensor.round(row: rows[rows.startIndex + row], columns: columns, into: target)
                 }
-                let isWhole = part.count == some && (firstRow + first).isMultiple(of: some)
-                let pairs = isWhole && firstColumn.isMultiple(of: 2) ? columns.count / 2 : 0
-                let words = UnsafeRawPointer(values).assumingMemoryBound(to: UInt32.self)
-                for pair in 0..<pairs {
-                    let target = UnsafeMutableRawPointer(start + offset(first, 2 * pair))
-                        .assumingMemoryBound(to: UInt32.self)
-                    for index in 0..<some { target[index] = words[index * stride / 2 + pair] }
-                }
-                for column in 2 * pairs..<columns.count {
-                    let target = start + columnOffset(column)
-                    for index in 0..<part.count {
-                        target[rowOffset(first + index)] = values[index * stride + column]
+                write(values, stride, rows: part, columns: 0..<columns.count)
+            }
+        }
+    }
+
+    /// Unpacks a weight of the same shape, on the calling thread.
+    func unpack(_ weight: PackedMatrix) {
+        precondition(weight.rows == rows && weight.columns == columns)
+        let width = weight.tileWidth(1024)
+        withSixteenRows(of: width) { values, stride in
+            for rows in (0..<rows).chunks(Self.rowsOfLines) {
+                for tile in weight.tiles(width) {
+                    weight.eachRow(in: rows) { row, bytes, format in
+                        format.unpack(
+                            bytes + format.byteCount(columns: tile.lowerBound), count: tile.count,
+                            into: values + (row - rows.lowerBound) * stride)
                     }
+                    write(values, stride, rows: rows, columns: tile)
                 }
             }
+        }
+    }
+
+    /// Rows that are written together, since their pairs of columns fill cache lines.
+    private static let rowsOfLines = 16
+
+    /// Runs `body` with memory for sixteen rows of some columns, and the elements from one row to the next: more than they take,
+    /// as rows that lie a power of two apart would want the same places of the cache.
+    private func withSixteenRows(of columns: Int, _ body: (UnsafeMutablePointer<UInt16>, _ stride: Int) -> Void) {
+        let stride = (columns + 63) & ~31
+        withUnsafeTemporaryAllocation(byteCount: 2 * Self.rowsOfLines * stride, alignment: 64) { buffer in
+            guard let values = buffer.bindMemory(to: UInt16.self).baseAddress else { return }
+            body(values, stride)
+        }
+    }
+
+    /// Writes some columns of up to sixteen rows.
+    private func write(_ values: UnsafePointer<UInt16>, _ stride: Int, rows: Range<Int>, columns: Range<Int>) {
+        let isWhole =
+            rows.count == Self.rowsOfLines && (firstRow + rows.lowerBound).isMultiple(of: Self.rowsOfLines)
+            && (firstColumn + columns.lowerBound).isMultiple(of: 2)
+        let transposed = isWhole ? columns.count & ~31 : 0
+        for column in Swift.stride(from: 0, to: transposed, by: 32) {
+            machine_transpose_words(
+                values + column, 2 * stride, start + offset(rows.lowerBound, columns.lowerBound + column),
+                4 * Self.blockRows)
+        }
+        for column in transposed..<columns.count {
+            let target = start + columnOffset(columns.lowerBound + column)
+            for row in rows { target[rowOffset(row)] = values[(row - rows.lowerBound) * stride + column] }
         }
     }
 }

@@ -79,6 +79,11 @@ func multiply(_ x: Matrix, transposed w: PackedMatrix, into y: Matrix, accumulat
     switch y.compute.precision {
     case .float32: multiply(.float32(x), byPanelsOf: w, into: y, accumulate: accumulate)
     case .bfloat16:
+        if let products = y.compute.blockProducts, products.support(w) {
+            return y.compute.withRounded(x, inMemoryForRows: BlockProducts.paddedRows(x.rows)) {
+                products.multiply($0, w, into: y, accumulate: accumulate)
+            }
+        }
         y.compute.withRounded(x) { multiply(.bfloat16($0), byPanelsOf: w, into: y, accumulate: accumulate) }
     }
 }

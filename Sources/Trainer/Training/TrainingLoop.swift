@@ -127,7 +127,7 @@ final class TrainingLoop {
         self.samples = samples
         sampler = BatchSampler(
             sampleCount: samples.count, globalBatchSize: settings.globalBatchSize, seed: settings.seed)
-        totalSteps = settings.totalSteps ?? settings.numEpochs * sampler.stepsPerEpoch
+        totalSteps = settings.steps(samples: samples.count)
         schedule = LearningRateSchedule(
             peak: settings.learningRate, warmupRatio: settings.warmupRatio, totalSteps: totalSteps,
             decay: settings.schedule)

@@ -34,6 +34,11 @@ struct TrainingSettings: Equatable {
     /// What updates hidden matrices instead of AdamW, if anything.
     var muon: Muon.Settings?
 
+    /// Steps of a run over some samples.
+    func steps(samples: Int) -> Int {
+        totalSteps ?? numEpochs * ((samples + globalBatchSize - 1) / globalBatchSize)
+    }
+
     /// The most sequences that a rank gets of a step of this many, and so of a micro batch.
     static func largestShare(of sequences: Int, ranks: Int) -> Int { (sequences + ranks - 1) / ranks }
 }
