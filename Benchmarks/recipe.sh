@@ -5,12 +5,14 @@
 
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-learnt_head="--learning-rate-schedule cosine --feature-loss-weight 0"
+high_rate="--optimizer muon --learning-rate 2e-3 --muon-learning-rate 1.2e-2 --learning-rate-schedule linear"
+learnt_head="$high_rate --learning-rate-schedule cosine --feature-loss-weight 0"
 adamw="--optimizer adamw --learning-rate 1e-3 --ttt-length 7 --feature-loss-weight 0"
 declare -A options=(
     [small]=""
-    [cosine]="--learning-rate-schedule cosine"
-    [no-features]="--feature-loss-weight 0 --freeze-lm-head"
+    [high-rate]="$high_rate"
+    [cosine]="$high_rate --learning-rate-schedule cosine"
+    [no-features]="$high_rate --feature-loss-weight 0 --freeze-lm-head"
     [learnt-head]="$learnt_head"
     [seven]="$learnt_head --ttt-length 7"
     [adamw]="$adamw"
@@ -19,7 +21,8 @@ declare -A options=(
     [decay-0.8]="$adamw --ttt-loss-decay 0.8"
     [decay-0.8-random-head]="$adamw --ttt-loss-decay 0.8 --lm-head-init random"
 )
-[ $# -gt 0 ] || set -- small cosine no-features learnt-head seven adamw eagle-mask rows-normalization decay-0.8 decay-0.8-random-head
+[ $# -gt 0 ] || set -- small high-rate cosine no-features learnt-head seven adamw eagle-mask rows-normalization \
+    decay-0.8 decay-0.8-random-head
 for choice in "$@"; do
     [ -n "${options[$choice]+known}" ] && continue
     echo "recipe.sh: no choice '$choice'; there are: ${!options[*]}" >&2

@@ -17,30 +17,43 @@ extension BlockProducts {
     func multiply(_ x: BFloat16Matrix, _ weight: PackedMatrix, into y: Matrix, accumulate: Bool) {
         let compute = y.compute
         let threads = compute.hasFixedCuts ? TileGrid.fixedThreads : compute.threads
-        var parts = cut(y.rows, y.columns, threads: threads)
+        let parts = cut(y.rows, y.columns, threads: threads)
         // All rows with what was unpacked once, if there is enough of it for all threads.
-        if parts.columns.count >= 2 * threads { parts.rows = [0..<y.rows] }
+        let groups = parts.columns.count >= 2 * compute.threads ? [parts.rows] : parts.rows.map { [$0] }
         compute.forEach(
-            parts.rows.count * parts.columns.count, "\(y.rows) x \(x.columns) x \(y.columns)", function: "product"
+            groups.count * parts.columns.count, "\(y.rows) x \(x.columns) x \(y.columns)", function: "product"
         ) { index, worker in
-            let (rows, columns) = (parts.rows[index % parts.rows.count], parts.columns[index / parts.rows.count])
-            multiplyAlone(
-                x[rows: rows], weight[rows: columns], into: y[rows: rows][columns: columns], accumulate: accumulate,
-                worker: worker)
+            let columns = parts.columns[index / groups.count]
+            eachUnpacked(weight[rows: columns], compute) { blocks, outputs in
+                for rows in groups[index % groups.count] {
+                    multiplyAlone(
+                        x[rows: rows], blocks, into: y[rows: rows][columns: columns][columns: outputs],
+                        accumulate: accumulate, worker: worker)
+                }
+            }
         }
     }
 
     /// The same on the calling thread, whose number is given.
     func multiplyAlone(_ x: BFloat16Matrix, _ weight: PackedMatrix, into y: Matrix, accumulate: Bool, worker: Int) {
-        let blocks = max(1, Self.mostUnpacked / (BlockedMatrix.blockRows * weight.columns))
-        for rows in (0..<weight.rows).chunks(blocks * BlockedMatrix.blockRows) {
+        eachUnpacked(weight, y.compute) { blocks, outputs in
+            multiplyAlone(x, blocks, into: y[columns: outputs], accumulate: accumulate, worker: worker)
+        }
+    }
+
+    /// Runs `body` with some unpacked rows of a weight after the other, and which they are.
+    private func eachUnpacked(
+        _ weight: PackedMatrix, _ compute: Compute, _ body: (_ blocks: BlockedMatrix, _ rows: Range<Int>) -> Void
+    ) {
+        let most = max(1, Self.mostUnpacked / (BlockedMatrix.blockRows * weight.columns)) * BlockedMatrix.blockRows
+        for rows in (0..<weight.rows).chunks(most) {
             let count = BlockedMatrix.count(rows: rows.count, columns: weight.columns)
-            y.compute.unpackedPanels.with(2 * count) { memory in
+            compute.unpackedPanels.with(2 * count) { memory in
                 let blocks = BlockedMatrix(
                     start: memory.bindMemory(to: UInt16.self, capacity: count), rows: rows.count,
                     columns: weight.columns)
                 blocks.unpack(weight[rows: rows])
-                multiplyAlone(x, blocks, into: y[columns: rows], accumulate: accumulate, worker: worker)
+                body(blocks, rows)
             }
         }
     }
