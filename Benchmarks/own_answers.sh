@@ -3,8 +3,8 @@
 # learns from its answers; how long each part takes, what is accepted of the draft as it learns, on held-out prompts, and how
 # much faster vLLM on CPUs decodes the first 30 of them with it.
 #
-# usage: Benchmarks/own_answers.sh [QUESTIONS] [OPTIONS OF Trainer train]    (default: all 16,551; two hours on two cores,
-#        and half an hour for what is measured then)
+# usage: Benchmarks/own_answers.sh [QUESTIONS] [OPTIONS OF Trainer train]    (default: all 16,551; two and a half hours on two
+#        cores, and half an hour for what is measured then)
 #
 # If stopped, it resumes where it was. The answers stay in $EYRIE_STATE/own-answers/answers.jsonl, and the draft in draft.
 
@@ -51,7 +51,7 @@ say "Training"
 "$programs/Preprocess" build --train-data-path "$work/answers.jsonl" "${text[@]}" --max-length 512 --overflow drop \
     --draft-vocab-size 8000 >&2
 part training trainer "$(nproc)" train --train-data-path "$work/answers.jsonl" "${text[@]}" --max-length 512 \
-    --output-dir "$work/draft" --resume --draft-vocab-size 8000 --num-epochs 3 --target-cache "$work/features" \
+    --output-dir "$work/draft" --resume --draft-vocab-size 8000 --num-epochs 6 --target-cache "$work/features" \
     --dtype bfloat16 --save-interval 1000000 --log-steps 20 "$@" >&2
 say "Held-out prompts"
 "$programs/Preprocess" build --train-data-path "$held_out" "${text[@]}" --max-length 512 --draft-vocab-size 8000 >&2
