@@ -144,18 +144,54 @@ import Testing
                     down: RowParallelLinear(weight: pair.1, bias: nil), gate: .silu)
             }
         }
+        expectAlike(mixtures, of: count, hidden: hidden, compute, plainMemory)
+        withExtendedLifetime((memory, plainMemory)) {}
+    }
+
+    /// The same of experts that stay packed, whose weights are unpacked into blocks.
+    @Test(arguments: [1, 3]) func ofPackedExperts(threads: Int) throws {
+        let compute = Compute(precision: .bfloat16, threads: threads)
+        let (memory, plainMemory) = (FrozenWeights(compute), FrozenWeights(Compute()))
+        let tensor = try #require(try GGUFFile(GGUFGoldenTests.path("blocks")).tensors["Q8_0"])
+        var mixtures: [[Int: GatedMLP]] = [[:], [:]]
+        for number in 0..<4 {
+            let pairs = try [(128, 512), (512, 64)].map { rows, columns in
+                let format = try #require(tensor.format(columns: 0..<columns))
+                let both = [
+                    memory.packed([(rows, format)], columns: columns),
+                    plainMemory.weight(rows: rows, columns: columns, .bfloat16),
+                ]
+                let order = (0..<rows).map { ($0 + number) % 3 }
+                for weight in both { try weight.read(tensor, rows: order[...], columns: 0..<columns) }
+                guard case .packed(let packed) = both[0] else { return both }
+                try #require(compute.blockProducts?.support(packed) == true)
+                return both
+            }
+            for index in mixtures.indices {
+                mixtures[index][number] = GatedMLP(
+                    gateUp: ColumnParallelLinear(weight: pairs[0][index], bias: nil),
+                    down: RowParallelLinear(weight: pairs[1][index], bias: nil), gate: .silu)
+            }
+        }
+        expectAlike(mixtures, of: 5, hidden: 512, compute, plainMemory)
+        withExtendedLifetime((memory, plainMemory)) {}
+    }
+
+    /// Of 600 rows most go to the first expert, few to the third, and none to the fourth.
+    private func expectAlike(
+        _ mixtures: [[Int: GatedMLP]], of count: Int, hidden: Int, _ compute: Compute, _ memory: FrozenWeights
+    ) {
         let workspace = Workspace(compute)
         var random = RandomNumbers(seed: 4)
         let rows = 600
         let x = workspace.matrix(rows: rows, columns: hidden)
         random.fill(x)
-        // Most rows go to the first expert, few to the third, and none to the fourth.
         let wanted = (0..<rows).map { $0 < 560 ? [0, 1] : $0 < 590 ? [1, 0] : [2, 0] }
         let results = mixtures.map { experts -> [Float] in
             workspace.scope {
                 let y = workspace.zeros(rows: rows, columns: hidden)
                 let mixture = MixtureOfExperts(
-                    routing: routing(hidden: hidden, experts: count, plainMemory), experts: experts, shared: nil)
+                    routing: routing(hidden: hidden, experts: count, memory), experts: experts, shared: nil)
                 let routed = workspace.zeros(rows: rows, columns: hidden)
                 for (row, chosen) in wanted.enumerated() {
                     for (rank, expert) in chosen.enumerated() { routed[row, expert] = Float(2 - rank) }
@@ -165,9 +201,8 @@ import Testing
             }
         }
         let largest = results[1].map(abs).max() ?? 0
-        #expect(largest > 0)
+        #expect(largest > 0 && largest.isFinite)
         #expect(zip(results[0], results[1]).allSatisfy { abs($0 - $1) <= 1e-2 * largest })
-        withExtendedLifetime((memory, plainMemory)) {}
     }
 
     /// A router that takes the first numbers of a row as its logits.

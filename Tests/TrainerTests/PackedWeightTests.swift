@@ -81,6 +81,8 @@ struct PackedWeightTests {
         {
             let (memory, weight, numbers) = try weight(
                 quantization, (0..<rows).map { $0 % 7 % 2 }, 0..<512, compute)
+            guard case .packed(let packed) = weight else { preconditionFailure("a packed weight isn't packed") }
+            try #require(compute.blockProducts?.support(packed) == true)
             for row in 0..<rows { for column in 0..<512 { plain.set(row, column, numbers[row][column]) } }
             let workspace = Workspace(compute)
             for count in [17, 40, 300] {

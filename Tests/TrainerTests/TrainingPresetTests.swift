@@ -32,7 +32,7 @@ struct TrainingPresetTests {
         let found = try options(arguments, samples: samples)
         let settings = found.settings
         #expect(settings.muon?.momentum == 0.95 && settings.muon?.weightDecay == 0)
-        #expect(settings.learningRate == 0.002 && settings.warmupRatio == 0.03 && settings.globalBatchSize == batch)
+        #expect(settings.learningRate == 0.001 && settings.warmupRatio == 0.03 && settings.globalBatchSize == batch)
         let training = try eagle3(found).training
         #expect(training.tttLength == 3 && training.lossDecay == 0.5)
         #expect(settings.schedule == .linear && settings.featureLossWeight == 10 && found.draft.freezeLmHead)
@@ -40,9 +40,10 @@ struct TrainingPresetTests {
 
     /// By the root of the number of steps, whatever that comes from.
     @Test(arguments: [
-        (["--total-steps", "600"], 1200, 0.0027), (["--num-epochs", "1"], 1200, 0.0027), ([], 1200, 0.00084),
-        (["--num-epochs", "1", "--draft-global-batch-size", "8"], 1200, 0.0053),
-        (["--num-epochs", "6"], 14_536, 0.00044), (["--num-epochs", "1"], 12, 0.006),
+        (["--total-steps", "600"], 1200, 0.0022), (["--num-epochs", "1"], 1200, 0.0022), ([], 1200, 0.00071),
+        (["--num-epochs", "1", "--draft-global-batch-size", "8"], 1200, 0.0045),
+        (["--num-epochs", "1"], 5387, 0.0015), (["--num-epochs", "6"], 14_536, 0.00037),
+        (["--num-epochs", "1"], 12, 0.006),
     ])
     func theRateFallsWithTheNumberOfSteps(arguments: [String], samples: Int, rate: Float) throws {
         #expect(try options(arguments, samples: samples).optimizer.muonLearningRate == rate)
@@ -94,7 +95,7 @@ struct TrainingPresetTests {
     /// How a rate falls goes with it, and decides on nothing else.
     @Test func aScheduleAloneKeepsTheOptimizer() throws {
         let settings = try options(["--learning-rate-schedule", "cosine"], samples: 12).settings
-        #expect(settings.schedule == .cosine && settings.muon != nil && settings.learningRate == 0.002)
+        #expect(settings.schedule == .cosine && settings.muon != nil && settings.learningRate == 0.001)
     }
 
     /// An optimizer and its rates are chosen together.
@@ -119,7 +120,7 @@ struct TrainingPresetTests {
 
     /// Help has the values in it.
     @Test func helpSaysWhatTheyAre() {
-        #expect(TrainOptions.help.contains("--muon-learning-rate 0.0027"))
+        #expect(TrainOptions.help.contains("--muon-learning-rate 0.0022"))
         #expect(TrainOptions.help.contains("small for up to 20000 conversations"))
         #expect(TrainingPreset.help.contains("--draft-global-batch-size 2, or 4 beyond 5000 conversations"))
     }

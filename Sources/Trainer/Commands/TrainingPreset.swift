@@ -29,7 +29,7 @@ enum TrainingPreset: String, CaseIterable, OptionValue {
     private static let ofSmall =
         [OptionSetting(name: frozen, values: nil)]
         + [
-            (features, "10"), ("--optimizer", "muon"), ("--learning-rate", "0.002"),
+            (features, "10"), ("--optimizer", "muon"), ("--learning-rate", "0.001"),
             (muonRate, rate(steps: stepsOfRate)), (schedule, "linear"), ("--warmup-ratio", "0.03"),
             ("--ttt-length", "3"), ("--ttt-loss-decay", "0.5"), (batch, "2"),
         ].map { OptionSetting(name: $0, values: [$1]) }
@@ -44,7 +44,7 @@ enum TrainingPreset: String, CaseIterable, OptionValue {
 
     /// Two digits of Muon's rate: what steps at random would add up to is alike for any number of them.
     private static func rate(steps: Int) -> String {
-        let rate = min(0.006, 0.065 / Double(max(1, steps)).squareRoot())
+        let rate = min(0.006, 0.055 / Double(max(1, steps)).squareRoot())
         let digit = pow(10, floor(log10(rate)) - 1)
         return Float((rate / digit).rounded() * digit).shown
     }

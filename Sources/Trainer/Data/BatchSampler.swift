@@ -15,7 +15,11 @@ struct BatchSampler: Sendable {
         self.seed = UInt64(bitPattern: Int64(seed))
     }
 
-    var stepsPerEpoch: Int { (sampleCount + globalBatchSize - 1) / globalBatchSize }
+    var stepsPerEpoch: Int { Self.stepsPerEpoch(sampleCount, globalBatchSize: globalBatchSize) }
+
+    static func stepsPerEpoch(_ sampleCount: Int, globalBatchSize: Int) -> Int {
+        (sampleCount + globalBatchSize - 1) / globalBatchSize
+    }
 
     /// The samples in an epoch's order (Fisher and Yates's shuffle).
     func order(epoch: Int) -> [Int] {

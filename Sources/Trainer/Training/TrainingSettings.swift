@@ -36,7 +36,7 @@ struct TrainingSettings: Equatable {
 
     /// Steps of a run over some samples.
     func steps(samples: Int) -> Int {
-        totalSteps ?? numEpochs * ((samples + globalBatchSize - 1) / globalBatchSize)
+        totalSteps ?? numEpochs * BatchSampler.stepsPerEpoch(samples, globalBatchSize: globalBatchSize)
     }
 
     /// The most sequences that a rank gets of a step of this many, and so of a micro batch.
