@@ -28,13 +28,20 @@ mkdir -p "$work"
 text=(--target-model-path "$target" --cache-dir "$work/cache")
 held_out=$root/fixtures/conversations/eval_sharegpt_smollm2.jsonl
 
-# part NAME COMMAND...: runs it, and adds its seconds to those that the part took before.
-part() {
-    local name=$1 before start=$SECONDS status=0
+# timed FILE COMMAND...: runs it, and adds its seconds to those in FILE; as it goes, so that a run that is killed counts too.
+timed() {
+    local file=$1 before start=$SECONDS status=0 clock
     shift
-    before=$(cat "$work/$name.seconds" 2>/dev/null || echo 0)
+    before=$(cat "$file" 2>/dev/null || echo 0)
+    (while kill -0 $$ 2>/dev/null; do
+        echo $((before + SECONDS - start)) >"$file"
+        sleep 5
+    done) &
+    clock=$!
     "$@" || status=$?
-    echo $((before + SECONDS - start)) >"$work/$name.seconds"
+    kill "$clock"
+    wait "$clock" 2>/dev/null || true
+    echo $((before + SECONDS - start)) >"$file"
     return "$status"
 }
 
@@ -45,12 +52,12 @@ say "Questions"
 "$programs/Preprocess" build --prompts first --train-data-path "$work/questions.jsonl" "${text[@]}" --max-length 1536 \
     --overflow drop >&2
 say "Answers"
-part answers trainer "$(nproc)" regenerate --train-data-path "$work/questions.jsonl" "${text[@]}" --max-length 1536 \
-    --output "$work/answers.jsonl" --dtype bfloat16 --batch-size 128 --temperature 0 --max-new-tokens 128 >&2
+timed "$work/answers.seconds" trainer "$(nproc)" regenerate --train-data-path "$work/questions.jsonl" "${text[@]}" \
+    --max-length 1536 --output "$work/answers.jsonl" --dtype bfloat16 --batch-size 128 --temperature 0 --max-new-tokens 128 >&2
 say "Training"
 "$programs/Preprocess" build --train-data-path "$work/answers.jsonl" "${text[@]}" --max-length 512 --overflow drop \
     --draft-vocab-size 8000 >&2
-part training trainer "$(nproc)" train --train-data-path "$work/answers.jsonl" "${text[@]}" --max-length 512 \
+trainer "$(nproc)" train --train-data-path "$work/answers.jsonl" "${text[@]}" --max-length 512 \
     --output-dir "$work/draft" --resume --draft-vocab-size 8000 --num-epochs 6 --target-cache "$work/features" \
     --dtype bfloat16 --save-interval 1000000 --log-steps 20 "$@" >&2
 say "Held-out prompts"

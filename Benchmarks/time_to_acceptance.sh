@@ -2,7 +2,8 @@
 # How soon a draft is accepted: training's time beside what the target accepts of the draft by then, on held-out prompts.
 # As Benchmarks/acceptance.sh trains, with a checkpoint every 50 steps, each of which then decodes.
 #
-# usage: Benchmarks/time_to_acceptance.sh [PROMPTS] [OPTIONS OF Trainer train]    (default: 100 prompts; an hour on two cores)
+# usage: Benchmarks/time_to_acceptance.sh [PROMPTS] [OPTIONS OF Trainer train]    (default: 100 prompts; half an hour on two
+#        cores)
 #
 # SpecForge 0.2.0 trained the same 600 steps on two quiet cores in 2,560 s, to a draft that is accepted at 0.368 (vLLM on
 # CPUs, the same 100 prompts): its own clock, on another machine of this kind.
@@ -24,21 +25,23 @@ recipe
 say "Training"
 train_recipe "$scratch/draft" --save-interval 50 --log-steps 1 "$@"
 say "Decoding $prompts prompts with each checkpoint"
-for draft in "$scratch"/draft/step_*; do decode_recipe "$draft" "$prompts" --draft-length 5 --json >"$draft.json"; done
-"$python" - "$scratch/draft" <<'END'
+shopt -s nullglob
+for draft in "$scratch"/draft/{step,epoch}_*; do decode_recipe "$draft" "$prompts" --draft-length 5 --json >"$draft.json"; done
+"$python" - "$scratch"/draft/{step,epoch}_*/ <<'END'
 import json, pathlib, sys
 
-draft, wanted, peer = pathlib.Path(sys.argv[1]), 0.368, 2560
+drafts, wanted, peer = list(map(pathlib.Path, sys.argv[1:])), 0.368, 2560
 seconds, clock = {0: 0.0}, 0.0
-for line in (draft / "metrics.jsonl").open():
+for line in (drafts[0].parent / "metrics.jsonl").open():
     record = json.loads(line)
     if "seconds" in record:
         clock += record["seconds"]
         seconds[record["step"]] = clock
 print(f"{'steps':>5} {'training, s':>12} {'accepted a verification':>24}  by position")
 points = [(0, 0.0)]
-for path in sorted(draft.glob("step_*.json"), key=lambda path: int(path.stem[5:])):
-    step, report = int(path.stem[5:]), json.loads(path.read_text())
+steps = {draft: json.loads((draft / "training_state.json").read_text())["step"] for draft in drafts}
+for draft, step in sorted(steps.items(), key=lambda pair: pair[1]):
+    report = json.loads((draft.parent / f"{draft.name}.json").read_text())
     if not report["identical_output"]:
         sys.exit(f"step {step}: decoding by the draft changed the output")
     points.append((seconds[step], report["accepted_per_verification"]))
