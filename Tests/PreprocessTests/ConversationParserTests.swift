@@ -144,7 +144,7 @@ struct ConversationParserTests {
         ),
         (
             #"{"prompt": "x", "chosen": "y"}"#, .notAConversation,
-            "has 'prompt' and none of 'output', 'response', 'completion', 'solution', 'answer', 'target', 'targets'"
+            "has 'prompt' and none of 'output', 'response', 'completion', 'solution', 'answer', 'target', 'targets'; Preprocess build --prompts and regenerate make answers"
         ),
         (#"{"messages": []}"#, .empty, "has no messages"),
         (#"{"messages": [7]}"#, .notAConversation, "message 0 is an integer, should be an object"),

@@ -7,8 +7,8 @@ import Testing
 /// Every form that datasets have conversations in, against the same conversation in plain form.
 struct RecordFormTests {
     /// Who says what, as "u:question a:answer"; calls of tools in brackets, tools after a bar.
-    private func shown(_ text: String, roles: [String] = []) throws -> String {
-        let parser = ConversationParser(isPreformatted: false, roles: try RoleNames(roles))
+    private func shown(_ text: String, needsAnswer: Bool = true, roles: [String] = []) throws -> String {
+        let parser = ConversationParser(isPreformatted: false, needsAnswer: needsAnswer, roles: try RoleNames(roles))
         guard case .conversation(let conversation) = try parseRow(Array(text.utf8), parser).content else { return "" }
         let messages = conversation.messages.map { message in
             "\(message.role.rawValue.prefix(1)):\(String(decoding: message.content, as: UTF8.self))"
@@ -58,6 +58,11 @@ struct RecordFormTests {
         } throws: {
             ($0 as? Rejection)?.detail.contains("'\(question)' and none of 'output'") == true
         }
+        // Where answers are made, a question is enough, and what isn't an answer's text is none.
+        for answer in ["", #", "\#(answer)": null"#, #", "\#(answer)": 2"#, #", "answers": ["x", "y"]"#] {
+            #expect(try shown(#"{"\#(question)": "q"\#(answer)}"#, needsAnswer: false) == "u:q")
+        }
+        #expect(try shown(#"{"\#(question)": "q", "\#(answer)": "a"}"#, needsAnswer: false) == "u:q a:a")
         let later = RecordForms.questions.drop { $0 != question }.dropFirst()
         for context in RecordForms.contexts where later.contains(context) {
             #expect(try shown(#"{"\#(question)": "q", "\#(context)": "c", "\#(answer)": "a"}"#) == "u:q\nc a:a")

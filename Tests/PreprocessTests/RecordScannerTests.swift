@@ -128,6 +128,26 @@ struct RecordScannerTests {
         }
     }
 
+    /// What a record has beside its messages or its question is no array of records, whatever stands in it.
+    @Test(arguments: [
+        #"{"messages": [], "ctxs": [{"title": "t", "text": "d"}]}"#,
+        #"{"ctxs": [{"title": "t", "text": "d"}], "messages": []}"#,
+        #"{"instruction": "a", "output": "b", "examples": [{"input": "2+2", "output": "4"}]}"#,
+        #"{"examples": [{"question": "2+2", "answer": "4"}], "question": "a", "answer": "b"}"#,
+        #"{"question": "a", "ctxs": [{"title": "t", "text": "d"}]}"#,
+        #"{"documents": [{"text": "d"}], "query": "a", "answers": ["b"]}"#,
+        #"{"input_ids": [1, 2], "parents": [{"input_ids": [1]}]}"#,
+    ])
+    func aRecordWithListsBesideIsOne(record: String) {
+        for text in [record, record + "\n" + record, "[\(record), \(record)]"] {
+            for blockSize in [1, 30, 1 << 16] {
+                let found = Self.scan(Array(text.utf8), blockSize: blockSize)
+                #expect(found.allSatisfy { $0.text == record }, "\(text)")
+                #expect(found.count == (text == record ? 1 : 2))
+            }
+        }
+    }
+
     @Test func aSecondArrayOfAnEnvelopeIsReported() {
         let lines = conversationLines(2)
         let text = #"{"train": [\#(lines[0])], "test": [\#(lines[1])]}"#

@@ -36,7 +36,7 @@ final class ConversationParser {
     init(isPreformatted: Bool, needsAnswer: Bool = true, roles: RoleNames = RoleNames()) {
         self.isPreformatted = isPreformatted
         self.needsAnswer = needsAnswer
-        reader = ConversationReader(roles: roles)
+        reader = ConversationReader(roles: roles, needsAnswer: needsAnswer)
     }
 
     /// Reads a record that `JSONParser.padding` readable bytes follow.

@@ -3,6 +3,8 @@ import Shared
 /// Reads the conversation of a record as it stands, nothing mended; see `RecordForms` for the keys.
 struct ConversationReader {
     var roles = RoleNames()
+    /// Whether a question under a key of its own must have an answer.
+    var needsAnswer = true
 
     func conversation(_ root: JSONValue) throws(Rejection) -> Conversation {
         // A row as the datasets server of the Hugging Face Hub gives it out.
@@ -66,7 +68,8 @@ struct ConversationReader {
         }
         if let (asked, _) = RecordForms.first(RecordForms.questions, in: root) {
             let answers = RecordForms.answers.map { "'\($0)'" }.joined(separator: ", ")
-            return "has '\(asked)' and none of \(answers)"
+            return
+                "has '\(asked)' and none of \(answers); Preprocess build --prompts and regenerate make answers"
         }
         let own = keys.isEmpty ? "has no keys" : "has only the keys \(keys.joined(separator: ", "))"
         return "\(own); should have \(RecordForms.known)"

@@ -1,7 +1,8 @@
 /// Finds the array of records in an object that wraps it, as `{"version": 1, "data": [{"conversations": …}, …]}`.
 ///
 /// An object is an envelope if one of its own keys holds an array whose first element is an object with a key of records
-/// (see `RecordForms`) and without one of messages, so that a record with an array of messages is none.
+/// (see `RecordForms`) and without one of messages, and none of them makes it a record: a record may have documents,
+/// examples and other lists beside its messages or its question.
 enum Envelope {
     enum Answer: Equatable {
         /// More bytes will tell.
@@ -18,16 +19,26 @@ enum Envelope {
     static func find(in text: UnsafeRawBufferPointer, isAtEnd: Bool) -> Answer {
         let head = UnsafeRawBufferPointer(rebasing: text.prefix(longestHead))
         let mayTellLater = head.count < longestHead && !isAtEnd
-        var walk = ObjectWalk(head)
+        var (walk, keys) = (ObjectWalk(head), [String]())
+        var found: (first: Int, isText: Bool)?
         while let key = walk.nextKey() {
-            if !RecordForms.messageLists.contains(key), let (array, object) = walk.arrayOfObjects() {
+            keys.append(key)
+            if found == nil, !RecordForms.messageLists.contains(key), let (array, object) = walk.arrayOfObjects() {
                 var element = ObjectWalk(UnsafeRawBufferPointer(rebasing: head[object...]))
-                if element.isRecord() { return .array(first: array + 1) }
-                if element.isCutShort { return mayTellLater ? .unknown : .none }
+                let own = element.keys()
+                if RecordForms.isRecord(keys: own) {
+                    found = (array + 1, !RecordForms.isConversation(keys: own))
+                } else if element.isCutShort {
+                    return mayTellLater ? .unknown : .none
+                }
             }
             guard walk.skipValue() else { break }
         }
-        return walk.isCutShort && mayTellLater ? .unknown : .none
+        if RecordForms.isConversation(keys: keys) { return .none }
+        if walk.isCutShort, mayTellLater { return .unknown }
+        // What is asked has texts as documents beside it.
+        guard let found, !found.isText || !keys.contains(where: RecordForms.questions.contains) else { return .none }
+        return .array(first: found.first)
     }
 
     /// Whether an array is one of messages, and so a record itself; nil if more bytes will tell.

@@ -3,10 +3,13 @@ import Shared
 /// Conversations that are a question and an answer under keys of their own.
 extension ConversationReader {
     /// The messages of a record in this form; nil if it isn't in it.
+    ///
+    /// Where no answer is needed, one that isn't text counts as none: a label, say, or names of what is right.
     func instruction(_ root: JSONValue, _ reader: inout MessageReader) throws(Rejection) -> [Message]? {
-        guard let (asked, question) = RecordForms.first(RecordForms.questions, in: root),
-            let answering = try answer(root, &reader)
-        else { return nil }
+        guard let (asked, question) = RecordForms.first(RecordForms.questions, in: root) else { return nil }
+        guard let answering = needsAnswer ? try answer(root, &reader) : (try? answer(root, &reader)) ?? [] else {
+            return nil
+        }
         let messages = try history(root)
         var asking = try side(question, .user, asked, &reader)
         if let (key, context) = RecordForms.first(RecordForms.contexts, in: root, except: asked),

@@ -18,15 +18,15 @@ struct ObjectWalk {
         return String(decoding: text[start..<max(start, end)], as: UTF8.self)
     }
 
-    /// Whether the object's keys are a record's, as far as its text is there.
-    mutating func isRecord() -> Bool {
+    /// The object's keys, as far as its text is there.
+    mutating func keys() -> [String] {
         var keys: [String] = []
         while let key = nextKey() {
             keys.append(key)
             // No record has more columns; what has is a table by keys.
             guard keys.count < 1000, skipValue() else { break }
         }
-        return RecordForms.isRecord(keys: keys)
+        return keys
     }
 
     /// Where the brackets of the value and of its first element are, if it is an array whose first element is an object.

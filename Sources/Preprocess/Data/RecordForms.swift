@@ -50,10 +50,13 @@ enum RecordForms {
     /// Whether an object with these keys is a record, and no message or another part of one.
     static func isRecord(keys: [String]) -> Bool {
         if keys.contains(where: roleKeys.contains) { return false }
-        if keys.contains(where: { messageLists.contains($0) || [dialogue, "input_ids", "row"].contains($0) }) {
-            return true
-        }
-        if keys.contains("text") { return !keys.contains("type") }
-        return keys.contains(where: questions.contains) && keys.contains { answers.contains($0) || $0 == calls }
+        if isConversation(keys: keys) || keys.contains(where: [dialogue, "row"].contains) { return true }
+        return keys.contains("text") && !keys.contains("type")
+    }
+
+    /// Whether an object with these keys has messages, tokens, or a question and an answer.
+    static func isConversation(keys: [String]) -> Bool {
+        keys.contains { messageLists.contains($0) || $0 == "input_ids" }
+            || keys.contains(where: questions.contains) && keys.contains { answers.contains($0) || $0 == calls }
     }
 }

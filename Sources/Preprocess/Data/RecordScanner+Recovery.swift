@@ -98,7 +98,7 @@ extension RecordScanner {
         }
         // Calls of tools, too, may have an id first.
         var object = ObjectWalk(UnsafeRawBufferPointer(rebasing: text.bytes[start..<position]))
-        guard object.isRecord() else { return false }
+        guard RecordForms.isRecord(keys: object.keys()) else { return false }
         let rest = text.bytes[position...]
         guard let after = rest.firstIndex(where: { !isJSONSpace($0) }) else { return text.isAtEnd ? isTop : nil }
         switch text.bytes[after] {
