@@ -26,6 +26,10 @@ static inline CURLcode curl_set_progress(CURL *handle, curl_xferinfo_callback pr
     CURLcode code = curl_easy_setopt(handle, CURLOPT_XFERINFOFUNCTION, progress);
     return code ? code : curl_easy_setopt(handle, CURLOPT_XFERINFODATA, context);
 }
+// How long it took until the server was connected and could be asked, in microseconds: 0 if it never was.
+static inline CURLcode curl_connecting_time(CURL *handle, curl_off_t *microseconds) {
+    return curl_easy_getinfo(handle, CURLINFO_PRETRANSFER_TIME_T, microseconds);
+}
 static inline CURLcode curl_status(CURL *handle, long *status) {
     return curl_easy_getinfo(handle, CURLINFO_RESPONSE_CODE, status);
 }

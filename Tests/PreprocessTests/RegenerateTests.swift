@@ -60,7 +60,7 @@ import Testing
         let settings = ChatRequest.Settings(
             model: "tiny", sampling: options.sampling, reasoning: options.reasoning,
             templateVariables: try options.templateVariables())
-        let job = try RegenerationJob(options.output, settings: options.settings(model: "tiny"))
+        let job = try RegenerationJob(options.output, of: [data], settings: options.settings(model: "tiny"))
         return try Regeneration(
             dataPaths: [data], turns: options.turns, roles: try RoleNames(options.roleMap), largestRecord: 1 << 20,
             threads: options.concurrency
@@ -168,6 +168,7 @@ import Testing
         (.raw("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{"), 3, "doesn't answer"),
         (.json(#"{"choices": [{"message": {"content": 5}, "finish_reason": "stop"}]}"#), 3, "isn't text"),
         (.json(#"{"choices": [{"message": {"content": ""}}], "usage": {"completion_tokens": 0}}"#), 3, "finish_reason"),
+        (reply("fine", tokens: .max), 3, "that an answer may have"), (reply("fine", tokens: -1), 3, "that an answer"),
     ])
     func whatIsNoAnswerFailsWithLineAndReason(reply: LocalServer.Reply, attempts: Int, reason: String) throws {
         let asked = Mutex(0)
@@ -307,6 +308,23 @@ import Testing
         let again = try ProgramRun("Preprocess", arguments).finish()
         #expect(again.code == 0)
         #expect(try lines() == made)
+    }
+
+    /// A server that loads its model says 503, and before that nothing.
+    @Test(.mayNotHang) func aServerThatStartsIsWaitedFor() throws {
+        let asked = Atomic<Int>(0)
+        let server = try LocalServer { _ in
+            asked.add(1, ordering: .relaxed).newValue < 3
+                ? .json(#"{"error": "Loading model"}"#, status: 503) : .json(#"{"data": [{"id": "tiny"}]}"#)
+        }
+        defer { server.close() }
+        var limits = ServerPool.Limits()
+        (limits.pause, limits.patience) = (.milliseconds(5), .seconds(20))
+        #expect(try RegenerateCommand.servedModel(ServerPool([server.url], limits), nil) == "tiny")
+        #expect(asked.load(ordering: .relaxed) == 3)
+        limits.patience = .milliseconds(20)
+        asked.store(-1_000_000, ordering: .relaxed)
+        #expect(throws: HTTPError.self) { try RegenerateCommand.servedModel(ServerPool([server.url], limits), nil) }
     }
 
     @Test func whatIsWrongForAllIsSaidAtOnce() throws {

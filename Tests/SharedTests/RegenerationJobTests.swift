@@ -1,3 +1,4 @@
+import Glibc
 import TestSupport
 import Testing
 
@@ -34,7 +35,7 @@ struct RegenerationJobTests {
     ) throws -> RegenerationReport? {
         let options = try RegenerationOptions.parse(
             ["--output", path] + (leaveOut.isEmpty ? [] : ["--leave-out"] + leaveOut))
-        let job = try RegenerationJob(options, settings: settings)
+        let job = try RegenerationJob(options, of: [], settings: settings)
         var (keys, waiting, ended) = (RecordKeys(), [(Int, Int)](), 0)
         for number in 0..<Self.count {
             if let ticket = job.begin(source(number, &keys)) { waiting.append((ticket, number)) }
@@ -85,7 +86,7 @@ struct RegenerationJobTests {
         let scratch = try ScratchDirectory()
         let path = scratch.file("answers.jsonl")
         func answers(of texts: [String]) throws -> [String] {
-            let job = try RegenerationJob(options(path), settings: settings)
+            let job = try RegenerationJob(options(path), of: [], settings: settings)
             var (keys, made) = (RecordKeys(), [String]())
             for (line, text) in texts.enumerated() {
                 guard let ticket = job.begin(.init(file: "q", line: line, key: keys.next(Digest(of: text)))) else {
@@ -108,7 +109,8 @@ struct RegenerationJobTests {
         let path = scratch.file("answers.jsonl")
         func failed(_ more: String...) throws -> Int {
             let job = try RegenerationJob(
-                RegenerationOptions.parse(["--output", path, "--leave-out", "empty"] + more), settings: settings)
+                RegenerationOptions.parse(["--output", path, "--leave-out", "empty"] + more), of: [], settings: settings
+            )
             var (keys, count) = (RecordKeys(), 0)
             for (line, text) in ["good", "bad", "empty"].enumerated() {
                 guard let ticket = job.begin(.init(file: "q", line: line, key: keys.next(Digest(of: text)))) else {
@@ -128,6 +130,39 @@ struct RegenerationJobTests {
         #expect(try failed("--force") == 3)
     }
 
+    /// Neither the data nor answers that would become data are written over, also with `--force`.
+    @Test func whatIsReadIsNotWritten() throws {
+        let scratch = try ScratchDirectory()
+        let data = try scratch.write("data.jsonl", "{}\n")
+        let link = scratch.file("link.jsonl")
+        try #require(symlink("data.jsonl", link) == 0)
+        func isRefused(_ output: String, _ dataPath: String) throws -> Bool {
+            let options = try options(output, "--force")
+            do {
+                _ = try RegenerationJob(options, of: [dataPath], settings: settings)
+            } catch let error as RegenerationError {
+                return error.message.contains("would be read as data")
+            }
+            return false
+        }
+        for output in [data, link, "\(scratch.path)/../\(scratch.path.split(separator: "/").last ?? "")/data.jsonl"] {
+            for dataPath in [data, link, scratch.path, scratch.file("*.jsonl"), scratch.file("d?ta.*")] {
+                #expect(try isRefused(output, dataPath), "\(output) of \(dataPath)")
+            }
+        }
+        #expect(try readFile(data) == Array("{}\n".utf8))
+        // What isn't there yet would be read by a run that continues.
+        for dataPath in [scratch.path, scratch.file("*.jsonl"), scratch.file("new*")] {
+            #expect(try isRefused(scratch.file("new.jsonl"), dataPath), "\(dataPath)")
+        }
+        #expect(try isRefused(scratch.file("new"), scratch.file("*.jsonl")), "its failures end so")
+        for dataPath in [data, scratch.file("d*"), scratch.file("other*.jsonl")] {
+            #expect(try !isRefused(scratch.file("answers.jsonl"), dataPath), "\(dataPath)")
+        }
+        try makeDirectory(scratch.file("answers"))
+        #expect(try !isRefused(scratch.file("answers/a.jsonl"), scratch.path))
+    }
+
     @Test func refusesOtherSettingsAndOthersFiles() throws {
         let scratch = try ScratchDirectory()
         let path = scratch.file("answers.jsonl")
@@ -135,7 +170,7 @@ struct RegenerationJobTests {
         _ = try run(path, &generator)
         func message(_ options: RegenerationOptions, _ settings: [OptionSetting]) -> String {
             do {
-                _ = try RegenerationJob(options, settings: settings)
+                _ = try RegenerationJob(options, of: [], settings: settings)
                 return ""
             } catch {
                 return "\(error)"
@@ -147,7 +182,7 @@ struct RegenerationJobTests {
         #expect(try message(options(path, "--leave-out", "cut"), settings).contains("--leave-out none -> cut"))
         #expect(try message(options(path), settings) == "")
         do {
-            let job = try RegenerationJob(options(path), settings: settings)
+            let job = try RegenerationJob(options(path), of: [], settings: settings)
             #expect(try message(options(path), settings).contains("another process is writing it"))
             #expect(job.canBegin)
         }
@@ -168,7 +203,7 @@ struct RegenerationJobTests {
     @Test func reportsWhatTheAnswersAre() throws {
         let scratch = try ScratchDirectory()
         let path = scratch.file("answers.jsonl")
-        let job = try RegenerationJob(options(path), settings: settings)
+        let job = try RegenerationJob(options(path), of: [], settings: settings)
         var keys = RecordKeys()
         let texts = ["Yes.", "No.", "Yes.", "  ", "", ""]
         for (line, text) in texts.enumerated() {

@@ -86,7 +86,8 @@ enum RegenerateCommand {
         let settings = ChatRequest.Settings(
             model: model, sampling: options.sampling, reasoning: options.reasoning,
             templateVariables: try options.templateVariables())
-        let job = try RegenerationJob(options.output, settings: options.settings(model: model))
+        let job = try RegenerationJob(
+            options.output, of: options.trainDataPath, settings: options.settings(model: model))
         let before = job.written + job.failed + job.leftOut
         if before > 0 { Log.line("\(options.output.output): continuing after \(before) records") }
         let regeneration = Regeneration(
@@ -108,21 +109,33 @@ enum RegenerateCommand {
         print(options.json ? report.json.compact : "wrote \(options.output.output)\n\(report.text)")
     }
 
-    /// The model that the first server to answer lists first.
+    /// The model that the first server to answer lists first; servers that are starting are waited for.
     ///
-    /// - Throws: The last server's `HTTPError` if none answers; `JSONError` for what is no list.
-    private static func servedModel(_ pool: ServerPool, _ token: String?) throws -> String {
-        var problem: (any Error)?
-        for url in pool.urls {
-            do {
-                return try HTTPClient(url, token: token, limits: .init(answering: 30)).firstModel()
-            } catch let interrupted as Interrupted {
-                throw interrupted
-            } catch {
-                problem = error
+    /// - Throws: The last server's `HTTPError` if none answers, at once where waiting wouldn't help; `JSONError` for what
+    ///   is no list; `Interrupted`.
+    static func servedModel(_ pool: ServerPool, _ token: String?) throws -> String {
+        let start = ContinuousClock.now
+        for attempt in 1... {
+            var problems: [any Error] = []
+            for url in pool.urls {
+                do {
+                    return try HTTPClient(url, token: token, limits: .init(answering: 30)).firstModel()
+                } catch let interrupted as Interrupted {
+                    throw interrupted
+                } catch {
+                    problems.append(error)
+                }
             }
+            guard let problem = problems.last else { break }
+            let waited = ContinuousClock.now - start
+            guard waited < pool.limits.patience,
+                problems.contains(where: { ($0 as? HTTPError)?.isWorthRepeating == true })
+            else { throw problem }
+            if attempt == 1 {
+                Log.line("\(problem); waiting up to \(Int(pool.limits.patience.seconds)) s for a server")
+            }
+            try Interrupt.wait(min(pool.limits.pause(after: attempt), pool.limits.patience - waited))
         }
-        guard let problem else { throw OptionsError.missingOption("--server") }
-        throw problem
+        throw OptionsError.missingOption("--server")
     }
 }

@@ -70,8 +70,9 @@ struct ChatAnswer: Equatable, Sendable {
                 "has the 'finish_reason' \(reason.map(JSONText.quoted) ?? "null"), should be stop, length or tool_calls"
             )
         }
-        guard let tokens = response["usage"]?.value("completion_tokens")?.int, tokens >= 0 else {
-            throw ChatAnswerError("has no 'usage' with 'completion_tokens'")
+        guard let tokens = response["usage"]?.value("completion_tokens")?.int, Answer.possibleTokens.contains(tokens)
+        else {
+            throw ChatAnswerError("has no 'usage' with a number of 'completion_tokens' that an answer may have")
         }
         let thoughts = (own.value("reasoning_content") ?? own.value("reasoning"))?.utf8.map(Array.init) ?? []
         message = Message(role: .assistant, content: reasoning.keepsThoughts ? content : Self.withoutThoughts(content))

@@ -1,4 +1,3 @@
-@preconcurrency import Glibc
 import Shared
 
 /// A record that is to be answered.
@@ -101,15 +100,7 @@ final class RecordAnswering {
             guard failures <= pool.limits.retries else {
                 throw RecordFailure(reason: failures == 1 ? problem : "\(problem) (after \(failures) attempts)")
             }
-            try wait(pool.limits.pause(after: failures))
-        }
-    }
-
-    private func wait(_ pause: Duration) throws {
-        let end = ContinuousClock.now + pause
-        while ContinuousClock.now < end {
-            try Interrupt.check()
-            usleep(20_000)
+            try Interrupt.wait(pool.limits.pause(after: failures))
         }
     }
 

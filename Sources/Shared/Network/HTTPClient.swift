@@ -77,7 +77,7 @@ public final class HTTPClient {
         for header in headers { list = curl_slist_append(list, header) }
         defer { curl_slist_free_all(list) }
         var message = [CChar](repeating: 0, count: Int(CURL_ERROR_SIZE))
-        var status = 0
+        var (status, connecting) = (0, curl_off_t(0))
         let code = message.withUnsafeMutableBufferPointer { message in
             // Options go, the connection stays.
             curl_easy_reset(handle)
@@ -95,6 +95,7 @@ public final class HTTPClient {
             let problem = curl_set_text(handle, CURLOPT_URL, url)
             let code = problem == CURLE_OK ? curl_easy_perform(handle) : problem
             curl_status(handle, &status)
+            curl_connecting_time(handle, &connecting)
             curl_easy_reset(handle)
             return code
         }
@@ -102,7 +103,7 @@ public final class HTTPClient {
         guard !transfer.isTooLong else {
             throw HTTPError(url, .answer, "answers with more than \(limits.bytes) bytes")
         }
-        guard code == CURLE_OK else { throw HTTPError(url, code, message, limits) }
+        guard code == CURLE_OK else { throw HTTPError(url, code, message, wasConnected: connecting > 0, limits) }
         let answer = HTTPAnswer(url: url, status: status, body: transfer.bytes)
         guard 200...299 ~= status else { throw HTTPError(answer) }
         return answer
@@ -142,15 +143,19 @@ public struct HTTPError: Error, CustomStringConvertible, Sendable {
     init(_ url: String, _ kind: Kind, _ problem: String) { (self.url, self.kind, self.problem) = (url, kind, problem) }
 
     /// What libcurl says: a message of its own, if it has one for the case at hand.
-    fileprivate init(_ url: String, _ code: CURLcode, _ message: [CChar], _ limits: HTTPClient.Limits) {
+    fileprivate init(
+        _ url: String, _ code: CURLcode, _ message: [CChar], wasConnected: Bool, _ limits: HTTPClient.Limits
+    ) {
         let own = String(decoding: message.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
         let text = own.isEmpty ? String(cString: curl_easy_strerror(code)) : own
         switch code {
+        case CURLE_OPERATION_TIMEDOUT where !wasConnected:
+            self.init(
+                url, .connection, "can't be reached in time: \(text) (at most \(limits.connecting) s to connect)")
         case CURLE_OPERATION_TIMEDOUT:
             self.init(
                 url, .time,
-                "doesn't answer in time: \(text) (at most \(limits.connecting) s to connect, "
-                    + "\(limits.answering) s in all)")
+                "doesn't answer in time: \(text) (at most \(limits.answering) s in all)")
         case CURLE_COULDNT_CONNECT, CURLE_COULDNT_RESOLVE_HOST, CURLE_COULDNT_RESOLVE_PROXY, CURLE_SSL_CONNECT_ERROR:
             self.init(url, .connection, "can't be reached: \(text)")
         case CURLE_URL_MALFORMAT, CURLE_UNSUPPORTED_PROTOCOL: self.init(url, .url, "is no URL of a server: \(text)")

@@ -10,6 +10,9 @@ public enum AnswerMark: String, CaseIterable, Sendable, OptionValue {
 
 /// What is known of one answer besides its contents.
 public struct Answer: Equatable, Sendable {
+    /// More than any model makes, and so few that those of all answers add up.
+    public static let possibleTokens = 0...1 << 32
+
     /// With the token that ended it.
     public let tokens: Int
     /// Whether the model ended it.
@@ -64,7 +67,9 @@ public struct Answer: Equatable, Sendable {
 
     /// Reads what `json` writes; nil if it is something else.
     init?(_ value: JSONValue) {
-        guard let tokens = value["tokens"]?.int, let isFinished = value["finished"]?.bool else { return nil }
+        guard let tokens = value["tokens"]?.int, Self.possibleTokens.contains(tokens),
+            let isFinished = value["finished"]?.bool
+        else { return nil }
         self.init(
             tokens: tokens, isFinished: isFinished, isEmpty: value["empty"]?.bool ?? false,
             isLooping: value["looping"]?.bool ?? false)

@@ -31,19 +31,22 @@ public final class RegenerationJob {
 
     /// Begins a run, or continues an earlier one.
     ///
-    /// - Parameter settings: What answers depend on.
-    /// - Throws: `RegenerationError` if the files are of other settings or of nobody known, or in use.
-    public init(_ options: RegenerationOptions, settings: [OptionSetting]) throws {
+    /// - Parameters:
+    ///   - dataPaths: What is answered, of which nothing is written over.
+    ///   - settings: What answers depend on.
+    /// - Throws: `RegenerationError` if the files are data, of other settings or of nobody known, or in use.
+    public init(_ options: RegenerationOptions, of dataPaths: [String], settings: [OptionSetting]) throws {
         self.options = options
+        try options.expectApart(from: dataPaths)
         let path = options.output
         let settings = settings + options.given.filter { $0.name == "--leave-out" }
         output = try AppendedLines(path)
-        failures = try AppendedLines("\(path).failures.jsonl")
+        failures = try AppendedLines(options.failuresOutput)
         if options.force {
             try output.clear()
             try failures.clear()
         }
-        try JobSettings(settings).claim("\(path).job.json", output: path, isNew: output.isEmpty && failures.isEmpty)
+        try JobSettings(settings).claim(options.settingsOutput, output: path, isNew: output.isEmpty && failures.isEmpty)
         try output.readLines { line in
             try add(line["source"], line: line)
             written += 1

@@ -37,6 +37,20 @@ public enum StoreLocation {
         }
     }
 
+    /// Whether a path stands for a file, which need not be there, or will once it is.
+    public static func stands(_ dataPath: String, for file: String) -> Bool {
+        let (place, name) = (absolutePath(directory(of: file)), Substring(file).lastComponent)
+        if ShardDirectory.isDirectory(dataPath) {
+            return absolutePath(dataPath) == place
+                && ShardDirectory.suffixes.contains { name.lowercased().hasSuffix($0) }
+        }
+        if expand([dataPath]).contains(where: { absolutePath($0) == absolutePath(file) }) { return true }
+        guard isPattern(dataPath), !fileExists(dataPath) else { return false }
+        let parent = directory(of: dataPath)
+        return (isPattern(parent) ? matches(parent) : [parent]).contains { absolutePath($0) == place }
+            && fnmatch(Substring(dataPath).lastComponent, name, FNM_PERIOD) == 0
+    }
+
     private static func isPattern(_ path: String) -> Bool { path.utf8.contains(where: "*?[".utf8.contains) }
 
     private static func matches(_ pattern: String) -> [String] {
@@ -92,4 +106,9 @@ public enum StoreLocation {
         }
         return Comparison(moved: moved == manifest.files ? nil : moved)
     }
+}
+
+extension Substring {
+    /// What follows a path's last slash.
+    fileprivate var lastComponent: String { String(lastIndex(of: "/").map { self[index(after: $0)...] } ?? self) }
 }

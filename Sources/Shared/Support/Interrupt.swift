@@ -21,6 +21,15 @@ public enum Interrupt {
     public static func check() throws(Interrupted) {
         if isRequested { throw Interrupted() }
     }
+
+    /// Waits, until a signal comes at most.
+    public static func wait(_ pause: Duration) throws(Interrupted) {
+        let end = ContinuousClock.now + pause
+        while ContinuousClock.now < end {
+            try check()
+            usleep(20_000)
+        }
+    }
 }
 
 /// Thrown where work stops early, but in order, because of Ctrl-C or SIGTERM.

@@ -51,7 +51,9 @@ enum RegenerateCommand {
             history: samples.answerHistory)
         let job =
             isFirst
-            ? try RegenerationJob(options.answers, settings: options.settings(samples, limits, grid.compute)) : nil
+            ? try RegenerationJob(
+                options.answers, of: options.trainDataPath, settings: options.settings(samples, limits, grid.compute))
+            : nil
         let size = try options.size(samples, limits, grid)
         let target = try TargetModelRegistry.load(
             options.target.targetModelPath, communicator: grid.tensorParallel, positions: limits.longest, grid.compute,
