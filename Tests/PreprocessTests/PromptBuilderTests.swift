@@ -138,5 +138,39 @@ struct PromptBuilderTests {
         #expect(try build("--prompts", "first").manifest.counts.supervisedTokens == 2)
         #expect(try build().path == samples.path)
         #expect(throws: OptionsError.self) { try build("--prompts", "all", "--row-per-turn") }
+        #expect(throws: OptionsError.self) { try build("--prompts", "all", "--draft-vocab-size", "300") }
+    }
+
+    /// Commands about a store know both kinds.
+    @Test func commandsAreAboutEitherKind() throws {
+        let model = try TemplateModel(TemplateModel.chatML)
+        let scratch = try ScratchDirectory()
+        let data = try scratch.write("chats.jsonl", Self.talk)
+        func run(_ words: [String]) throws -> (code: Int32, output: String, errors: String) {
+            try ProgramRun("Preprocess", words).finish()
+        }
+        func build(_ cache: String, _ more: String...) throws {
+            let words = ["build", "--train-data-path", data, "--target-model-path", model.path, "--cache-dir", cache]
+            try #require(try run(words + more).code == 0)
+        }
+        let (cache, other) = (scratch.file("cache"), scratch.file("other"))
+        try build(cache)
+        let inspect = ["inspect", "--cache-dir", cache, "--prompts"]
+        #expect(try run(inspect).errors.contains("has no store of prompts"))
+        try build(cache, "--prompts", "all")
+        try build(other)
+        try build(other, "--prompts", "first")
+        #expect(try run(inspect).output.contains("of prompts"))
+        let diff = ["diff", "--cache-dir", cache, "--train-data-path", data, "--other-cache-dir", other]
+        #expect(try run(diff + ["--other-data-path", data]).code == 0)
+        for name in [[], ["--other-data-path", data]] {
+            let end = try run(diff + ["--prompts"] + name)
+            #expect(end.code == 1 && end.output.contains("setting --prompts: all -> first"), "\(end)")
+        }
+        let verify = ["verify", "--cache-dir", cache, "--train-data-path"]
+        let whole = try run(verify + [data])
+        #expect(whole.code == 0 && whole.output.split(separator: "\n").count { $0.hasPrefix("whole: ") } == 2)
+        let absent = try run(verify + [data + "x"])
+        #expect(absent.code == 1 && absent.errors.contains("has no store of "))
     }
 }

@@ -92,9 +92,9 @@ struct StoreCommandTests {
         let eval = try scratch.write("eval.jsonl", asked + "\n")
         let end = try run(["inspect", "--cache-dir", cache, "--check-overlap", eval])
         let expected = """
-            1 of 9 records are copies of earlier ones
+            1 of 11 records are copies of earlier ones
               \(absolutePath(data)):11 is \(absolutePath(data)):2
-            1 of 9 records ask one of the 1 other questions
+            1 of 11 records ask one of the 1 other questions
               \(absolutePath(data)):5 asks \(eval):1
 
             """

@@ -116,6 +116,50 @@ import Testing
         #expect(try clean.report.int("contaminated") == 1)
     }
 
+    /// Only what makes the same sample is a copy.
+    @Test func recordsThatDifferInMoreThanTheirTextsAreNoCopies() throws {
+        func asked(_ answer: String, _ more: String = "") -> String {
+            #"{"messages": [{"role": "user", "content": "q"}, {"role": "assistant", \#(answer)}]\#(more)}"#
+        }
+        func called(_ city: String) -> String {
+            #""content": "", "tool_calls": [{"function": {"name": "w", "arguments": {"city": "\#(city)"}}}]"#
+        }
+        let rows = [
+            asked(#""content": "a""#), asked(#""content": "a", "reasoning_content": "r""#),
+            asked(#""content": "a", "reasoning_content": "s""#), asked(#""content": "a", "weight": 0"#),
+            asked(#""content": "a""#, #", "tools": [{"name": "w", "parameters": {}}]"#), asked(called("Rome")),
+            asked(called("Oslo")), #"{"input_ids": [1, 2], "loss_mask": [0, 1]}"#,
+            #"{"input_ids": [1, 2], "loss_mask": [1, 1]}"#,
+        ]
+        let data = try write("data.jsonl", rows + rows)
+        let selected = try select([data], "--deduplicate", "exact")
+        #expect(try selected.train == rows && selected.report.int("duplicate") == rows.count)
+    }
+
+    /// Questions of benchmarks, whose answers are labels, code or lists; what can't be read is counted, and never passed over.
+    @Test func otherDataNeedNoAnswersAndMustBeReadable() throws {
+        let rows = ["one", "two", "three", "four"].map { Self.record($0) }
+        let data = try write("data.jsonl", rows)
+        let other = try write(
+            "other.jsonl",
+            [
+                #"{"prompt": "One", "canonical_solution": "x"}"#, #"{"question": "two", "answer": 2}"#,
+                #"{"question": "three", "answers": ["a", "b"]}"#, #"{"what": "four"}"#,
+            ])
+        let clean = try select([data], "--decontaminate", other)
+        #expect(clean.train == [rows[3]])
+        let counts = try clean.report.required("other_data")
+        #expect(try counts.int("read") == 4 && counts.int("unreadable") == 1 && counts.int("questions") == 3)
+        let none = try write("none.jsonl", [#"{"what": "four"}"#])
+        let run = try ProgramRun(
+            "Preprocess",
+            [
+                "select", "--train-data-path", data, "--output", scratch.file("train.jsonl"), "--decontaminate", none,
+            ]
+        ).finish()
+        #expect(run.code == 1 && run.errors.contains("none.jsonl:1: "), "\(run.errors)")
+    }
+
     @Test func keepsWhatIsWanted() throws {
         let two =
             #"{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}, {"role": "user", "content": "c"}, {"role": "assistant", "content": "d"}], "finished": true, "language": "English"}"#
@@ -166,6 +210,7 @@ import Testing
         (["--weight", "nothing.jsonl=3"], "none of the dataset's files or directories"),
         (["--weight", "data.jsonl=0"], "a number above 0"), (["--weight", "data.jsonl=nan"], "a number above 0"),
         (["--weight", "data.jsonl=1", "data.jsonl=2"], "has two weights"),
+        (["--cap", "data.jsonl=1", "data.jsonl=2"], "has two, the second by 'data.jsonl=2'"),
         (["--filter", ".a ||"], "--filter '.a ||': "), (["--min-tokens", "3"], "--target-model-path"),
         (["--min-tokens", "3", "--max-tokens", "2", "--target-model-path", "x"], "at least --min-tokens"),
         (["--target-model-path", "x"], "--min-tokens"),

@@ -26,6 +26,9 @@ struct BuildOptions: Options {
             let value = settings.reasoning.rawValue
             throw .rule("--reasoning \(value) is of answers that are to be made: it needs --prompts")
         }
+        if settings.prompts != nil && !settings.draftVocabSize.isEmpty {
+            throw .rule("--draft-vocab-size has no effect beside --prompts: nothing is trained on prompts")
+        }
     }
 
     /// Replaces standard input and pipes by files, and reports which files of directories are left out.

@@ -26,7 +26,9 @@ enum DiffCommand {
         let first = try options.store.open()
         let second =
             try options.otherDataPath.isEmpty
-            ? StoreChoice.only(in: cacheDir) : StoreChoice.open(cacheDir: cacheDir, dataPaths: options.otherDataPath)
+            ? StoreChoice.only(in: cacheDir, holding: options.store.contents)
+            : StoreChoice.open(
+                cacheDir: cacheDir, dataPaths: options.otherDataPath, holding: options.store.contents ?? .samples)
         let difference = try StoreDifference(first, second)
         print(options.json ? difference.json.compact : difference.text)
         guard difference.isEmpty else { throw StoreError(first.path, "differs from \(second.path)") }

@@ -73,7 +73,8 @@ struct SelectOptions: Options {
 
     private var countsTokens: Bool { minTokens != nil || maxTokens != nil }
 
-    func settings(_ paths: [String]) throws -> RecordSelection.Settings {
+    func settings() throws -> RecordSelection.Settings {
+        let files = NamedFiles(trainDataPath)
         var settings = RecordSelection.Settings(
             deduplicates: deduplicate, decontaminateBy: StoreLocation.expand(decontaminate), most: maxSamples,
             heldOut: Double("\(split)") ?? 0, seed: sampleSeed, roles: try RoleNames(roleMap),
@@ -90,20 +91,24 @@ struct SelectOptions: Options {
             guard let number = Int(value), number >= 0 else {
                 throw OptionsError.rule("--cap: '\(pair)' should end with a number")
             }
-            let files = paths.indices.filter { paths[$0] == name || paths[$0].hasSuffix("/\(name)") }
-            guard !files.isEmpty else { throw OptionsError.rule("--cap: '\(name)' is none of the dataset's files") }
-            for file in files { settings.caps[file] = number }
+            let called = files.called(name)
+            guard !called.isEmpty else { throw OptionsError.rule("--cap: '\(name)' is none of the dataset's files") }
+            for file in called {
+                guard settings.caps.updateValue(number, forKey: file) == nil else {
+                    throw OptionsError.rule("--cap: \(files.paths[file]) has two, the second by '\(pair)'")
+                }
+            }
         }
-        if !weight.isEmpty { settings.weights = try weights(paths) }
+        if !weight.isEmpty { settings.weights = try weights(files) }
         return settings
     }
 
-    private static func parts(_ pair: String) -> (name: Substring, value: Substring) {
+    private static func parts(_ pair: String) -> (name: String, value: Substring) {
         let end = pair.lastIndex(of: "=") ?? pair.endIndex
-        return (pair[..<end], pair[end...].dropFirst())
+        return (String(pair[..<end]), pair[end...].dropFirst())
     }
 
-    private func weights(_ paths: [String]) throws(OptionsError) -> SourceWeights {
+    private func weights(_ files: NamedFiles) throws(OptionsError) -> SourceWeights {
         var weights = SourceWeights()
         for pair in weight {
             let (name, value) = Self.parts(pair)
@@ -111,22 +116,19 @@ struct SelectOptions: Options {
                 throw .rule(
                     "--weight: '\(pair)' should end with a number above 0; leave out files of which none is wanted")
             }
-            let directory = absolutePath(String(name)) + "/"
-            let files = paths.indices.filter {
-                paths[$0] == name || paths[$0].hasSuffix("/\(name)") || paths[$0].hasPrefix(directory)
-            }
-            guard !files.isEmpty else {
+            let named = Set(files.called(name) + files.within(name)).sorted()
+            guard !named.isEmpty else {
                 throw .rule("--weight: '\(name)' is none of the dataset's files or directories")
             }
-            for file in files {
+            for file in named {
                 guard weights.ofFile.updateValue(weights.sources.count, forKey: file) == nil else {
-                    throw .rule("--weight: \(paths[file]) has two weights, the second by '\(pair)'")
+                    throw .rule("--weight: \(files.paths[file]) has two weights, the second by '\(pair)'")
                 }
             }
-            weights.sources.append(.init(name: String(name), weight: number))
+            weights.sources.append(.init(name: name, weight: number))
         }
-        if let file = paths.indices.first(where: { weights.ofFile[$0] == nil }) {
-            throw .rule("--weight: \(paths[file]) has none; give every file one")
+        if let file = files.paths.indices.first(where: { weights.ofFile[$0] == nil }) {
+            throw .rule("--weight: \(files.paths[file]) has none; give every file one")
         }
         return weights
     }
@@ -143,10 +145,11 @@ enum SelectCommand {
         guard Set(outputs.map(absolutePath)).count == outputs.count,
             Set(outputs.map(absolutePath)).isDisjoint(with: paths)
         else { throw OptionsError.rule("--output and --held-out-output must be files of their own") }
-        let settings = try options.settings(paths)
+        let settings = try options.settings()
         let selection = try RecordSelection(paths, settings)
         try write(selection, files, settings, options)
         if let problem = selection.firstProblem { Log.line("left out first: \(problem)") }
+        if let problem = selection.others?.firstProblem { Log.line("of the other data not read first: \(problem)") }
         let report = SelectionReport(selection, paths)
         let used = options.given.map {
             ($0.name, $0.values.map { JSONText.array($0.map(JSONText.string)) } ?? .bool(true))

@@ -9,20 +9,29 @@ struct StoreChoice: Options {
 
     var cacheDir: String { cache.cacheDir }
 
+    /// What the store holds; nil for whatever it does, if there is only one.
+    var contents: StoreLocation.Contents? { prompts ? .prompts : nil }
+
     /// - Throws: `StoreError` if there is no such store, or several to choose from.
     func open() throws -> SampleStore {
         guard trainDataPath.isEmpty else {
-            return try Self.open(cacheDir: cacheDir, dataPaths: trainDataPath, holding: prompts ? .prompts : .samples)
+            return try Self.open(cacheDir: cacheDir, dataPaths: trainDataPath, holding: contents ?? .samples)
         }
-        return try Self.only(in: cacheDir)
+        return try Self.only(in: cacheDir, holding: contents)
     }
 
-    /// - Throws: `StoreError` if there is no store, or several to choose from.
-    static func only(in cacheDir: String) throws -> SampleStore {
-        let stores = try CacheDirectory(cacheDir).stores()
-        guard let only = stores.first else { throw StoreError(cacheDir, "has no store") }
+    /// - Throws: `StoreError` if there is no such store, or several to choose from.
+    static func only(in cacheDir: String, holding contents: StoreLocation.Contents?) throws -> SampleStore {
+        var stores = try CacheDirectory(cacheDir).stores()
+        if let contents {
+            stores = try stores.filter {
+                try SampleStore(reading: $0).manifest.settings.known.contents == contents
+            }
+        }
+        let kind = contents == .prompts ? " of prompts" : ""
+        guard let only = stores.first else { throw StoreError(cacheDir, "has no store\(kind)") }
         guard stores.count == 1 else {
-            throw StoreError(cacheDir, "has \(stores.count) stores; choose one by its --train-data-path")
+            throw StoreError(cacheDir, "has \(stores.count) stores\(kind); choose one by its --train-data-path")
         }
         return try SampleStore(reading: only)
     }

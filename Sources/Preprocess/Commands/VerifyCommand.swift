@@ -5,8 +5,8 @@ struct VerifyOptions: Options {
     static let summary = "Reads every record of the stores in a cache, and checks checksums and counts."
 
     var cache = CacheOption()
-    @Option("The dataset whose store is checked; all are without it.", value: "FILE...") var trainDataPath: [String] =
-        []
+    @Option("The dataset whose store is checked, its prompts' too; all are without it.", value: "FILE...")
+    var trainDataPath: [String] = []
     @Flag("Report also how fast a thread reads the samples, in the store's order and in random order.") var measure
 }
 
@@ -18,8 +18,14 @@ enum VerifyCommand {
         let paths =
             try options.trainDataPath.isEmpty
             ? CacheDirectory(options.cache.cacheDir).stores()
-            : [StoreLocation.path(cacheDir: options.cache.cacheDir, dataPaths: options.trainDataPath)]
-        guard !paths.isEmpty else { throw StoreError(options.cache.cacheDir, "has no store") }
+            : [StoreLocation.Contents.samples, .prompts].map {
+                StoreLocation.path(
+                    cacheDir: options.cache.cacheDir, dataPaths: options.trainDataPath, holding: $0)
+            }.filter(fileExists)
+        guard !paths.isEmpty else {
+            let dataset = options.trainDataPath.joined(separator: ", ")
+            throw StoreError(options.cache.cacheDir, "has no store" + (dataset.isEmpty ? "" : " of \(dataset)"))
+        }
         var damaged = 0
         for path in paths {
             do {

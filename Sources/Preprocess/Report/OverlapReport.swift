@@ -14,6 +14,8 @@ struct OverlapReport {
     private static let shown = 20
 
     private(set) var records = 0
+    /// Records of both that can't be read, and so aren't compared.
+    private(set) var unreadable = 0
     private(set) var duplicates: [Match] = []
     private(set) var overlaps: [Match] = []
     /// Different questions of the other data.
@@ -21,15 +23,14 @@ struct OverlapReport {
 
     /// Reads both datasets.
     init(_ manifest: StoreManifest, _ otherPaths: [String]) throws {
-        let isPreformatted = manifest.settings.known.isPreformatted
-        let roles = try RoleNames(manifest.settings.known.roleMap)
+        let settings = manifest.settings.known
         var asked: [Digest: String] = [:]
-        try Self.forEachRow(otherPaths, isPreformatted, roles) { row, position in
+        unreadable += try Self.forEachRow(otherPaths, settings) { row, position in
             if asked[row.questionDigest] == nil { asked[row.questionDigest] = position }
         }
         questions = asked.count
         var seen: [Digest: String] = [:]
-        try Self.forEachRow(manifest.files.map(\.path), isPreformatted, roles) { row, position in
+        unreadable += try Self.forEachRow(manifest.files.map(\.path), settings) { row, position in
             records += 1
             if let first = seen.updateValue(seen[row.contentDigest] ?? position, forKey: row.contentDigest) {
                 duplicates.append(Match(record: position, other: first))
@@ -39,21 +40,29 @@ struct OverlapReport {
     }
 
     /// Every record that can be read, with its file and line.
+    ///
+    /// - Returns: How many can't.
     private static func forEachRow(
-        _ paths: [String], _ isPreformatted: Bool, _ roles: RoleNames, _ body: (SourceRow, String) -> Void
-    ) throws {
-        var reader = DatasetReader(paths)
-        let parser = ConversationParser(isPreformatted: isPreformatted, roles: roles)
+        _ paths: [String], _ settings: BuildSettings, _ body: (SourceRow, String) -> Void
+    ) throws -> Int {
+        var unreadable = 0
+        var reader = DatasetReader(paths, largestRecord: settings.maxRecordSize << 20)
+        let parser = ConversationParser(
+            isPreformatted: settings.isPreformatted, needsAnswer: false, roles: try RoleNames(settings.roleMap))
         while let batch = try reader.next() {
             try Interrupt.check()
             batch.bytes.withUnsafeBytes { bytes in
-                for record in batch.records where record.problem == nil {
+                for record in batch.records {
                     let text = UnsafeRawBufferPointer(rebasing: bytes[record.range])
-                    guard let row = try? parser.parse(padded: text) else { continue }
+                    guard record.problem == nil, let row = try? parser.parse(padded: text) else {
+                        unreadable += 1
+                        continue
+                    }
                     body(row, "\(paths[batch.file]):\(record.line)")
                 }
             }
         }
+        return unreadable
     }
 
     var text: String {
@@ -66,6 +75,7 @@ struct OverlapReport {
             ["\(duplicates.count) of \(records) records are copies of earlier ones"] + list(duplicates, "is")
             + ["\(overlaps.count) of \(records) records ask one of the \(questions) other questions"]
             + list(overlaps, "asks")
+            + (unreadable > 0 ? ["\(unreadable) records can't be read and aren't compared"] : [])
         return lines.joined(separator: "\n")
     }
 
@@ -75,7 +85,7 @@ struct OverlapReport {
         }
         return .object([
             ("records", .int(records)), ("questions", .int(questions)), ("duplicates", list(duplicates)),
-            ("overlaps", list(overlaps)),
+            ("overlaps", list(overlaps)), ("unreadable", .int(unreadable)),
         ])
     }
 }

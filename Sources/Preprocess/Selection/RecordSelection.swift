@@ -46,6 +46,8 @@ struct RecordSelection {
     private(set) var scarceSource: String?
     /// Where the first record is that can't be read or filtered, and why.
     private(set) var firstProblem: String?
+    /// The other data, if there are any.
+    private(set) var others: OtherQuestions?
 
     private struct Candidate {
         let number: Int
@@ -55,10 +57,8 @@ struct RecordSelection {
     }
 
     init(_ paths: [String], _ settings: Settings) throws {
-        var unwanted: Set<Digest> = []
-        try Self.forEachRow(settings.decontaminateBy, settings) { _, _, row, _ in
-            if case .success((let row, _)) = row { unwanted.insert(row.questionDigest) }
-        }
+        if !settings.decontaminateBy.isEmpty { others = try OtherQuestions(settings) }
+        let unwanted = others?.digests ?? []
         var (seen, near, keys) = (Set<Digest>(), NearDuplicates(), RecordKeys())
         var candidates: [Candidate] = []
         var (fates, problem, filter) = ([Fate](), String?.none, try RecordFilter(settings.filter))

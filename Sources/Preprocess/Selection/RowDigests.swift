@@ -4,10 +4,21 @@ extension SourceRow {
     /// Of all that makes its sample, byte by byte.
     var contentDigest: Digest {
         switch content {
-        case .preformatted(let text): Digest(of: text)
-        case .tokens(let sample): sample.inputIDs.withUnsafeBytes { Digest(of: $0) }
+        case .preformatted(let text): return Digest(of: text)
+        case .tokens(let sample):
+            let bytes = sample.inputIDs.withUnsafeBytes { Array($0) }
+            return Digest(of: bytes + sample.lossMask.map { $0 ? 1 : 0 })
         case .conversation(let conversation):
-            Digest(of: conversation.messages.flatMap { Array("\u{0}\($0.role.rawValue)\u{0}".utf8) + $0.content })
+            var bytes: [UInt8] = []
+            func add(_ name: String, _ value: [UInt8]) { bytes += Array("\u{0}\(name)\u{0}".utf8) + value }
+            for message in conversation.messages {
+                add(message.role.rawValue, message.content)
+                if let reasoning = message.reasoning { add("thoughts", reasoning) }
+                for field in message.fields { add("field \(field.name)", Array(field.value.compact.utf8)) }
+                if !message.isSupervised { add("unsupervised", []) }
+            }
+            if let tools = conversation.tools { add("tools", Array(tools.compact.utf8)) }
+            return Digest(of: bytes)
         }
     }
 

@@ -7,9 +7,10 @@ struct SelectionReport {
 
     /// The source by weight that had too few records for more of all.
     private let scarceSource: String?
+    private let others: OtherQuestions?
 
     init(_ selection: RecordSelection, _ paths: [String]) {
-        scarceSource = selection.scarceSource
+        (scarceSource, others) = (selection.scarceSource, selection.others)
         byFile = zip(paths, selection.counts).map { ($0, $1) }
         counts = selection.counts.reduce(into: [:]) { $0.merge($1, uniquingKeysWith: +) }
     }
@@ -25,7 +26,10 @@ struct SelectionReport {
         }
         let files = byFile.count > 1 ? byFile.map { "  \($0.path): \(line($0.counts))" } : []
         let scarce = scarceSource.map { ["proportions   \($0) has too few records for more of the others"] } ?? []
-        return (["records       \(line(counts))"] + files + scarce).joined(separator: "\n")
+        let other = others.map {
+            ["other data    \($0.read) read, \($0.unreadable) unreadable: \($0.digests.count) different questions"]
+        }
+        return (["records       \(line(counts))"] + files + (other ?? []) + scarce).joined(separator: "\n")
     }
 
     var json: JSONText {
@@ -34,7 +38,15 @@ struct SelectionReport {
                 + RecordSelection.Fate.allCases.map { ($0 == .train ? "selected" : $0.rawValue, .int(counts[$0] ?? 0)) }
         }
         let files = byFile.map { JSONText.object([("file", .string($0.path))] + members($0.counts)) }
+        let other = others.map {
+            JSONText.object([
+                ("read", .int($0.read)), ("unreadable", .int($0.unreadable)), ("questions", .int($0.digests.count)),
+            ])
+        }
         return .object(
-            members(counts) + [("files", .array(files)), ("scarce_source", scarceSource.map(JSONText.string) ?? .null)])
+            members(counts) + [
+                ("files", .array(files)), ("other_data", other ?? .null),
+                ("scarce_source", scarceSource.map(JSONText.string) ?? .null),
+            ])
     }
 }
