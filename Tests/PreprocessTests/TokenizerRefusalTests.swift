@@ -30,6 +30,13 @@ struct TokenizerRefusalTests {
         }
     }
 
+    /// Else a text of one of them is never found, and a table of many has no free slot left.
+    @Test func anIDOfTwoTokensIsRefused() {
+        expect("has the id 1 for 'ab' and for 'b'") {
+            try Self.tokenizer(model: #"{"type": "BPE", "vocab": {"a": 0, "b": 1, "ab": 1}, "merges": []}"#)
+        }
+    }
+
     @Test func theSmallestTokenizerWorks() throws {
         #expect(try Self.tokenizer().makeEncoder().ids("ab b") == [2, 1])
     }

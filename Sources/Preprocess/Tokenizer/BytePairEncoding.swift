@@ -67,6 +67,11 @@ struct BytePairEncoding: Sendable {
             guard let id = member.value.int, id >= 0, id < Vocabulary.limit else {
                 throw node.error("has no id for '\(String(decoding: member.key, as: UTF8.self))'")
             }
+            if let other = vocabulary.bytes(of: id) {
+                throw node.error(
+                    "has the id \(id) for '\(String(decoding: member.key, as: UTF8.self))' and for "
+                        + "'\(String(decoding: other, as: UTF8.self))'")
+            }
             bytes.removeAll(keepingCapacity: true)
             // What isn't in the alphabet is an added token's text; no word ever has it.
             let isWord = !isByteLevel || ByteAlphabet.decode(member.key, into: &bytes)

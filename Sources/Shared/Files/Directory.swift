@@ -25,7 +25,7 @@ public final class Directory: Sendable {
             }
             size = status.st_size
             inode = Int(bitPattern: UInt(status.st_ino))
-            modifiedNanoseconds = status.st_mtim.tv_sec * 1_000_000_000 + status.st_mtim.tv_nsec
+            modifiedNanoseconds = status.modifiedNanoseconds
         }
     }
 

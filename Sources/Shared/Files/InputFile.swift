@@ -50,9 +50,14 @@ public struct FileStatus: Equatable, Sendable {
         guard status.st_mode & S_IFMT != S_IFDIR else { throw FileError(path, "read it", code: EISDIR) }
         guard access(path, R_OK) == 0 else { throw FileError(path, "read it") }
         size = status.st_size
-        modifiedNanoseconds = status.st_mtim.tv_sec * 1_000_000_000 + status.st_mtim.tv_nsec
+        modifiedNanoseconds = status.modifiedNanoseconds
         inode = Int(bitPattern: UInt(status.st_ino))
     }
+}
+
+extension stat {
+    /// Since 1970; of a time that 64 bits have no room for, another number that it alone has within 584 years.
+    var modifiedNanoseconds: Int { st_mtim.tv_sec &* 1_000_000_000 &+ st_mtim.tv_nsec }
 }
 
 /// The directory that a path is in.

@@ -41,7 +41,7 @@ enum VocabularyDigest {
         mutating func set(
             _ id: Int?, _ text: UnsafeBufferPointer<UInt8>?, _ node: JSONNode
         ) throws(JSONError) {
-            guard let id, ModelConfiguration.vocabSizes.contains(id + 1), let text else {
+            guard let id, ModelConfiguration.vocabSizes.contains(id &+ 1), let text else {
                 throw node.error("has a token without a text, or an id that no vocabulary has")
             }
             set(id, Array(text))

@@ -154,7 +154,7 @@ private struct TensorInfo {
     init(_ reader: inout GGUFReader) throws(WeightsError) {
         name = try reader.string()
         let dimensions = try reader.number(UInt32.self)
-        guard dimensions <= 4 else { throw reader.error("has a tensor '\(name)' of \(dimensions) dimensions") }
+        guard 1...4 ~= dimensions else { throw reader.error("has a tensor '\(name)' of \(dimensions) dimensions") }
         var shape: [Int] = []
         for _ in 0..<dimensions { shape.insert(try reader.size(), at: 0) }
         self.shape = shape
