@@ -141,6 +141,21 @@ struct TrainingPlanTests {
         }
     }
 
+    /// Each kind of layer is run as it is laid out, in memory that nothing may be written to.
+    @Test(arguments: TargetGolden.familiesAndPackedOnes, MatrixPrecision.allCases)
+    func everyFamilysTimeIsSampled(family: String, precision: MatrixPrecision) throws {
+        let golden = try TargetGolden(family)
+        let compute = Compute(precision: precision, threads: 2)
+        let target = try TargetModelRegistry.layOut(
+            golden.directory, communicator: AbsentRanks(), positions: 16, compute)
+        let job = TimePlan.Job(
+            target: target, draft: try draft(TargetGolden("llama"), positions: 16).model, targetLayers: 3,
+            draftVocabSize: 96, orthogonalizes: true,
+            sizes: StepSizes(sequences: 1, length: 16, supervised: 1, tpSize: 1), compute: compute, ranks: 1,
+            microBatches: 1)
+        #expect(try StepSampler(job, operations: 1e5).targetSeconds() > 0)
+    }
+
     @Test func arithmeticIsThatOfTheProducts() throws {
         let golden = try TargetGolden("llama")
         let target = try golden.load(AbsentRanks())

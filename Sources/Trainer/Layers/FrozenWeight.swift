@@ -1,3 +1,4 @@
+import Glibc
 import Shared
 
 /// A weight that isn't trained, of [out features, in features]: float32, bfloat16 at half the memory, or as packed as
@@ -122,7 +123,7 @@ enum FrozenWeight {
         }
     }
 
-    /// Writes a number everywhere, in a weight that isn't packed.
+    /// Writes a number everywhere; into what is packed zero bytes, whose scales are zero then.
     func fill(_ value: Float) {
         switch self {
         case .float32(let weight): weight.fill(value)
@@ -130,7 +131,10 @@ enum FrozenWeight {
             for row in 0..<rows { weight.row(row).update(repeating: BFloat16.bits(value), count: columns) }
         case .blocked(let weight):
             for row in 0..<rows { for column in 0..<columns { weight[row, column] = BFloat16.bits(value) } }
-        case .packed: preconditionFailure("a packed weight is read from a file alone")
+        case .packed(let weight):
+            for segment in weight.segments {
+                memset(segment.start, 0, segment.rows * segment.stride)
+            }
         }
     }
 

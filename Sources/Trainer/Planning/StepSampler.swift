@@ -46,8 +46,8 @@ struct StepSampler {
 
     /// All of a rank's experts over a micro batch: some of them, each with as many rows as in the whole.
     ///
-    /// Rows divide among experts by chance, and the fewer an expert has the more it costs to read its weights. So these
-    /// are written here: memory that never was is all one page, in the cache.
+    /// Rows divide among experts by chance, and the fewer an expert has the more it costs to read its weights. So they
+    /// have some here: those of a target that is laid out are all one page of zeros, in the cache.
     private func expertSeconds(_ mixture: MixtureOfExperts, budget: Double) throws(Interrupted) -> Double {
         let all = mixture.experts.sorted { $0.key < $1.key }.map(\.value)
         guard let one = all.first else { return 0 }
@@ -55,19 +55,20 @@ struct StepSampler {
         let affordable = min(budget / (2 * rowsOfEach), Self.writtenNumbers) / Double(one.weightCount)
         let count = min(all.count, max(1, Int(affordable)))
         let (rows, width) = (max(1, Int((rowsOfEach * Double(count)).rounded())), mixture.routing.router.weight.columns)
+        let memory = FrozenWeights(job.compute)
         return try workspace.scope { () throws(Interrupted) in
             let some = MixtureOfExperts(
                 routing: ExpertRouting(
                     router: ColumnParallelLinear(weight: .float32(chance(rows: width, columns: count)), bias: nil),
                     expertsPerToken: 1, weighting: .softmax(renormalized: true)),
-                experts: Dictionary(uniqueKeysWithValues: all.prefix(count).enumerated().map { ($0, $1) }), shared: nil)
-            for expert in some.experts.values {
-                expert.gateUp.weight.fill(0.01)
-                expert.down.weight.fill(0.01)
-            }
+                experts: Dictionary(
+                    uniqueKeysWithValues: all.prefix(count).enumerated().map { ($0, $1.sample(in: memory)) }),
+                shared: nil)
             let x = chance(rows: rows, columns: width)
             let y = workspace.zeros(rows: rows, columns: width)
-            let time = try Self.time { some.addPart(x, to: y, in: workspace) }
+            let time = try withExtendedLifetime(memory) { () throws(Interrupted) in
+                try Self.time { some.addPart(x, to: y, in: workspace) }
+            }
             return time * Double(all.count) / Double(count)
         }
     }
@@ -288,5 +289,14 @@ extension StepSampler {
         let (from, to) = (workspace.zeros(rows: 4096, columns: 4096), workspace.zeros(rows: 4096, columns: 4096))
         let seconds = try time { to.copy(from: from) }
         return Double(4 * from.count) / seconds / 3
+    }
+}
+
+extension GatedMLP {
+    /// One of the same form, whose weights are somebody's own.
+    fileprivate func sample(in memory: FrozenWeights) -> GatedMLP {
+        GatedMLP(
+            gateUp: ColumnParallelLinear(weight: memory.sample(like: gateUp.weight), bias: gateUp.bias),
+            down: RowParallelLinear(weight: memory.sample(like: down.weight), bias: down.bias), gate: gate)
     }
 }

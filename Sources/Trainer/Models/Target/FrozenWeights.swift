@@ -30,13 +30,14 @@ final class FrozenWeights: @unchecked Sendable {
     /// - Parameters:
     ///   - precision: Nil for that of products.
     ///   - isCut: Whether products are of some of its rows by themselves, as an expert's.
+    ///   - isBlocked: Whether kernels' own form is taken where there is one.
     func weight(
-        rows: Int, columns: Int, _ precision: MatrixPrecision? = nil, isCut: Bool = false
+        rows: Int, columns: Int, _ precision: MatrixPrecision? = nil, isCut: Bool = false, isBlocked: Bool = true
     ) -> FrozenWeight {
         guard precision ?? compute.precision == .bfloat16 else { return .float32(matrix(rows: columns, columns: rows)) }
         // The halves of a weight that is cut begin with a block, and so do tiles of them.
         let begins = !isCut || !compute.hasIndependentRows && rows.isMultiple(of: 2 * BlockedMatrix.blockRows)
-        if begins, rows >= BlockedMatrix.blockRows, let products = compute.blockProducts,
+        if isBlocked, begins, rows >= BlockedMatrix.blockRows, let products = compute.blockProducts,
             products.support(depth: columns)
         {
             let count = BlockedMatrix.count(rows: rows, columns: columns)
@@ -58,6 +59,20 @@ final class FrozenWeights: @unchecked Sendable {
             return PackedMatrix.Segment(start: take(rows * stride), rows: rows, format: format, stride: stride)
         }
         return .packed(PackedMatrix(segments, columns: columns, compute))
+    }
+
+    /// A weight of another one's form with numbers of its own: what it takes to read such a one can be measured with it.
+    func sample(like other: FrozenWeight) -> FrozenWeight {
+        let sample: FrozenWeight
+        switch other {
+        case .packed(let weight):
+            sample = packed(weight.segments.map { ($0.rows, $0.format) }, columns: weight.columns)
+        case .float32: sample = weight(rows: other.rows, columns: other.columns, .float32)
+        case .bfloat16: sample = weight(rows: other.rows, columns: other.columns, .bfloat16, isBlocked: false)
+        case .blocked: sample = weight(rows: other.rows, columns: other.columns, .bfloat16)
+        }
+        sample.fill(0.01)
+        return sample
     }
 
     private func take(_ bytes: Int) -> UnsafeMutableRawPointer {
