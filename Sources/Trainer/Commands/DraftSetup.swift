@@ -43,10 +43,12 @@ struct DraftSetup {
         mapping =
             try saved.map { try vocabulary.vocabularyMapping($0.draftToTarget) }
             ?? vocabulary.vocabularyMapping(draftVocabSize: configuration.draftVocabSize)
-        let draft = try configuration.makeDraft(
-            draftOptions.own, draftOptions.settings(positions: positions), grid.compute)
         let (longest, targetLayers) = (positions, configuration.targetLayers)
-        let positions = longest + draft.positionsAfterEnd
+        // What is decoded goes on after the longest prompt.
+        let reach = max(longest, decoding.map { limits, longest in limits.reach(longest: longest) } ?? 0)
+        let draft = try configuration.makeDraft(
+            draftOptions.own, draftOptions.settings(positions: reach), grid.compute)
+        let positions = reach + draft.positionsAfterEnd
         self.positions = positions
         target = try TargetModelRegistry.load(
             options.targetModelPath, communicator: grid.tensorParallel, positions: positions, grid.compute,
@@ -88,11 +90,11 @@ struct DraftSetup {
 
     /// Speculative decoding of held-out prompts with the draft.
     func decoding(
-        _ samples: StoreSamples, _ limits: HeldOutDecoding.Limits, _ grid: ProcessGrid
+        _ samples: StoreSamples, _ limits: HeldOutDecoding.Limits, _ policy: BadSamplePolicy, _ grid: ProcessGrid
     ) throws(OptionsError) -> HeldOutDecoding {
         try HeldOutDecoding(
             draft: model.draft, targetLayers: model.targetLayers, draftToTarget: mapping.draftToTarget, target,
-            samples, limits, positions: positions, grid, in: Workspace(grid.compute))
+            samples, limits, positions: positions, policy: policy, grid, in: Workspace(grid.compute))
     }
 
     /// Every rank must begin with the same draft; a rank whose files differ is found here and not in the loss.

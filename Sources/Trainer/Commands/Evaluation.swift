@@ -35,7 +35,7 @@ final class Evaluation {
             try saved?.configuration
             ?? registry.generated(options.draftArchitecture, target: target, draftVocabSize: options.draftVocabSize)
         try configuration.expectOwn(options.own)
-        let longest = samples.longest + limits.newTokens + limits.longestDraft + 2
+        let longest = max(samples.longest, limits.reach(longest: samples.longest))
         let draft = try configuration.makeDraft(options.own, DraftSettings(positions: longest), grid.compute)
         try limits.expectDraftable(by: draft)
         positions = longest + draft.positionsAfterEnd

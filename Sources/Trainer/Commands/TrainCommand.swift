@@ -34,7 +34,7 @@ enum TrainCommand {
             let limits = options.evaluation.limits
             return HeldOutEvaluation(
                 samples, limit: options.evaluation.evalLossSamples, loop,
-                limits.prompts == 0 ? nil : try setup.decoding(samples, limits, grid))
+                limits.prompts == 0 ? nil : try setup.decoding(samples, limits, options.data.onBadSample, grid))
         }
         if let heldOut { try grid.world.onFirstRank { try HeldOutOverlap.warn(heldOut, in: train, check: $0) } }
         let fixed = options.fixedSettings(data: train.identity, draft: setup.configuration, grid.compute)

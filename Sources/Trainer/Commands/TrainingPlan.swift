@@ -53,10 +53,10 @@ struct TrainingPlan {
         try options.preset.fill(
             options, options.draft, samples: options.samples, groups: ranks / tpSize, configuration, steps: { nil })
         try options.draft.checkFeatures(configuration)
-        let draft = try configuration.makeDraft(
-            options.draft.own, options.draft.settings(positions: options.maxLength), all)
+        let reach = max(options.maxLength, options.decoding.reach(longest: options.maxLength))
+        let draft = try configuration.makeDraft(options.draft.own, options.draft.settings(positions: reach), all)
         if options.evalMaxSamples > 0 { try options.decoding.expectDraftable(by: draft) }
-        let positions = options.maxLength + draft.positionsAfterEnd
+        let positions = reach + draft.positionsAfterEnd
         let parts = try (0..<tpSize).map { member in
             try TargetModelRegistry.layOut(
                 options.target.targetModelPath, communicator: AbsentRanks(rank: member, size: tpSize),

@@ -104,26 +104,36 @@ final class BatchReader {
 
     /// The samples that some rank couldn't read.
     private func badSamples(_ batch: ReadBatch) throws -> Set<Int> {
-        let failures = batch.read.compactMapValues { result -> (any Error)? in
-            if case .failure(let error) = result { error } else { nil }
-        }
-        let flags = grid.world.max(batch.samples.map { failures[$0] == nil ? 0 : 1 })
-        let bad = Set(zip(batch.samples, flags).filter { $0.1 > 0 }.map(\.0))
-        for sample in bad.sorted() {
-            let reason = failures[sample].map { "\($0)" } ?? "another rank can't read it"
-            if policy == .stop { throw BadSample(sample: sample, reason: reason) }
-            if failures[sample] != nil, grid.tensorParallel.rank == 0 {
-                Log.warning("sample \(sample) is left out: \(reason)")
-            }
-        }
-        return bad
+        try BadSample.agree(on: batch.samples.map { ($0, batch.read[$0]?.failure) }, policy, grid)
     }
+}
+
+extension Result {
+    var failure: Failure? { if case .failure(let error) = self { error } else { nil } }
 }
 
 /// A sample that can't be read, where that ends the run.
 struct BadSample: Error, CustomStringConvertible {
     let sample: Int
     let reason: String
+
+    /// The samples that some rank couldn't read, which it logs.
+    ///
+    /// Collective: call on all ranks, with the same samples.
+    /// - Throws: `BadSample` on all ranks, if that ends the run.
+    static func agree(
+        on samples: [(number: Int, failure: (any Error)?)], _ policy: BadSamplePolicy, _ grid: ProcessGrid
+    ) throws -> Set<Int> {
+        let flags = grid.world.max(samples.map { $0.failure == nil ? 0 : 1 })
+        let bad = zip(samples, flags).filter { $0.1 > 0 }.map(\.0)
+        for (sample, failure) in bad.sorted(by: { $0.number < $1.number }) {
+            let reason = failure.map { "\($0)" } ?? "another rank can't read it"
+            if policy == .stop { throw BadSample(sample: sample, reason: reason) }
+            if failure != nil, grid.tensorParallel.rank == 0 { Log.warning("sample \(sample) is left out: \(reason)") }
+        }
+        return Set(bad.map(\.number))
+    }
+
     var description: String {
         "sample \(sample): \(reason); build the store again, or leave such samples out with --on-bad-sample skip"
     }

@@ -29,10 +29,11 @@ final class HeldOutDecoding {
         /// The most tokens after a verified one that are drafted.
         var longestDraft: Int { max(draftLength, tree?.steps ?? 0) }
 
+        /// Positions of the longest sequence: a prompt of up to `longest` tokens, what is decoded, and what is drafted then.
+        func reach(longest: Int) -> Int { prompts == 0 ? 0 : longest + newTokens + longestDraft + 2 }
+
         /// Rows that target and draft keep for the longest sequence.
-        func capacity(longest: Int, positions: Int) -> Int {
-            min(positions, longest + newTokens + longestDraft + 2)
-        }
+        func capacity(longest: Int, positions: Int) -> Int { min(positions, reach(longest: longest)) }
 
         /// Bytes that target and draft keep, for prompts of samples of up to `longest` tokens.
         func byteCount(
@@ -65,16 +66,22 @@ final class HeldOutDecoding {
     private let makeDraft: () -> any Drafting
     /// The samples whose prompts are decoded.
     private let numbers: [Int]
+    private let policy: BadSamplePolicy
+    /// Their prompts, once they are read.
+    private var known: [Int: [Int32]]?
 
     /// - Parameters:
     ///   - targetLayers: The target's layers whose outputs the draft sees.
     ///   - positions: The longest sequence that target and draft can take, drafted tokens included.
+    ///   - policy: What becomes of a sample that can't be read.
     /// - Throws: `OptionsError` if the draft can't draft as many tokens as the limits have.
     init(
         draft: any DraftModel, targetLayers: [Int], draftToTarget: [Int32], _ target: DecoderTargetModel,
-        _ samples: StoreSamples, _ limits: Limits, positions: Int, _ grid: ProcessGrid, in workspace: Workspace
+        _ samples: StoreSamples, _ limits: Limits, positions: Int, policy: BadSamplePolicy = .stop, _ grid: ProcessGrid,
+        in workspace: Workspace
     ) throws(OptionsError) {
         try limits.expectDraftable(by: draft)
+        self.policy = policy
         self.limits = limits
         self.grid = grid
         self.samples = samples
@@ -104,15 +111,29 @@ final class HeldOutDecoding {
         let kept = limits.keepsOutput ? limits.newTokens : 0
         var own = DecodingResult(
             draftLength: limits.draftLength, tree: limits.tree, prompts: numbers.count, outputLimit: kept)
-        let (group, draft) = (grid.world.rank / grid.tpSize, makeDraft())
+        let (group, draft, prompts) = (grid.world.rank / grid.tpSize, makeDraft(), try prompts())
         for first in stride(from: 0, to: numbers.count, by: grid.dpSize) {
             try grid.world.stopIfInterrupted()
             if first + group < numbers.count {
-                own.prompts[first + group] = try decode(numbers[first + group], draft, comparesPlain, &own)
+                let number = numbers[first + group]
+                own.prompts[first + group] = decode(number, prompts[number] ?? [], draft, comparesPlain, &own)
             }
             progress(min(numbers.count, first + grid.dpSize), own.statistics)
         }
         return own.reduced(over: grid)
+    }
+
+    /// The prompts that can be read, by their samples: the same ones on all ranks.
+    ///
+    /// Collective: call on all ranks.
+    private func prompts() throws -> [Int: [Int32]] {
+        if let known { return known }
+        let read = numbers.map { number in Result { try samples.prompt(at: number) } }
+        let bad = try BadSample.agree(on: zip(numbers, read).map { ($0, $1.failure) }, policy, grid)
+        var prompts: [Int: [Int32]] = [:]
+        for (number, prompt) in zip(numbers, read) where !bad.contains(number) { prompts[number] = try prompt.get() }
+        known = prompts
+        return prompts
     }
 
     /// What is to be kept of a result, to compare later ones with; nil if nothing was verified.
@@ -120,9 +141,9 @@ final class HeldOutDecoding {
     /// Each rank has the same.
     func reference(_ result: DecodingResult) throws -> AcceptanceReference? {
         guard result.statistics.verifications > 0 else { return nil }
+        let prompts = try prompts()
         return AcceptanceReference(
-            promptsDigest: try AcceptanceReference.digest(
-                ofPrompts: result.decoded.map { try samples.prompt(at: $0.sample) }),
+            promptsDigest: AcceptanceReference.digest(ofPrompts: result.decoded.map { prompts[$0.sample] ?? [] }),
             samples: samples.count, prompts: limits.prompts, newTokens: limits.newTokens,
             draftLength: limits.draftLength, verifications: result.statistics.verifications,
             acceptedAt: result.statistics.acceptedAtShares, products: grid.compute.description)
@@ -132,9 +153,9 @@ final class HeldOutDecoding {
     ///
     /// Collective: call on all ranks. Those of a tensor-parallel group measure together, the groups beside each other.
     func costs() throws -> DraftingCosts? {
+        let prompts = try prompts()
         for number in numbers {
-            let prompt = try samples.prompt(at: number)
-            guard !prompt.isEmpty else { continue }
+            guard let prompt = prompts[number], !prompt.isEmpty else { continue }
             return DraftingCosts.measure(target, makeDraft(), prompt: prompt, longest: limits.draftLength)
         }
         return nil
@@ -142,9 +163,8 @@ final class HeldOutDecoding {
 
     /// Decodes one sample's prompt and adds to the statistics; the result is empty if there is none, or no room after it.
     private func decode(
-        _ number: Int, _ draft: any Drafting, _ comparesPlain: Bool, _ own: inout DecodingResult
-    ) throws -> DecodingResult.Prompt {
-        let prompt = try samples.prompt(at: number)
+        _ number: Int, _ prompt: [Int32], _ draft: any Drafting, _ comparesPlain: Bool, _ own: inout DecodingResult
+    ) -> DecodingResult.Prompt {
         var result = DecodingResult.Prompt(sample: number, outputLimit: limits.keepsOutput ? limits.newTokens : 0)
         let limit = min(limits.newTokens, positions - prompt.count - limits.longestDraft - 2)
         guard !prompt.isEmpty, limit > 1 else { return result }

@@ -111,7 +111,11 @@ final class TrainingRun {
         world.barrier()
         try metrics.start(after: loop.step, description)
         savedTime = .now
-        if isEvaluationDue { try evaluate() }
+        // The checkpoint gets what it was interrupted before, as in a run that wasn't.
+        if isEvaluationDue, try !evaluate() {
+            savedStep = -1
+            try save()
+        }
     }
 
     /// Logs, evaluates and saves what is due after a step.
@@ -207,8 +211,10 @@ final class TrainingRun {
 
     // MARK: - Parts of a step's notes
 
-    private func evaluate() throws {
-        guard let evaluation, evaluatedStep != loop.step else { return }
+    /// - Returns: Whether the step was saved, as the best so far.
+    @discardableResult
+    private func evaluate() throws -> Bool {
+        guard let evaluation, evaluatedStep != loop.step else { return false }
         let (report, before) = (try metrics.apart { try evaluation.run() }, best)
         (evaluatedStep, reference) = (loop.step, report.reference)
         isEvaluationDue = false
@@ -216,7 +222,10 @@ final class TrainingRun {
         Log.line("step \(loop.step) | held out: \(report.line)\(isBest ? "" : ", best \(best.description)")")
         try metrics.append(
             .heldOut, step: loop.step, report.values + [("evaluations_since_best", .int(best.evaluationsSince))])
-        if try isBest && !save(isBest: true) { best = before }
+        guard isBest else { return false }
+        let isSaved = try save(isBest: true)
+        if !isSaved { best = before }
+        return isSaved
     }
 
     private func checkSettings(_ saved: [String: String], _ path: String) throws(OptionsError) {
