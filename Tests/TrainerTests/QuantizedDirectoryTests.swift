@@ -10,6 +10,7 @@ struct QuantizedDirectoryTests {
     /// A way to pack a matrix.
     enum Format: String, CaseIterable, CustomTestStringConvertible {
         case fp8Blocks, fp8Tensor, awq, gptq, gptqPermuted, gptq8, gptqV2, packed4, packed4Zeros, packed8, bytes, float8
+        case bytesTensorZeros, bytesBlockZeros
 
         var testDescription: String { rawValue }
 
@@ -28,6 +29,12 @@ struct QuantizedDirectoryTests {
                     "pack-quantized", #""num_bits": 4, "strategy": "group", "group_size": 32, "symmetric": false"#)
             case .packed8: compressed("pack-quantized", #""num_bits": 8, "strategy": "channel""#)
             case .bytes: compressed("int-quantized", #""num_bits": 8, "strategy": "channel""#)
+            case .bytesTensorZeros:
+                compressed("int-quantized", #""num_bits": 8, "strategy": "tensor", "symmetric": false"#)
+            case .bytesBlockZeros:
+                compressed(
+                    "int-quantized",
+                    #""num_bits": 8, "strategy": "block", "block_structure": [16, 32], "symmetric": false"#)
             case .float8: compressed("float-quantized", #""num_bits": 8, "type": "float", "strategy": "channel""#)
             }
         }
@@ -86,13 +93,27 @@ struct QuantizedDirectoryTests {
                 tensors.append(Stored(name: "\(name).input_scale", type: .float32, shape: [], bytes: bytes([Float(1)])))
             }
             return (tensors, numbers)
-        case .bytes:
-            let (values, factors) = (codes(all, 255).map { Int8($0 - 127) }, scales(rows))
+        case .bytes, .bytesTensorZeros, .bytesBlockZeros:
+            let (high, wide) =
+                format == .bytes ? (1, columns) : format == .bytesTensorZeros ? (rows, columns) : (16, 32)
+            let shape = [(rows + high - 1) / high, (columns + wide - 1) / wide]
+            let count = shape[0] * shape[1]
+            let (values, factors) = (codes(all, 255).map { Int8($0 - 127) }, scales(count))
+            let zeros = (0..<count).map { _ in format == .bytes ? 0 : Int8(random.below(255) - 127) }
+            var tensors = [
+                Stored(name: "\(name).weight", type: .int8, shape: [rows, columns], bytes: bytes(values)),
+                Stored(name: "\(name).weight_scale", type: .float16, shape: shape, bytes: bytes(factors)),
+            ]
+            if format != .bytes {
+                tensors.append(
+                    Stored(name: "\(name).weight_zero_point", type: .int8, shape: shape, bytes: bytes(zeros)))
+            }
             return (
-                [
-                    Stored(name: "\(name).weight", type: .int8, shape: [rows, columns], bytes: bytes(values)),
-                    Stored(name: "\(name).weight_scale", type: .float16, shape: [rows, 1], bytes: bytes(factors)),
-                ], (0..<all).map { Float(factors[$0 / columns]) * Float(values[$0]) }
+                tensors,
+                (0..<all).map { index in
+                    let group = index / columns / high * shape[1] + index % columns / wide
+                    return Float(factors[group]) * Float(Int(values[index]) - Int(zeros[group]))
+                }
             )
         case .packed4, .packed4Zeros, .packed8:
             let bits = format == .packed8 ? 8 : 4

@@ -140,7 +140,7 @@ struct CodedTensor: PackedNumbers {
     private func zero(_ row: Int, _ group: Int) -> Float {
         switch zeros {
         case .all(let zero): zero
-        case .signedBytes(let tensor): Float(tensor.bytes[row * scaleColumns + group] ^ 0x80)
+        case .signedBytes(let tensor): Float(tensor.bytes[row / block.rows * scaleColumns + group] ^ 0x80)
         case .words(let tensor, let bits, let added): Float(Int(Self.part(tensor, group, row, bits)) + added)
         case .wordsOfGroups(let tensor, let bits):
             Float(Self.bits(tensor, row * bits / 32 * scaleColumns + group, row * bits % 32, bits))

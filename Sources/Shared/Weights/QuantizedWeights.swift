@@ -122,16 +122,14 @@ public struct QuantizedWeights {
     ) throws(WeightsError) -> CodedTensor {
         let size = block ?? group.map { (1, $0) }
         guard codes.type == .int8 else { return try bytes(base, codes, .float8, .all(0), size) }
-        var zeros = CodedTensor.Zeros.all(128)
-        if !isSymmetric {
-            let tensor = try companion(base, "weight_zero_point", beside: codes)
-            guard tensor.type == .int8 else {
-                throw tensor.error("is of type \(tensor.type.rawValue), should be I8")
-            }
-            try tensor.expect(try companion(base, "weight_scale", beside: codes).shape)
-            zeros = .signedBytes(tensor)
+        let symmetric = try bytes(base, codes, .signedBytes, .all(128), size)
+        guard !isSymmetric else { return symmetric }
+        let tensor = try companion(base, "weight_zero_point", beside: codes)
+        guard tensor.type == .int8 else {
+            throw tensor.error("is of type \(tensor.type.rawValue), should be I8")
         }
-        return try bytes(base, codes, .signedBytes, zeros, size)
+        try tensor.expect(symmetric.scales.shape)
+        return try bytes(base, codes, .signedBytes, .signedBytes(tensor), size)
     }
 
     /// compressed-tensors' words.
