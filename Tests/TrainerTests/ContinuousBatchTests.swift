@@ -51,6 +51,36 @@ struct ContinuousBatchTests {
         return all[0]
     }
 
+    /// A record whose logits are no numbers ends as a failure, and the others with their answers.
+    @Test func aRecordOfNaNFails() throws {
+        let golden = try TargetGolden("llama")
+        let records = Self.records(golden)
+        let compute = Compute(precision: .float32, threads: 1, hasIndependentRows: true)
+        let target = try golden.load(AbsentRanks(), compute, positions: Self.longest)
+        let token = try #require(records.first?.sample.inputIDs.first)
+        target.embedding.weight[rows: Int(token)..<Int(token) + 1].fill(.nan)
+        let sampling = try SamplingOptions.parse(["--max-new-tokens", "4"])
+        let limits = AnswerSequence.Limits(sampling: sampling, endTokens: [], longest: Self.longest, history: .whole)
+        let batch = ContinuousBatch(
+            target, .init(sequences: 3, rows: 8, pages: 4), limits, in: Workspace(compute))
+        for record in records { batch.add(record) }
+        var failed: [Int: Bool] = [:]
+        while !batch.isIdle {
+            for sequence in batch.step() {
+                failed[sequence.record.ticket] = sequence.hasFailed
+                if sequence.hasFailed {
+                    #expect(AnswerDesk.message(sequence) == [Int32(sequence.record.ticket), -1])
+                }
+            }
+        }
+        #expect(failed.count == records.count && batch.pagesInUse == 0)
+        for record in records {
+            let mark = record.sample.lossMask.firstIndex(of: true) ?? 0
+            if record.sample.inputIDs[...mark].contains(token) { #expect(failed[record.ticket] == true) }
+        }
+        #expect(failed[0] == true)
+    }
+
     /// What decoding one sequence with a cache of its own gives: no other code path computes the same.
     private static func alone(
         _ golden: TargetGolden, _ sampling: SamplingOptions, ends: Set<Int32>, history: AnswerHistory = .whole

@@ -44,7 +44,7 @@ struct TokenSamplerTests {
         var row = logits
         return row.withUnsafeMutableBufferPointer { buffer in
             guard let start = buffer.baseAddress else { return -1 }
-            return Int(sampler.draw(start, count, seen: seen, uniform: uniform))
+            return sampler.draw(start, count, seen: seen, uniform: uniform).map(Int.init) ?? -1
         }
     }
 
@@ -84,7 +84,7 @@ struct TokenSamplerTests {
 
     @Test func withoutTemperatureTheMostProbableTokenIsTaken() throws {
         let largest = try #require(Self.logits.indices.max { Self.logits[$0] < Self.logits[$1] })
-        let sampler = TokenSampler(Sampling(try SamplingOptions.parse(["--temperature=0", "--top-k=3"])))
+        let sampler = TokenSampler(Sampling(temperature: 0, topK: 3))
         #expect(Self.draw(sampler, seen: [], uniform: 0.9) == largest)
         let penalized = TokenSampler(
             Sampling(try SamplingOptions.parse(["--temperature=0", "--repetition-penalty=100"])))
@@ -102,5 +102,20 @@ struct TokenSamplerTests {
     @Test func numbersOfAnAnswerAreThoseOfItsStream() {
         var generator = SplitMix64(seed: 9)
         for index in 0..<5 { #expect(SamplingOptions.uniform(seed: 9, index: index) == generator.uniform()) }
+    }
+
+    /// Nothing is drawn of logits that are no numbers, whatever the options.
+    @Test(arguments: [
+        Sampling(), Sampling(temperature: 1), Sampling(temperature: 1, topP: 0.9), Sampling(temperature: 1, topK: 3),
+        Sampling(temperature: 1, minP: 0.1),
+    ])
+    func nothingIsDrawnOfWhatIsNoNumber(options: Sampling) {
+        for value in [Float.nan, .infinity, -.infinity] {
+            var row = [Float](repeating: value, count: 100)
+            let token = row.withUnsafeMutableBufferPointer { buffer in
+                buffer.baseAddress.flatMap { TokenSampler(options).draw($0, 100, seen: [], uniform: 0.5) }
+            }
+            #expect(token == nil, "\(value)")
+        }
     }
 }

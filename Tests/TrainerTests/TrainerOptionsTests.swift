@@ -48,6 +48,11 @@ struct TrainerOptionsTests {
     @Test(arguments: [
         (["--deterministic", "--reduce-dtype", "bfloat16"], "--reduce-dtype bfloat16"),
         (["--eval-loss-samples", "5"], "--eval-loss-samples needs --eval-data-path"),
+        (["--draft-length", "3"], "--draft-length needs --eval-data-path"),
+        (["--eval-max-samples", "3"], "--eval-max-samples needs --eval-data-path"),
+        (["--eval-data-path", "e", "--eval-max-samples", "0", "--draft-length", "3"], "no prompt is decoded"),
+        (["--target-cache-size", "3"], "--target-cache-size has no effect without --target-cache"),
+        (["--target-cache-dtype", "float32"], "--target-cache-dtype has no effect without --target-cache"),
         (["--reduce-dtype", "float16"], "--reduce-dtype"),
         (["--muon-momentum", "0.9"], "--optimizer muon alone"),
         (["--muon-learning-rate", "1e-3"], "--optimizer muon alone"),
@@ -60,6 +65,12 @@ struct TrainerOptionsTests {
         let required = ["--target-model-path", "t", "--train-data-path", "d", "--output-dir", "o"]
         let error = #expect(throws: OptionsError.self) { try TrainOptions.parse(required + arguments) }
         #expect(error.map { "\($0)".contains(message) } == true, "\(String(describing: error))")
+    }
+
+    @Test(arguments: [["--top-p", "0.5"], ["--top-k", "3"], ["--min-p", "0.1"], ["--seed", "1"]])
+    func nothingIsDrawnAtTemperatureZero(arguments: [String]) {
+        let required = ["--target-model-path", "t", "--train-data-path", "d", "--output", "o", "--temperature", "0"]
+        #expect(throws: OptionsError.self) { try RegenerateCommand.Options.parse(required + arguments) }
     }
 
     /// SpecForge's count epochs where these count steps: who comes from there reads it in the help.

@@ -43,6 +43,7 @@ struct RegenerateOptions: Options {
         _ = try RoleNames(roleMap)
         _ = try templateVariables()
         try output.validate()
+        try sampling.validate()
         if trainDataPath.contains("-") {
             throw .rule("--train-data-path: give a file, so that a later run can continue")
         }

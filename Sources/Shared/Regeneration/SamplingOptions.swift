@@ -18,6 +18,15 @@ public struct SamplingOptions: Options {
 
     public init() {}
 
+    public func validate() throws(OptionsError) {
+        if isGreedy, let option = changed.first(where: { Self.ofDrawing.contains($0.name) }) {
+            throw .rule("\(option.name) has no effect at --temperature 0")
+        }
+    }
+
+    /// What only drawing depends on.
+    private static let ofDrawing = ["--top-p", "--top-k", "--min-p", "--seed"]
+
     public var isGreedy: Bool { temperature == 0 }
 
     /// The seed of an answer: the same on any number of ranks, and after any number of restarts.

@@ -19,6 +19,9 @@ struct EvaluationOptions: Options {
     @Option("Evaluations in a row without a better acceptance length that stop the run; none if left out.", in: 1...)
     var patience: Int?
 
+    /// What only decoding depends on.
+    static let ofDecoding = ["--eval-max-new-tokens", "--draft-length"]
+
     var limits: HeldOutDecoding.Limits {
         HeldOutDecoding.Limits(prompts: evalMaxSamples, newTokens: evalMaxNewTokens, draftLength: draftLength)
     }

@@ -31,6 +31,7 @@ enum RegenerateCommand {
 
         func validate() throws(OptionsError) {
             try answers.validate()
+            try sampling.validate()
             if batchRows < batchSize {
                 throw .rule(
                     "--batch-rows \(batchRows) is less than --batch-size \(batchSize): each needs a row of a pass")

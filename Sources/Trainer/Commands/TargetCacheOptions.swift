@@ -11,6 +11,10 @@ struct TargetCacheOptions: Options {
     @Option("What the target's features are rounded to with --target-cache: to half the room, or not at all.")
     var targetCacheDtype: FeatureRecord.NumberType = .bfloat16
 
+    func validate() throws(OptionsError) {
+        if !isUsed, let option = changed.first { throw .rule("\(option.name) has no effect without --target-cache") }
+    }
+
     var isUsed: Bool { targetCache != nil }
 
     /// The largest that a target's file gets, in bytes.

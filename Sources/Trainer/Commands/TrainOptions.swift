@@ -253,12 +253,14 @@ struct TrainOptions: Options {
     func validate() throws(OptionsError) {
         try draft.validate()
         try optimizer.validate()
-        let evaluating = [
-            ("--eval-interval", evaluation.evalInterval), ("--eval-loss-samples", evaluation.evalLossSamples),
-            ("--patience", evaluation.patience),
-        ]
-        for (name, value) in evaluating where value != nil && data.evalDataPath.isEmpty {
-            throw .rule("\(name) needs --eval-data-path")
+        try cache.validate()
+        if data.evalDataPath.isEmpty, let option = evaluation.changed.first {
+            throw .rule("\(option.name) needs --eval-data-path")
+        }
+        if evaluation.evalMaxSamples == 0,
+            let option = evaluation.changed.first(where: { EvaluationOptions.ofDecoding.contains($0.name) })
+        {
+            throw .rule("\(option.name) has no effect beside --eval-max-samples 0: no prompt is decoded")
         }
     }
 

@@ -88,9 +88,10 @@ final class AnswerDesk {
     // MARK: - Answers
 
     /// What the first rank is told of an answered record: its ticket, the number of its answers, and of each how many tokens
-    /// it has, whether it is finished, and these.
+    /// it has, whether it is finished, and these; or of one that failed -1 instead.
     static func message(_ sequence: AnswerSequence) -> [Int32] {
-        [Int32(sequence.record.ticket), Int32(sequence.answers.count)]
+        guard !sequence.hasFailed else { return [Int32(sequence.record.ticket), -1] }
+        return [Int32(sequence.record.ticket), Int32(sequence.answers.count)]
             + sequence.answers.flatMap { [Int32($0.tokens.count), $0.isFinished ? 1 : 0] + $0.tokens }
     }
 
@@ -98,7 +99,7 @@ final class AnswerDesk {
     func take(_ message: ArraySlice<Int32>) throws {
         var words = message
         let (ticket, count) = (Int(words.removeFirst()), words.removeFirst())
-        let answers = (0..<count).map { _ in
+        let answers = (0..<max(0, count)).map { _ in
             let (length, isFinished) = (Int(words.removeFirst()), words.removeFirst() == 1)
             defer { words = words.dropFirst(length) }
             return AnswerSequence.FinishedAnswer(tokens: Array(words.prefix(length)), isFinished: isFinished)
@@ -107,6 +108,10 @@ final class AnswerDesk {
             preconditionFailure("an answer to a record that wasn't dealt out")
         }
         outstanding[group] -= 1
+        guard count >= 0 else {
+            return try job.end(
+                ticket, .failed("what the target makes of it is no number (NaN): its weights or its numbers overflow"))
+        }
         let sample = try samples.sample(at: index).answered(by: answers, limits.history)
         try job.end(
             ticket,

@@ -51,6 +51,7 @@ final class AnswerSequence {
     /// Tokens that are there already, if sampling wants to know.
     private(set) var seen: [Int32] = []
     private var isSeen: Set<Int32> = []
+    private(set) var hasFailed = false
 
     /// One answer, with the end token if it has one.
     struct FinishedAnswer: Equatable {
@@ -79,6 +80,12 @@ final class AnswerSequence {
 
     /// The number that the next token is drawn by.
     var uniform: Double { SamplingOptions.uniform(seed: seed, index: answer.count) }
+
+    /// Ends the record without answers, as the target's logits are no numbers.
+    func fail() -> Bool {
+        hasFailed = true
+        return true
+    }
 
     /// Adds a token to the answer.
     ///

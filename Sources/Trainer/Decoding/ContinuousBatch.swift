@@ -43,7 +43,7 @@ final class ContinuousBatch {
 
     /// Runs the target once.
     ///
-    /// - Returns: The records that are answered by it.
+    /// - Returns: The records that are answered by it, or can't be.
     func step() -> [AnswerSequence] {
         admit()
         let (ids, continuations, drawing) = plan()
@@ -59,7 +59,7 @@ final class ContinuousBatch {
         }
         var finished: [AnswerSequence] = []
         for ((sequence, _), token) in zip(drawing, drawn) {
-            if sequence.add(token) {
+            if token < 0 ? sequence.fail() : sequence.add(token) {
                 cache.close(sequence.slot)
                 finished.append(sequence)
             } else if sequence.position == 0 {
@@ -136,7 +136,7 @@ final class ContinuousBatch {
                 let sequence = drawing[first + row].sequence
                 tokens[0, row] = Float(
                     samplers[worker].draw(
-                        logits.row(index), logits.columns, seen: sequence.seen, uniform: sequence.uniform))
+                        logits.row(index), logits.columns, seen: sequence.seen, uniform: sequence.uniform) ?? -1)
             }
             if size > 1 { target.communicator.allReduceSum(tokens) }
             return (0..<drawing.count).map { Int32(tokens[0, $0]) }

@@ -16,11 +16,13 @@ struct TokenDrawing {
     func beginning(at index: Int) -> TokenDrawing { TokenDrawing(sampler: sampler, seed: seed, index: index) }
 
     /// A token for each row of logits, the first of which is for `index`; the logits are overwritten.
+    ///
+    /// Of logits that are no numbers it is the first token, as the likeliest one is then.
     func draw(_ logits: Matrix) -> [Int32] {
         (0..<logits.rows).map { row in
             sampler.draw(
                 logits.row(row), logits.columns, seen: [],
-                uniform: SamplingOptions.uniform(seed: seed, index: index + row))
+                uniform: SamplingOptions.uniform(seed: seed, index: index + row)) ?? 0
         }
     }
 }

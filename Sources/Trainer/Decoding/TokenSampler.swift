@@ -13,12 +13,12 @@ final class TokenSampler {
 
     init(_ options: Sampling) { self.options = options }
 
-    /// A token for one row of logits, which may be overwritten.
+    /// A token for one row of logits, which may be overwritten; nil if the greatest of them is no finite number.
     ///
     /// - Parameters:
     ///   - seen: Tokens that are there already, each once.
     ///   - uniform: In (0, 1); without effect if the most probable token is always taken.
-    func draw(_ logits: UnsafeMutablePointer<Float>, _ count: Int, seen: [Int32], uniform: Double) -> Int32 {
+    func draw(_ logits: UnsafeMutablePointer<Float>, _ count: Int, seen: [Int32], uniform: Double) -> Int32? {
         let penalty = options.repetitionPenalty
         if penalty != 1 {
             for token in seen {
@@ -26,8 +26,10 @@ final class TokenSampler {
                 logits[Int(token)] = logit > 0 ? logit / penalty : logit * penalty
             }
         }
-        guard !options.isGreedy else { return Int32(indexOfMaximum(logits, count)) }
-        let largest = Vector(repeating: maximum(logits, count))
+        let most = indexOfMaximum(logits, count)
+        guard logits[most].isFinite else { return nil }
+        guard !options.isGreedy else { return Int32(most) }
+        let largest = Vector(repeating: logits[most])
         let factor = Vector(repeating: 1 / options.temperature)
         // Far below the greatest, probabilities are 0 and not the least that `exp` gives.
         for i in stride(from: 0, to: count, by: 16) {
