@@ -209,6 +209,14 @@ struct ExportTests {
             try writer.finish()
             let read = try #require(GGUFFile(path).tensors["x"]).floats()
             #expect(Array(read[0..<5]) == [63.5, 0.5, -0.5, 1.5, -1.5] && read[5...].allSatisfy { $0 == 0 })
+            // The scale of numbers as small as these is 0 in float16.
+            for size in [Float.leastNonzeroMagnitude, Float.leastNormalMagnitude / 100, 3e-38, 1e-20] {
+                var small = try GGUFWriter(path, GGUFMetadata(), [.init(name: "x", format: .q8_0, shape: [1, 32])])
+                let values = (0..<32).map { $0.isMultiple(of: 2) ? size : -size }
+                try values.withUnsafeBufferPointer { try small.append($0) }
+                try small.finish()
+                #expect(try #require(GGUFFile(path).tensors["x"]).floats().allSatisfy { $0 == 0 })
+            }
         }
     }
 

@@ -5,6 +5,9 @@
 public struct ModelConfiguration: Sendable {
     /// How many tokens a vocabulary may have, for every reader and writer: some sixty times the largest published one.
     public static let vocabSizes = 1...1 << 24
+    /// The most features of a layer, of either side: more than any model has, and so few that lists of them are small.
+    public static let mostFeatures = 1 << 24
+    static let positions = 1...1 << 31 - 1
 
     public let path: String
     private let file: JSONFile
@@ -75,7 +78,16 @@ public struct ModelConfiguration: Sendable {
             throw JSONError("key 'head_dim' is \(headDim), should be even, above 0 and below \(1 << 16)", at: file.path)
         }
         self.headDim = headDim
+        guard headDim * numAttentionHeads <= Self.mostFeatures else {
+            throw JSONError(
+                "keys 'num_attention_heads' and 'head_dim' make \(headDim * numAttentionHeads) features, should be at most "
+                    + "\(Self.mostFeatures)", at: file.path)
+        }
         maxPositionEmbeddings = try text.int("max_position_embeddings", default: defaults.maxPositionEmbeddings)
+        guard Self.positions.contains(maxPositionEmbeddings) else {
+            throw try text.required("max_position_embeddings").error(
+                "is \(maxPositionEmbeddings), should be \(Self.positions.lowerBound) to \(Self.positions.upperBound)")
+        }
         let epsilonKey = defaults.normEpsilonKey
         rmsNormEpsilon = try text.double(epsilonKey, default: defaults.normEpsilon)
         guard rmsNormEpsilon >= 0 else {
@@ -159,7 +171,7 @@ public struct ModelConfiguration: Sendable {
         let node = try root.required(key)
         let value = try node.asInt()
         guard value > 0 else { throw node.error("is \(value), should be above 0") }
-        guard value < 1 << 31 else { throw node.error("is \(value), should be below \(1 << 31)") }
+        guard value <= mostFeatures else { throw node.error("is \(value), should be at most \(mostFeatures)") }
         return value
     }
 

@@ -17,7 +17,7 @@ public struct RopeConfiguration: Sendable {
     private let parameters: [String: Double]
     private let lists: [String: [Double]]
     private let flags: [String: Bool]
-    private let path: String
+    public let path: String
 
     /// Keys of `rope_parameters` in families whose kinds of layers have rotations of their own.
     private static let kinds = (full: "full_attention", sliding: "sliding_attention")

@@ -125,7 +125,8 @@ public struct GGUFWriter {
         for start in stride(from: 0, to: values.count, by: 32) {
             let block = values[start..<start + 32]
             let scale = (block.map(abs).max() ?? 0) / 127
-            let inverse = scale == 0 ? 0 : 1 / scale
+            // Of numbers so small that the inverse has no size, float16 has none but zero for their scale.
+            let inverse = (1 / scale).isFinite ? 1 / scale : 0
             withUnsafeBytes(of: Float16(scale).bitPattern.littleEndian) { bytes += $0 }
             for value in block {
                 bytes.append(UInt8(bitPattern: Int8((value * inverse).rounded(.toNearestOrAwayFromZero))))

@@ -58,7 +58,7 @@ struct PublishedDraft {
 
     var contents: Contents {
         let further = tensors.keys.compactMap { name in
-            name.hasPrefix("layers.") ? Int(name.dropFirst(7).prefix { $0 != "." }) : nil
+            name.hasPrefix("layers.") ? UInt16(name.dropFirst(7).prefix { $0 != "." }).map(Int.init) : nil
         }
         return Contents(
             layers: 1 + (further.max() ?? 0),

@@ -62,7 +62,12 @@ extension Eagle3Configuration {
             if rope.type == "yarn" {
                 let original =
                     rope.optional("original_max_position_embeddings") ?? Double(rope.maxPositionEmbeddings)
-                metadata.append("eagle3.rope.scaling.original_context_length", UInt32(original))
+                guard let length = UInt32(exactly: original.rounded()) else {
+                    throw JSONError(
+                        "key 'rope_scaling.original_max_position_embeddings' is \(original), should be a number of tokens",
+                        at: rope.path)
+                }
+                metadata.append("eagle3.rope.scaling.original_context_length", length)
                 for (key, name) in [("beta_fast", "yarn_beta_fast"), ("beta_slow", "yarn_beta_slow")] {
                     if let value = rope.optional(key) { metadata.append("eagle3.rope.scaling.\(name)", Float(value)) }
                 }
