@@ -81,35 +81,40 @@ interrupted_evaluation() {
 [ -z "$tracing" ] || check "a run that was stopped before an evaluation goes on with it, to the same draft and held-out losses" \
     interrupted_evaluation
 
-# The signal comes while step 3, the end of an epoch, is evaluated.
+# The signal comes while a step is evaluated that is the end of an epoch, three steps long.
 for _ in $(seq 60); do cat "$scratch/eval.jsonl"; done >"$scratch/long.jsonl"
 check "build the store of a long evaluation" \
     "$programs/Preprocess" build --train-data-path "$scratch/long.jsonl" "${text[@]}" --draft-vocab-size 96
-# in_evaluation SIGNAL OPTIONS...: of the evaluation.
+# in_evaluation SIGNAL STEP OPTIONS...: of the run.
 in_evaluation() {
-    local signal=$1 output=$scratch/in-evaluation-$1 whole=$scratch/whole-evaluation-$1 process
-    local evaluating=(--eval-data-path "$scratch/long.jsonl" "${@:2}")
+    local signal=$1 step=$2 output=$scratch/in-evaluation-$1-$2 whole=$scratch/whole-evaluation-$1-$2 process
+    local epoch=epoch_$((step / 3)) evaluating=(--eval-data-path "$scratch/long.jsonl" "${@:3}")
     alone "$whole" "${evaluating[@]}"
     alone "$output" "${evaluating[@]}" 2>"$output.log" &
     process=$!
-    until grep -q '"step":3' "$output/metrics.jsonl"; do sleep 0.01; done 2>/dev/null
+    until grep -q "\"step\":$step" "$output/metrics.jsonl"; do sleep 0.01; done 2>/dev/null
     sleep 0.05
     kill "-$signal" "$(rank_writing "$output")"
     exits 130 wait "$process"
     cat "$output.log"
     # The evaluation had begun, and neither it nor another step was done.
-    if grep "held out" "$output.log" || grep "step 4 " "$output.log"; then return 1; fi
-    [ "$(readlink "$output/latest")" = epoch_1 ]
+    if grep "step $step .*held out" "$output.log" || grep "step $((step + 1)) " "$output.log"; then return 1; fi
+    [ "$(readlink "$output/latest")" = "$epoch" ]
     grep -q '"evaluation_due": true' "$output/latest/training_state.json"
     alone "$output" "${evaluating[@]}" --resume
     compare tensors "$whole/latest/training_state.safetensors" "$output/latest/training_state.safetensors"
-    same_draft "$output"
+    compare tensors "$whole/latest/model.safetensors" "$output/latest/model.safetensors"
     same_held_out "$whole" "$output"
+    # The epoch's checkpoint has what was found, though another one is the best.
+    grep -q '"evaluation_due": false' "$output/$epoch/training_state.json"
+    [ "$(ls "$output/$epoch")" = "$(ls "$whole/$epoch")" ]
 }
 check "SIGTERM in the midst of an evaluation saves and exits with 130; resumed, nothing differs" \
-    in_evaluation TERM --eval-max-samples 0
+    in_evaluation TERM 3 --eval-max-samples 0
 check "so does Ctrl-C in the midst of an evaluation's decoding" \
-    in_evaluation INT --eval-max-samples 200 --eval-max-new-tokens 24 --draft-length 3
+    in_evaluation INT 3 --eval-max-samples 200 --eval-max-new-tokens 24 --draft-length 3
+check "so does one in an evaluation that finds nothing better" \
+    in_evaluation INT 6 --learning-rate 0 --eval-max-samples 200 --eval-max-new-tokens 24 --draft-length 3
 
 by_time() {
     alone "$scratch/timed" --save-interval 0.001s
