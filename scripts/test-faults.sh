@@ -292,6 +292,25 @@ END
 }
 check "a damaged record stops the run by name, or is left out by every rank and counted" bad_sample
 
+# The same store as held-out data, all of whose prompts are decoded.
+bad_prompt() {
+    local held_out=("${options[@]}" --train-data-path "$data" --total-steps 3 --eval-data-path "$scratch/bad.jsonl"
+        --eval-max-samples 140 --eval-max-new-tokens 4)
+    refuses "is damaged" trainer 2 train "${held_out[@]}" --output-dir "$scratch/held-out-stop"
+    # The steps that were done are kept.
+    [ "$(readlink "$scratch/held-out-stop/latest")" = epoch_1 ]
+    for size in 1 2; do
+        trainer "$size" train "${held_out[@]}" --output-dir "$scratch/held-out-$size" --on-bad-sample skip
+    done
+    "$python" - "$scratch"/held-out-{1,2}/metrics.jsonl <<'END'
+import json, sys
+decoded = [[row["held_out"]["decoded_prompts"] for row in map(json.loads, open(path)) if "held_out" in row]
+           for path in sys.argv[1:]]
+assert decoded[0] == decoded[1] and 0 < decoded[0][-1] < 140, decoded
+END
+}
+check "a damaged held-out prompt stops the run by name and loses no step, or is left out by every rank" bad_prompt
+
 # --- The store is rebuilt while training reads it
 
 rebuilt() {

@@ -105,6 +105,22 @@ struct ModelConfigurationTests {
         #expect(text.contains("should be 1 to 16777216") || text.contains("should be an integer"), "\(text)")
     }
 
+    /// Sizes that would be allocated before a tensor's shape is looked at, and positions that no integer of a GGUF has.
+    @Test(arguments: [
+        (#""intermediate_size": 2147483647"#, "key 'intermediate_size' is 2147483647, should be at most 16777216"),
+        (#""max_position_embeddings": -1"#, "key 'max_position_embeddings' is -1, should be 1 to 2147483647"),
+        (#""max_position_embeddings": 5000000000"#, "key 'max_position_embeddings' is 5000000000, should be 1 to"),
+        (
+            #""num_attention_heads": 65536, "num_key_value_heads": 1, "head_dim": 1024"#,
+            "keys 'num_attention_heads' and 'head_dim' make 67108864 features, should be at most 16777216"
+        ),
+    ])
+    func refusesSizesThatNoModelHas(keys: String, message: String) throws {
+        let error = #expect(throws: JSONError.self) { try configuration(#", "vocab_size": 9, \#(keys)"#) }
+        let text = "\(try #require(error))"
+        #expect(text.hasPrefix("config.json: \(message)"), "\(text)")
+    }
+
     /// One rule for both programs: the whole model's, its text part's and generation's, each once; negative is none.
     @Test(arguments: [
         (#""eos_token_id": 2"#, #"{"eos_token_id": [2, 5]}"#, [2, 5]),

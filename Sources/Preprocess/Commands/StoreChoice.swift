@@ -24,8 +24,9 @@ struct StoreChoice: Options {
     static func only(in cacheDir: String, holding contents: StoreLocation.Contents?) throws -> SampleStore {
         var stores = try CacheDirectory(cacheDir).stores()
         if let contents {
-            stores = try stores.filter {
-                try SampleStore(reading: $0).manifest.settings.known.contents == contents
+            // One that can't be read, of an older format say, isn't meant where a whole one is.
+            stores = stores.filter {
+                (try? SampleStore(reading: $0))?.manifest.settings.known.contents == contents
             }
         }
         let kind = contents == .prompts ? " of prompts" : ""

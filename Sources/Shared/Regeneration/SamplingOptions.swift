@@ -25,7 +25,7 @@ public struct SamplingOptions: Options {
     }
 
     /// What only drawing depends on.
-    private static let ofDrawing = ["--top-p", "--top-k", "--min-p", "--seed"]
+    public static let ofDrawing = ["--top-p", "--top-k", "--min-p", "--seed"]
 
     public var isGreedy: Bool { temperature == 0 }
 

@@ -57,7 +57,7 @@ enum EvaluateCommand {
             if !check, changed.contains(where: { $0.name == "--tolerance" }) {
                 throw .rule("--tolerance has no effect without --check")
             }
-            if temperature == 0, let option = changed.first(where: { Self.ofSampling.contains($0.name) }) {
+            if temperature == 0, let option = changed.first(where: { SamplingOptions.ofDrawing.contains($0.name) }) {
                 throw .rule("\(option.name) has no effect without --temperature above 0")
             }
             if temperature > 0, saveReference || check {
@@ -101,8 +101,6 @@ enum EvaluateCommand {
 }
 
 extension EvaluateCommand.Options {
-    fileprivate static let ofSampling = ["--top-p", "--top-k", "--min-p", "--seed"]
-
     var sampling: Sampling { Sampling(temperature: temperature, topP: topP, topK: topK, minP: minP) }
 
     fileprivate static let setByReference = ["--max-samples", "--max-new-tokens", "--draft-length"]

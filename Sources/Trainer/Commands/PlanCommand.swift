@@ -40,8 +40,9 @@ enum PlanCommand {
         func validate() throws(OptionsError) {
             try draft.validate()
             try cache.validate()
-            let ofDecoding = ["--eval-max-new-tokens", "--draft-length"]
-            if evalMaxSamples == 0, let option = changed.first(where: { ofDecoding.contains($0.name) }) {
+            if evalMaxSamples == 0,
+                let option = changed.first(where: { EvaluationOptions.ofDecoding.contains($0.name) })
+            {
                 throw .rule("\(option.name) has no effect without --eval-max-samples")
             }
             if !hosts.isEmpty, ranks != nil || target.numThreads != nil {
